@@ -1,0 +1,73 @@
+# Two commands: `make demo` opens JupyterLab on the quickstart, `make test` runs every check.
+# Both set up first, and set up nothing twice.
+
+PYTHON ?= python3
+NPM ?= npm
+PORT ?= 8888
+TOKEN ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
+FRONT_END_SOURCES := $(shell find js/src -type f) js/vite.config.ts js/tsconfig.json js/package.json
+
+.PHONY: help setup demo test lint types python-tests js-tests browser-tests bench chromium train wheel clean
+
+help:
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+setup: $(VENV)/.installed attnwidget/static/explorer.js ## the environment .venv, the package in it, the front end
+
+$(VENV)/.installed: $(PACKAGE_SOURCES) | attnwidget/static/explorer.js
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnwidget needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=python3.x"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+js/node_modules/.installed: js/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "npm is missing; install Node.js 20 or later (Debian: apt-get install nodejs npm)"; exit 1; }
+	cd js && $(NPM) ci --no-audit --no-fund
+	touch $@
+
+attnwidget/static/explorer.js: $(FRONT_END_SOURCES) js/node_modules/.installed
+	cd js && $(NPM) run --silent build
+	touch $@
+
+demo: setup ## open JupyterLab on notebooks/quickstart.ipynb (PORT, TOKEN; Ctrl-C ends it)
+	$(BIN)/python -m tests.browser.lab --port $(PORT) --token "$(TOKEN)" notebooks/quickstart.ipynb
+
+test: lint types js-tests python-tests browser-tests ## every check there is
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd js && $(NPM) run --silent lint
+
+types: setup
+	$(BIN)/mypy
+	cd js && $(NPM) run --silent typecheck
+
+python-tests: setup
+	$(BIN)/python -m pytest --ignore=tests/browser
+
+js-tests: setup chromium
+	cd js && $(NPM) test --silent
+
+browser-tests: setup chromium
+	$(BIN)/python -m pytest tests/browser
+
+bench: setup chromium ## speed and memory, as a table and in build/bench.json
+	$(BIN)/python -m tests.benchmarks
+
+chromium:
+	@sh tests/browser/chromium.sh
+
+train: setup ## train the models of attnwidget.demo again
+	$(BIN)/python -m attnwidget.demo.train storyteller
+	$(BIN)/python -m attnwidget.demo.train reader
+
+wheel: setup ## a wheel in dist/, which needs no Node
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+
+clean: ## what was built; keeps .venv
+	rm -rf build dist attnwidget/static js/node_modules

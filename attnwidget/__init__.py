@@ -1,0 +1,57 @@
+"""Look at a transformer's attention in a notebook.
+
+The public names are loaded when they are first used: importing attnwidget imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnwidget import demo as demo
+    from attnwidget import measures as measures
+    from attnwidget.capture import Capture, capture, recording
+    from attnwidget.intake import AttentionWarning
+    from attnwidget.maps import AttentionMaps
+    from attnwidget.tokens import Tokens
+    from attnwidget.widget.explorer import Explorer, explore
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AttentionMaps": "attnwidget.maps",
+    "AttentionWarning": "attnwidget.intake",
+    "Capture": "attnwidget.capture",
+    "Explorer": "attnwidget.widget.explorer",
+    "Tokens": "attnwidget.tokens",
+    "capture": "attnwidget.capture",
+    "explore": "attnwidget.widget.explorer",
+    "recording": "attnwidget.capture",
+}
+_MODULES = ("demo", "measures")
+
+__all__ = [
+    "AttentionMaps",
+    "AttentionWarning",
+    "Capture",
+    "Explorer",
+    "Tokens",
+    "capture",
+    "demo",
+    "explore",
+    "measures",
+    "recording",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"attnwidget.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'attnwidget' has no attribute {name!r}; it has {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,217 @@
+"""What goes into a model: its name or the model itself, a text or the inputs themselves."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnwidget.intake import AttentionWarning
+
+__all__ = ["as_inputs", "load_model"]
+
+_LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
+
+
+def load_model(model: Any, tokenizer: Any = None) -> tuple[nn.Module, Any]:
+    """Model and tokenizer, from the model itself, its name, or the folder it was saved to.
+
+    Parameters
+    ----------
+    model : nn.Module, str or Path
+        A transformers model, a name on the hub, or a folder written by save_pretrained.
+    tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None
+        The tokenizer, its name or folder; None looks beside the model.
+
+    Returns
+    -------
+    tuple of nn.Module and tokenizer
+        The model in eval mode if it was loaded here. The tokenizer is None where there is none.
+
+    Raises
+    ------
+    TypeError
+        When model is something else.
+    ValueError
+        When the name cannot be loaded; the message says how to pass a local folder.
+    """
+    if not isinstance(model, (str, Path, nn.Module)):
+        raise TypeError(
+            f"model is {type(model).__name__}; expected a transformers model, its name, or the folder it was saved to."
+        )
+    place = tokenizer if isinstance(tokenizer, (str, Path)) else None
+    if isinstance(model, (str, Path)):
+        place, model = place or model, _load(model)
+        if tokenizer is None:
+            tokenizer = _load_tokenizer(place, required=False)
+    if isinstance(tokenizer, (str, Path)):
+        tokenizer = _load_tokenizer(tokenizer, required=True)
+    return model, tokenizer
+
+
+def _load(name: str | Path) -> nn.Module:
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(_cannot_load("model", name)) from error
+    built_as = set(getattr(config, "architectures", None) or ())
+    for loader in (getattr(transformers, loader) for loader in _LOADERS):
+        # Take the class the weights were saved with, so that nothing is newly initialised.
+        mapped = loader._model_mapping.get(type(config), None)  # noqa: SLF001
+        classes = mapped if isinstance(mapped, (tuple, list)) else [mapped]
+        if loader is transformers.AutoModel or built_as & {c.__name__ for c in classes if c is not None}:
+            try:
+                return loader.from_pretrained(name).eval()  # type: ignore[no-any-return]
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ValueError(_cannot_load("model", name)) from error
+    raise AssertionError("AutoModel is the last loader")
+
+
+def _load_tokenizer(name: str | Path, *, required: bool) -> Any:
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(name)
+    except Exception as error:  # tokenizers fail in many ways, and none is fatal if nobody asked for one
+        if required:
+            raise ValueError(_cannot_load("tokenizer", name)) from error
+        return None
+
+
+def _cannot_load(what: str, name: str | Path) -> str:
+    if Path(name).is_dir():
+        held = sorted(p.name for p in Path(name).iterdir())[:6]
+        return (
+            f"no {what} can be loaded from the folder {str(name)!r}, which holds {', '.join(held) or 'nothing'}; "
+            "expected what save_pretrained writes: config.json, model.safetensors, tokenizer.json."
+        )
+    return (
+        f"the {what} {str(name)!r} cannot be loaded: it is no folder here, and the hub does not give it (no network, "
+        "no such name, or no permission). On a machine that has it, call model.save_pretrained('my-model') and "
+        "tokenizer.save_pretrained('my-model'), copy the folder, and pass its path: model='my-model'."
+    )
+
+
+def as_inputs(model: nn.Module, inputs: Any, tokenizer: Any) -> dict[str, Any]:
+    """Keyword arguments of a forward call, on the model's device.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model they go into.
+    inputs : str, list of str, mapping, or Tensor [batch, tokens] or [tokens]
+        A text, several texts, what a tokenizer or processor returned, or token ids.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Needed for text.
+
+    Raises
+    ------
+    TypeError
+        When inputs is something else.
+    ValueError
+        When a text is empty, when a tokenizer is missing, or when the text is longer than the model allows.
+    """
+    if isinstance(inputs, str) or (isinstance(inputs, (list, tuple)) and inputs and isinstance(inputs[0], str)):
+        arguments = _tokenize(inputs, tokenizer)
+    elif isinstance(inputs, Mapping):
+        arguments = dict(inputs)
+    elif isinstance(inputs, Tensor) and not inputs.is_floating_point():
+        arguments = {"input_ids": inputs if inputs.ndim == 2 else inputs[None]}
+    else:
+        raise TypeError(
+            f"inputs is {_describe(inputs)}; expected a text, a list of texts, what the tokenizer returned "
+            "(tokenizer(text, return_tensors='pt')), or a tensor of token ids."
+        )
+    arguments = {name: _as_batch(name, value) for name, value in arguments.items()}
+    ids = arguments.get("input_ids")
+    if isinstance(ids, Tensor):
+        if ids.numel() == 0:
+            raise ValueError("the text is empty: there is no token to look at. Give at least one word.")
+        _check_length(model, ids.shape[1])
+    device = _device(model)
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in arguments.items()}
+
+
+def _tokenize(text: Any, tokenizer: Any) -> dict[str, Any]:
+    if tokenizer is None:
+        raise ValueError(
+            "inputs is text and no tokenizer came with it; pass tokenizer=, or token ids: tokenizer(text, "
+            "return_tensors='pt')."
+        )
+    texts = [text] if isinstance(text, str) else list(text)
+    for i, one in enumerate(texts):
+        if not isinstance(one, str):
+            raise TypeError(f"inputs[{i}] is {_describe(one)}; expected text.")
+        if not one.strip():
+            raise ValueError("the text is empty: there is no token to look at. Give at least one word.")
+    several = len(texts) > 1
+    if several and tokenizer.pad_token is None:
+        raise ValueError(
+            "several texts need padding and this tokenizer has no pad token; set tokenizer.pad_token = "
+            "tokenizer.eos_token, or capture one text at a time."
+        )
+    return dict(tokenizer(texts, return_tensors="pt", padding=several))
+
+
+def _as_batch(name: str, value: Any) -> Any:
+    """Lists of ids, as a tokenizer returns them without return_tensors, become a batch of one."""
+    if name in {"input_ids", "attention_mask", "token_type_ids"} and isinstance(value, (list, tuple)):
+        try:
+            value = torch.as_tensor(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{name} holds lists of different length; pass padding=True and return_tensors='pt' to the tokenizer."
+            ) from error
+        return value if value.ndim == 2 else value[None]
+    return value
+
+
+def _check_length(model: nn.Module, length: int) -> None:
+    limit = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    if not isinstance(limit, int):
+        return
+    tables = [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and "pos" in n.split(".")[-1]]
+    tables += [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and n.split(".")[-1] == "wpe"]
+    if tables:
+        # Some families keep the first rows of their position table for padding.
+        table = tables[0]
+        reserved = getattr(table, "offset", None) or (0 if table.padding_idx is None else table.padding_idx + 1)
+        allowed = min(limit, table.num_embeddings - reserved)
+        if length > allowed:
+            raise ValueError(
+                f"the text is {length} tokens long and the model has positions for {allowed}. Shorten it, or cut it: "
+                f"tokenizer(text, return_tensors='pt', truncation=True, max_length={allowed})."
+            )
+    elif length > limit:
+        warnings.warn(
+            f"the text is {length} tokens long and the model was made for {limit}: beyond that its attention may be "
+            "meaningless.",
+            AttentionWarning,
+            stacklevel=4,
+        )
+
+
+def _device(model: nn.Module) -> torch.device:
+    device = getattr(model, "device", None)
+    if not isinstance(device, torch.device):
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    if device.type == "meta":
+        raise ValueError(
+            "the model is on the meta device: it has shapes and no weights, so it computes nothing. Load it with "
+            "from_pretrained, or move it with model.to_empty(device='cpu') and load weights."
+        )
+    return device
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype} {list(value.shape)}"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}" + (f" {type(value[0]).__name__}" if value else "")
+    return type(value).__name__

@@ -1,0 +1,308 @@
+"""How the attention of one layer is held: as a matrix, or as the q and k it is made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "temper"]
+
+ROW_SUM_TOLERANCE = 1e-2  # bf16 rows are off by up to 2.6e-3; what is farther off is really missing mass
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The rule that says which keys a query may see, kept as a rule wherever it is one.
+
+    Parameters
+    ----------
+    causal : bool
+        Whether query i sees only keys j <= i + offset.
+    offset : int
+        Position of query 0 among the keys: the number of cached keys in front of it.
+    window : int or None
+        Number of keys a causal query sees at most, itself included.
+    additive : Tensor [1 or heads, queries, keys] or None
+        Terms added to the scores, where the mask is not a plain rule; -inf hides a key.
+    """
+
+    causal: bool = False
+    offset: int = 0
+    window: int | None = None
+    additive: Tensor | None = None
+
+    @classmethod
+    def from_additive(cls, additive: Tensor) -> Mask:
+        """Find the rule behind an additive mask.
+
+        Parameters
+        ----------
+        additive : Tensor [1 or heads, queries, keys]
+            0 for a visible key, a very negative or infinite number for a hidden one, or any bias.
+        """
+        hidden = additive <= torch.finfo(additive.dtype).min / 2
+        if bool(((additive == 0) | hidden).all()):
+            visible = ~hidden
+            if bool(visible.all()):
+                return cls()
+            rule = cls._rule_like(visible)
+            if rule is not None:
+                return rule
+        return cls(additive=additive.float().masked_fill(hidden, -math.inf))
+
+    @classmethod
+    def _rule_like(cls, visible: Tensor) -> Mask | None:
+        if visible.shape[0] != 1:
+            return None
+        n_queries, n_keys = visible.shape[1:]
+        offset = n_keys - n_queries
+        widest = int(visible[0].sum(-1).max())
+        for window in (None, widest) if 0 < widest < n_keys else (None,):
+            rule = cls(causal=True, offset=offset, window=window)
+            if all(
+                torch.equal(visible[0, rows], rule.visible(rows, n_keys, visible.device)[0])
+                for rows in blocks(n_queries, n_keys)
+            ):
+                return rule
+        return None
+
+    def visible(self, rows: slice | Tensor, n_keys: int, device: torch.device) -> Tensor:
+        """Which keys the given queries may see: bool [1 or heads, rows, keys]."""
+        if self.additive is not None:
+            return self.additive[:, rows] > -math.inf
+        # Rows come as a bounded slice or as positions.
+        if isinstance(rows, slice):
+            rows = torch.arange(rows.start, rows.stop, device=device)
+        if not self.causal:
+            return torch.ones(1, len(rows), n_keys, dtype=torch.bool, device=device)
+        last = rows[:, None].to(device) + self.offset
+        key = torch.arange(n_keys, device=device)
+        seen = key <= last
+        if self.window is not None:
+            seen &= key > last - self.window
+        return seen[None]
+
+    def apply(self, scores: Tensor, rows: slice | Tensor, heads: slice) -> Tensor:
+        """Scores [heads, rows, keys] with the mask added in place."""
+        if self.additive is not None:
+            chosen = slice(0, 1) if self.additive.shape[0] == 1 else heads
+            return scores.add_(self.additive[chosen, rows].to(scores))
+        if self.causal:
+            return scores.masked_fill_(~self.visible(rows, scores.shape[-1], scores.device), -math.inf)
+        return scores
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """What both ways of holding a layer can answer. Heads are a bounded slice, rows a slice or positions."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, queries, keys."""
+        ...
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of key-value heads; fewer than the heads in grouped-query attention."""
+        ...
+
+    def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked."""
+        ...
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Log of the weights [heads, rows, keys] and of the mass outside the map [heads, rows]."""
+        ...
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Weights [heads, rows, keys]."""
+        ...
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Which keys the queries may see: bool [1 or heads, rows, keys]."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the layer holds, by name."""
+        ...
+
+
+class DenseLayer:
+    """A layer whose matrices are given.
+
+    Parameters
+    ----------
+    matrix : Tensor [heads, queries, keys]
+        Weights after softmax. The tensor is held, not copied.
+    mask : Mask or None
+        Which keys each query may see. Without one a weight of exactly zero counts as hidden.
+    """
+
+    def __init__(self, matrix: Tensor, mask: Mask | None = None) -> None:
+        self.matrix = matrix
+        self.mask = mask
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, queries, keys."""
+        heads, queries, keys = self.matrix.shape
+        return heads, queries, keys
+
+    @property
+    def key_value_heads(self) -> int:
+        """Every head is its own: matrices say nothing of groups."""
+        return self.matrix.shape[0]
+
+    def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
+        """Raise: matrices do not know the scores they came from."""
+        raise ValueError(
+            "scores are not known here: this map was given as weights, and softmax forgets a constant of "
+            "each row. Use log_weights, or capture the model (attnwidget.capture), which keeps q and k."
+        )
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Log of the weights [heads, rows, keys] and of the mass that the rows lack [heads, rows]."""
+        weights = self.weights(heads, rows)
+        total = weights.sum(-1)
+        missing = (1 - total).clamp(min=0)
+        # Rounding is no missing mass, and an empty row has no attention to miss any of.
+        missing = missing.masked_fill((missing <= ROW_SUM_TOLERANCE) | (total == 0), 0)
+        return weights.log(), missing.log()
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Weights [heads, rows, keys] in float32 at least."""
+        return _at_least_float32(self.matrix[heads][:, rows])
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Which keys the queries may see: bool [1 or heads, rows, keys]."""
+        if self.mask is not None:
+            seen = self.mask.visible(rows, self.shape[2], self.matrix.device)
+            return seen if seen.shape[0] == 1 else seen[heads]
+        return self.matrix[heads][:, rows] != 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The matrix, and the mask where it is not a rule."""
+        held = {"matrix": self.matrix}
+        if self.mask is not None and self.mask.additive is not None:
+            held["mask"] = self.mask.additive
+        return held
+
+
+@dataclass(frozen=True)
+class ProjectedLayer:
+    """A layer held as its queries and keys, from which any row of any head is made anew.
+
+    Parameters
+    ----------
+    q : Tensor [heads, queries, width]
+        Queries, after any rotation.
+    k : Tensor [key-value heads, keys, width]
+        Keys, not repeated for the heads that share them.
+    scaling : float
+        Factor on q k^T.
+    mask : Mask
+        Which keys each query may see.
+    bias : Tensor [1 or heads, queries, keys] or None
+        Position bias added to the scaled scores.
+    softcap : float or None
+        Scores are capped by softcap * tanh(scores / softcap).
+    sinks : Tensor [heads] or None
+        Learned logits that take part in the softmax and hold mass outside the map.
+    """
+
+    q: Tensor
+    k: Tensor
+    scaling: float
+    mask: Mask
+    bias: Tensor | None = None
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, queries, keys."""
+        return self.q.shape[0], self.q.shape[1], self.k.shape[1]
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of key-value heads."""
+        return self.k.shape[0]
+
+    def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked."""
+        q = _at_least_float32(self.q[heads][:, rows])
+        group = self.shape[0] // self.key_value_heads
+        shared = torch.arange(heads.start, heads.stop, device=self.k.device) // group
+        k = _at_least_float32(self.k[shared])
+        scores = (q @ k.transpose(-1, -2)).mul_(self.scaling)
+        if self.bias is not None:
+            scores += self.bias[slice(0, 1) if self.bias.shape[0] == 1 else heads, rows].to(scores)
+        if self.softcap is not None:
+            scores = scores.div_(self.softcap).tanh_().mul_(self.softcap)
+        return self.mask.apply(scores, rows, heads)
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Log of the weights [heads, rows, keys] and of the mass in the sinks [heads, rows]."""
+        scores = self.scores(heads, rows)
+        sink = scores.new_full(scores.shape[:2], -math.inf)
+        if self.sinks is not None:
+            sink = self.sinks[heads].to(scores)[:, None].expand_as(sink)
+        return temper(scores, sink)
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Weights [heads, rows, keys]; a row that sees no key is all zero."""
+        return self.log_weights(heads, rows)[0].exp_()
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Which keys the queries may see: bool [1 or heads, rows, keys]."""
+        seen = self.mask.visible(rows, self.shape[2], self.q.device)
+        return seen if seen.shape[0] == 1 else seen[heads]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything held, by name."""
+        held = {"q": self.q, "k": self.k, "bias": self.bias, "sinks": self.sinks, "mask": self.mask.additive}
+        return {name: tensor for name, tensor in held.items() if tensor is not None}
+
+
+def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Log-softmax of scores * factor, together with the mass outside the map.
+
+    Scores and log-weights give the same result, for they differ by one constant a row.
+
+    Parameters
+    ----------
+    scores : Tensor [..., keys]
+        Scores or log-weights, -inf where masked. Not changed.
+    outside : Tensor [...]
+        Score, or log of the mass, of what competes with the keys without being one; -inf for nothing.
+    factor : float
+        scaling / temperature, >= 0.
+
+    Returns
+    -------
+    tuple of Tensor [..., keys] and Tensor [...]
+        Log-weights and log of the mass outside. A row that sees nothing is -inf throughout.
+    """
+    if factor != 1.0:
+        # A factor of 0 must make visible keys equal and leave hidden ones hidden: 0 * inf is no number.
+        scores = (scores * factor).masked_fill_(scores == -math.inf, -math.inf)
+        outside = (outside * factor).masked_fill_(outside == -math.inf, -math.inf)
+    total = torch.logaddexp(scores.logsumexp(-1), outside)
+    total = total.masked_fill(total == -math.inf, 0)
+    return scores - total[..., None], outside - total
+
+
+def blocks(n_rows: int, row_cells: int, cells: int = 1 << 22) -> Iterator[slice]:
+    """Slices that walk over rows, each of about ``cells`` cells: 16 MB of float32."""
+    step = max(1, cells // max(1, row_cells))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()

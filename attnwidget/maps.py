@@ -1,0 +1,358 @@
+"""AttentionMaps: the attention of one text, layers x heads x queries x keys, with its tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from attnwidget.intake import dense_layers
+from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer, temper
+from attnwidget.tokens import Tokens
+
+__all__ = ["AttentionMaps"]
+
+_FORMAT = 1  # of the saved file
+
+
+class AttentionMaps:
+    """Attention of one text: every layer and head, with the tokens on both axes.
+
+    It is made by `attnwidget.capture`, by `from_arrays`, or by `load`. Layers and heads count from 0, rows are
+    queries, columns are keys.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers, the one nearest the input first. All have the same number of queries and of keys; the number
+        of heads may differ.
+    tokens : Tokens
+        The queries' tokens.
+    key_tokens : Tokens or None
+        The keys' tokens; None when they are the queries'.
+    name : str
+        What kind of attention it is: "attention", "encoder", "decoder", "cross".
+    layer_names : sequence of str or None
+        Where in the model each layer is, for example "h.0.attn".
+    notes : sequence of str
+        What a reader of the maps should know, one sentence each.
+
+    Raises
+    ------
+    ValueError
+        When there is no layer, when layers differ in size, or when the tokens do not fit them.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        tokens: Tokens,
+        key_tokens: Tokens | None = None,
+        *,
+        name: str = "attention",
+        layer_names: Sequence[str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        if not layers:
+            raise ValueError("there is no layer; expected at least one.")
+        sizes = [layer.shape[1:] for layer in layers]
+        other = next((i for i, size in enumerate(sizes) if size != sizes[0]), None)
+        if other is not None:
+            raise ValueError(
+                f"layer 0 has {sizes[0][0]} queries x {sizes[0][1]} keys and layer {other} has {sizes[other][0]} x "
+                f"{sizes[other][1]}; one AttentionMaps holds layers of one size. Make one for each size."
+            )
+        self.layers = tuple(layers)
+        self.name = name
+        self.notes = tuple(notes)
+        self.tokens = tokens
+        self.key_tokens = tokens if key_tokens is None else key_tokens
+        self.layer_names = tuple(layer_names) if layer_names else tuple(str(i) for i in range(len(layers)))
+        _check_labels("tokens", self.tokens, self.n_queries, "queries")
+        _check_labels("tokens" if key_tokens is None else "key_tokens", self.key_tokens, self.n_keys, "keys")
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Number of heads of each layer."""
+        return tuple(layer.shape[0] for layer in self.layers)
+
+    @property
+    def n_queries(self) -> int:
+        """Number of rows of a map."""
+        return self.layers[0].shape[1]
+
+    @property
+    def n_keys(self) -> int:
+        """Number of columns of a map."""
+        return self.layers[0].shape[2]
+
+    @property
+    def causal(self) -> bool:
+        """Whether no query sees a later key in any layer."""
+        return all(self._layer_is_causal(layer) for layer in self.layers)
+
+    def _layer_is_causal(self, layer: Layer) -> bool:
+        mask = layer.mask if isinstance(layer, (DenseLayer, ProjectedLayer)) else None
+        if mask is not None and mask.additive is None:
+            return mask.causal
+        heads, queries, keys = layer.shape
+        if queries != keys or queries == 1:
+            return False
+        return not any(
+            bool(layer.visible(slice(head, head + 1), slice(0, queries)).triu(1).any()) for head in range(heads)
+        )
+
+    def __repr__(self) -> str:
+        heads = sorted(set(self.heads))
+        shown = str(heads[0]) if len(heads) == 1 else f"{heads[0]} to {heads[-1]}"
+        return (
+            f"<AttentionMaps {self.name!r}: {self.n_layers} layers x {shown} heads, "
+            f"{self.n_queries} queries x {self.n_keys} keys>"
+        )
+
+    def weights(self, layer: int, head: int, *, temperature: float = 1.0, scaling: float = 1.0) -> Tensor:
+        """Weights of one head.
+
+        Parameters
+        ----------
+        layer, head : int
+            Which head; negative numbers count from the end.
+        temperature, scaling : float
+            The weights the head would have if its scores were multiplied by scaling / temperature. Where the model
+            adds a bias to its scores or caps them, the factor acts on the result.
+
+        Returns
+        -------
+        Tensor [queries, keys]
+            Weights in [0, 1], float32 or float64. A row that sees no key is all zero.
+
+        Raises
+        ------
+        IndexError
+            When there is no such layer or head.
+        ValueError
+            When the temperature is not above 0, or the scaling below 0.
+        """
+        if temperature == scaling == 1:
+            chosen, heads = self.locate(layer, head)
+            return chosen.weights(heads, slice(0, self.n_queries))[0]
+        return self.log_weights(layer, head, temperature=temperature, scaling=scaling).exp()
+
+    def log_weights(self, layer: int, head: int, *, temperature: float = 1.0, scaling: float = 1.0) -> Tensor:
+        """Natural logarithm of `weights`: Tensor [queries, keys], -inf where masked."""
+        if not temperature > 0:
+            raise ValueError(f"temperature={temperature}; expected a number above 0.")
+        if not scaling >= 0:
+            raise ValueError(f"scaling={scaling}; expected 0 or more.")
+        chosen, heads = self.locate(layer, head)
+        log_weights, outside = chosen.log_weights(heads, slice(0, self.n_queries))
+        if temperature == scaling == 1:
+            return log_weights[0]
+        return temper(log_weights, outside, scaling / temperature)[0][0]
+
+    def scores(self, layer: int, head: int) -> Tensor:
+        """Scores of one head before softmax: Tensor [queries, keys], -inf where masked.
+
+        Raises
+        ------
+        ValueError
+            When the map was given as weights, from which scores cannot be known.
+        """
+        chosen, heads = self.locate(layer, head)
+        return chosen.scores(heads, slice(0, self.n_queries))[0]
+
+    def locate(self, layer: int, head: int) -> tuple[Layer, slice]:
+        """Layer and slice of heads that hold one head; IndexError where there is none."""
+        if not -self.n_layers <= layer < self.n_layers:
+            raise IndexError(f"layer {layer} does not exist: these maps have layers 0 to {self.n_layers - 1}.")
+        chosen = self.layers[layer]
+        n_heads = chosen.shape[0]
+        if not -n_heads <= head < n_heads:
+            raise IndexError(f"head {head} does not exist: layer {layer} has heads 0 to {n_heads - 1}.")
+        head %= n_heads
+        return chosen, slice(head, head + 1)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        weights: Any,
+        *,
+        tokens: Tokens | Sequence[str] | None = None,
+        key_tokens: Tokens | Sequence[str] | None = None,
+        layout: str | None = None,
+        example: int | None = None,
+        name: str = "attention",
+    ) -> Self:
+        """Maps from matrices you have.
+
+        Parameters
+        ----------
+        weights : model output, tuple or list of arrays, or array
+            ``outputs.attentions`` of a transformers model, one array [B, H, Q, K] or [H, Q, K] a layer, or one
+            array for all: [L, B, H, Q, K], [Q, K], or any other with its ``layout``. numpy or torch; weights
+            after softmax. Held, not copied.
+        tokens, key_tokens : Tokens, sequence of str, or None
+            Labels of the queries, and of the keys where they are others; None numbers the positions.
+        layout : str or None
+            One letter an axis: L layers, B examples, H heads, Q queries, K keys. "LHQK", "HQK" ...
+        example : int or None
+            Which example of a batch; needed when there is more than one.
+        name : str
+            What kind of attention it is.
+
+        Returns
+        -------
+        AttentionMaps
+
+        Raises
+        ------
+        TypeError, ValueError
+            When what came cannot be read as attention; the message says what came, what was expected, and what
+            to do.
+
+        Warns
+        -----
+        AttentionWarning
+            When rows hold NaN or do not sum to 1.
+        """
+        layers, notes = dense_layers(weights, layout=layout, example=example)
+        n_queries, n_keys = layers[0].shape[1:]
+        queries = _as_tokens(tokens, n_queries)
+        if key_tokens is None and n_keys != n_queries and tokens is None:
+            key_tokens = Tokens.positions(n_keys)
+        keys = None if key_tokens is None else _as_tokens(key_tokens, n_keys)
+        return cls(layers, queries, keys, name=name, notes=notes)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the maps to a safetensors file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; an existing one is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        from safetensors.torch import save_file
+
+        tensors: dict[str, Tensor] = {}
+        stored: dict[tuple[Any, ...], str] = {}  # tensors that layers share are written once
+        layers = []
+        for number, layer in enumerate(self.layers):
+            names = {}
+            for role, tensor in layer.tensors().items():
+                same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+                names[role] = stored.setdefault(same, f"layers.{number}.{role}")
+                if names[role] not in tensors:
+                    tensors[names[role]] = tensor.detach().clone().contiguous()
+            layers.append({"tensors": names, **_rule(layer)})
+        description = {
+            "format": _FORMAT,
+            "name": self.name,
+            "layer_names": self.layer_names,
+            "notes": self.notes,
+            "layers": layers,
+            "tokens": _tokens_to_json(self.tokens),
+            "key_tokens": None if self.key_tokens is self.tokens else _tokens_to_json(self.key_tokens),
+        }
+        path = Path(path)
+        save_file(tensors, path, metadata={"attnwidget": json.dumps(description)})
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read maps that `save` wrote. Nothing in the file is executed.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            When the file was not written by `save`, or by a later version.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist; expected a file written by AttentionMaps.save.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                description = json.loads((file.metadata() or {})["attnwidget"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{path} holds no attention maps; expected a file that AttentionMaps.save wrote."
+            ) from error
+        if description.get("format") != _FORMAT:
+            raise ValueError(
+                f"{path} has format {description.get('format')!r} and this version of attnwidget reads format "
+                f"{_FORMAT}. Update attnwidget."
+            )
+        keys = description["key_tokens"]
+        return cls(
+            [_layer_from_json(layer, tensors) for layer in description["layers"]],
+            _tokens_from_json(description["tokens"]),
+            None if keys is None else _tokens_from_json(keys),
+            name=description["name"],
+            layer_names=description["layer_names"],
+            notes=description["notes"],
+        )
+
+
+def _check_labels(argument: str, tokens: Tokens, expected: int, axis: str) -> None:
+    if len(tokens) != expected:
+        raise ValueError(
+            f"{argument} has {len(tokens)} labels and the maps have {expected} {axis}. Give one label for each, "
+            "special tokens included: tokenizer.convert_ids_to_tokens(inputs['input_ids'][0])."
+        )
+
+
+def _as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
+    if labels is None:
+        return Tokens.positions(expected)
+    return labels if isinstance(labels, Tokens) else Tokens.from_labels(labels)
+
+
+def _rule(layer: Layer) -> dict[str, Any]:
+    """What a layer knows beside its tensors."""
+    mask = layer.mask if isinstance(layer, (DenseLayer, ProjectedLayer)) else None
+    described: dict[str, Any] = {
+        "mask": None if mask is None else {"causal": mask.causal, "offset": mask.offset, "window": mask.window}
+    }
+    if isinstance(layer, ProjectedLayer):
+        described |= {"scaling": layer.scaling, "softcap": layer.softcap}
+    return described
+
+
+def _layer_from_json(described: dict[str, Any], tensors: dict[str, Tensor]) -> Layer:
+    held = {role: tensors[name] for role, name in described["tensors"].items()}
+    additive = held.pop("mask", None)
+    mask = None if described["mask"] is None else Mask(**described["mask"], additive=additive)
+    if "matrix" in held:
+        return DenseLayer(held["matrix"], mask)
+    return ProjectedLayer(**held, scaling=described["scaling"], softcap=described["softcap"], mask=mask or Mask())
+
+
+def _tokens_to_json(tokens: Tokens) -> dict[str, Any]:
+    return {"labels": tokens.labels, "ids": tokens.ids, "special": tokens.special, "words": tokens.words}
+
+
+def _tokens_from_json(fields: dict[str, Any]) -> Tokens:
+    ids = fields["ids"]
+    return Tokens(
+        tuple(fields["labels"]),
+        None if ids is None else tuple(ids),
+        tuple(fields["special"]),
+        tuple(fields["words"]),
+    )

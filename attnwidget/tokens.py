@@ -1,0 +1,237 @@
+"""Tokens: what stands on the axes of a map, in words a person can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+__all__ = ["Tokens"]
+
+_SPECIAL_FORM = re.compile(
+    r"\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\]|<(?:s|/s|pad|unk|mask|bos|eos|cls|sep)>|<\|[^|]*\|>",
+    re.IGNORECASE,
+)
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_WORD_PIECE = re.compile(r"##\S")
+_SPACE_MARK = "\u2581"  # the mark that sentence-piece puts where a space was
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens along one axis of a map.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Readable text of each token: byte-level symbols decoded, marks of word pieces removed. A character
+        that several tokens share is shown in each of them with its part, as in ``"\N{GRINNING FACE}(1/2)"``.
+    ids : tuple of int or None
+        The token ids, where they are known.
+    special : tuple of bool
+        True for [CLS], <s> and their like.
+    words : tuple of int
+        Number of the word each token belongs to, from 0. Pieces of one word share a number.
+    """
+
+    labels: tuple[str, ...]
+    ids: tuple[int, ...] | None = None
+    special: tuple[bool, ...] = ()
+    words: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if not self.special:
+            object.__setattr__(self, "special", (False,) * n)
+        if not self.words:
+            object.__setattr__(self, "words", tuple(range(n)))
+        for name in ("ids", "special", "words"):
+            values = getattr(self, name)
+            if values is not None and len(values) != n:
+                raise ValueError(f"{n} labels came with {len(values)} {name}; give one for each label.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Tokens:
+        """Tokens at the given positions (always Tokens, also for one position)."""
+        if isinstance(index, int):
+            chosen: Sequence[int] = [range(len(self))[index]]
+        elif isinstance(index, slice):
+            chosen = range(len(self))[index]
+        else:
+            chosen = index
+        return Tokens(
+            labels=tuple(self.labels[i] for i in chosen),
+            ids=None if self.ids is None else tuple(self.ids[i] for i in chosen),
+            special=tuple(self.special[i] for i in chosen),
+            words=tuple(self.words[i] for i in chosen),
+        )
+
+    @classmethod
+    def positions(cls, n: int) -> Tokens:
+        """Numbered positions, for a map whose tokens are not known."""
+        return cls(tuple(str(i) for i in range(n)))
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[Any]) -> Tokens:
+        """Tokens from strings as a tokenizer prints them, or as a person wrote them.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            One string for each position. Byte-level symbols, word pieces and sentence-piece marks are decoded
+            where the strings carry them; plain words stay as they are.
+
+        Raises
+        ------
+        TypeError
+            When one string was given instead of a sequence, or an element is not a string.
+        """
+        if isinstance(labels, str):
+            raise TypeError(
+                f"tokens is one string ({_shorten(labels)}); expected a sequence of strings, one a token. "
+                "Split it as the model's tokenizer does: tokenizer.convert_ids_to_tokens(ids)."
+            )
+        for i, label in enumerate(labels):
+            if not isinstance(label, str):
+                raise TypeError(
+                    f"tokens[{i}] is {type(label).__name__} ({label!r}); expected strings. "
+                    "Ids become strings with tokenizer.convert_ids_to_tokens(ids)."
+                )
+        pieces = list(labels)
+        special = [bool(_SPECIAL_FORM.fullmatch(piece)) for piece in pieces]
+        # Without a tokenizer, byte-level symbols are only believed where one marks a space or a line break.
+        byte_level = any(piece[:1] in {"Ġ", "Ċ"} for piece in pieces)
+        return cls._from_pieces(pieces, special, byte_level=byte_level)
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer: Any, ids: Sequence[int]) -> Tokens:
+        """Tokens for ids of a transformers tokenizer.
+
+        Parameters
+        ----------
+        tokenizer : transformers.PreTrainedTokenizerBase
+            The tokenizer that made the ids.
+        ids : sequence of int
+            Token ids of one text.
+        """
+        ids = [int(i) for i in ids]
+        pieces = [
+            piece if isinstance(piece, str) else f"<{i}>"  # an id outside the vocabulary has no piece
+            for i, piece in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
+        ]
+        known_special = set(tokenizer.all_special_ids)
+        special = [i in known_special for i in ids]
+        tokens = cls._from_pieces(pieces, special, byte_level=_is_byte_level(tokenizer))
+        return cls(tokens.labels, tuple(ids), tokens.special, tokens.words)
+
+    @classmethod
+    def _from_pieces(cls, pieces: list[str], special: list[bool], *, byte_level: bool) -> Tokens:
+        plain = [piece for piece, is_special in zip(pieces, special, strict=True) if not is_special]
+        if byte_level:
+            encoded = [None if s else _symbols_to_bytes(p) for p, s in zip(pieces, special, strict=True)]
+            return cls._from_bytes(pieces, special, encoded)
+        if any(_SPACE_MARK in piece for piece in plain) or any(_BYTE_TOKEN.fullmatch(p) for p in plain):
+            encoded = [None if s else _sentence_piece_bytes(p) for p, s in zip(pieces, special, strict=True)]
+            return cls._from_bytes(pieces, special, encoded)
+        if any(_WORD_PIECE.match(piece) for piece in plain):
+            joined = [not s and bool(_WORD_PIECE.match(p)) for p, s in zip(pieces, special, strict=True)]
+            labels = [p[2:] if j else p for p, j in zip(pieces, joined, strict=True)]
+            return cls(tuple(labels), None, tuple(special), _number_words([not j for j in joined]))
+        return cls(tuple(pieces), None, tuple(special))
+
+    @classmethod
+    def _from_bytes(cls, pieces: list[str], special: list[bool], encoded: list[bytes | None]) -> Tokens:
+        labels = list(pieces)
+        starts = [True] * len(pieces)
+        run: list[int] = []
+        for i in range(len(pieces) + 1):
+            if i < len(pieces) and encoded[i] is not None:
+                run.append(i)
+                continue
+            texts = _decode_run([encoded[j] or b"" for j in run])
+            for position, (j, text) in enumerate(zip(run, texts, strict=True)):
+                stripped = text.removeprefix(" ")
+                starts[j] = position == 0 or text != stripped or text.startswith(("\n", "\t"))
+                labels[j] = stripped or text
+            run = []
+        # A special token ends a word, so whatever follows it starts one.
+        return cls(tuple(labels), None, tuple(special), _number_words(starts))
+
+
+def _shorten(text: str, limit: int = 40) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def _number_words(starts: list[bool]) -> tuple[int, ...]:
+    word, words = -1, []
+    for i, start in enumerate(starts):
+        word += start or i == 0
+        words.append(word)
+    return tuple(words)
+
+
+def _decode_run(chunks: list[bytes]) -> list[str]:
+    """Text of each chunk of a UTF-8 stream; a character split over chunks is named in each, with its part."""
+    stream = b"".join(chunks)
+    owner = [k for k, chunk in enumerate(chunks) for _ in chunk]
+    texts = [""] * len(chunks)
+    i = 0
+    while i < len(stream):
+        width = _utf8_width(stream, i)
+        if width == 0:
+            texts[owner[i]] += f"\\x{stream[i]:02x}"
+            i += 1
+            continue
+        character = stream[i : i + width].decode()
+        holders = sorted(set(owner[i : i + width]))
+        for part, k in enumerate(holders, 1):
+            texts[k] += character if len(holders) == 1 else f"{character}({part}/{len(holders)})"
+        i += width
+    return texts
+
+
+def _utf8_width(stream: bytes, i: int) -> int:
+    """Bytes of the character that starts at i, or 0 where no valid character starts."""
+    lead = stream[i]
+    width = 1 if lead < 0x80 else 2 if lead >> 5 == 0b110 else 3 if lead >> 4 == 0b1110 else 4
+    try:
+        return width if len(stream[i : i + width].decode()) == 1 else 0
+    except UnicodeDecodeError:
+        return 0
+
+
+@cache
+def _byte_of_symbol() -> dict[str, int]:
+    """Byte of each symbol of a byte-level tokenizer.
+
+    Printable bytes stand for themselves, the others follow from U+0100 on, in order (Radford et al. 2019).
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(256) if b not in set(printable)]
+    return {chr(b): b for b in printable} | {chr(0x100 + k): b for k, b in enumerate(others)}
+
+
+def _symbols_to_bytes(piece: str) -> bytes:
+    table = _byte_of_symbol()
+    # Added tokens are written in plain text, with characters that no byte has.
+    return bytes(table[c] for c in piece) if all(c in table for c in piece) else piece.encode()
+
+
+def _sentence_piece_bytes(piece: str) -> bytes:
+    if match := _BYTE_TOKEN.fullmatch(piece):
+        return bytes([int(match.group(1), 16)])
+    return piece.replace(_SPACE_MARK, " ").encode()
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return hasattr(tokenizer, "byte_decoder")
+    return "ByteLevel" in f"{backend.decoder}{backend.pre_tokenizer}"

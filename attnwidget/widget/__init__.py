@@ -1,0 +1,1 @@
+"""Widgets: maps on a screen."""

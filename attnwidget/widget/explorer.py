@@ -1,0 +1,349 @@
+"""Explorer: the linked views of every layer and head."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from attnwidget.capture import Capture, capture
+from attnwidget.maps import AttentionMaps
+from attnwidget.tokens import Tokens
+from attnwidget.widget import codec
+from attnwidget.widget.rpc import reply
+
+__all__ = ["Explorer", "explore"]
+
+_MODULE = Path(__file__).parent.parent / "static" / "explorer.js"
+
+
+def _front_end() -> str | Path:
+    if not _MODULE.is_file():
+        raise ImportError(
+            f"the front end is missing: {_MODULE} does not exist. In a checkout, run `make setup` (it needs Node.js "
+            "20 or later); an installed wheel always carries it."
+        )
+    # As a path the module is reloaded when it changes, and keeps every closed widget alive: for development only.
+    return _MODULE if os.environ.get("ANYWIDGET_HMR") else _MODULE.read_text(encoding="utf-8")
+
+
+class _Index(t.Int[Any, Any]):
+    """An integer from anywhere, numpy and torch included."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        if hasattr(value, "__index__") and not isinstance(value, bool):
+            value = operator.index(value)
+        return super().validate(obj, value)
+
+
+class Explorer(anywidget.AnyWidget):
+    """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
+
+    Every trait can be set before and after the widget is shown, observed and linked.
+
+    Parameters
+    ----------
+    maps : AttentionMaps, Capture, or mapping of str to AttentionMaps
+        What is shown; several maps of one run get a menu.
+    title : str
+        Shown above the views.
+    **choices
+        Initial values of the traits below.
+
+    Attributes
+    ----------
+    map : str
+        Name of the maps that are shown: "attention", "encoder", "cross" ...
+    layer, head : int
+        The head that is shown, from 0.
+    query, key : int or None
+        The pinned row, and the pinned cell in it.
+    temperature, scaling : float
+        The head is shown as softmax(scores * scaling / temperature).
+    view : {"heatmap", "text", "grid"}
+        What the main area shows.
+    color_map : {"ink", "viridis", "cividis", "magma", "greys"}
+        Colours of the weights.
+    color_scale : {"linear", "sqrt", "log"}
+        How weights map to colours.
+    color_range : {"map", "shared"}
+        Whether the colours end at the map's own largest weight, or at 1 in every map.
+    theme : {"auto", "light", "dark"}
+        "auto" follows the notebook.
+
+    Raises
+    ------
+    TypeError
+        When a choice is not known; the message lists the near misses.
+    traitlets.TraitError
+        When a choice has a value that does not exist.
+    """
+
+    _esm = _front_end()
+
+    facts = t.Dict(read_only=True).tag(sync=True)
+    map = t.Unicode().tag(sync=True)
+    layer = _Index(0).tag(sync=True)
+    head = _Index(0).tag(sync=True)
+    query = _Index(None, allow_none=True).tag(sync=True)
+    key = _Index(None, allow_none=True).tag(sync=True)
+    temperature = t.Float(1.0).tag(sync=True)
+    scaling = t.Float(1.0).tag(sync=True)
+    view = t.Enum(["heatmap", "text", "grid"], "heatmap").tag(sync=True)
+    color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
+    color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
+    color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
+    theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
+
+    def __init__(
+        self, maps: AttentionMaps | Capture | Mapping[str, AttentionMaps], *, title: str = "", **choices: Any
+    ) -> None:
+        _check_choices(choices)
+        self._maps = _by_name(maps)
+        self.set_trait("facts", {"title": title, "maps": [_describe(name, m) for name, m in self._maps.items()]})
+        choices.setdefault("map", next(iter(self._maps)))
+        super().__init__(**choices)
+        self.on_msg(self._answer)
+
+    @property
+    def maps(self) -> AttentionMaps:
+        """The maps that are shown."""
+        if not self._maps:
+            raise ValueError("this Explorer is closed and has given its maps back; make a new one with explore().")
+        return self._maps[self.map]
+
+    def close(self) -> None:
+        """Close the widget and give its memory back."""
+        super().close()
+        self._maps = {}
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if not self._maps:
+            return {"text/plain": "This Explorer is closed. Make a new one with attnwidget.explore()."}
+        return super()._repr_mimebundle_(**kwargs)
+
+    def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        answered = reply(content, {"tile": self._tile, "profile": self._profile, "thumbnails": self._thumbnails})
+        if answered is not None:
+            self.send(*answered)
+
+    def _named(self, name: str) -> AttentionMaps:
+        if name not in self._maps:
+            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(self._maps)}.")
+        return self._maps[name]
+
+    def _tile(self, map: str, rows: Sequence[int], columns: Sequence[int], **wanted: Any) -> codec.Answer:  # noqa: A002
+        (top, bottom), (left, right) = rows, columns
+        return codec.tile(self._named(map), rows=(top, bottom), columns=(left, right), **wanted)
+
+    def _profile(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
+        return codec.profile(self._named(map), layer)
+
+    def _thumbnails(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
+        return codec.thumbnails(self._named(map), layer)
+
+    @t.validate("map")
+    def _valid_map(self, proposal: Any) -> str:
+        name = str(proposal["value"])
+        if self._maps and name not in self._maps:
+            raise t.TraitError(f"map={name!r} does not exist; there are {', '.join(self._maps)}.")
+        return name
+
+    @t.validate("layer")
+    def _valid_layer(self, proposal: Any) -> Any:
+        return self._valid_index("layer", proposal["value"], self.maps.n_layers)
+
+    @t.validate("head")
+    def _valid_head(self, proposal: Any) -> Any:
+        return self._valid_index("head", proposal["value"], self.maps.heads[self.layer])
+
+    @t.validate("query")
+    def _valid_query(self, proposal: Any) -> Any:
+        return self._valid_index("query", proposal["value"], self.maps.n_queries)
+
+    @t.validate("key")
+    def _valid_key(self, proposal: Any) -> Any:
+        return self._valid_index("key", proposal["value"], self.maps.n_keys)
+
+    @staticmethod
+    def _valid_index(name: str, value: Any, size: int) -> Any:
+        if value is None:
+            return None
+        if not -size <= value < size:
+            raise t.TraitError(f"{name}={value} does not exist; it goes from 0 to {size - 1}.")
+        return value % size
+
+    @t.validate("temperature")
+    def _valid_temperature(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not 0 < value < float("inf"):
+            raise t.TraitError(f"temperature={value}; expected a number above 0.")
+        return value
+
+    @t.validate("scaling")
+    def _valid_scaling(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value < float("inf"):
+            raise t.TraitError(f"scaling={value}; expected 0 or more.")
+        return value
+
+    @t.observe("layer", "map")
+    def _keep_selection_inside(self, _change: Any) -> None:
+        """Another layer may have fewer heads, other maps fewer of everything."""
+        if not self._maps:
+            return
+        maps = self.maps
+        self.layer = min(self.layer, maps.n_layers - 1)
+        self.head = min(self.head, maps.heads[self.layer] - 1)
+        if self.query is not None and self.query >= maps.n_queries:
+            self.query = self.key = None
+        if self.key is not None and self.key >= maps.n_keys:
+            self.key = None
+
+
+def explore(
+    what: Any,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    tokens: Tokens | Sequence[str] | None = None,
+    key_tokens: Tokens | Sequence[str] | None = None,
+    layout: str | None = None,
+    example: int | None = None,
+    title: str | None = None,
+    **choices: Any,
+) -> Explorer:
+    """Look at attention.
+
+    Parameters
+    ----------
+    what : str, mapping of inputs, Capture, AttentionMaps, model output or arrays
+        A text, or what a tokenizer or processor returned, to run a model on; or attention that you have already.
+    model : transformers.PreTrainedModel, str or Path or None
+        The model to run, its name or folder. None runs the storyteller, a small model inside this package.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Makes tokens of the text; looked for beside a model that is given by name.
+    tokens, key_tokens : Tokens, sequence of str, or None
+        Labels, for attention given as arrays.
+    layout : str or None
+        Meaning of the axes of one array: "LHQK", "HQK" ...
+    example : int or None
+        Which example of a batch.
+    title : str or None
+        Shown above the views; None shows a text as it came.
+    **choices
+        Initial values of the Explorer's traits: layer, head, query, temperature, view ...
+
+    Returns
+    -------
+    Explorer
+        Shows itself as the last line of a cell.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When what came cannot be shown; the message says what came, what was expected, and what to do.
+
+    Examples
+    --------
+    >>> aw.explore("The nurse examined the farmer for ticks because she was late.")
+    >>> aw.explore("Attention is all you need", model="my-model", layer=2, head=5)
+    >>> aw.explore(outputs.attentions, tokens=tokenizer.convert_ids_to_tokens(ids))
+    """
+    _check_choices(choices)
+    run = isinstance(what, str) or model is not None
+    if run and (tokens is not None or key_tokens is not None or layout is not None):
+        raise TypeError(
+            "tokens, key_tokens and layout describe arrays; with a text or a model the tokens come from its tokenizer."
+        )
+    if isinstance(what, str):
+        title = what if title is None else title
+    if run:
+        if model is None:
+            model, tokenizer = _storyteller(what)
+        what = capture(model, what, tokenizer)
+    if isinstance(what, Capture):
+        what = what if example is None else what[example]
+    elif not isinstance(what, AttentionMaps):
+        what = AttentionMaps.from_arrays(what, tokens=tokens, key_tokens=key_tokens, layout=layout, example=example)
+    return Explorer(what, title=title or "", **choices)
+
+
+def _storyteller(text: str) -> tuple[Any, Any]:
+    """The model inside the package, with a word about what it cannot read."""
+    import warnings
+
+    from attnwidget import demo
+    from attnwidget.intake import AttentionWarning
+
+    model, tokenizer = demo.load("storyteller")
+    unknown = demo.unknown_words(tokenizer, text)
+    if unknown:
+        warnings.warn(
+            f"the storyteller knows {len(tokenizer)} words, and these are not among them: {', '.join(unknown)}. Pass "
+            "model= and tokenizer= to use a model that knows them.",
+            AttentionWarning,
+            stacklevel=3,
+        )
+    return model, tokenizer
+
+
+def _check_choices(choices: Mapping[str, Any]) -> None:
+    known = [name for name, trait in Explorer.class_own_traits(sync=True).items() if not trait.read_only]
+    for name in choices:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            raise TypeError(
+                f"Explorer has no choice {name!r}"
+                + (f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(sorted(known))}.")
+            )
+
+
+def _by_name(maps: Any) -> dict[str, AttentionMaps]:
+    if isinstance(maps, AttentionMaps):
+        return {maps.name: maps}
+    if isinstance(maps, Capture):
+        return maps.by_name
+    if isinstance(maps, Mapping) and maps and all(isinstance(m, AttentionMaps) for m in maps.values()):
+        return dict(maps)
+    raise TypeError(
+        f"maps is {type(maps).__name__}; expected AttentionMaps, a Capture, or a mapping of names to AttentionMaps. "
+        "attnwidget.explore() takes matrices, texts and models."
+    )
+
+
+def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
+    """What the browser is told of maps before it asks for any."""
+    notes = list(maps.notes)
+    if maps.n_queries > codec.SAMPLED_ROWS:
+        notes.append(
+            f"Thumbnails and head entropies of this long map are read from {codec.SAMPLED_ROWS:,} of its "
+            f"{maps.n_queries:,} rows."
+        )
+    return {
+        "name": name,
+        "heads": list(maps.heads),
+        "layer_names": list(maps.layer_names),
+        "key_value_heads": [layer.key_value_heads for layer in maps.layers],
+        "n_queries": maps.n_queries,
+        "n_keys": maps.n_keys,
+        "queries": _labels(maps.tokens),
+        "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
+        "causal": maps.causal,
+        "notes": notes,
+    }
+
+
+def _labels(tokens: Tokens) -> dict[str, Any]:
+    return {
+        "labels": list(tokens.labels),
+        "special": [i for i, special in enumerate(tokens.special) if special],
+        # Where a token goes on with the word before it.
+        "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
+    }

@@ -1,0 +1,52 @@
+"""Requests of the browser: every one is answered, errors included, under the id it came with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attnwidget.widget.codec import Answer
+
+__all__ = ["reply"]
+
+_log = logging.getLogger(__name__)
+
+
+def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[dict[str, Any], list[bytes]] | None:
+    """The reply to one message.
+
+    Parameters
+    ----------
+    content : mapping
+        ``{"id", "op", ...}``; what stands beside them are the arguments of the handler.
+    handlers : mapping of str to callable
+        What answers each op.
+
+    Returns
+    -------
+    tuple of dict and list of bytes, or None
+        ``{"id", "ok", "header"}`` with its buffers, or ``{"id", "ok", "error"}`` with a sentence. None for a message
+        that carries no id: there is nobody to answer.
+    """
+    if not isinstance(content, Mapping) or "id" not in content:
+        _log.warning("a message without an id came from the browser and cannot be answered: %r", content)
+        return None
+    arguments = dict(content)
+    identity, op = arguments.pop("id"), arguments.pop("op", None)
+    if op not in handlers:
+        return _refusal(identity, f"the widget does not know the request {op!r}; it knows {', '.join(handlers)}."), []
+    try:
+        answer = handlers[op](**arguments)
+    except (ValueError, IndexError) as error:
+        return _refusal(identity, str(error)), []
+    except TypeError as error:
+        return _refusal(identity, f"the request {op!r} cannot be read: {error}"), []
+    except Exception as error:  # noqa: BLE001 - whatever it was, the cell must say so instead of waiting for ever
+        _log.debug("request %r failed", op, exc_info=True)
+        return _refusal(identity, f"{type(error).__name__} while drawing this map: {error}"), []
+    return {"id": identity, "ok": True, "header": answer.header}, answer.buffers
+
+
+def _refusal(identity: Any, sentence: str) -> dict[str, Any]:
+    return {"id": identity, "ok": False, "error": sentence}
