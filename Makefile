@@ -34,7 +34,8 @@ attnwidget/static/explorer.js: $(FRONT_END_SOURCES) js/node_modules/.installed
 	touch $@
 
 demo: setup ## open JupyterLab on notebooks/quickstart.ipynb (PORT, TOKEN; Ctrl-C ends it)
-	$(BIN)/python -m tests.browser.lab --port $(PORT) --token "$(TOKEN)" notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb --port=$(PORT) $(if $(TOKEN),--IdentityProvider.token=$(TOKEN)) \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint types js-tests python-tests browser-tests ## every check there is
 

@@ -1,0 +1,43 @@
+"""Fixtures: one JupyterLab and one Chromium for all tests, a page and a kernel for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    server = Lab(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_notebook(lab: Lab, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    opened: list[Notebook] = []
+
+    def open_cells(cells: list[str], **context: object) -> Notebook:
+        path = write_notebook(lab.folder / "work" / f"{request.node.name[:40]}-{len(opened)}.ipynb", cells)
+        settings = {"viewport": {"width": 1500, "height": 1400}, "device_scale_factor": 1, **context}
+        notebook = Notebook(lab, browser.new_context(**settings).new_page(), path)
+        opened.append(notebook)
+        return notebook
+
+    yield open_cells
+    errors = [error for notebook in opened for error in notebook.errors]
+    for notebook in opened:
+        notebook.close()
+    assert not errors, f"errors in the page: {errors}"

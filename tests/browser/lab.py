@@ -1,0 +1,179 @@
+"""A real JupyterLab and a real kernel for tests: started, driven, and taken down again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+from jupyter_client import BlockingKernelClient
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--js-flags=--expose-gc",
+]
+
+
+def chromium() -> str:
+    """Path of a Chromium, from CHROMIUM or the PATH."""
+    wanted = [os.environ.get("CHROMIUM"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))]
+    found = next((path for path in wanted if path and Path(path).exists()), None)
+    if found is None:
+        raise RuntimeError("no Chromium here: set CHROMIUM to its path, or run `make chromium`.")
+    return found
+
+
+class Lab:
+    """A JupyterLab server on a free port, with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = "attention"
+        self.runtime = folder / "runtime"
+        config = folder / "config" / "labconfig"
+        config.mkdir(parents=True)
+        # The news prompt would fetch from outside and cover the notebook.
+        (config / "page_config.json").write_text(
+            json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
+        )
+        (folder / "work").mkdir()
+        environment = os.environ | {
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.log = (folder / "lab.log").open("w")
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"),
+                f"--ServerApp.root_dir={folder / 'work'}",
+                f"--IdentityProvider.token={self.token}",
+                "--LabApp.expose_app_in_browser=True",
+            ],
+            env=environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        self.url = self._await_url()
+
+    def _await_url(self) -> str:
+        facts = self.runtime / f"jpserver-{self.process.pid}.json"
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                url = json.loads(facts.read_text())["url"]
+                urllib.request.urlopen(f"{url}api/status?token={self.token}", timeout=5).read()
+            except (OSError, ValueError):
+                time.sleep(0.1)  # the server is another process: there is nothing to await but its answer
+            else:
+                return str(url)
+        raise RuntimeError(f"JupyterLab did not start:\n{(self.folder / 'lab.log').read_text()[-3000:]}")
+
+    def get(self, path: str) -> object:
+        """Answer of the server's REST interface."""
+        with urllib.request.urlopen(f"{self.url}{path}?token={self.token}", timeout=10) as answer:
+            return json.load(answer)
+
+    def stop(self) -> None:
+        """End the server and its kernels."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+class Notebook:
+    """A notebook open in JupyterLab, and a line to its kernel."""
+
+    def __init__(self, lab: Lab, page: object, path: Path) -> None:
+        self.lab, self.page, self.path = lab, page, path
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(f"{lab.url}doc/tree/{path.name}?token={lab.token}")
+        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        page.evaluate("window.jupyterapp.restored")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+        page.wait_for_function(
+            """() => {
+              const panel = window.jupyterapp.shell.currentWidget;
+              return panel?.sessionContext?.session?.kernel?.status === "idle";
+            }""",
+            timeout=120_000,
+        )
+        self.kernel = self._connect()
+
+    def _connect(self) -> BlockingKernelClient:
+        identity = self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
+        client = BlockingKernelClient(connection_file=str(self.lab.runtime / f"kernel-{identity}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        return client
+
+    def run_all(self) -> None:
+        """Run every cell and wait until the last has ended."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def start_all(self) -> None:
+        """Run every cell and do not wait."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def execute(self, code: str) -> None:
+        """Run code in the kernel, beside the notebook; an error in it is an error here."""
+        answer = self.kernel.execute_interactive(code, timeout=120, output_hook=lambda _message: None)
+        assert answer["content"]["status"] == "ok", answer["content"]
+
+    def value(self, expression: str) -> object:
+        """Value of a Python expression in the kernel, through JSON."""
+        code = "import json as _json"
+        answer = self.kernel.execute_interactive(
+            code,
+            timeout=120,
+            output_hook=lambda _message: None,
+            user_expressions={"value": f"_json.dumps({expression})"},
+        )
+        result = answer["content"]["user_expressions"]["value"]
+        assert result["status"] == "ok", result
+        return json.loads(eval(result["data"]["text/plain"], {"__builtins__": {}}))  # noqa: PGH001
+
+    def widget(self, index: int = 0) -> object:
+        """The index-th Explorer on the page."""
+        return self.page.locator("[data-attnwidget=explorer]").nth(index)
+
+    def close(self) -> None:
+        """Shut the kernel down and close the page."""
+        self.kernel.stop_channels()
+        for session in self.lab.get("api/sessions"):
+            request = urllib.request.Request(
+                f"{self.lab.url}api/sessions/{session['id']}?token={self.lab.token}", method="DELETE"
+            )
+            urllib.request.urlopen(request, timeout=20).read()
+        self.page.close()
+
+
+def write_notebook(path: Path, cells: list[str]) -> Path:
+    """A notebook of code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    return path
