@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnwidget import demo as demo
     from attnwidget import measures as measures
-    from attnwidget.capture import Capture, capture, recording
+    from attnwidget.capturing import Capture, capture, recording
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
     from attnwidget.tokens import Tokens
@@ -22,12 +22,12 @@ __version__ = "0.1.0"
 _HOME = {
     "AttentionMaps": "attnwidget.maps",
     "AttentionWarning": "attnwidget.intake",
-    "Capture": "attnwidget.capture",
+    "Capture": "attnwidget.capturing",
     "Explorer": "attnwidget.widget.explorer",
     "Tokens": "attnwidget.tokens",
-    "capture": "attnwidget.capture",
+    "capture": "attnwidget.capturing",
     "explore": "attnwidget.widget.explorer",
-    "recording": "attnwidget.capture",
+    "recording": "attnwidget.capturing",
 }
 _MODULES = ("demo", "measures")
 

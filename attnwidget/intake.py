@@ -91,6 +91,8 @@ def _unwrap(weights: Any) -> Any:
                 f"weights holds None for layer {missing[0]} ({len(missing)} of {len(weights)} in all). {_NOTHING_CAME}"
             )
         first = weights[0]
+        if isinstance(first, (tuple, list)) and first and isinstance(first[0], (tuple, list, float)):
+            return _as_tensor(weights, "weights")  # numbers in nested lists
         if isinstance(first, (tuple, list)):
             inner = "empty tuples" if len(first) == 0 else f"tuples of {len(first)}"
             raise ValueError(  # noqa: TRY004
@@ -213,30 +215,31 @@ def _check_values(matrix: Tensor, layer: int) -> str | None:
 
 
 def _check_row_sums(matrices: list[Tensor]) -> str | None:
-    worst, place = 0.0, (0, 0, 0)
-    sums_of_columns_fit = True
+    """Say where rows do not sum to 1, and what usually makes them do so. Empty rows are masked rows."""
+    lowest, highest = (1.0, ""), (1.0, "")
+    columns_fit = True
     for number, matrix in enumerate(matrices):
         for head in range(matrix.shape[0]):
+            place = f"of layer {number}, head {head}"
             sums = torch.cat([matrix[head, rows].float().sum(-1) for rows in blocks(*matrix.shape[1:])])
-            off = ((sums - 1).abs() * (sums != 0)).nan_to_num(0)
-            if float(off.max()) > abs(worst):
-                row = int(off.argmax())
-                worst, place = float(sums[row] - 1), (number, head, row)
-        if abs(worst) > ROW_SUM_TOLERANCE and sums_of_columns_fit:
-            sums_of_columns_fit = bool(((matrix.float().sum(-2) - 1).abs() < ROW_SUM_TOLERANCE).all())
-    if abs(worst) <= ROW_SUM_TOLERANCE:
+            sums = sums.masked_fill((sums == 0) | sums.isnan(), 1)
+            lowest = min(lowest, (float(sums.min()), f"row {int(sums.argmin())} {place}"))
+            highest = max(highest, (float(sums.max()), f"row {int(sums.argmax())} {place}"))
+        if max(1 - lowest[0], highest[0] - 1) > ROW_SUM_TOLERANCE:
+            columns_fit = columns_fit and bool(((matrix.float().sum(-2) - 1).abs() < ROW_SUM_TOLERANCE).all())
+    worst = highest if highest[0] - 1 > ROW_SUM_TOLERANCE else lowest
+    if abs(worst[0] - 1) <= ROW_SUM_TOLERANCE:
         return None
-    layer, head, row = place
     cause = (
         "The columns sum to 1 instead: the matrices seem transposed (rows are queries)."
-        if sums_of_columns_fit
-        else "More than 1 means dropout was on (call model.eval()) or these are no weights."
-        if worst > 0
-        else "Less than 1 means that mass went elsewhere (learned sinks), that the map was cut, or dropout was on."
+        if columns_fit
+        else "More than 1 means that dropout was on (call model.eval()), or that these are no weights."
+        if worst is highest
+        else "Less than 1 means that mass went elsewhere (learned sinks), or that the map was cut."
     )
     return (
-        f"Rows do not sum to 1: row {row} of layer {layer}, head {head} sums to {1 + worst:.3f}. {cause} "
-        "The numbers stay as they are; pictures show rows above 1 rescaled, and mass that rows lack as missing."
+        f"Rows do not sum to 1: they sum to {lowest[0]:.3f} at least and {highest[0]:.3f} at most ({worst[1]}). "
+        f"{cause} The numbers stay as they are; pictures rescale rows above 1, and show the mass that rows lack as missing."
     )
 
 

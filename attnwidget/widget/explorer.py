@@ -12,7 +12,7 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from attnwidget.capture import Capture, capture
+from attnwidget.capturing import Capture, capture
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget import codec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -154,7 +155,7 @@ class Notebook:
         )
         result = answer["content"]["user_expressions"]["value"]
         assert result["status"] == "ok", result
-        return json.loads(eval(result["data"]["text/plain"], {"__builtins__": {}}))  # noqa: PGH001
+        return json.loads(ast.literal_eval(result["data"]["text/plain"]))
 
     def widget(self, index: int = 0) -> object:
         """The index-th Explorer on the page."""

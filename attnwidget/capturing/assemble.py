@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.capture.recorder import Call, Pass
+from attnwidget.capturing.recorder import Call, Pass
 from attnwidget.intake import dense_layers
 from attnwidget.layers import Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnwidget.capture.assemble import assemble
-from attnwidget.capture.inputs import as_inputs, load_model
-from attnwidget.capture.recorder import Pass, Recorder
-from attnwidget.capture.registry import switched, switches
+from attnwidget.capturing.assemble import assemble
+from attnwidget.capturing.inputs import as_inputs, load_model
+from attnwidget.capturing.recorder import Pass, Recorder
+from attnwidget.capturing.registry import switched, switches
 from attnwidget.maps import AttentionMaps
 
 __all__ = ["Capture", "Recording", "capture", "recording"]

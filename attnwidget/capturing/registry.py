@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
-from attnwidget.capture.recorder import Call, Recorder, active_recorder
+from attnwidget.capturing.recorder import Call, Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 

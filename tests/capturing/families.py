@@ -1,0 +1,130 @@
+"""Tiny random models of many families, with inputs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 99,
+}  # fmt: skip
+GROUPED = SMALL | {"num_key_value_heads": 2, "head_dim": 8, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+SEQ2SEQ: dict[str, Any] = {
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "vocab_size": 99,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
+}  # fmt: skip
+GPT2: dict[str, Any] = {
+    "n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 99, "n_positions": 64, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+
+def ids(batch: int = 2, n: int = 7, seed: int = 0) -> Tensor:
+    return torch.randint(3, 99, (batch, n), generator=torch.Generator().manual_seed(seed))
+
+
+def padding(n: int = 7, *, left: bool = False) -> Tensor:
+    mask = torch.ones(2, n, dtype=torch.long)
+    mask[1, : n - 5 if left else 0] = 0
+    if not left:
+        mask[1, 5:] = 0
+    return mask
+
+
+def text(**extra: Tensor) -> dict[str, Tensor]:
+    return {"input_ids": ids(), **extra}
+
+
+def source_and_target() -> dict[str, Tensor]:
+    return {"input_ids": ids(), "attention_mask": padding(), "decoder_input_ids": ids(2, 4, seed=1)}
+
+
+def _make(model: str, config: str, options: dict[str, Any]) -> Callable[[], torch.nn.Module]:
+    def make() -> torch.nn.Module:
+        torch.manual_seed(0)
+        built = getattr(transformers, model)(getattr(transformers, config)(**options))
+        with torch.no_grad():
+            for name, parameter in built.named_parameters():
+                if "sinks" in name or "relative_attention_bias" in name:
+                    parameter.copy_(torch.randn_like(parameter) / 2)  # at zero they would prove nothing
+        return built
+
+    return make
+
+
+FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], dict[str, Tensor]]] = {
+    "bert": (_make("BertModel", "BertConfig", SMALL), text(attention_mask=padding())),
+    "bert-decoder-with-cross": (
+        _make("BertLMHeadModel", "BertConfig", SMALL | {"is_decoder": True, "add_cross_attention": True}),
+        text(encoder_hidden_states=torch.randn(2, 5, 32)),
+    ),
+    "albert": (_make("AlbertModel", "AlbertConfig", SMALL | {"embedding_size": 16, "num_hidden_layers": 3}), text()),
+    "gpt2": (_make("GPT2LMHeadModel", "GPT2Config", GPT2), text(attention_mask=padding())),
+    "gpt2-inverse-layer": (
+        _make("GPT2LMHeadModel", "GPT2Config", GPT2 | {"scale_attn_by_inverse_layer_idx": True}),
+        text(),
+    ),
+    "gpt2-upcast": (_make("GPT2LMHeadModel", "GPT2Config", GPT2 | {"reorder_and_upcast_attn": True}), text()),
+    "llama-grouped": (_make("LlamaForCausalLM", "LlamaConfig", GROUPED), text(attention_mask=padding(left=True))),
+    "qwen3": (_make("Qwen3ForCausalLM", "Qwen3Config", GROUPED), text(attention_mask=padding())),
+    "mistral-window": (_make("MistralForCausalLM", "MistralConfig", GROUPED | {"sliding_window": 3}), text()),
+    "gemma2-softcap": (
+        _make(
+            "Gemma2ForCausalLM", "Gemma2Config", GROUPED | {"sliding_window": 3, "attn_logit_softcapping": 2.0}
+        ),
+        text(),
+    ),
+    "gpt-oss-sinks": (
+        _make(
+            "GptOssForCausalLM",
+            "GptOssConfig",
+            GROUPED | {"sliding_window": 3, "num_local_experts": 2, "num_experts_per_tok": 1},
+        ),
+        text(),
+    ),
+    "opt": (
+        _make(
+            "OPTForCausalLM", "OPTConfig",
+            {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64, "vocab_size": 99,
+             "word_embed_proj_dim": 32, "max_position_embeddings": 64},
+        ),
+        text(),
+    ),
+    "t5": (
+        _make(
+            "T5ForConditionalGeneration", "T5Config",
+            {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 99,
+             "decoder_start_token_id": 0},
+        ),
+        source_and_target(),
+    ),
+    "bart": (_make("BartForConditionalGeneration", "BartConfig", SEQ2SEQ), source_and_target()),
+    "whisper": (
+        _make(
+            "WhisperForConditionalGeneration", "WhisperConfig",
+            SEQ2SEQ | {"num_mel_bins": 8, "max_source_positions": 20, "max_target_positions": 20},
+        ),
+        {"input_features": torch.randn(2, 8, 40), "decoder_input_ids": ids(2, 4)},
+    ),
+    "vit": (
+        _make("ViTModel", "ViTConfig", {**SMALL, "image_size": 16, "patch_size": 4}),
+        {"pixel_values": torch.randn(2, 3, 16, 16)},
+    ),
+    # Outside the registry: their own matrices are taken.
+    "gpt-neo": (
+        _make(
+            "GPTNeoForCausalLM", "GPTNeoConfig",
+            {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
+             "vocab_size": 99, "window_size": 3, "bos_token_id": 1, "eos_token_id": 2},
+        ),
+        text(attention_mask=padding()),
+    ),
+    "falcon": (
+        _make("FalconForCausalLM", "FalconConfig", SMALL | {"bos_token_id": 1, "eos_token_id": 2}),
+        text(),
+    ),
+}  # fmt: skip

@@ -1,0 +1,156 @@
+"""What is captured is what eager attention computes, in every family."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import attnwidget as aw
+from tests.capturing.families import FAMILIES, ids, padding
+
+KINDS = {"attention": "attentions", "encoder": "encoder_attentions", "decoder": "decoder_attentions",
+         "cross": "cross_attentions"}  # fmt: skip
+
+
+def eager(model, inputs):
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        outputs = model.eval()(**inputs, output_attentions=True)
+    return {kind: outputs[key] for kind, key in KINDS.items() if outputs.get(key)}
+
+
+def real(inputs, name, example, axis):
+    """Real positions of one axis of a kind of maps, or all."""
+    side = "decoder_attention_mask" if name == "decoder" or (name == "cross" and axis == 0) else "attention_mask"
+    mask = inputs.get(side)
+    if name == "cross" and "encoder_hidden_states" in inputs:
+        mask = None
+    return slice(None) if mask is None else mask[example].bool()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_captured_weights_are_eager_s(family):
+    make, inputs = FAMILIES[family]
+    model = make()
+    run = aw.capture(model, inputs)
+    expected = eager(model, inputs)
+    assert len(run) == 2
+    for example in range(2):
+        maps_of = run[example].by_name
+        assert set(maps_of) == set(expected)
+        for name, layers in expected.items():
+            maps = maps_of[name]
+            assert maps.heads == tuple(layer.shape[1] for layer in layers)
+            rows, columns = (real(inputs, name, example, axis) for axis in (0, 1))
+            for number, layer in enumerate(layers):
+                for head in range(layer.shape[1]):
+                    wanted = layer[example, head][rows][:, columns]
+                    torch.testing.assert_close(maps.weights(number, head), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["bert", "llama-grouped", "gemma2-softcap", "gpt-oss-sinks", "t5", "bart"])
+def test_bf16_agrees_within_its_precision(family):
+    make, inputs = FAMILIES[family]
+    model = make().to(torch.bfloat16)
+    run = aw.capture(model, inputs)[0]
+    for name, layers in eager(model, inputs).items():
+        maps = run.by_name[name]
+        rows, columns = (real(inputs, name, 0, axis) for axis in (0, 1))
+        for number, layer in enumerate(layers):
+            for head in range(layer.shape[1]):
+                wanted = layer[0, head][rows][:, columns].float()
+                # Eager rounds scores and weights to bf16 (2^-8 each); ours are made in float32 from the same q and k.
+                torch.testing.assert_close(maps.weights(number, head), wanted, atol=2e-3, rtol=2**-7)
+
+
+def test_a_real_trained_encoder(minilm):
+    texts = ["The nurse examined the farmer for ticks because she was late.", "Attention is all you need."]
+    run = aw.capture(minilm, texts)
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(minilm, attn_implementation="eager").eval()
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    for example, text in enumerate(texts):
+        with torch.no_grad():
+            alone = model(**tokenizer(text, return_tensors="pt"), output_attentions=True).attentions
+        maps = run[example].maps
+        assert maps.tokens.labels[0] == "[CLS]"
+        for layer in range(6):
+            for head in range(12):
+                # The batch was padded, the text alone was not: padding must leave no trace but rounding.
+                torch.testing.assert_close(maps.weights(layer, head), alone[layer][0, head], atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_padding_is_cut(left):
+    from tests.capturing.families import FAMILIES
+
+    model = FAMILIES["llama-grouped"][0]().eval()
+    mask = padding(left=left)
+    batch = aw.capture(model, {"input_ids": ids(), "attention_mask": mask})
+    kept = ids()[1][mask[1].bool()]
+    assert batch[1].maps.tokens.ids == tuple(kept.tolist())
+    assert batch[1].maps.n_queries == 5
+    positions = (mask[1:].cumsum(-1) - 1).clamp(min=0)
+    alone = aw.capture(model, {"input_ids": kept[None], "position_ids": positions[:, mask[1].bool()]}).maps
+    # Rotary positions are relative, so left padding shifts nothing.
+    torch.testing.assert_close(batch[1].maps.weights(1, 3), alone.weights(1, 3), atol=1e-5, rtol=0)
+    assert batch[0].maps.n_queries == 7
+
+
+def test_grouped_heads_know_their_group():
+    make, inputs = FAMILIES["llama-grouped"]
+    layer = aw.capture(make(), inputs)[0].maps.layers[0]
+    assert layer.shape[0] == 4
+    assert layer.key_value_heads == 2
+
+
+def test_a_capture_holds_little_beside_q_and_k():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tests.capturing.families import GROUPED
+
+    model = LlamaForCausalLM(LlamaConfig(**GROUPED | {"max_position_embeddings": 4096}))
+    maps = aw.capture(model, ids(1, 2048)).maps
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for layer in maps.layers
+        for tensor in layer.tensors().values()
+    }
+    q_and_k = sum(layer.q.nbytes + layer.k.nbytes for layer in maps.layers)
+    assert sum(storages.values()) <= 1.1 * q_and_k
+
+
+def test_three_maps_of_one_run_have_their_own_tokens():
+    make, inputs = FAMILIES["bart"]
+    run = aw.capture(make(), inputs)[1]
+    assert run.encoder.tokens.ids == tuple(inputs["input_ids"][1, :5].tolist())
+    assert run.decoder.tokens.ids == tuple(inputs["decoder_input_ids"][1].tolist())
+    assert run.cross.tokens == run.decoder.tokens
+    assert run.cross.key_tokens == run.encoder.tokens
+    with pytest.raises(ValueError, match=r"3 kinds of maps: encoder, decoder, cross"):
+        run.maps  # noqa: B018
+
+
+def test_targets_given_as_labels_are_the_decoder_s_tokens():
+    make, inputs = FAMILIES["bart"]
+    run = aw.capture(make(), {"input_ids": inputs["input_ids"], "labels": inputs["decoder_input_ids"]})[0]
+    start_then_target = (1, *inputs["decoder_input_ids"][0, :-1].tolist())
+    assert run.decoder.tokens.ids == start_then_target
+
+
+def test_windows_are_refused_rather_than_shown_wrong():
+    from transformers import SwinConfig, SwinModel
+
+    model = SwinModel(SwinConfig(image_size=16, patch_size=2, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
+                                 window_size=4))  # fmt: skip
+    with pytest.raises(ValueError, match="windows"):
+        aw.capture(model, {"pixel_values": torch.randn(1, 3, 16, 16)})
+
+
+def test_a_model_without_attention_says_so():
+    from transformers import FNetConfig, FNetModel
+
+    model = FNetModel(FNetConfig(hidden_size=16, num_hidden_layers=1, intermediate_size=16, vocab_size=99))
+    with pytest.raises(ValueError, match=r"FNetModel computes its attention in code of its own.*from_arrays"):
+        aw.capture(model, ids())

@@ -1,0 +1,103 @@
+"""Labels a person can read, whatever the tokenizer."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from attnwidget import Tokens
+
+
+def byte_level_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without merges: every byte is a token, so every emoji is in pieces."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: i for i, symbol in enumerate(alphabet)} | {"<|end|>": len(alphabet)}
+    for text in texts:
+        encoded = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text)
+        for word, _ in encoded:
+            vocabulary.setdefault(word, len(vocabulary))
+    merges: list[tuple[str, str]] = []
+    for word in [w for w in vocabulary if len(w) > 1 and w != "<|end|>"]:
+        parts = word[0]
+        for letter in word[1:]:
+            merges.append((parts, letter))
+            parts += letter
+            vocabulary.setdefault(parts, len(vocabulary))
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>")
+
+
+def test_byte_level_words_lose_their_marks_and_keep_their_words():
+    tokens = Tokens.from_labels(["The", "Ġquick", "ĠbrÃ", "¼n", "Ċ", "Ġfox"])
+    assert tokens.labels == ("The", "quick", "brü(1/2)", "ü(2/2)n", "\n", "fox")
+    assert tokens.words == (0, 1, 2, 2, 3, 4)
+
+
+def test_half_an_emoji_names_the_emoji_and_its_part():
+    tokenizer = byte_level_tokenizer(["hi"])
+    ids = tokenizer("hi 😀")["input_ids"]
+    tokens = Tokens.from_tokenizer(tokenizer, ids)
+    assert tokens.labels[0] == "hi"
+    # The space is a token of its own; the four bytes of the emoji follow.
+    assert tokens.labels[-4:] == ("😀(1/4)", "😀(2/4)", "😀(3/4)", "😀(4/4)")
+
+
+def test_an_emoji_cut_off_at_the_end_shows_its_bytes():
+    tokenizer = byte_level_tokenizer([])
+    ids = tokenizer("a😀")["input_ids"][:-2]
+    assert Tokens.from_tokenizer(tokenizer, ids).labels == ("a", "\\xf0", "\\x9f")
+
+
+def test_accents_are_decoded_even_when_no_space_gives_the_tokenizer_away():
+    tokenizer = byte_level_tokenizer(["é"])
+    assert Tokens.from_tokenizer(tokenizer, tokenizer("é")["input_ids"]).labels == ("é",)
+
+
+def test_word_pieces_join_the_word_before_them():
+    tokens = Tokens.from_labels(["[CLS]", "un", "##believ", "##able", "!", "[SEP]"])
+    assert tokens.labels == ("[CLS]", "un", "believ", "able", "!", "[SEP]")
+    assert tokens.words == (0, 1, 1, 1, 2, 3)
+    assert tokens.special == (True, False, False, False, False, True)
+
+
+def test_sentence_pieces_and_byte_fallback():
+    tokens = Tokens.from_labels(["<s>", "▁Hello", "▁wor", "ld", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "</s>"])
+    assert tokens.labels == (
+        "<s>", "Hello", "wor", "ld", "😀(1/4)", "😀(2/4)", "😀(3/4)", "😀(4/4)", "</s>",
+    )  # fmt: skip
+    assert tokens.words == (0, 1, 2, 2, 2, 2, 2, 2, 3)
+    assert tokens.special[0]
+    assert tokens.special[-1]
+
+
+@pytest.mark.parametrize("text", ["plain words stay", "</script><b>bold</b>", "## heading", "Ω ≠ ö"])
+def test_plain_words_stay_as_they_are(text):
+    assert Tokens.from_labels(text.split()).labels == tuple(text.split())
+
+
+def test_special_tokens_come_from_the_tokenizer():
+    tokenizer = byte_level_tokenizer(["hi"])
+    ids = [*tokenizer("hi")["input_ids"], tokenizer.eos_token_id]
+    tokens = Tokens.from_tokenizer(tokenizer, ids)
+    assert tokens.special == (False, True)
+    assert tokens.ids == tuple(ids)
+
+
+def test_a_string_is_no_list_of_labels():
+    with pytest.raises(TypeError, match=r"one string.*convert_ids_to_tokens"):
+        Tokens.from_labels("The cat")
+
+
+def test_ids_are_no_labels():
+    with pytest.raises(TypeError, match=r"tokens\[1\] is int.*convert_ids_to_tokens"):
+        Tokens.from_labels(["a", 5])
+
+
+def test_slices_keep_everything_aligned():
+    tokens = Tokens.from_labels(["[CLS]", "un", "##do", "[SEP]"])
+    assert tokens[1:].labels == ("un", "do", "[SEP]")
+    assert tokens[[0, 3]].special == (True, True)
+    assert tokens[-1].labels == ("[SEP]",)
