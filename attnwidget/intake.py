@@ -239,7 +239,7 @@ def _check_row_sums(matrices: list[Tensor]) -> str | None:
     )
     return (
         f"Rows do not sum to 1: they sum to {lowest[0]:.3f} at least and {highest[0]:.3f} at most ({worst[1]}). "
-        f"{cause} The numbers stay as they are; pictures rescale rows above 1, and show the mass that rows lack as missing."
+        f"{cause} The numbers stay as they are; pictures rescale rows above 1 and show what rows lack as missing."
     )
 
 

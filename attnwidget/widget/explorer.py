@@ -123,10 +123,10 @@ class Explorer(anywidget.AnyWidget):
         super().close()
         self._maps = {}
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+    def __repr__(self) -> str:
         if not self._maps:
-            return {"text/plain": "This Explorer is closed. Make a new one with attnwidget.explore()."}
-        return super()._repr_mimebundle_(**kwargs)
+            return "<Explorer, closed: make a new one with attnwidget.explore()>"
+        return f"<Explorer of {', '.join(repr(maps) for maps in self._maps.values())}>"
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
         answered = reply(content, {"tile": self._tile, "profile": self._profile, "thumbnails": self._thumbnails})

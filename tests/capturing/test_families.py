@@ -48,7 +48,8 @@ def test_captured_weights_are_eager_s(family):
                     torch.testing.assert_close(maps.weights(number, head), wanted, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["bert", "llama-grouped", "gemma2-softcap", "gpt-oss-sinks", "t5", "bart"])
+# T5 is not among them: it does not scale its scores, so that eager's own rounding of them to bf16 moves weights by 2%.
+@pytest.mark.parametrize("family", ["bert", "llama-grouped", "gemma2-softcap", "gpt-oss-sinks", "bart"])
 def test_bf16_agrees_within_its_precision(family):
     make, inputs = FAMILIES[family]
     model = make().to(torch.bfloat16)
