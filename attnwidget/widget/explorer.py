@@ -109,6 +109,7 @@ class Explorer(anywidget.AnyWidget):
         self.set_trait("facts", {"title": title, "maps": [_describe(name, m) for name, m in self._maps.items()]})
         choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
+        self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
 
     @property
@@ -121,6 +122,7 @@ class Explorer(anywidget.AnyWidget):
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
+        self._own_layout.close()
         self._maps = {}
 
     def __repr__(self) -> str:
