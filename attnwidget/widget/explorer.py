@@ -104,6 +104,8 @@ class Explorer(anywidget.AnyWidget):
     def __init__(
         self, maps: AttentionMaps | Capture | Mapping[str, AttentionMaps], *, title: str = "", **choices: Any
     ) -> None:
+        self._maps: dict[str, AttentionMaps] = {}  # ipywidgets also closes a widget whose making failed half-way
+        self._own_layout: Any = None
         _check_choices(choices)
         self._maps = _by_name(maps)
         self.set_trait("facts", {"title": title, "maps": [_describe(name, m) for name, m in self._maps.items()]})
@@ -122,7 +124,8 @@ class Explorer(anywidget.AnyWidget):
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
-        self._own_layout.close()
+        if self._own_layout is not None:
+            self._own_layout.close()
         self._maps = {}
 
     def __repr__(self) -> str:

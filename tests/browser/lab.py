@@ -144,6 +144,10 @@ class Notebook:
         answer = self.kernel.execute_interactive(code, timeout=120, output_hook=lambda _message: None)
         assert answer["content"]["status"] == "ok", answer["content"]
 
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+
     def value(self, expression: str) -> object:
         """Value of a Python expression in the kernel, through JSON."""
         code = "import json as _json"

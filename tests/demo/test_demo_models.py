@@ -16,6 +16,15 @@ NURSE = "The nurse examined the farmer for ticks because she was late."
 FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small matrices: more threads than one would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def storyteller():
     return demo.load("storyteller")
@@ -97,18 +106,19 @@ def test_reader_guesses_masked_words(reader):
     said = json.loads((demo.folder("reader") / "training.json").read_text())["reached"]["masked_words"]
     measured = masked_accuracy(*reader)
     assert measured == pytest.approx(said, abs=0.01)
-    assert measured > 0.5
+    assert measured > 0.7
 
 
-def test_reader_fills_in_a_mask(reader):
+def test_reader_fills_in_held_out_names(reader):
     model, tokenizer = reader
-    inputs = tokenizer(
-        "The ball is red. The kite is blue. What color is the ball? The ball is [MASK].", return_tensors="pt"
-    )
-    with torch.no_grad():
-        best = int(model(**inputs).logits[0, -3].argmax())
-    assert inputs["input_ids"][0, -3] == tokenizer.mask_token_id
-    assert tokenizer.convert_ids_to_tokens(best) == "red"
+    prompts, right = demo.name_pairs(held_out=True, seed=1), 0
+    for prompt, answer in prompts:
+        inputs = tokenizer(f"{prompt} [MASK] .", return_tensors="pt")
+        assert inputs["input_ids"][0, -3] == tokenizer.mask_token_id
+        with torch.no_grad():
+            best = int(model(**inputs).logits[0, -3].argmax())
+        right += tokenizer.convert_ids_to_tokens(best) == answer
+    assert right / len(prompts) > 0.85
 
 
 @pytest.mark.parametrize("name", demo.NAMES)
@@ -169,11 +179,7 @@ class TestFolder:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_smoke_run_of_the_training(self, name, tmp_path, capsys):
-        threads = torch.get_num_threads()
-        try:
-            train.main([name, "--steps", "2", "--seed", "7", "--out", str(tmp_path / "new")])
-        finally:
-            torch.set_num_threads(threads)
+        train.main([name, "--steps", "2", "--seed", "7", "--out", str(tmp_path / "new")])
         assert "| held-out name pairs completed right |" in capsys.readouterr().out
         auto = AutoModelForCausalLM if name == "storyteller" else AutoModelForMaskedLM
         auto.from_pretrained(tmp_path / "new")

@@ -1,0 +1,145 @@
+"""What a trained demo model reached: names moved, heads found, masked words guessed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from attnwidget.demo import name_pairs, repeated_words
+from attnwidget.demo.build import reading
+from attnwidget.demo.grammar import colored, hidden, source, story
+from attnwidget.demo.stream import hide
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def pair_accuracy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, held_out: bool = True, seed: int = 0
+) -> float:
+    """Return the share of name prompts that the model completes right."""
+    return completed(model, tokenizer, name_pairs(held_out=held_out, seed=seed))
+
+
+def question_accuracy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, questions: int = 200) -> float:
+    """Return the share of right answers to "What color is the kite ?" and "Where is the ball ?", half of each.
+
+    Guessing among the colours or places of the story would get 5 in 12.
+    """
+    rng = source("questions")
+    stories = [maker(rng).split() for maker in (colored, hidden) for _ in range(questions // 2)]
+    return completed(model, tokenizer, [(" ".join(words[:-2]), words[-2]) for words in stories])
+
+
+@torch.no_grad()
+def completed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[tuple[str, str]]) -> float:
+    """Return the share of prompts whose next word is the model's first choice of its whole vocabulary.
+
+    A decoder answers after the prompt; an encoder fills in the mask in "prompt [MASK] .".
+    """
+    right = 0
+    for prompt, answer in prompts:
+        masked = tokenizer.mask_token
+        inputs = tokenizer(f"{prompt} {masked} ." if masked else prompt, return_tensors="pt")
+        place = -3 if masked else -1
+        best = int(model(**inputs).logits[0, place].argmax())
+        right += best == tokenizer.convert_tokens_to_ids(answer)
+    return right / len(prompts)
+
+
+def target_row_score(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Average, over the rows that have a target, the attention they pay to their targets.
+
+    Parameters
+    ----------
+    maps : tensor [..., n, n]
+        Attention weights, rows are queries.
+    targets : bool tensor [n, n]
+        True where the pattern says the query looks.
+
+    Returns
+    -------
+    tensor [...]
+        Between 0 and 1.
+    """
+    rows = targets.any(-1)
+    return (maps * targets).sum(-1)[..., rows].mean(-1)
+
+
+def previous_targets(ids: torch.Tensor) -> torch.Tensor:
+    """Mark the token before each token: P[i, i - 1]."""
+    return torch.eye(len(ids) + 1, dtype=torch.bool)[:-1, 1:]
+
+
+def induction_targets(ids: torch.Tensor) -> torch.Tensor:
+    """Mark the token after each earlier copy of a token: P[i, j + 1] where j < i and the two are equal."""
+    equal = (ids[:, None] == ids[None, :]).tril(-1)
+    return torch.nn.functional.pad(equal, (1, 0))[:, :-1]
+
+
+@torch.no_grad()
+def head_scores(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, length: int = 24, texts: int = 32
+) -> dict[str, torch.Tensor]:
+    """Score every head as previous-token and as induction head, on random words said twice.
+
+    Returns
+    -------
+    dict with "previous" and "induction", each a tensor [layers, heads] between 0 and 1
+    """
+    before = model.config._attn_implementation  # noqa: SLF001 - transformers offers no public getter
+    model.set_attn_implementation("eager")
+    totals: dict[str, torch.Tensor] = {}
+    try:
+        for seed in range(texts):
+            inputs = tokenizer(repeated_words(length, seed=seed), return_tensors="pt")
+            maps = torch.stack(model(**inputs, output_attentions=True).attentions)[:, 0]
+            ids = inputs["input_ids"][0]
+            for name, targets in (("previous", previous_targets(ids)), ("induction", induction_targets(ids))):
+                totals[name] = totals.get(name, torch.zeros(maps.shape[:2])) + target_row_score(maps, targets)
+    finally:
+        model.set_attn_implementation(before)
+    return {name: total / texts for name, total in totals.items()}
+
+
+def best_head(scores: torch.Tensor) -> dict[str, Any]:
+    """Name the head with the highest score, counting layers and heads from 0."""
+    layer, head = divmod(int(scores.argmax()), scores.shape[1])
+    return {"layer": layer, "head": head, "score": round(float(scores.max()), 4)}
+
+
+@torch.no_grad()
+def masked_accuracy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, stories: int = 400, seed: str = "held-out text"
+) -> float:
+    """Return the share of hidden words (15 in 100) that an encoder guesses right in stories it was not shown."""
+    rng, dice = source(seed), np.random.default_rng(len(seed))
+    read = reading(tokenizer)
+    right = asked = 0
+    for _ in range(stories):
+        ids = tokenizer(story(rng), return_tensors="np")["input_ids"]
+        _, labels = hide(dice, ids, read)
+        places = labels >= 0
+        # Every word that is asked for is masked: guessing a word that is there would be no test.
+        guesses = model(torch.from_numpy(np.where(places, read.mask, ids))).logits.argmax(-1).numpy()
+        right += int((guesses == labels)[places].sum())
+        asked += int(places.sum())
+    return right / asked
+
+
+def report(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Measure everything that applies to a model."""
+    reached: dict[str, Any] = {
+        "held_out_pairs": round(pair_accuracy(model, tokenizer), 4),
+        "training_pairs": round(pair_accuracy(model, tokenizer, held_out=False), 4),
+        "questions": round(question_accuracy(model, tokenizer), 4),
+    }
+    if tokenizer.mask_token:
+        return reached | {"masked_words": round(masked_accuracy(model, tokenizer), 4)}
+    scores = head_scores(model, tokenizer)
+    return reached | {
+        "previous_token_head": best_head(scores["previous"]),
+        "induction_head": best_head(scores["induction"]),
+    }

@@ -1,0 +1,305 @@
+"""The Explorer in a real JupyterLab with a real kernel."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+MAPS = """
+import torch, attnwidget as aw
+from attnwidget.layers import Mask, ProjectedLayer
+def make(n=14, layers=3, heads=4, seed=0, words=None):
+    draw = torch.Generator().manual_seed(seed)
+    held = [ProjectedLayer(torch.randn(heads, n, 8, generator=draw) * 1.5, torch.randn(2, n, 8, generator=draw),
+                           8 ** -0.5, Mask(causal=True)) for _ in range(layers)]
+    words = words or ("<s> Lily and Ben went to the park . Lily gave the ball to " * (n // 14 + 1)).split()[:n]
+    return aw.AttentionMaps(held, aw.Tokens.from_labels(words))
+"""
+SHOW = "view = aw.Explorer(make()); view"
+TIMEOUT = 30_000
+
+
+def ready(widget):
+    expect(widget).to_have_attribute("data-state", "ready", timeout=TIMEOUT)
+    return widget
+
+
+def part(widget, name, **attributes):
+    chosen = "".join(f'[data-{key.replace("_", "-")}="{value}"]' for key, value in attributes.items())
+    return widget.locator(f'[data-part="{name}"]{chosen}')
+
+
+def shown(widget, **attributes):
+    """Wait until the heatmap that is drawn is the wanted one."""
+    heatmap = part(widget, "heatmap")
+    for key, value in attributes.items():
+        expect(heatmap).to_have_attribute(f"data-{key}", str(value), timeout=TIMEOUT)
+    return heatmap
+
+
+def python_entropy(notebook, query, *, at="view.temperature"):
+    return notebook.value(
+        f"aw.measures.entropy(view.maps.weights(view.layer, view.head, temperature={at}, scaling=view.scaling))"
+        f"[{query}].item()"
+    )
+
+
+# The value of every cell, read from its colour by way of the legend's ramp: what a person does.
+READ_CELLS = """([canvas, ramp]) => {
+  const pixel = (c) => {
+    const flat = document.createElement("canvas");
+    flat.width = c.width; flat.height = c.height;
+    const context = flat.getContext("2d");
+    context.drawImage(c, 0, 0);
+    return context.getImageData(0, 0, c.width, c.height);
+  };
+  const legend = pixel(ramp), middle = Math.floor(ramp.height / 2), colours = [];
+  for (let x = 0; x < ramp.width; x++) {
+    const i = 4 * (middle * ramp.width + x);
+    colours.push([legend.data[i], legend.data[i + 1], legend.data[i + 2]]);
+  }
+  const image = pixel(canvas), ratio = canvas.width / canvas.getBoundingClientRect().width;
+  const [x0, y0, width, height] = canvas.dataset.plot.split(",").map(Number);
+  const [r0, r1, c0, c1] = canvas.dataset.window.split(",").map(Number);
+  const cells = [];
+  for (let row = r0; row < r1; row++) {
+    const values = [];
+    for (let column = c0; column < c1; column++) {
+      // A tenth into the cell: beside the number that may stand in it.
+      const x = Math.floor((x0 + (column - c0 + 0.1) * width / (c1 - c0)) * ratio);
+      const y = Math.floor((y0 + (row - r0 + 0.85) * height / (r1 - r0)) * ratio);
+      const i = 4 * (y * canvas.width + x), seen = [image.data[i], image.data[i + 1], image.data[i + 2]];
+      let best = 0, least = Infinity;
+      colours.forEach((colour, k) => {
+        const far = colour.reduce((sum, part, axis) => sum + (part - seen[axis]) ** 2, 0);
+        if (far < least) { least = far; best = k; }
+      });
+      values.push(best / (colours.length - 1) * Number(canvas.dataset.max));
+    }
+    cells.push(values);
+  }
+  return cells;
+}"""
+
+
+def read_cells(widget):
+    canvas = part(widget, "heatmap").element_handle()
+    ramp = part(widget, "legend").locator("canvas").element_handle()
+    return widget.page.evaluate(READ_CELLS, [canvas, ramp])
+
+
+@pytest.mark.parametrize("color_map", ["ink", "viridis", "greys"])
+@pytest.mark.parametrize("temperature", [1, 2.5])
+def test_the_pixels_are_the_numbers(open_notebook, color_map, temperature):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    notebook.execute(f"view.color_map = {color_map!r}; view.temperature = {temperature}; view.layer, view.head = 2, 1")
+    shown(widget, layer=2, head=1, temperature=temperature)
+    expect(part(widget, "color-map")).to_have_value(color_map)
+    weights = notebook.value(f"view.maps.weights(2, 1, temperature={temperature}).tolist()")
+    cells = read_cells(widget)
+    worst = max(
+        abs(min(weights[i][j], float(part(widget, "heatmap").get_attribute("data-max"))) - cells[i][j])
+        for i in range(14)
+        for j in range(i + 1)
+    )
+    assert worst < 0.02
+
+
+def test_layer_and_head_from_the_browser_and_from_python(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    shown(widget, layer=0, head=0)
+    part(widget, "thumb", layer=2, head=3).click()
+    shown(widget, layer=2, head=3)
+    assert notebook.value("[view.layer, view.head]") == [2, 3]
+    notebook.execute("view.layer, view.head = 1, 0")
+    shown(widget, layer=1, head=0)
+    part(widget, "head-bar", head=2).click()
+    shown(widget, layer=1, head=2)
+    assert notebook.value("[view.layer, view.head]") == [1, 2]
+    part(widget, "thumb", layer=1, head=2).focus()
+    widget.page.keyboard.press("ArrowDown")
+    widget.page.keyboard.press("Enter")
+    shown(widget, layer=2, head=2)
+    assert notebook.value("[view.layer, view.head]") == [2, 2]
+
+
+def test_the_temperature_slider_reads_the_entropy_that_python_computes(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    notebook.execute("view.query = 9")
+    row = part(widget, "row")
+    expect(row).to_have_attribute("data-query", "9", timeout=TIMEOUT)
+    slider = part(widget, "temperature")
+    box = slider.bounding_box()
+    page = widget.page
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, steps=8)
+    page.mouse.up()
+    expect(part(widget, "heatmap")).not_to_have_attribute("data-temperature", "1")
+    drawn = float(part(widget, "heatmap").get_attribute("data-temperature"))
+    page.wait_for_function("() => true")
+    assert notebook.value("view.temperature") == pytest.approx(drawn)
+    assert drawn > 1
+    before, after = (float(row.get_attribute(f"data-entropy-{when}")) for when in ("before", "after"))
+    assert before == pytest.approx(python_entropy(notebook, 9, at="1.0"), abs=1e-3)
+    assert after == pytest.approx(python_entropy(notebook, 9), abs=1e-3)
+    assert after > before
+    part(widget, "reset").click()
+    shown(widget, temperature=1)
+    assert notebook.value("[view.temperature, view.scaling]") == [1.0, 1.0]
+
+
+def test_entropy_of_the_heads_is_what_python_computes(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    expected = notebook.value("aw.measures.entropy(view.maps, reduce='queries')[0].tolist()")
+    for head in range(4):
+        bar = part(widget, "head-bar", head=head)
+        expect(bar).to_have_attribute("data-entropy", re.compile(r"\d"), timeout=TIMEOUT)
+        assert float(bar.get_attribute("data-entropy")) == pytest.approx(expected[head], abs=1e-3)
+    largest = expected.index(max(expected))
+    expect(part(widget, "head-bar", head=largest)).to_have_attribute("data-max", "true")
+    rows = notebook.value("aw.measures.entropy(view.maps)[0, 0].tolist()")
+    expect(part(widget, "query-entropy")).to_have_attribute("data-max-row", str(rows.index(max(rows))))
+
+
+def test_a_pin_is_seen_by_python_and_a_hover_is_not(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    heatmap = part(widget, "heatmap")
+    x, y, width, height = map(float, heatmap.get_attribute("data-plot").split(","))
+    cell = lambda row, column: {"x": x + (column + 0.5) * width / 14, "y": y + (row + 0.5) * height / 14}  # noqa: E731
+    heatmap.hover(position=cell(7, 3))
+    expect(part(widget, "tooltip")).to_contain_text("park")
+    assert notebook.value("[view.query, view.key]") == [None, None]
+    heatmap.click(position=cell(7, 3))
+    expect(part(widget, "row")).to_have_attribute("data-query", "7")
+    heatmap.hover(position=cell(11, 1))
+    assert notebook.value("[view.query, view.key]") == [7, 3]
+    expect(part(widget, "row")).to_have_attribute("data-query", "7")
+    heatmap.focus()
+    widget.page.keyboard.press("Escape")
+    expect(part(widget, "row")).not_to_have_attribute("data-query", "7")
+    assert notebook.value("[view.query, view.key]") == [None, None]
+
+
+def test_two_widgets_share_nothing(open_notebook):
+    notebook = open_notebook([MAPS, SHOW, "other = aw.Explorer(make(seed=1), layer=1); other"])
+    notebook.run_all()
+    first, second = ready(notebook.widget(0)), ready(notebook.widget(1))
+    part(first, "thumb", layer=2, head=1).click()
+    shown(first, layer=2, head=1)
+    shown(second, layer=1, head=0)
+    assert notebook.value("[view.layer, other.layer]") == [2, 1]
+    notebook.execute("other.temperature = 3")
+    shown(second, temperature=3)
+    shown(first, temperature=1)
+
+
+def test_two_views_of_one_widget_move_together(open_notebook):
+    notebook = open_notebook([MAPS, SHOW, "view"])
+    notebook.run_all()
+    first, second = ready(notebook.widget(0)), ready(notebook.widget(1))
+    part(second, "thumb", layer=1, head=3).click()
+    shown(first, layer=1, head=3)
+    shown(second, layer=1, head=3)
+
+
+def test_a_tenth_widget_works_as_the_first(open_notebook):
+    notebook = open_notebook([MAPS, *(f"v{i} = aw.Explorer(make(seed={i})); v{i}" for i in range(10))])
+    notebook.run_all()
+    last = notebook.widget(9)
+    last.scroll_into_view_if_needed()
+    ready(last)
+    part(last, "thumb", layer=1, head=1).click()
+    shown(last, layer=1, head=1)
+    assert notebook.value("[v9.layer, v8.layer]") == [1, 0]
+
+
+def test_fifty_widgets_leave_nothing_in_the_page(open_notebook):
+    # Running a cell again replaces its output, and closes the widget that stood there.
+    again = "if 'view' in globals(): view.close()\nview = aw.Explorer(make()); view"
+    notebook = open_notebook([MAPS + again])
+    page = notebook.page
+    session = page.context.new_cdp_session(page)
+
+    def live_canvases():
+        session.send("HeapProfiler.collectGarbage")
+        prototype = session.send("Runtime.evaluate", {"expression": "HTMLCanvasElement.prototype"})["result"]
+        found = session.send("Runtime.queryObjects", {"prototypeObjectId": prototype["objectId"]})["objects"]
+        count = session.send(
+            "Runtime.callFunctionOn",
+            {"objectId": found["objectId"], "functionDeclaration": "function () { return this.length }"},
+        )["result"]["value"]
+        session.send("Runtime.releaseObject", {"objectId": found["objectId"]})
+        return count
+
+    def show_and_close(times):
+        for _ in range(times):
+            notebook.run_all()
+            expect(page.locator("[data-attnwidget]")).to_have_count(1)
+            ready(notebook.widget())
+
+    show_and_close(3)
+    few = live_canvases()
+    show_and_close(47)
+    assert live_canvases() <= few + 2
+
+
+def test_a_token_is_text_and_never_markup(open_notebook):
+    words = """["<s>", "</script><img src=x onerror=document.title='owned'>", "<b>bold</b>", "a\\nb", "", " "]"""
+    notebook = open_notebook([MAPS, f"view = aw.Explorer(make(6, words={words}), query=1, view='text'); view"])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    expect(part(widget, "text")).to_contain_text("</script><img src=x")
+    assert widget.locator("img, b").count() == 0
+    assert notebook.page.title() != "owned"
+
+
+def test_a_request_that_fails_says_why_and_can_be_tried_again(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    notebook.execute(
+        "from attnwidget.widget import codec; kept = codec.tile\n"
+        "def broken(*a, **k): raise RuntimeError('the disk of the maps is full')\n"
+        "codec.tile = broken"
+    )
+    part(widget, "thumb", layer=2, head=3).click()
+    expect(widget).to_have_attribute("data-state", "error", timeout=TIMEOUT)
+    expect(widget).to_contain_text("the disk of the maps is full")
+    notebook.execute("codec.tile = kept")
+    part(widget, "retry").click()
+    ready(widget)
+    shown(widget, layer=2, head=3)
+
+
+def test_while_a_cell_runs_the_widget_answers_or_says_that_the_kernel_is_busy(open_notebook):
+    notebook = open_notebook([MAPS, SHOW, "import time\nwhile not globals().get('stop'): time.sleep(0.05)"])
+    notebook.start_all()
+    widget = notebook.widget()
+    # ipykernel 7 and JupyterLab 4.4 answer widget messages beside the running cell.
+    ready(widget)
+    part(widget, "thumb", layer=2, head=3).click()
+    shown(widget, layer=2, head=3)
+    notebook.interrupt()
+
+
+def test_without_a_kernel_the_widget_says_what_to_do(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    notebook.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    part(widget, "thumb", layer=2, head=3).click()
+    expect(part(widget, "status")).to_contain_text(re.compile("kernel", re.IGNORECASE), timeout=TIMEOUT)
+    assert widget.get_attribute("data-state") in {"waiting", "error"}
