@@ -194,7 +194,8 @@ def _as_tensor(array: Any, name: str) -> Tensor:
         array = torch.from_numpy(np.ascontiguousarray(array))
     if not array.is_floating_point():
         raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
-    return array.detach()
+    detached: Tensor = array.detach()
+    return detached
 
 
 def _check_values(matrix: Tensor, layer: int) -> str | None:

@@ -135,6 +135,18 @@ class Notebook:
         """Run every cell and wait until the last has ended."""
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
+    def run_cell(self, index: int) -> None:
+        """Run one cell and wait until it has ended."""
+        self.page.evaluate(
+            """async (index) => {
+              const { content } = window.jupyterapp.shell.currentWidget;
+              content.deselectAll();
+              content.activeCellIndex = index;
+              await window.jupyterapp.commands.execute("notebook:run-cell");
+            }""",
+            index,
+        )
+
     def start_all(self) -> None:
         """Run every cell and do not wait."""
         self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")

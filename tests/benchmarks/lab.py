@@ -1,0 +1,128 @@
+"""Benchmarks in a real JupyterLab: what a person waits for."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from tests.benchmarks.kernel import row
+from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
+
+_SETUP = """
+import time, torch, attnwidget as aw
+from attnwidget.layers import Mask, ProjectedLayer
+def make(n, layers=12, heads=12):
+    draw = torch.Generator().manual_seed(0)
+    held = [ProjectedLayer(torch.randn(heads, n, 64, generator=draw), torch.randn(heads, n, 64, generator=draw), 0.125,
+                           Mask(causal=True)) for _ in range(layers)]
+    return aw.AttentionMaps(held, aw.Tokens.positions(n))
+"""
+# Wall-clock milliseconds at which the first picture of a map is on the canvas.
+_WATCH = """
+window.firstPicture = new Promise((resolve) => {
+  const look = () => {
+    const root = document.querySelector("[data-attnwidget=explorer]");
+    const heatmap = root?.shadowRoot?.querySelector("[data-part=heatmap][data-head]");
+    if (heatmap) requestAnimationFrame(() => resolve(Date.now())); else requestAnimationFrame(look);
+  };
+  look();
+});
+"""
+# Time from a click on a thumbnail to the frame in which that head is drawn.
+_SWITCH = """async ([layer, head]) => {
+  const root = document.querySelector("[data-attnwidget=explorer]").shadowRoot;
+  const heatmap = root.querySelector("[data-part=heatmap]");
+  const start = performance.now();
+  root.querySelector(`[data-part=thumb][data-layer="${layer}"][data-head="${head}"]`).click();
+  while (heatmap.dataset.head !== String(head) || heatmap.dataset.layer !== String(layer))
+    await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+# Frames while the temperature slider moves at every one of them.
+_SLIDE = """async (frames) => {
+  const root = document.querySelector("[data-attnwidget=explorer]").shadowRoot;
+  const slider = root.querySelector("[data-part=temperature]");
+  const low = Number(slider.min), high = Number(slider.max), times = [];
+  let before = await new Promise(requestAnimationFrame);
+  for (let i = 0; i < frames; i++) {
+    slider.value = String(low + (high - low) * (0.3 + 0.4 * i / frames));
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    const now = await new Promise(requestAnimationFrame);
+    times.push(now - before);
+    before = now;
+  }
+  return times;
+}"""
+
+
+def lab_rows() -> list[dict[str, Any]]:
+    """First picture, head switch, slider frames, and growth of a saved notebook."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lab = Lab(Path(folder))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        try:
+            return [*_first_picture_and_switch(lab, browser), *_slider(lab, browser)]
+        finally:
+            browser.close()
+            lab.stop()
+
+
+def _open(lab: Lab, browser: Any, cells: list[str]) -> Notebook:
+    page = browser.new_context(viewport={"width": 1500, "height": 1400}).new_page()
+    return Notebook(lab, page, write_notebook(lab.folder / "work" / f"bench-{len(cells)}.ipynb", cells))
+
+
+def _first_picture_and_switch(lab: Lab, browser: Any) -> list[dict[str, Any]]:
+    notebook = _open(lab, browser, [_SETUP + "maps = make(512)\nwarm = aw.Explorer(make(4))", "x = 1", _SHOW])
+    # Everything before the display call is done first: importing torch is nobody's first picture.
+    notebook.run_cell(0)
+    notebook.page.evaluate(_WATCH)
+    notebook.run_cell(2)
+    drawn = notebook.page.evaluate("window.firstPicture")
+    first = drawn / 1000 - notebook.value("called")
+    widget = notebook.widget()
+    page = notebook.page
+    page.wait_for_function(
+        "document.querySelector('[data-attnwidget]').shadowRoot.querySelectorAll('[data-loaded=true]').length === 144",
+        timeout=120_000,
+    )
+    unseen = [page.evaluate(_SWITCH, [layer, 7]) for layer in range(2, 12)]
+    seen = [page.evaluate(_SWITCH, [layer, 7]) for layer in range(2, 12)]
+    widget.wait_for()
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    saved = len(notebook.path.read_bytes())
+    state = len(json.dumps(notebook.value("{k: v for k, v in view.get_state().items() if isinstance(v, (str, int))}")))
+    notebook.close()
+    return [
+        row("first picture, 12 x 12 heads, n=512", first, "s", "display call to picture", budget=1.0),
+        row("another head, n=512", statistics.median(unseen), "ms", f"worst {max(unseen):.0f} ms", budget=100),
+        row("a head seen before, n=512", statistics.median(seen), "ms", f"worst {max(seen):.0f} ms", budget=2 * 16.7),
+        row("a saved notebook grows by", (saved + state) / 2**20, "MB", "file and widget state", budget=1.0),
+    ]
+
+
+_SHOW = "view = aw.Explorer(maps); called = time.time(); view"
+
+
+def _slider(lab: Lab, browser: Any) -> list[dict[str, Any]]:
+    notebook = _open(lab, browser, [_SETUP + "maps = make(1024, layers=1, heads=2)", _SHOW])
+    notebook.run_all()
+    notebook.page.wait_for_function(
+        "document.querySelector('[data-attnwidget]')?.dataset.state === 'ready'", timeout=60_000
+    )
+    frames = sorted(notebook.page.evaluate(_SLIDE, 120))
+    notebook.close()
+    return [
+        row(
+            "temperature slider, n=1024: a frame",
+            statistics.median(frames),
+            "ms",
+            f"95th of 100: {frames[int(0.95 * len(frames))]:.0f} ms, {1000 / statistics.mean(frames):.0f} frames/s",
+            budget=17.5,
+        )
+    ]
