@@ -1,0 +1,90 @@
+/** A tile: a rectangle of one map, as log-weights in 16 bits, the way the kernel sends it. */
+
+/** The code of a cell that its query may not see. */
+export const MASKED = 65535;
+
+export interface TileHeader {
+  /** Half-open spans of queries and keys. */
+  rows: [number, number];
+  columns: [number, number];
+  /** Queries and keys pooled into one cell. */
+  stride: [number, number];
+  shape: [number, number];
+  /** log weight = low + code * step. */
+  low: number;
+  step: number;
+  /** What the kernel has applied already. */
+  temperature: number;
+  scaling: number;
+}
+
+export interface Tile extends TileHeader {
+  codes: Uint16Array;
+  /** Mass of each row that went to no key of the map: a learned sink. */
+  missing: Float32Array;
+  /** In nats, NaN where it cannot be computed. */
+  entropy: Float32Array;
+  /** Each row's largest code; MASKED where the row sees nothing. */
+  largest: Uint16Array;
+  /** 1 for rows that could have looked elsewhere: a row with one key says nothing about the head. */
+  informative: Uint8Array;
+  hasMasked: boolean;
+  /** True where every key is here, one a cell, untempered: such a tile is re-tempered in the browser. */
+  exact: boolean;
+  bytes: number;
+}
+
+export type Bytes = DataView | ArrayBuffer | ArrayBufferView;
+
+interface TypedArray<T> {
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+/** Read a buffer as numbers, whatever the host wrapped it in and wherever in memory it starts. */
+export function numbers<T>(Type: TypedArray<T>, bytes: Bytes | undefined, length: number, what: string): T {
+  const size = bytes?.byteLength ?? 0;
+  if (bytes === undefined || size !== length * Type.BYTES_PER_ELEMENT) {
+    throw new Error(
+      `The kernel sent ${size} bytes of ${what}; ${length * Type.BYTES_PER_ELEMENT} were expected.`,
+    );
+  }
+  const [buffer, offset] = ArrayBuffer.isView(bytes) ? [bytes.buffer, bytes.byteOffset] : [bytes, 0];
+  if (offset % Type.BYTES_PER_ELEMENT === 0) return new Type(buffer, offset, length);
+  return new Type(buffer.slice(offset, offset + size), 0, length);
+}
+
+export function decodeTile(
+  header: TileHeader,
+  buffers: readonly Bytes[],
+  keys: number,
+  causal: boolean,
+): Tile {
+  const [height, width] = header.shape;
+  const codes = numbers(Uint16Array, buffers[0], height * width, "codes");
+  const missing = numbers(Float32Array, buffers[1], height, "missing mass");
+  const entropy = numbers(Float32Array, buffers[2], height, "entropy");
+  const whole = header.columns[0] === 0 && header.columns[1] === keys;
+  const single = header.stride[0] === 1 && header.stride[1] === 1;
+  const exact = whole && single && header.temperature === 1 && header.scaling === 1;
+
+  const largest = new Uint16Array(height).fill(MASKED);
+  const informative = new Uint8Array(height);
+  let hasMasked = false;
+  for (let row = 0; row < height; row++) {
+    let best = -1;
+    let seen = 0;
+    for (let at = row * width; at < (row + 1) * width; at++) {
+      const code = codes[at]!;
+      if (code === MASKED) continue;
+      seen++;
+      if (code > best) best = code;
+    }
+    if (best >= 0) largest[row] = best;
+    if (seen < width) hasMasked = true;
+    const lonely = exact ? seen < 2 : causal && header.rows[0] === 0 && row === 0;
+    informative[row] = seen > 0 && !lonely ? 1 : 0;
+  }
+  const bytes = codes.byteLength + missing.byteLength + entropy.byteLength + 3 * height;
+  return { ...header, codes, missing, entropy, largest, informative, hasMasked, exact, bytes };
+}

@@ -1,0 +1,43 @@
+/** One quiet line: how far loading is, and what the kernel is doing when nothing comes. */
+import type { Loader } from "../host/loading";
+import type { Requests } from "../host/requests";
+import type { Store } from "../store";
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  requests: Requests;
+}
+
+function sentence(store: Store, requests: Requests): string {
+  if (!requests.connected.value) return "No kernel is connected: run the cell again.";
+  if (store.empty.value) return "There is no attention to show.";
+  if (requests.patience.value === "waiting") return "The kernel is busy; the picture comes when it is free.";
+  if (requests.patience.value === "stalled") {
+    return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
+  }
+  return "";
+}
+
+export function Status({ store, loader, requests }: Props) {
+  const share = loader.progress();
+  const text = sentence(store, requests);
+  return (
+    <div class="status">
+      <div
+        class="progress"
+        data-part="progress"
+        role="progressbar"
+        aria-label="Loading the grid"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={Math.round(share * 100)}
+        data-done={share === 1}
+        style={{ "--share": share }}
+      />
+      <p data-part="status" role="status">
+        {text}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+/** What Python says about the maps once, before anything is asked for. */
+
+export interface Axis {
+  labels: string[];
+  /** Indices of special tokens. */
+  special: number[];
+}
+
+export interface MapFacts {
+  name: string;
+  /** Heads of each layer; layers may differ. */
+  heads: number[];
+  layer_names: string[];
+  key_value_heads: number[];
+  n_queries: number;
+  n_keys: number;
+  queries: Axis;
+  /** null where keys are the queries' own tokens. */
+  keys: Axis | null;
+  causal: boolean;
+  row_note: string | null;
+  notes: string[];
+}
+
+export interface Facts {
+  title: string;
+  maps: MapFacts[];
+}
+
+export const keysOf = (map: MapFacts): Axis => map.keys ?? map.queries;
+
+/** Whether whole maps are asked for; larger ones are asked for at the resolution of the screen. */
+export const WHOLE = 1024;
+export const isWhole = (map: MapFacts): boolean => map.n_queries <= WHOLE && map.n_keys <= WHOLE;
+
+/** The key-value head that a query head reads, where heads share them. */
+export function keyValueHead(map: MapFacts, layer: number, head: number): number | null {
+  const heads = map.heads[layer];
+  const shared = map.key_value_heads[layer];
+  if (!heads || !shared || shared >= heads) return null;
+  return Math.floor(head / (heads / shared));
+}

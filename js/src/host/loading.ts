@@ -1,0 +1,280 @@
+/** What is asked for, and in which order: the selected head, its layer, the grid, then the neighbours. */
+import { computed, effect, type Signal, signal, untracked } from "@preact/signals";
+import { decodeTile, numbers, type TileHeader } from "../attention/tile";
+import type { ShownTile, Store } from "../store";
+import { Cache } from "./cache";
+import { type Facts, isWhole } from "./facts";
+import { type AskOptions, type Reply, type Requests, Withdrawn } from "./requests";
+import { exactRow, type PlaceOfMap, visibleTile, type Wanted, wholeTile } from "./wanted";
+
+const CACHE_BYTES = 32 * 1024 * 1024;
+/** Larger maps are not fetched before somebody asks for them. */
+const PREFETCHED = 512;
+const COARSE: [number, number] = [256, 256];
+
+/** Mean entropy of every head of a layer, in nats. */
+export interface Profile {
+  entropy: Float32Array;
+  /** What a head that looks everywhere alike would have. */
+  uniform: number;
+}
+
+/** Small pictures of a layer's heads: 255 * sqrt(weight). */
+export interface Thumbnails {
+  heads: number;
+  shape: [number, number];
+  peak: number[];
+  values: Uint8Array;
+}
+
+interface Cached extends ShownTile {
+  bytes: number;
+}
+
+interface Job {
+  name: string;
+  run(): Promise<void>;
+}
+
+export const layerName = (map: string, layer: number) => `${map}/${layer}`;
+
+export class Loader {
+  readonly profiles: Signal<ReadonlyMap<string, Profile>> = signal(new Map());
+  readonly thumbnails: Signal<ReadonlyMap<string, Thumbnails>> = signal(new Map());
+  /** Sentences of what failed, by the name of what was asked for. */
+  readonly faults: Signal<ReadonlyMap<string, string>> = signal(new Map());
+  /** The newest tile of the chosen head, before temperature. */
+  readonly tile: Signal<ShownTile | null> = signal(null);
+  readonly #wanted = computed(() => this.#want());
+  readonly #wantedRow = computed(() => this.#wantRow());
+
+  readonly #store: Store;
+  readonly #requests: Requests;
+  readonly #cache = new Cache<Cached>(CACHE_BYTES);
+  #epoch = new AbortController();
+  #wake: () => void = () => {};
+  #facts: Facts | null = null;
+  /** Names of the newest tile and row asked for, and of the tile that is there. */
+  readonly #asked = { tile: "", row: "" };
+  readonly #here = signal("");
+  readonly #stops: (() => void)[];
+
+  constructor(store: Store, requests: Requests) {
+    this.#store = store;
+    this.#requests = requests;
+    this.#stops = [
+      effect(() => {
+        const facts = store.traits.facts.value;
+        const tile = this.#wanted.value;
+        const row = this.#wantedRow.value;
+        untracked(() => {
+          if (facts !== this.#facts) this.#restart(facts);
+          if (tile) this.#load(tile, "tile");
+          if (row) this.#load(row, "row");
+        });
+      }),
+      effect(() => {
+        // Anything the order depends on wakes the queue.
+        store.map.value;
+        store.layer.value;
+        store.head.value;
+        this.tile.value;
+        this.faults.value;
+        this.#wake();
+      }),
+    ];
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+    this.#epoch.abort();
+    this.#wake();
+    this.#cache.clear();
+  }
+
+  retry(): void {
+    this.faults.value = new Map();
+    this.#requests.retry();
+    this.#asked.tile = "";
+    this.#asked.row = "";
+    if (this.#wanted.value) this.#load(this.#wanted.value, "tile");
+    if (this.#wantedRow.value) this.#load(this.#wantedRow.value, "row");
+  }
+
+  /** Share of the grid that is there, 0 to 1. */
+  progress(): number {
+    const map = this.#store.map.value;
+    if (!map || map.heads.length === 0) return 1;
+    const there = map.heads.filter((_, layer) => this.thumbnails.value.has(layerName(map.name, layer)));
+    return there.length / map.heads.length;
+  }
+
+  /** True when the tile that is there is the one that was asked for last. */
+  settled(): boolean {
+    return this.#wanted.value?.name === this.#here.value;
+  }
+
+  #restart(facts: Facts | null): void {
+    this.#facts = facts;
+    this.#asked.tile = "";
+    this.#asked.row = "";
+    this.#here.value = "";
+    this.#epoch.abort();
+    this.#wake();
+    this.#epoch = new AbortController();
+    this.#cache.clear();
+    this.profiles.value = new Map();
+    this.thumbnails.value = new Map();
+    this.faults.value = new Map();
+    this.tile.value = null;
+    this.#store.exactRow.value = null;
+    this.#store.drawn.value = null;
+    this.#store.hover.value = null;
+    if (this.#store.map.value) void this.#background(this.#epoch.signal);
+  }
+
+  #place(): PlaceOfMap | null {
+    const { map, layer, head, empty } = this.#store;
+    const facts = map.value;
+    return facts && !empty.value ? { facts, map: facts.name, layer: layer.value, head: head.value } : null;
+  }
+
+  #want(): Wanted | null {
+    const store = this.#store;
+    const place = this.#place();
+    if (!place) return null;
+    if (isWhole(place.facts)) return wholeTile(place);
+    const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
+    // Without a heatmap on the screen a coarse tile is enough for what else is shown.
+    const device = store.traits.view.value === "heatmap" ? store.device.value : COARSE;
+    return device && visibleTile(place, store.window.value, device, sharpness);
+  }
+
+  #wantRow(): Wanted | null {
+    const place = this.#place();
+    const { query } = this.#store.pin.value;
+    return place && query !== null && !isWhole(place.facts) ? exactRow(place, query) : null;
+  }
+
+  #load(wanted: Wanted, kind: "tile" | "row"): void {
+    if (this.#asked[kind] === wanted.name) return;
+    this.#asked[kind] = wanted.name;
+    this.#forgive(kind);
+    const seen = this.#cache.get(wanted.name);
+    if (seen) {
+      this.#show(seen, kind, wanted.name);
+      return;
+    }
+    this.#fetch(wanted, kind)
+      .then((shown) => this.#show(shown, kind, wanted.name))
+      .catch((reason) => {
+        if (this.#asked[kind] === wanted.name) this.#fail(kind, reason);
+      });
+  }
+
+  /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
+  #show(shown: ShownTile, kind: "tile" | "row", name: string): void {
+    if (!this.#store.isCurrent(shown)) return;
+    if (kind === "row") {
+      this.#store.exactRow.value = shown;
+      return;
+    }
+    this.#here.value = name;
+    this.tile.value = shown;
+  }
+
+  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<ShownTile> {
+    const facts = this.#store.map.value!;
+    const epoch = this.#epoch.signal;
+    const reply = await this.#requests.ask(kind, body, { signal: epoch, ...options });
+    const tile = decodeTile(reply.header as unknown as TileHeader, reply.buffers, facts.n_keys, facts.causal);
+    const shown = { map: place.map, layer: place.layer, head: place.head, tile };
+    this.#cache.set(name, { ...shown, bytes: tile.bytes });
+    return shown;
+  }
+
+  /** One thing after another, each chosen when the last has come, so that a new choice never waits for the grid. */
+  async #background(epoch: AbortSignal): Promise<void> {
+    while (!epoch.aborted) {
+      const job = this.#next();
+      if (!job) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      try {
+        await job.run();
+      } catch (reason) {
+        if (epoch.aborted) return;
+        this.#fail(job.name, reason);
+      }
+    }
+  }
+
+  #next(): Job | null {
+    const place = this.#place();
+    if (!place || !this.#store.isCurrent(this.tile.value)) return null;
+    const { facts, map, layer, head } = place;
+    const layers = [layer, ...[...facts.heads.keys()].filter((other) => other !== layer)];
+    const jobs: Job[] = [];
+    if (!this.profiles.value.has(layerName(map, layer))) jobs.push(this.#profileJob(map, layer));
+    for (const other of layers) {
+      if (!this.thumbnails.value.has(layerName(map, other))) jobs.push(this.#thumbnailsJob(map, other));
+    }
+    if (Math.max(facts.n_queries, facts.n_keys) <= PREFETCHED) {
+      for (const near of [head + 1, head - 1]) {
+        if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
+        const wanted = wholeTile({ facts, map, layer, head: near });
+        if (this.#cache.has(wanted.name)) continue;
+        jobs.push({
+          name: wanted.name,
+          run: async () => void (await this.#fetch(wanted, "prefetch", { background: true })),
+        });
+      }
+    }
+    return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
+  }
+
+  #profileJob(map: string, layer: number): Job {
+    const run = async () => {
+      const { header, buffers } = await this.#ask({ op: "profile", map, layer });
+      const entropy = numbers(Float32Array, buffers[0], Number(header.heads), "entropy");
+      const profile = { entropy, uniform: Number(header.uniform) };
+      this.profiles.value = new Map(this.profiles.value).set(layerName(map, layer), profile);
+    };
+    return { name: `profile/${layerName(map, layer)}`, run };
+  }
+
+  #thumbnailsJob(map: string, layer: number): Job {
+    const run = async () => {
+      const { header, buffers } = await this.#ask({ op: "thumbnails", map, layer });
+      const { heads, shape, peak } = header as unknown as Omit<Thumbnails, "values">;
+      const values = numbers(Uint8Array, buffers[0], heads * shape[0] * shape[1], "thumbnails");
+      this.thumbnails.value = new Map(this.thumbnails.value).set(layerName(map, layer), {
+        heads,
+        shape,
+        peak,
+        values,
+      });
+    };
+    return { name: `thumbnails/${layerName(map, layer)}`, run };
+  }
+
+  #ask(body: { op: string; map: string; layer: number }): Promise<Reply> {
+    return this.#requests.ask(body.op, body, { signal: this.#epoch.signal, background: true });
+  }
+
+  #fail(name: string, reason: unknown): void {
+    if (reason instanceof Withdrawn) return;
+    const sentence = reason instanceof Error ? reason.message : String(reason);
+    this.faults.value = new Map(this.faults.value).set(name, sentence);
+  }
+
+  #forgive(name: string): void {
+    if (!this.faults.value.has(name)) return;
+    const faults = new Map(this.faults.value);
+    faults.delete(name);
+    this.faults.value = faults;
+  }
+}

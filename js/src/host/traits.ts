@@ -1,0 +1,112 @@
+/** The host's model as signals: reading follows Python, writing is sent to it, and neither echoes. */
+import { batch, effect, type Signal, signal } from "@preact/signals";
+import type { ColourMap, ColourScale } from "../attention/colour";
+import type { Facts } from "./facts";
+
+export interface Choices {
+  map: string;
+  layer: number;
+  head: number;
+  query: number | null;
+  key: number | null;
+  temperature: number;
+  scaling: number;
+  view: "heatmap" | "text" | "grid";
+  color_map: ColourMap;
+  color_scale: ColourScale;
+  color_range: "map" | "shared";
+  theme: "auto" | "light" | "dark";
+}
+
+/** The part of the widget protocol that is used here. */
+export interface Model {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  // biome-ignore lint/suspicious/noExplicitAny: hosts call back with whatever the event carries
+  on(event: string, callback: (...args: any[]) => void): void;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  off(event: string, callback: (...args: any[]) => void): void;
+  send(content: unknown): void;
+  /** Only some hosts say it. */
+  comm_live?: boolean;
+}
+
+export type Traits = { [Name in keyof Choices]: Signal<Choices[Name]> } & { facts: Signal<Facts | null> };
+
+const DEFAULTS: Choices = {
+  map: "",
+  layer: 0,
+  head: 0,
+  query: null,
+  key: null,
+  temperature: 1,
+  scaling: 1,
+  view: "heatmap",
+  color_map: "ink",
+  color_scale: "linear",
+  color_range: "map",
+  theme: "auto",
+};
+
+export function connectTraits(model: Model): { traits: Traits; disconnect: () => void } {
+  const releases: (() => void)[] = [];
+  let saving = false;
+  let sending = false;
+
+  // Choices made together (a query and its key) travel in one message.
+  function save(): void {
+    if (saving) return;
+    saving = true;
+    queueMicrotask(() => {
+      saving = false;
+      model.save_changes();
+    });
+  }
+
+  // Python may set several traits at once, and a head must not be read with the layer that it replaces.
+  const reads: (() => void)[] = [];
+  function readAll(): void {
+    // What is being sent is newer here than in the model.
+    if (sending) return;
+    batch(() => {
+      for (const read of reads) read();
+    });
+  }
+
+  function follow<T>(name: string, fallback: T): Signal<T> {
+    const read = () => (model.get(name) ?? fallback) as T;
+    const trait = signal(read());
+    reads.push(() => {
+      trait.value = read();
+    });
+    model.on(`change:${name}`, readAll);
+    releases.push(() => model.off(`change:${name}`, readAll));
+    return trait;
+  }
+
+  function sync<T>(name: string, fallback: T): Signal<T> {
+    const trait = follow(name, fallback);
+    const stop = effect(() => {
+      const { value } = trait;
+      if (Object.is(value, model.get(name) ?? fallback)) return;
+      sending = true;
+      model.set(name, value);
+      sending = false;
+      save();
+    });
+    releases.push(stop);
+    return trait;
+  }
+
+  const choices = Object.fromEntries(
+    Object.entries(DEFAULTS).map(([name, fallback]) => [name, sync(name, fallback)]),
+  );
+  const traits = { ...choices, facts: follow<Facts | null>("facts", null) } as unknown as Traits;
+  return {
+    traits,
+    disconnect: () => {
+      for (const release of releases) release();
+    },
+  };
+}

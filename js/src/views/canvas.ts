@@ -1,0 +1,65 @@
+/** Canvases that are sharp on every screen and follow the width they are given. */
+import { effect, type ReadonlySignal, type Signal, useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+
+/** Size a canvas in CSS pixels and give its context, cleared and scaled to them. */
+export function prepare(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+  const ratio = window.devicePixelRatio || 1;
+  const wide = Math.round(width * ratio);
+  const high = Math.round(height * ratio);
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d")!;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+/** Draw now, and again the moment that something changes which the drawing has read. */
+export function useDrawing(draw: () => void): void {
+  const newest = useRef(draw);
+  newest.current = draw;
+  useLayoutEffect(() => effect(() => newest.current()), []);
+}
+
+/**
+ * Width of a ruler in CSS pixels, 0 before the first layout. A ruler has no height, so what is drawn to the width
+ * cannot start another round of measuring.
+ */
+export function useWidth(element: RefObject<HTMLElement | null>): ReadonlySignal<number> {
+  const width: Signal<number> = useSignal(0);
+  useEffect(() => {
+    if (!element.current) return;
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry) width.value = Math.floor(entry.contentRect.width);
+    });
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, [element, width]);
+  return width;
+}
+
+/** Fine diagonal lines: the sign of cells that a query may not see. */
+export function hatch(context: CanvasRenderingContext2D, colour: string): CanvasPattern {
+  const ratio = window.devicePixelRatio || 1;
+  const size = Math.round(6 * ratio);
+  const tile = document.createElement("canvas");
+  tile.width = size;
+  tile.height = size;
+  const pen = tile.getContext("2d")!;
+  pen.strokeStyle = colour;
+  pen.lineWidth = ratio;
+  for (const shift of [-size, 0, size]) {
+    pen.moveTo(shift, size);
+    pen.lineTo(shift + size, 0);
+  }
+  pen.stroke();
+  const pattern = context.createPattern(tile, "repeat")!;
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}

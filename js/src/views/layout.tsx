@@ -1,0 +1,86 @@
+/** Where each view goes: the grid beside the map, the rest below it, or beside it where there is room. */
+import type { ReadonlySignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { Sharpness } from "../controls/sharpness";
+import { Status } from "../controls/status";
+import type { Loader } from "../host/loading";
+import type { Requests } from "../host/requests";
+import type { Store } from "../store";
+import { useWidth } from "./canvas";
+import { Grid } from "./grid";
+import { MapView, Title } from "./map";
+import { Profile } from "./profile";
+import { Row } from "./row";
+import { Text } from "./text";
+import { Toolbar } from "./toolbar";
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  requests: Requests;
+  ready: ReadonlySignal<boolean>;
+}
+
+type Shape = "narrow" | "medium" | "wide";
+
+const NARROW = 760;
+const WIDE = 1360;
+const NUMERAL = 24;
+const GAP = 2;
+const shapeOf = (width: number): Shape => (width < NARROW ? "narrow" : width < WIDE ? "medium" : "wide");
+
+/** Thumbnails as large as their share of the width allows. */
+function thumbSize(width: number, shape: Shape, heads: number, layers: number, alone: boolean): number {
+  const share = alone || shape === "narrow" ? width : width * (shape === "wide" ? 0.22 : 0.27);
+  const fits = Math.floor((share - NUMERAL) / heads) - GAP;
+  if (alone) return Math.min(160, Math.max(24, fits));
+  const tallest = Math.floor((shape === "narrow" ? 220 : 620) / layers) - GAP;
+  return Math.max(shape === "narrow" ? 20 : 14, Math.min(52, fits, tallest));
+}
+
+export function Layout({ store, loader, requests, ready }: Props) {
+  const ruler = useRef<HTMLDivElement>(null);
+  const width = useWidth(ruler);
+  const map = store.map.value;
+  const view = store.traits.view.value;
+  const shape = shapeOf(width.value);
+  const heads = Math.max(1, ...(map?.heads ?? []));
+  const layers = map?.heads.length ?? 1;
+  const single = heads * layers === 1;
+  const side = shape === "wide" && view !== "grid" ? 380 : width.value;
+  return (
+    <div class="layout" data-shape={shape} data-view={view} data-single={single}>
+      <div class="ruler" ref={ruler} />
+      <Toolbar store={store} />
+      <Status store={store} loader={loader} requests={requests} />
+      {map && !store.empty.value && width.value > 0 && (
+        <div class="views">
+          {!single && (
+            <Grid
+              store={store}
+              loader={loader}
+              size={thumbSize(width.value, shape, heads, layers, view === "grid")}
+            />
+          )}
+          {view === "heatmap" && <MapView store={store} loader={loader} ready={ready} />}
+          {view === "text" && (
+            <section class="map">
+              <header>
+                <Title store={store} />
+              </header>
+              <Text store={store} />
+            </section>
+          )}
+          <div class="rest">
+            <Profile store={store} loader={loader} width={side} />
+            <Sharpness store={store} />
+            <Row store={store} loader={loader} width={side} />
+          </div>
+        </div>
+      )}
+      <div class="spoken" role="status" aria-live="polite">
+        {store.said}
+      </div>
+    </div>
+  );
+}

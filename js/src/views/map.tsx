@@ -1,0 +1,103 @@
+/** The middle of the widget: title, zoom, the heatmap with the entropy of its rows, legend and notes. */
+import type { ReadonlySignal } from "@preact/signals";
+import { useId, useMemo, useRef } from "preact/hooks";
+import { Legend } from "../controls/legend";
+import { Tooltip } from "../controls/tooltip";
+import { keyValueHead } from "../host/facts";
+import type { Loader } from "../host/loading";
+import type { Store } from "../store";
+import { useWidth } from "./canvas";
+import { QueryEntropy } from "./entropy";
+import { Fault } from "./fault";
+import { isFitted } from "./geometry";
+import { Heatmap } from "./heatmap";
+import { shapeOf, zoomBy } from "./pointing";
+import { createStage } from "./stage";
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  /** Whether what is drawn is what was chosen. */
+  ready: ReadonlySignal<boolean>;
+}
+
+export function MapView({ store, loader, ready }: Props) {
+  const ruler = useRef<HTMLDivElement>(null);
+  const width = useWidth(ruler);
+  const stage = useMemo(() => createStage(store, width), [store, width]);
+  const help = useId();
+  const map = store.map.value;
+  const fault = loader.faults.value.get("tile");
+  if (!map) return null;
+  return (
+    <section class="map" data-stale={!ready.value} style={{ "--plot": `${stage.value?.plot.x ?? 0}px` }}>
+      <div class="ruler" ref={ruler} />
+      <header>
+        <Title store={store} />
+        <Zoom store={store} />
+      </header>
+      <div class="stage" hidden={fault !== undefined}>
+        <Heatmap store={store} stage={stage} describedBy={help} />
+        <QueryEntropy store={store} stage={stage} />
+        <Tooltip store={store} stage={stage} />
+      </div>
+      {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
+      <footer hidden={fault !== undefined}>
+        <Legend store={store} />
+        <p class="notes" id={help}>
+          {[pooling(store), map.row_note, ...map.notes].filter(Boolean).join(" ")}
+        </p>
+      </footer>
+    </section>
+  );
+}
+
+/** What a point of the picture stands for, where it is not one cell. */
+function pooling(store: Store): string | null {
+  const [rows, columns] = store.drawn.value?.tile.stride ?? [1, 1];
+  return rows * columns > 1 ? `Each point is the strongest of ${rows} × ${columns} cells.` : null;
+}
+
+export function Title({ store }: { store: Store }) {
+  const map = store.map.value;
+  if (!map) return null;
+  const layer = store.layer.value;
+  const head = store.head.value;
+  const shared = keyValueHead(map, layer, head);
+  return (
+    <h2 title={map.layer_names[layer] ?? ""}>
+      layer {layer} · head {head}
+      {shared !== null && <small>key-value head {shared}</small>}
+    </h2>
+  );
+}
+
+function Zoom({ store }: { store: Store }) {
+  const map = store.map.value;
+  const fitted = !map || isFitted(store.window.value, shapeOf(map));
+  return (
+    <div class="zoom" role="group" aria-label="Zoom">
+      <button
+        type="button"
+        data-part="zoom-out"
+        aria-label="Zoom out"
+        disabled={fitted}
+        onClick={() => zoomBy(store, 1 / 1.5)}
+      >
+        −
+      </button>
+      <button type="button" data-part="zoom-in" aria-label="Zoom in" onClick={() => zoomBy(store, 1.5)}>
+        +
+      </button>
+      <button
+        type="button"
+        data-part="zoom-fit"
+        aria-label="Show the whole map"
+        disabled={fitted}
+        onClick={() => zoomBy(store, 0)}
+      >
+        Fit
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,120 @@
+/** Mean entropy of every head of the layer; the selected one follows the temperature. */
+import { useRef } from "preact/hooks";
+import { meanEntropy } from "../attention/temper";
+import { type Loader, layerName } from "../host/loading";
+import type { Store } from "../store";
+import { Fault } from "./fault";
+import { exact } from "./words";
+
+/** Bars this wide have room for their number. */
+const NUMBERED = 34;
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  width: number;
+}
+
+/** The mean of what is drawn, where that can be had and differs from what the kernel measured. */
+function liveEntropy(store: Store): number | null {
+  const drawn = store.drawn.value;
+  if (!drawn || !store.isCurrent(drawn) || !drawn.tile.exact) return null;
+  if (drawn.temperature === 1 && drawn.scaling === 1) return null;
+  return meanEntropy(drawn.entropy);
+}
+
+export function Profile({ store, loader, width }: Props) {
+  const list = useRef<HTMLDivElement>(null);
+  const map = store.map.value;
+  const layer = store.layer.value;
+  const head = store.head.value;
+  if (!map) return null;
+  const name = layerName(map.name, layer);
+  const fault = loader.faults.value.get(`profile/${name}`);
+  const profile = loader.profiles.value.get(name);
+  const heads = map.heads[layer] ?? 0;
+  if (heads < 2 && !fault) return null;
+
+  const live = liveEntropy(store);
+  const measured = profile?.entropy[head] ?? Number.NaN;
+  const values = Array.from({ length: heads }, (_, at) =>
+    at === head && live !== null ? live : (profile?.entropy[at] ?? Number.NaN),
+  );
+  const finite = values.filter((value) => !Number.isNaN(value));
+  const largest = finite.length > 0 ? Math.max(...finite) : Number.NaN;
+  const top = Math.max(largest || 0, profile?.uniform ?? 0, 1e-9) * 1.08;
+
+  function move(event: KeyboardEvent): void {
+    const target = {
+      ArrowLeft: head - 1,
+      ArrowUp: head - 1,
+      ArrowRight: head + 1,
+      ArrowDown: head + 1,
+      Home: 0,
+      End: heads - 1,
+    }[event.key];
+    if (target === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = Math.min(Math.max(0, target), heads - 1);
+    store.select(layer, next);
+    list.current?.querySelector<HTMLElement>(`[data-head="${next}"]`)?.focus();
+  }
+
+  return (
+    <section class="profile" data-part="profile">
+      <h3>
+        Heads of layer {layer} <small>mean entropy, nats</small>
+      </h3>
+      {fault ? (
+        <Fault sentence={fault} onRetry={() => loader.retry()} />
+      ) : (
+        <div
+          class="bars"
+          role="radiogroup"
+          aria-label={`Entropy of the heads of layer ${layer}`}
+          ref={list}
+          onKeyDown={move}
+        >
+          {profile && (
+            <div class="uniform" style={{ "--share": profile.uniform / top }}>
+              <span>uniform {profile.uniform.toFixed(2)}</span>
+            </div>
+          )}
+          {values.map((value, at) => (
+            <button
+              type="button"
+              role="radio"
+              key={at}
+              data-part="head-bar"
+              data-head={at}
+              data-entropy={value}
+              data-max={value === largest}
+              aria-checked={at === head}
+              aria-label={`Head ${at}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
+              title={
+                at === head && live !== null
+                  ? `head ${at}: ${exact(measured)} → ${exact(value)} nats`
+                  : `head ${at}: ${exact(value)} nats`
+              }
+              tabIndex={at === head ? 0 : -1}
+              onClick={() => store.select(layer, at)}
+            >
+              <span class="track">
+                <i class="bar" style={{ height: `${Number.isNaN(value) ? 0 : (value / top) * 100}%` }}>
+                  {(value === largest || (width / heads >= NUMBERED && !Number.isNaN(value))) && (
+                    <b>{value.toFixed(2)}</b>
+                  )}
+                </i>
+                {at === head && live !== null && (
+                  <i class="ghost" style={{ "--share": (measured || 0) / top }} />
+                )}
+              </span>
+              <span class="name">{at}</span>
+            </button>
+          ))}
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,76 @@
+/** The line of menus above everything. */
+import type { ColourMap, ColourScale } from "../attention/colour";
+import { Menu, Segments } from "../controls/menu";
+import type { Choices } from "../host/traits";
+import type { Store } from "../store";
+
+const VIEWS: [Choices["view"], string][] = [
+  ["heatmap", "Heatmap"],
+  ["text", "Text"],
+  ["grid", "Grid"],
+];
+const MAPS: [ColourMap, string][] = [
+  ["ink", "Ink"],
+  ["viridis", "Viridis"],
+  ["cividis", "Cividis"],
+  ["magma", "Magma"],
+  ["greys", "Greys"],
+];
+const SCALES: [ColourScale, string][] = [
+  ["linear", "Linear"],
+  ["sqrt", "Square root"],
+  ["log", "Log"],
+];
+const RANGES: [Choices["color_range"], string][] = [
+  ["map", "Each map"],
+  ["shared", "0 to 1"],
+];
+
+export function Toolbar({ store }: { store: Store }) {
+  const { traits } = store;
+  const facts = traits.facts.value;
+  const maps = facts?.maps ?? [];
+  return (
+    <header class="toolbar">
+      {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
+      <div class="menus">
+        {maps.length > 1 && (
+          <Menu
+            label="Map"
+            part="map"
+            value={store.map.value?.name ?? ""}
+            options={maps.map(({ name }) => [name, name] as const)}
+            onChange={(name) => (traits.map.value = name)}
+          />
+        )}
+        <Segments
+          label="View"
+          value={traits.view.value}
+          options={VIEWS}
+          onChange={(view) => (traits.view.value = view)}
+        />
+        <Menu
+          label="Colours"
+          part="color-map"
+          value={traits.color_map.value}
+          options={MAPS}
+          onChange={(name) => (traits.color_map.value = name)}
+        />
+        <Menu
+          label="Scale"
+          part="color-scale"
+          value={traits.color_scale.value}
+          options={SCALES}
+          onChange={(scale) => (traits.color_scale.value = scale)}
+        />
+        <Menu
+          label="Range"
+          part="color-range"
+          value={traits.color_range.value}
+          options={RANGES}
+          onChange={(range) => (traits.color_range.value = range)}
+        />
+      </div>
+    </header>
+  );
+}

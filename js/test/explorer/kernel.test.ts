@@ -1,0 +1,230 @@
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { MockMap, MockModel } from "../mock";
+import { mount, slide } from "./mount";
+
+const WORDS = "Lily and Ben went to the park .".split(" ");
+const model = (choices = {}) => new MockModel([new MockMap({ queries: WORDS, heads: [3, 3] })], choices);
+const loaded = (view: ReturnType<typeof mount>) => view.parts("thumb", '[data-loaded="true"]').length;
+
+describe("loading", () => {
+  it("asks for the selected head, its layer, the grid, then the neighbours", async () => {
+    const host = model({ layer: 1, head: 1 });
+    const view = mount(host);
+    await vi.waitFor(() => expect(host.sent.length).toBe(6));
+    expect(host.sent.map(({ op, layer, head }) => [op, layer, head])).toEqual([
+      ["tile", 1, 1],
+      ["profile", 1, undefined],
+      ["thumbnails", 1, undefined],
+      ["thumbnails", 0, undefined],
+      ["tile", 1, 2],
+      ["tile", 1, 0],
+    ]);
+    await vi.waitFor(() => expect(loaded(view)).toBe(6));
+    expect(view.part("progress").dataset.done).toBe("true");
+  });
+
+  it("shows a head that was seen without asking again, in one frame", async () => {
+    const host = model();
+    const view = mount(host);
+    await view.ready();
+    host.fromPython({ head: 2 });
+    await vi.waitFor(() => expect(view.heatmap().dataset.head).toBe("2"));
+    const tiles = () => host.sent.filter(({ op, head }) => op === "tile" && head === 0).length;
+    const before = tiles();
+    host.fromPython({ head: 0 });
+    await new Promise(requestAnimationFrame);
+    expect(view.heatmap().dataset.head).toBe("0");
+    expect(tiles()).toBe(before);
+  });
+
+  it("lets the newest choice overtake the ones between", async () => {
+    const host = new MockModel([new MockMap({ queries: WORDS, heads: [9] })]);
+    host.policy = () => "hold";
+    const view = mount(host);
+    for (const head of [1, 2, 3, 4, 8]) host.fromPython({ head });
+    expect(host.held.map(({ head }) => head)).toEqual([0]);
+    host.release();
+    await view.ready();
+    expect(view.heatmap().dataset.head).toBe("8");
+    const wanted = host.sent.filter(({ op, head }) => op === "tile" && [1, 2, 3, 4].includes(head));
+    expect(wanted).toEqual([]);
+  });
+
+  it("needs no kernel for the sliders", async () => {
+    const host = model();
+    const view = mount(host);
+    await view.ready();
+    await vi.waitFor(() => expect(host.sent.length).toBe(5));
+    slide(view.part<HTMLInputElement>("temperature"), 0.5);
+    await vi.waitFor(() => expect(Number(view.heatmap().dataset.temperature)).toBeCloseTo(10 ** 0.5, 2));
+    expect(host.sent.length).toBe(5);
+  });
+
+  it("starts over when the facts are replaced", async () => {
+    const host = model({ query: 1 });
+    const view = mount(host);
+    await view.ready();
+    const other = new MockMap({ queries: ["one", "two", "three"], heads: [1, 1] });
+    host.maps.splice(0, 1, other);
+    host.fromPython({ facts: { title: "another", maps: [other.facts] } });
+    await view.ready();
+    expect(view.heatmap().dataset.window).toBe("0,3,0,3");
+    await vi.waitFor(() => expect(loaded(view)).toBe(2));
+    expect(view.part("row").dataset.query).toBe("1");
+  });
+
+  it("changes between maps", async () => {
+    const encoder = new MockMap({ name: "encoder", queries: WORDS, causal: false });
+    const cross = new MockMap({ name: "cross", queries: ["Li", "li"], keys: WORDS, causal: false, seed: 2 });
+    const host = new MockModel([encoder, cross]);
+    const view = mount(host);
+    await view.ready();
+    host.fromPython({ map: "cross" });
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("cross"));
+    expect(view.heatmap().dataset.window).toBe("0,2,0,8");
+    expect(view.part<HTMLSelectElement>("map").value).toBe("cross");
+  });
+});
+
+describe("a kernel that", () => {
+  it("is busy is waited for, in so many words", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    expect(view.state()).toBe("loading");
+    await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
+    expect(view.part("status").textContent).toBe("The kernel is busy; the picture comes when it is free.");
+    host.release();
+    await view.ready();
+    expect(view.part("status").textContent).toBe("");
+  });
+
+  it("stays silent for long may have stopped", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    await vi.advanceTimersByTimeAsync(21_000);
+    expect(view.part("status").textContent).toContain("or it has stopped: run the cell again if this stays.");
+  });
+
+  it("answers with an error is quoted, and can be asked again", async () => {
+    const host = model();
+    host.policy = ({ op }) => (op === "tile" ? { error: "Layer 0 was not captured." } : "answer");
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("error"));
+    await vi.waitFor(() => expect(view.host.shadowRoot!.textContent).toContain("Layer 0 was not captured."));
+    host.policy = () => "answer";
+    view.part("retry").click();
+    await view.ready();
+    expect(view.parts("retry")).toEqual([]);
+  });
+
+  it("fails for the grid alone leaves the map alone", async () => {
+    const host = model();
+    host.policy = ({ op }) => (op === "thumbnails" ? { error: "Out of memory." } : "answer");
+    const view = mount(host);
+    await view.ready();
+    await vi.waitFor(() => expect(view.host.shadowRoot!.textContent).toContain("Out of memory."));
+    host.policy = () => "answer";
+    view.part("retry").click();
+    await vi.waitFor(() => expect(loaded(view)).toBe(6));
+  });
+
+  it("sends too few bytes is not believed", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    host.message({
+      id: host.held[0]!.id,
+      ok: true,
+      header: { shape: [8, 8], stride: [1, 1], rows: [0, 8], columns: [0, 8] },
+    });
+    await vi.waitFor(() => expect(view.state()).toBe("error"));
+    await vi.waitFor(() => expect(view.host.shadowRoot!.textContent).toContain("0 bytes of codes"));
+  });
+
+  it("is not connected is missed", async () => {
+    const host = model();
+    host.comm_live = false;
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("error"));
+    await vi.waitFor(() =>
+      expect(view.part("status").textContent).toBe("No kernel is connected: run the cell again."),
+    );
+  });
+
+  it("goes away while sending is missed", async () => {
+    const host = model();
+    host.send = () => {
+      throw new Error("Comm is closed");
+    };
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("error"));
+    expect(view.part("status").textContent).toBe("No kernel is connected: run the cell again.");
+  });
+
+  it("says something unknown is not listened to", async () => {
+    const host = model();
+    const view = mount(host);
+    await view.ready();
+    const before = view.heatmap().dataset.head;
+    host.message({ id: "somebody-else", ok: false, error: "Not for you." });
+    host.message({});
+    host.message("text");
+    expect(view.state()).toBe("ready");
+    expect(view.heatmap().dataset.head).toBe(before);
+    expect(view.host.shadowRoot!.textContent).not.toContain("Not for you.");
+  });
+});
+
+describe("a page", () => {
+  it("holds two widgets that know nothing of each other", async () => {
+    const [one, two] = [model({ layer: 0 }), model({ layer: 1, head: 2 })];
+    const [left, right] = [mount(one), mount(two)];
+    await Promise.all([left.ready(), right.ready()]);
+    right.part("thumb", '[data-layer="0"][data-head="1"]').click();
+    await vi.waitFor(() => expect(right.heatmap().dataset.head).toBe("1"));
+    expect([left.heatmap().dataset.layer, left.heatmap().dataset.head]).toEqual(["0", "0"]);
+    left.close();
+    two.fromPython({ temperature: 2 });
+    await vi.waitFor(() => expect(right.heatmap().dataset.temperature).toBe("2"));
+  });
+
+  it("holds two views of one model that agree", async () => {
+    const host = model();
+    const [left, right] = [mount(host), mount(host)];
+    await Promise.all([left.ready(), right.ready()]);
+    left.part("thumb", '[data-layer="1"][data-head="2"]').click();
+    await vi.waitFor(() => expect(right.heatmap().dataset.layer).toBe("1"));
+    await Promise.all([left.ready(), right.ready()]);
+    const ids = host.sent.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("is left as it was found", async () => {
+    const host = model();
+    const children = document.head.childElementCount;
+    const view = mount(host);
+    await view.ready();
+    expect(view.host.shadowRoot!.querySelectorAll("[id]").length).toBeLessThanOrEqual(1);
+    expect(document.head.childElementCount).toBe(children);
+    view.close();
+    view.close();
+    expect(host.listeners).toBe(0);
+    expect(view.el.childElementCount).toBe(0);
+    const sent = host.sent.length;
+    host.fromPython({ head: 2 });
+    expect(host.sent.length).toBe(sent);
+  });
+
+  it("may close a view while a question is out", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    view.close();
+    host.release();
+    expect(host.listeners).toBe(0);
+  });
+});

@@ -1,0 +1,116 @@
+/** Put an Explorer on the page and find its parts. */
+import { expect, onTestFinished, vi } from "vitest";
+import explorer from "../../src/explorer";
+import type { MockModel } from "../mock";
+
+export interface Mounted {
+  host: HTMLElement;
+  el: HTMLElement;
+  close: () => void;
+  part<T extends Element = HTMLElement>(name: string, more?: string): T;
+  parts(name: string, more?: string): HTMLElement[];
+  state(): string | undefined;
+  ready(): Promise<void>;
+  heatmap(): HTMLCanvasElement;
+}
+
+export function mount(model: MockModel, width = 1000): Mounted {
+  const el = document.createElement("div");
+  el.style.width = `${width}px`;
+  document.body.append(el);
+  const close = explorer.render({ model, el });
+  const host = el.querySelector<HTMLElement>("[data-attnwidget='explorer']")!;
+  const shadow = host.shadowRoot!;
+  onTestFinished(() => {
+    close();
+    el.remove();
+  });
+  const select = (name: string, more: string) => `[data-part="${name}"]${more}`;
+  const parts = (name: string, more = "") => [...shadow.querySelectorAll<HTMLElement>(select(name, more))];
+  const part = <T extends Element = HTMLElement>(name: string, more = "") => {
+    const found = shadow.querySelector<T>(select(name, more));
+    if (!found) throw new Error(`There is no ${select(name, more)}.`);
+    return found;
+  };
+  return {
+    host,
+    el,
+    close,
+    part,
+    parts,
+    state: () => host.dataset.state,
+    ready: () =>
+      vi.waitFor(() => expect(host.dataset.state).toBe("ready"), { timeout: 10_000, interval: 10 }),
+    heatmap: () => part<HTMLCanvasElement>("heatmap"),
+  };
+}
+
+/** The rectangle of the cells in CSS pixels within the canvas. */
+export function plotOf(canvas: HTMLElement): { x: number; y: number; width: number; height: number } {
+  const [x, y, width, height] = canvas.dataset.plot!.split(",").map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { x, y, width, height };
+}
+
+export function windowOf(canvas: HTMLElement): [number, number, number, number] {
+  return canvas.dataset.window!.split(",").map(Number) as [number, number, number, number];
+}
+
+/** Where a cell is on the page. */
+export function pointOf(
+  canvas: HTMLElement,
+  query: number,
+  key: number,
+): { clientX: number; clientY: number } {
+  const plot = plotOf(canvas);
+  const [r0, r1, c0, c1] = windowOf(canvas);
+  const box = canvas.getBoundingClientRect();
+  return {
+    clientX: box.left + plot.x + ((key + 0.5 - c0) / (c1 - c0)) * plot.width,
+    clientY: box.top + plot.y + ((query + 0.5 - r0) / (r1 - r0)) * plot.height,
+  };
+}
+
+/** The colour of a cell, near its corner where no number is written. */
+export function pixelOf(canvas: HTMLCanvasElement, query: number, key: number): [number, number, number] {
+  const plot = plotOf(canvas);
+  const [r0, r1, c0, c1] = windowOf(canvas);
+  const ratio = canvas.width / canvas.clientWidth;
+  const x = plot.x + ((key + 0.12 - c0) / (c1 - c0)) * plot.width;
+  const y = plot.y + ((query + 0.12 - r0) / (r1 - r0)) * plot.height;
+  const { data } = canvas.getContext("2d")!.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1);
+  return [data[0]!, data[1]!, data[2]!];
+}
+
+export function point(
+  canvas: HTMLElement,
+  type: string,
+  query: number,
+  key: number,
+  more: MouseEventInit = {},
+): void {
+  const place = { ...pointOf(canvas, query, key), bubbles: true, composed: true, cancelable: true, ...more };
+  if (type.startsWith("pointer")) canvas.dispatchEvent(new PointerEvent(type, { pointerId: 1, ...place }));
+  else if (type === "wheel") canvas.dispatchEvent(new WheelEvent(type, { deltaY: -120, ...place }));
+  else canvas.dispatchEvent(new MouseEvent(type, { detail: 1, ...place }));
+}
+
+export function press(target: HTMLElement, key: string): void {
+  target.dispatchEvent(
+    new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true }),
+  );
+}
+
+export function slide(input: HTMLInputElement, value: number): void {
+  input.value = String(value);
+  input.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+}
+
+export function choose(select: HTMLSelectElement, value: string): void {
+  select.value = value;
+  select.dispatchEvent(new Event("change", { bubbles: true, composed: true }));
+}

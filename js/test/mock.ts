@@ -1,0 +1,328 @@
+/** A host without a kernel: a model with traits and messages, and attention made of random queries and keys. */
+import type { Facts, MapFacts } from "../src/host/facts";
+import type { Choices, Model } from "../src/host/traits";
+
+/** Small, seeded and good enough for pictures (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export interface MapOptions {
+  name?: string;
+  heads?: number[];
+  keyValueHeads?: number[];
+  queries: string[];
+  keys?: string[];
+  special?: number[];
+  causal?: boolean;
+  notes?: string[];
+  /** Mass that every row loses to a sink. */
+  missing?: number;
+  seed?: number;
+}
+
+export class MockMap {
+  readonly facts: MapFacts;
+  readonly #options: MapOptions;
+  readonly #layers = new Map<string, (query: number, key: number) => number>();
+
+  constructor(options: MapOptions) {
+    const heads = options.heads ?? [4, 4, 4, 4];
+    this.#options = options;
+    this.facts = {
+      name: options.name ?? "attention",
+      heads,
+      layer_names: heads.map((_, layer) => `model.layers.${layer}.self_attn`),
+      key_value_heads: options.keyValueHeads ?? heads,
+      n_queries: options.queries.length,
+      n_keys: (options.keys ?? options.queries).length,
+      queries: { labels: options.queries, special: options.special ?? [] },
+      keys: options.keys ? { labels: options.keys, special: [] } : null,
+      causal: options.causal ?? true,
+      row_note: null,
+      notes: options.notes ?? [],
+    };
+  }
+
+  masked(query: number, key: number): boolean {
+    return this.facts.causal && key > query;
+  }
+
+  /** Score of a head: noise from random vectors, and one of four habits. */
+  #scores(layer: number, head: number): (query: number, key: number) => number {
+    const known = this.#layers.get(`${layer}/${head}`);
+    if (known) return known;
+    const { n_queries, n_keys } = this.facts;
+    const width = 8;
+    const draw = random((this.#options.seed ?? 7) * 7919 + layer * 131 + head);
+    const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
+    const queries = Float32Array.from({ length: n_queries * width }, normal);
+    const keys = Float32Array.from({ length: n_keys * width }, normal);
+    const sharp = 0.4 + 1.6 * draw();
+    const habit = Math.floor(draw() * 4);
+    const habits = [
+      (query: number, key: number) => (key === query - 1 ? 5 : 0),
+      (_: number, key: number) => (key === 0 ? 3.5 : 0),
+      (query: number, key: number) => -Math.abs(query - key) * 0.5,
+      () => 0,
+    ];
+    const score = (query: number, key: number) => {
+      let dot = 0;
+      for (let at = 0; at < width; at++) dot += queries[query * width + at]! * keys[key * width + at]!;
+      return (dot / Math.sqrt(width)) * sharp + habits[habit]!(query, key);
+    };
+    this.#layers.set(`${layer}/${head}`, score);
+    return score;
+  }
+
+  /** Weights of one query, the sink's share taken off; 0 where masked. */
+  row(layer: number, head: number, query: number, temperature = 1, scaling = 1): Float64Array {
+    const score = this.#scores(layer, head);
+    const { n_keys } = this.facts;
+    const missing = this.#options.missing ?? 0;
+    const logits = Float64Array.from({ length: n_keys }, (_, key) =>
+      this.masked(query, key) ? Number.NEGATIVE_INFINITY : score(query, key),
+    );
+    const plain = softmax(logits).map((weight) => weight * (1 - missing));
+    if (temperature === 1 && scaling === 1) return plain;
+    const logs = Float64Array.from(
+      [...plain, missing],
+      (weight) => (Math.log(weight) * scaling) / temperature,
+    );
+    for (let key = 0; key < n_keys; key++) if (this.masked(query, key)) logs[key] = Number.NEGATIVE_INFINITY;
+    if (missing === 0) logs[n_keys] = Number.NEGATIVE_INFINITY;
+    return softmax(logs).subarray(0, n_keys);
+  }
+
+  entropy(layer: number, head: number, query: number, temperature = 1, scaling = 1): number {
+    return entropyOf(this.row(layer, head, query, temperature, scaling));
+  }
+}
+
+function softmax(logits: Float64Array): Float64Array {
+  const top = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const exps = logits.map((logit) => Math.exp(logit - top));
+  const sum = exps.reduce((a, b) => a + b, 0);
+  return exps.map((value) => value / sum);
+}
+
+/** In nats, of the weights rescaled to sum to one. */
+export function entropyOf(weights: ArrayLike<number>): number {
+  let sum = 0;
+  for (let at = 0; at < weights.length; at++) sum += weights[at]!;
+  let entropy = 0;
+  for (let at = 0; at < weights.length; at++) {
+    const share = weights[at]! / sum;
+    if (share > 0) entropy -= share * Math.log(share);
+  }
+  return entropy;
+}
+
+interface TileRequest {
+  rows: [number, number];
+  columns: [number, number];
+  height: number;
+  width: number;
+  temperature: number;
+  scaling: number;
+}
+
+export interface Answer {
+  header: Record<string, unknown>;
+  buffers: DataView[];
+}
+
+export function tileOf(map: MockMap, layer: number, head: number, asked: TileRequest): Answer {
+  const [r0, r1] = asked.rows;
+  const [c0, c1] = asked.columns;
+  const stride = [Math.ceil((r1 - r0) / asked.height), Math.ceil((c1 - c0) / asked.width)] as const;
+  const height = Math.ceil((r1 - r0) / stride[0]);
+  const width = Math.ceil((c1 - c0) / stride[1]);
+  const whole = c0 === 0 && c1 === map.facts.n_keys && stride[0] === 1 && stride[1] === 1;
+  const [temperature, scaling] = whole ? [1, 1] : [asked.temperature, asked.scaling];
+  const logs = new Float64Array(height * width).fill(Number.NaN);
+  const entropy = new Float32Array(height);
+  const missing = new Float32Array(height);
+  for (let row = r0; row < r1; row++) {
+    const weights = map.row(layer, head, row, temperature, scaling);
+    const line = Math.floor((row - r0) / stride[0]);
+    const pooled = Math.min(stride[0], r1 - r0 - line * stride[0]);
+    entropy[line]! += entropyOf(weights) / pooled;
+    missing[line]! += (1 - weights.reduce((a, b) => a + b, 0)) / pooled;
+    for (let column = c0; column < c1; column++) {
+      if (map.masked(row, column)) continue;
+      const cell = line * width + Math.floor((column - c0) / stride[1]);
+      const log = Math.log(weights[column]!);
+      if (!(logs[cell]! >= log)) logs[cell] = log;
+    }
+  }
+  for (let line = 0; line < height; line++) if (missing[line]! < 1e-9) missing[line] = 0;
+  let low = 0;
+  for (const log of logs) if (Number.isFinite(log)) low = Math.min(low, log);
+  const step = low === 0 ? 0 : -low / 65534;
+  const codes = Uint16Array.from(logs, (log) => {
+    if (Number.isNaN(log)) return 65535;
+    return step === 0 ? 0 : Math.max(0, Math.min(65534, Math.round((log - low) / step)));
+  });
+  const header = {
+    rows: asked.rows,
+    columns: asked.columns,
+    stride,
+    shape: [height, width],
+    low,
+    step,
+    temperature,
+    scaling,
+  };
+  return { header, buffers: [unaligned(codes), unaligned(missing), unaligned(entropy)] };
+}
+
+/** Hosts slice buffers out of one message: they start anywhere. */
+export function unaligned(values: Uint8Array | Uint16Array | Float32Array): DataView {
+  const bytes = new Uint8Array(values.byteLength + 3);
+  bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 3);
+  return new DataView(bytes.buffer, 3);
+}
+
+function profileOf(map: MockMap, layer: number): Answer {
+  const { n_queries, n_keys } = map.facts;
+  const heads = map.facts.heads[layer]!;
+  const mean = (of: (query: number) => number) => {
+    let sum = 0;
+    for (let query = 0; query < n_queries; query++) sum += of(query);
+    return sum / n_queries;
+  };
+  const entropy = Float32Array.from({ length: heads }, (_, head) =>
+    mean((query) => map.entropy(layer, head, query)),
+  );
+  const uniform = mean((query) => Math.log(map.facts.causal ? query + 1 : n_keys));
+  return { header: { heads, uniform }, buffers: [unaligned(entropy)] };
+}
+
+function thumbnailsOf(map: MockMap, layer: number): Answer {
+  const { n_queries, n_keys } = map.facts;
+  const heads = map.facts.heads[layer]!;
+  const height = Math.min(64, n_queries);
+  const width = Math.min(64, n_keys);
+  const peak: number[] = [];
+  const values = new Uint8Array(heads * height * width);
+  for (let head = 0; head < heads; head++) {
+    peak[head] = 0;
+    for (let query = 0; query < n_queries; query++) {
+      const weights = map.row(layer, head, query);
+      for (let key = 0; key < n_keys; key++) {
+        const line = Math.floor((query * height) / n_queries);
+        const cell = (head * height + line) * width + Math.floor((key * width) / n_keys);
+        values[cell] = Math.max(values[cell]!, Math.round(255 * Math.sqrt(weights[key]!)));
+        if (query > 0) peak[head] = Math.max(peak[head]!, weights[key]!);
+      }
+    }
+    peak[head] ||= 1;
+  }
+  return { header: { layer, heads, shape: [height, width], peak }, buffers: [unaligned(values)] };
+}
+
+export interface Question extends TileRequest {
+  id: string;
+  op: "tile" | "profile" | "thumbnails";
+  map: string;
+  layer: number;
+  head: number;
+}
+
+type Listener = (...args: unknown[]) => void;
+
+export class MockModel implements Model {
+  readonly maps: MockMap[];
+  readonly sent: Question[] = [];
+  readonly saved: Partial<Choices>[] = [];
+  comm_live = true;
+  /** Decides on each question: answer now, hold it back, or refuse with a sentence. */
+  policy: (question: Question) => "answer" | "hold" | { error: string } = () => "answer";
+  readonly held: Question[] = [];
+  readonly #traits = new Map<string, unknown>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #unsaved: Partial<Choices> = {};
+
+  constructor(maps: MockMap[], choices: Partial<Choices> = {}, title = "") {
+    this.maps = maps;
+    const facts: Facts = { title, maps: maps.map(({ facts }) => facts) };
+    for (const [name, value] of Object.entries({ facts, ...choices })) this.#traits.set(name, value);
+  }
+
+  get(name: string): unknown {
+    return this.#traits.get(name);
+  }
+
+  set(name: string, value: unknown): void {
+    if (Object.is(this.#traits.get(name), value)) return;
+    this.#traits.set(name, value);
+    Object.assign(this.#unsaved, { [name]: value });
+    this.#emit(`change:${name}`);
+  }
+
+  save_changes(): void {
+    this.saved.push(this.#unsaved);
+    this.#unsaved = {};
+  }
+
+  on(event: string, callback: Listener): void {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event)!.add(callback);
+  }
+
+  off(event: string, callback: Listener): void {
+    this.#listeners.get(event)?.delete(callback);
+  }
+
+  get listeners(): number {
+    return [...this.#listeners.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** What Python does when it sets a trait. */
+  fromPython(choices: Partial<Choices> & { facts?: Facts }): void {
+    for (const [name, value] of Object.entries(choices)) this.#traits.set(name, value);
+    for (const name of Object.keys(choices)) this.#emit(`change:${name}`);
+  }
+
+  send(content: unknown): void {
+    const question = content as Question;
+    this.sent.push(question);
+    const decision = this.policy(question);
+    if (decision === "hold") this.held.push(question);
+    else queueMicrotask(() => this.answer(question, decision === "answer" ? undefined : decision.error));
+  }
+
+  answer(question: Question, error?: string): void {
+    if (error !== undefined) {
+      this.message({ id: question.id, ok: false, error });
+      return;
+    }
+    const map = this.maps.find(({ facts }) => facts.name === question.map)!;
+    const { header, buffers } =
+      question.op === "tile"
+        ? tileOf(map, question.layer, question.head, question)
+        : (question.op === "profile" ? profileOf : thumbnailsOf)(map, question.layer);
+    this.message({ id: question.id, ok: true, header }, buffers);
+  }
+
+  /** Answer everything that was held back. */
+  release(): void {
+    this.policy = () => "answer";
+    for (const question of this.held.splice(0)) this.answer(question);
+  }
+
+  message(content: unknown, buffers: DataView[] = []): void {
+    this.#emit("msg:custom", content, buffers);
+  }
+
+  #emit(event: string, ...args: unknown[]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(...args);
+  }
+}

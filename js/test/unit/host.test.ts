@@ -1,0 +1,95 @@
+import { effect } from "@preact/signals";
+import { describe, expect, it } from "vitest";
+import { Cache } from "../../src/host/cache";
+import { keyValueHead, type MapFacts } from "../../src/host/facts";
+import { connectTraits } from "../../src/host/traits";
+import { MockMap, MockModel } from "../mock";
+
+const model = () => new MockModel([new MockMap({ queries: ["a", "b"] })], { layer: 1 });
+const flush = () => Promise.resolve();
+
+describe("traits", () => {
+  it("read what Python set before display and follow what it sets after", () => {
+    const host = model();
+    const { traits } = connectTraits(host);
+    expect(traits.layer.value).toBe(1);
+    expect(traits.head.value).toBe(0);
+    host.fromPython({ layer: 3, query: 1 });
+    expect([traits.layer.value, traits.query.value]).toEqual([3, 1]);
+  });
+
+  it("set together are seen together", () => {
+    const host = model();
+    const { traits } = connectTraits(host);
+    const seen: string[] = [];
+    effect(() => void seen.push(`${traits.layer.value}/${traits.head.value}`));
+    host.fromPython({ layer: 3, head: 2 });
+    expect(seen).toEqual(["1/0", "3/2"]);
+  });
+
+  it("are not sent back to where they came from", async () => {
+    const host = model();
+    connectTraits(host);
+    host.fromPython({ layer: 2, temperature: 0.5 });
+    await flush();
+    expect(host.saved).toEqual([]);
+  });
+
+  it("chosen together travel together", async () => {
+    const host = model();
+    const { traits } = connectTraits(host);
+    traits.query.value = 1;
+    traits.key.value = 0;
+    await flush();
+    expect(host.saved).toEqual([{ query: 1, key: 0 }]);
+  });
+
+  it("let go of the host", () => {
+    const host = model();
+    const { traits, disconnect } = connectTraits(host);
+    expect(host.listeners).toBeGreaterThan(0);
+    disconnect();
+    expect(host.listeners).toBe(0);
+    traits.layer.value = 2;
+    expect(host.get("layer")).toBe(1);
+  });
+});
+
+describe("the cache", () => {
+  it("drops what was used longest ago, by bytes", () => {
+    const cache = new Cache<{ bytes: number }>(100);
+    cache.set("a", { bytes: 40 });
+    cache.set("b", { bytes: 40 });
+    cache.get("a");
+    cache.set("c", { bytes: 40 });
+    expect([cache.has("a"), cache.has("b"), cache.has("c")]).toEqual([true, false, true]);
+    expect(cache.bytes).toBe(80);
+  });
+
+  it("keeps the newest even where it is too large", () => {
+    const cache = new Cache<{ bytes: number }>(10);
+    cache.set("a", { bytes: 40 });
+    cache.set("b", { bytes: 50 });
+    expect([cache.has("a"), cache.has("b"), cache.bytes]).toEqual([false, true, 50]);
+  });
+
+  it("counts an entry that is put again once", () => {
+    const cache = new Cache<{ bytes: number }>(100);
+    cache.set("a", { bytes: 40 });
+    cache.set("a", { bytes: 30 });
+    expect(cache.bytes).toBe(30);
+    cache.clear();
+    expect(cache.bytes).toBe(0);
+  });
+});
+
+describe("grouped-query heads", () => {
+  const map = (heads: number, shared: number) => ({ heads: [heads], key_value_heads: [shared] }) as MapFacts;
+  it("name the key-value head that they read", () => {
+    expect([0, 3, 4, 7].map((head) => keyValueHead(map(8, 2), 0, head))).toEqual([0, 0, 1, 1]);
+    expect(keyValueHead(map(8, 1), 0, 7)).toBe(0);
+  });
+  it("have nothing to name where every head has its own", () => {
+    expect(keyValueHead(map(8, 8), 0, 3)).toBeNull();
+  });
+});
