@@ -70,7 +70,7 @@ class AttentionMaps:
         self.notes = tuple(notes)
         self.tokens = tokens
         self.key_tokens = tokens if key_tokens is None else key_tokens
-        self.layer_names = tuple(layer_names) if layer_names else tuple(str(i) for i in range(len(layers)))
+        self.layer_names = tuple(layer_names) if layer_names else tuple(f"layer {i}" for i in range(len(layers)))
         _check_labels("tokens", self.tokens, self.n_queries, "queries")
         _check_labels("tokens" if key_tokens is None else "key_tokens", self.key_tokens, self.n_keys, "keys")
 

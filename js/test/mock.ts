@@ -20,6 +20,7 @@ export interface MapOptions {
   queries: string[];
   keys?: string[];
   special?: number[];
+  continues?: number[];
   causal?: boolean;
   notes?: string[];
   /** Mass that every row loses to a sink. */
@@ -42,10 +43,13 @@ export class MockMap {
       key_value_heads: options.keyValueHeads ?? heads,
       n_queries: options.queries.length,
       n_keys: (options.keys ?? options.queries).length,
-      queries: { labels: options.queries, special: options.special ?? [] },
-      keys: options.keys ? { labels: options.keys, special: [] } : null,
+      queries: {
+        labels: options.queries,
+        special: options.special ?? [],
+        continues: options.continues ?? [],
+      },
+      keys: options.keys ? { labels: options.keys, special: [], continues: [] } : null,
       causal: options.causal ?? true,
-      row_note: null,
       notes: options.notes ?? [],
     };
   }

@@ -29,6 +29,8 @@ export interface Tile extends TileHeader {
   /** 1 for rows that could have looked elsewhere: a row with one key says nothing about the head. */
   informative: Uint8Array;
   hasMasked: boolean;
+  /** Rows of the tile that hold NaN: they have no values, and are not the same as masked. */
+  undefinedRows: number[];
   /** True where every key is here, one a cell, untempered: such a tile is re-tempered in the browser. */
   exact: boolean;
   bytes: number;
@@ -81,10 +83,11 @@ export function decodeTile(
       if (code > best) best = code;
     }
     if (best >= 0) largest[row] = best;
-    if (seen < width) hasMasked = true;
+    if (seen < width && !Number.isNaN(missing[row])) hasMasked = true;
     const lonely = exact ? seen < 2 : causal && header.rows[0] === 0 && row === 0;
     informative[row] = seen > 0 && !lonely ? 1 : 0;
   }
+  const undefinedRows = [...missing.keys()].filter((row) => Number.isNaN(missing[row]));
   const bytes = codes.byteLength + missing.byteLength + entropy.byteLength + 3 * height;
-  return { ...header, codes, missing, entropy, largest, informative, hasMasked, exact, bytes };
+  return { ...header, codes, missing, entropy, largest, informative, hasMasked, undefinedRows, exact, bytes };
 }

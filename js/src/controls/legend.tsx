@@ -36,6 +36,7 @@ export function ticks(largest: number, scale: ColourScale): { weight: number; pl
 export function Legend({ store }: { store: Store }) {
   const { largest } = store.paint.value;
   const scale = store.traits.color_scale.value;
+  const tile = store.drawn.value?.tile;
   const stops = store.ramp.value.filter((_, level) => level % 15 === 0).map(css);
   return (
     <figure
@@ -52,9 +53,14 @@ export function Legend({ store }: { store: Store }) {
           </span>
         ))}
       </div>
-      {store.drawn.value?.tile.hasMasked && (
+      {tile?.hasMasked && (
         <figcaption>
           <i class="swatch masked" /> masked
+        </figcaption>
+      )}
+      {tile && tile.undefinedRows.length > 0 && (
+        <figcaption>
+          <i class="swatch undefined" /> NaN
         </figcaption>
       )}
     </figure>

@@ -4,6 +4,8 @@ export interface Axis {
   labels: string[];
   /** Indices of special tokens. */
   special: number[];
+  /** Indices of tokens that go on with the word before them. */
+  continues: number[];
 }
 
 export interface MapFacts {
@@ -18,7 +20,6 @@ export interface MapFacts {
   /** null where keys are the queries' own tokens. */
   keys: Axis | null;
   causal: boolean;
-  row_note: string | null;
   notes: string[];
 }
 

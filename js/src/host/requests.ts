@@ -15,6 +15,8 @@ const BUSY_AFTER = 700;
 /** What nobody waits for in particular may take longer before it is worth a word. */
 const BACKGROUND_BUSY_AFTER = 5_000;
 const STALLED_AFTER = 20_000;
+/** A message from before the host opened its side channel waits behind the running cell; asked again, it does not. */
+const ASKED_AGAIN_AFTER = [1_000, 4_000, 16_000];
 
 /** Nobody wants the answer any more; not a failure. */
 export class Withdrawn extends Error {}
@@ -113,7 +115,15 @@ export class Requests {
       window.setTimeout(lose("waiting"), question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER),
     );
     asked.timers.push(window.setTimeout(lose("stalled"), STALLED_AFTER));
+    for (const delay of ASKED_AGAIN_AFTER) {
+      // Under the same id: whichever answer comes first is the answer.
+      asked.timers.push(window.setTimeout(() => this.#send(line, id, question), delay));
+    }
     line.asked = asked;
+    this.#send(line, id, question);
+  }
+
+  #send(line: Line, id: string, question: Question): void {
     try {
       if (this.#model.comm_live === false) throw new Error("closed");
       this.#model.send({ id, ...question.body });

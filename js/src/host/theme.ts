@@ -10,6 +10,7 @@ export interface Colours extends Palette {
   accentText: string;
   line: string;
   hatch: string;
+  fault: string;
   font: string;
 }
 
@@ -48,6 +49,7 @@ function read(root: HTMLElement, dark: boolean): Colours {
     accentText: value("--accent"),
     line: value("--line"),
     hatch: value("--hatch"),
+    fault: value("--fault"),
     font: style.fontFamily,
   };
 }

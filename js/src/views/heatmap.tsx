@@ -104,6 +104,7 @@ class Painter {
       context.imageSmoothingEnabled = false;
       context.drawImage(this.#cells, x, y, right - x, bottom - y);
       this.#numbers(context, store, drawn, plot, largest);
+      this.#undefinedRows(context, store, drawn, plot);
       context.restore();
     }
     context.strokeStyle = colours.line;
@@ -145,6 +146,25 @@ class Painter {
       this.#hatch = { pattern: hatch(context, colour), colour, ratio };
     }
     return this.#hatch.pattern;
+  }
+
+  /** Rows of NaN: neither masked nor zero, so they look like neither. */
+  #undefinedRows(context: CanvasRenderingContext2D, store: Store, drawn: Drawn, plot: Stage["plot"]): void {
+    const visible = store.window.value;
+    const { tile } = drawn;
+    const colours = store.colours.value;
+    context.font = labelFont(colours, 10);
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const row of tile.undefinedRows) {
+      const top = rowY(plot, visible, tile.rows[0] + row * tile.stride[0]);
+      const height = rowY(plot, visible, tile.rows[0] + (row + 1) * tile.stride[0]) - top;
+      context.fillStyle = colours.fault;
+      context.globalAlpha = 0.18;
+      context.fillRect(plot.x, top, plot.width, height);
+      context.globalAlpha = 1;
+      if (height >= 10) context.fillText("NaN", plot.x + plot.width / 2, top + height / 2);
+    }
   }
 
   #numbers(

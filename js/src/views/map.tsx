@@ -45,7 +45,7 @@ export function MapView({ store, loader, ready }: Props) {
       <footer hidden={fault !== undefined}>
         <Legend store={store} />
         <p class="notes" id={help}>
-          {[pooling(store), map.row_note, ...map.notes].filter(Boolean).join(" ")}
+          {[pooling(store), ...map.notes].filter(Boolean).join(" ")}
         </p>
       </footer>
     </section>

@@ -37,6 +37,7 @@ function Words({ store, axis, of }: WordsProps) {
   const shared = store.traits.color_range.value === "shared";
   const largest = row && !shared ? row.after.reduce((a, b) => Math.max(a, b), 1e-12) : 1;
   const special = new Set(axis.special);
+  const joined = new Set(axis.continues);
   const middle = (of === "key" ? pin.key : pin.query) ?? 0;
   const from = Math.max(0, Math.min(middle - LONGEST / 2, axis.labels.length - LONGEST));
   const shown = axis.labels.slice(from, from + LONGEST);
@@ -58,12 +59,14 @@ function Words({ store, axis, of }: WordsProps) {
           data-lit={lit}
           data-pinned={chosen}
           data-special={special.has(index)}
+          data-joined={joined.has(index)}
           data-masked={row?.masked(index) ?? false}
           style={style}
           title={weight === null ? "" : `${quoted(label)} ${exact(weight)}`}
         >
           <bdi>{readable(label)}</bdi>
-        </span>{" "}
+        </span>
+        {!joined.has(index + 1) && " "}
         {label.includes("\n") && <br />}
       </Fragment>
     );

@@ -109,6 +109,24 @@ describe("a kernel that", () => {
     expect(view.part("status").textContent).toContain("or it has stopped: run the cell again if this stays.");
   });
 
+  it("does not answer is asked again under the same id, and the first answer counts", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    await vi.advanceTimersByTimeAsync(900);
+    expect(host.sent.length).toBe(1);
+    host.policy = () => "answer";
+    await vi.advanceTimersByTimeAsync(200);
+    vi.useRealTimers();
+    await view.ready();
+    expect(host.sent[1]).toEqual(host.sent[0]);
+    host.release();
+    await vi.waitFor(() => expect(loaded(view)).toBe(6));
+    expect(view.state()).toBe("ready");
+  });
+
   it("answers with an error is quoted, and can be asked again", async () => {
     const host = model();
     host.policy = ({ op }) => (op === "tile" ? { error: "Layer 0 was not captured." } : "answer");

@@ -53,6 +53,14 @@ describe("a tile", () => {
     expect(decodeTile(header, [unaligned(open), ...rest()], 3, false).hasMasked).toBe(false);
   });
 
+  it("tells rows of NaN from masked rows", () => {
+    const nothing = Uint16Array.of(MASKED, MASKED, MASKED, 10, 20, 30);
+    const missing = unaligned(Float32Array.of(Number.NaN, 0));
+    const tile = decodeTile(header, [unaligned(nothing), missing, unaligned(new Float32Array(2))], 3, false);
+    expect(tile.undefinedRows).toEqual([0]);
+    expect(tile.hasMasked).toBe(false);
+  });
+
   it("is exact only with every key, one a cell, untempered", () => {
     const decode = (changes: Partial<TileHeader>, keys = 3) =>
       decodeTile({ ...header, ...changes }, [unaligned(codes), ...rest()], keys, true).exact;
