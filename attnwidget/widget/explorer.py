@@ -16,7 +16,7 @@ from attnwidget.capturing import Capture, capture
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
-from attnwidget.widget.rpc import reply
+from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "explore"]
 
@@ -113,6 +113,7 @@ class Explorer(anywidget.AnyWidget):
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
+        forget_shell(self.comm)
 
     @property
     def maps(self) -> AttentionMaps:
@@ -132,6 +133,10 @@ class Explorer(anywidget.AnyWidget):
         if not self._maps:
             return "<Explorer, closed: make a new one with attnwidget.explore()>"
         return f"<Explorer of {', '.join(repr(maps) for maps in self._maps.values())}>"
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        super()._send(msg, buffers)
+        forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
         answered = reply(content, {"tile": self._tile, "profile": self._profile, "thumbnails": self._thumbnails})

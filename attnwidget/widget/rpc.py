@@ -8,7 +8,7 @@ from typing import Any
 
 from attnwidget.widget.codec import Answer
 
-__all__ = ["reply"]
+__all__ = ["forget_shell", "reply"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,18 @@ def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[
         _log.debug("request %r failed", op, exc_info=True)
         return _refusal(identity, f"{type(error).__name__} while drawing this map: {error}"), []
     return {"id": identity, "ok": True, "header": answer.header}, answer.buffers
+
+
+def forget_shell(comm: Any) -> None:
+    """Let the browser choose which shell of the kernel its next message goes to.
+
+    JupyterLab sends the messages of widgets to a subshell, where they are answered beside a running cell. ipykernel
+    since 7.4 hands them to the shell that spoke last on the comm instead, which is the main one, behind that cell.
+    """
+    if hasattr(comm, "_reply_subshell_id"):
+        del comm._reply_subshell_id  # noqa: SLF001
+    # It also keeps the id of every answer, for a request of the kernel's own that is never made here.
+    getattr(comm, "_reply_subshell_ids", {}).clear()
 
 
 def _refusal(identity: Any, sentence: str) -> dict[str, Any]:

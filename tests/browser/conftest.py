@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
 
@@ -25,14 +26,22 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> BrowserContext:
+    """One for all tests, so that JupyterLab itself comes from the cache."""
+    return browser.new_context(viewport={"width": 1500, "height": 1400}, device_scale_factor=1)
+
+
 @pytest.fixture
-def open_notebook(lab: Lab, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+def open_notebook(
+    lab: Lab, context: BrowserContext, request: pytest.FixtureRequest
+) -> Iterator[Callable[[list[str]], Notebook]]:
     opened: list[Notebook] = []
 
-    def open_cells(cells: list[str], **context: object) -> Notebook:
-        path = write_notebook(lab.folder / "work" / f"{request.node.name[:40]}-{len(opened)}.ipynb", cells)
-        settings = {"viewport": {"width": 1500, "height": 1400}, "device_scale_factor": 1, **context}
-        notebook = Notebook(lab, browser.new_context(**settings).new_page(), path)
+    def open_cells(cells: list[str]) -> Notebook:
+        name = re.sub(r"\W", "-", request.node.name)[:60]
+        path = write_notebook(lab.folder / "work" / f"{name}-{len(opened)}.ipynb", cells)
+        notebook = Notebook(lab, context.new_page(), path)
         opened.append(notebook)
         return notebook
 

@@ -156,6 +156,10 @@ class Notebook:
         answer = self.kernel.execute_interactive(code, timeout=120, output_hook=lambda _message: None)
         assert answer["content"]["status"] == "ok", answer["content"]
 
+    def kernel_status(self) -> str:
+        """What JupyterLab says of the kernel: "idle", "busy" ..."""
+        return str(self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"))
+
     def interrupt(self) -> None:
         """Interrupt the cell that runs."""
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
