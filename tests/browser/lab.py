@@ -156,6 +156,11 @@ class Notebook:
         answer = self.kernel.execute_interactive(code, timeout=120, output_hook=lambda _message: None)
         assert answer["content"]["status"] == "ok", answer["content"]
 
+    def set_theme(self, name: str) -> None:
+        """Choose one of JupyterLab's themes, and wait for it."""
+        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+        self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
+
     def kernel_status(self) -> str:
         """What JupyterLab says of the kernel: "idle", "busy" ..."""
         return str(self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"))

@@ -90,7 +90,7 @@ export function Grid({ store, loader, size }: Props) {
               {at}
             </span>
             {Array.from({ length: heads }, (_, of) => (
-              <Thumb key={of} store={store} loader={loader} layer={at} head={of} />
+              <Thumb key={of} store={store} loader={loader} layer={at} head={of} size={size} />
             ))}
           </div>
         ))}
@@ -105,9 +105,10 @@ interface ThumbProps {
   loader: Loader;
   layer: number;
   head: number;
+  size: number;
 }
 
-function Thumb({ store, loader, layer, head }: ThumbProps) {
+function Thumb({ store, loader, layer, head, size }: ThumbProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const map = store.map.value;
   const loaded = loader.thumbnails.value.has(layerName(map?.name ?? "", layer));
@@ -131,6 +132,8 @@ function Thumb({ store, loader, layer, head }: ThumbProps) {
     canvas.current.width = width;
     canvas.current.height = height;
     canvas.current.getContext("2d")!.putImageData(image, 0, 0);
+    // Cells larger than a pixel have edges; smaller ones are averaged, so that none is lost.
+    canvas.current.style.imageRendering = Math.max(width, height) <= size ? "pixelated" : "auto";
   });
 
   const shape = map ? Math.max(0.25, Math.min(4, map.n_keys / map.n_queries)) : 1;

@@ -48,6 +48,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
   const layers = map?.heads.length ?? 1;
   const single = heads * layers === 1;
   const side = shape === "wide" && view !== "grid" ? 380 : width.value;
+  const beside = shape === "medium" && view !== "grid" && !single ? 272 : side;
   return (
     <div class="layout" data-shape={shape} data-view={view} data-single={single}>
       <div class="ruler" ref={ruler} />
@@ -72,7 +73,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
             </section>
           )}
           <div class="rest">
-            <Profile store={store} loader={loader} width={side} />
+            <Profile store={store} loader={loader} width={beside} />
             <Sharpness store={store} />
             <Row store={store} loader={loader} width={side} />
           </div>
