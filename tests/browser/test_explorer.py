@@ -70,19 +70,25 @@ def read_cells(widget):
     return nearest / (len(colours) - 1) * float(heatmap.get_attribute("data-max"))
 
 
-@pytest.mark.parametrize("color_map", ["ink", "viridis", "greys"])
-@pytest.mark.parametrize("temperature", [1, 2.5])
-def test_the_pixels_are_the_numbers(open_notebook, color_map, temperature):
+def test_the_pixels_are_the_numbers(open_notebook):
     notebook = open_notebook([MAPS, SHOW])
     notebook.run_all()
     widget = ready(notebook.widget())
-    notebook.execute(f"view.color_map = {color_map!r}; view.temperature = {temperature}; view.layer, view.head = 2, 1")
-    shown(widget, layer=2, head=1, temperature=temperature)
-    expect(part(widget, "color-map")).to_have_value(color_map)
-    weights = np.array(notebook.value(f"view.maps.weights(2, 1, temperature={temperature}).tolist()"))
-    shown_weights = weights.clip(max=float(part(widget, "heatmap").get_attribute("data-max")))
     visible = np.tri(14, dtype=bool)
-    np.testing.assert_allclose(read_cells(widget)[visible], shown_weights[visible], atol=0.02)
+    for color_map, theme in [("ink", "light"), ("ink", "dark"), ("viridis", "light"), ("greys", "dark")]:
+        for temperature in (1, 2.5):
+            notebook.execute(
+                f"view.color_map, view.theme = {color_map!r}, {theme!r}\n"
+                f"view.temperature, view.layer, view.head = {temperature}, 2, 1"
+            )
+            shown(widget, layer=2, head=1, temperature=temperature)
+            expect(part(widget, "color-map")).to_have_value(color_map)
+            expect(widget.locator(f".explorer[data-scheme={theme}]")).to_be_attached()
+            expect(part(widget, "heatmap")).to_have_css("opacity", "1")
+            largest = float(part(widget, "heatmap").get_attribute("data-max"))
+            weights = np.array(notebook.value(f"view.maps.weights(2, 1, temperature={temperature}).tolist()"))
+            cells = read_cells(widget)
+            np.testing.assert_allclose(cells[visible], weights.clip(max=largest)[visible], atol=0.02)
 
 
 def test_layer_and_head_from_the_browser_and_from_python(open_notebook):
