@@ -24,9 +24,10 @@ $(VENV)/.installed: $(PACKAGE_SOURCES) | attnwidget/static/explorer.js
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
+# Not `npm ci`: it refuses a lock that lacks the optional packages of other platforms.
 js/node_modules/.installed: js/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "npm is missing; install Node.js 20 or later (Debian: apt-get install nodejs npm)"; exit 1; }
-	cd js && $(NPM) ci --no-audit --no-fund
+	cd js && $(NPM) install --no-save --no-audit --no-fund
 	touch $@
 
 attnwidget/static/explorer.js: $(FRONT_END_SOURCES) js/node_modules/.installed

@@ -13,7 +13,7 @@ MODULES = ("explorer.js",)
 
 
 class FrontEndHook(BuildHookInterface[Any]):
-    """Runs ``npm ci`` and ``npm run build`` in js/ when a module is missing."""
+    """Runs ``npm install`` and ``npm run build`` in js/ when a module is missing."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Make sure every module is in attnwidget/static."""
@@ -27,7 +27,7 @@ class FrontEndHook(BuildHookInterface[Any]):
                 f"{static} lacks {', '.join(MODULES)} and npm is not here to build them. Install Node.js 20 or later, "
                 "or install attnwidget from a wheel, which carries them."
             )
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=root / "js", check=True)
+        subprocess.run([npm, "install", "--no-save", "--no-audit", "--no-fund"], cwd=root / "js", check=True)
         subprocess.run([npm, "run", "build"], cwd=root / "js", check=True)
         still_missing = [name for name in MODULES if not (static / name).is_file()]
         if still_missing:
