@@ -10,8 +10,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "temper"]
+__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "temper"]
 
+HIDDEN = -9e3  # an additive mask this low hides a key
 ROW_SUM_TOLERANCE = 1e-2  # bf16 rows are off by up to 2.6e-3; what is farther off is really missing mass
 
 
@@ -45,7 +46,8 @@ class Mask:
         additive : Tensor [1 or heads, queries, keys]
             0 for a visible key, a very negative or infinite number for a hidden one, or any bias.
         """
-        hidden = additive <= torch.finfo(additive.dtype).min / 2
+        # No bias is as low as that; -1e4 and -1e9 are how people write a mask by hand.
+        hidden = additive <= HIDDEN
         if bool(((additive == 0) | hidden).all()):
             visible = ~hidden
             if bool(visible.all()):
@@ -102,6 +104,11 @@ class Layer(Protocol):
     """What both ways of holding a layer can answer. Heads are a bounded slice, rows a slice or positions."""
 
     @property
+    def mask(self) -> Mask:
+        """The rule of what may be seen."""
+        ...
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Heads, queries, keys."""
         ...
@@ -140,12 +147,23 @@ class DenseLayer:
     matrix : Tensor [heads, queries, keys]
         Weights after softmax. The tensor is held, not copied.
     mask : Mask or None
-        Which keys each query may see. Without one a weight of exactly zero counts as hidden.
+        Which keys each query may see. None looks: causal where no head gives a weight to a later key. A weight of
+        zero by itself is a small weight, and hides nothing.
     """
 
     def __init__(self, matrix: Tensor, mask: Mask | None = None) -> None:
         self.matrix = matrix
-        self.mask = mask
+        self._mask = mask
+
+    @property
+    def mask(self) -> Mask:
+        """The rule of what may be seen."""
+        if self._mask is None:
+            heads, queries, keys = self.matrix.shape
+            square = queries == keys > 1
+            causal = square and not any(bool(self.matrix[head].triu(1).any()) for head in range(heads))
+            self._mask = Mask(causal=causal)
+        return self._mask
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -180,15 +198,13 @@ class DenseLayer:
 
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Which keys the queries may see: bool [1 or heads, rows, keys]."""
-        if self.mask is not None:
-            seen = self.mask.visible(rows, self.shape[2], self.matrix.device)
-            return seen if seen.shape[0] == 1 else seen[heads]
-        return self.matrix[heads][:, rows] != 0
+        seen = self.mask.visible(rows, self.shape[2], self.matrix.device)
+        return seen if seen.shape[0] == 1 else seen[heads]
 
     def tensors(self) -> dict[str, Tensor]:
         """The matrix, and the mask where it is not a rule."""
         held = {"matrix": self.matrix}
-        if self.mask is not None and self.mask.additive is not None:
+        if self.mask.additive is not None:
             held["mask"] = self.mask.additive
         return held
 
@@ -267,6 +283,16 @@ class ProjectedLayer:
         """Everything held, by name."""
         held = {"q": self.q, "k": self.k, "bias": self.bias, "sinks": self.sinks, "mask": self.mask.additive}
         return {name: tensor for name, tensor in held.items() if tensor is not None}
+
+
+def check_factor(temperature: float, scaling: float) -> None:
+    """Refuse a temperature or a scaling that has no meaning."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature={temperature}; expected a number above 0.")
+    if not 0 <= scaling < math.inf:
+        raise ValueError(f"scaling={scaling}; expected 0 or more.")
+    if not scaling / temperature < math.inf:
+        raise ValueError(f"scaling / temperature = {scaling} / {temperature} is too large a number to work with.")
 
 
 def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:

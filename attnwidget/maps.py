@@ -10,7 +10,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from attnwidget.intake import dense_layers
-from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer, temper
+from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer, check_factor, temper
 from attnwidget.tokens import Tokens
 
 __all__ = ["AttentionMaps"]
@@ -29,9 +29,9 @@ class AttentionMaps:
     layers : sequence of Layer
         The layers, the one nearest the input first. All have the same number of queries and of keys; the number
         of heads may differ.
-    tokens : Tokens
+    tokens : Tokens or sequence of str
         The queries' tokens.
-    key_tokens : Tokens or None
+    key_tokens : Tokens, sequence of str, or None
         The keys' tokens; None when they are the queries'.
     name : str
         What kind of attention it is: "attention", "encoder", "decoder", "cross".
@@ -49,8 +49,8 @@ class AttentionMaps:
     def __init__(
         self,
         layers: Sequence[Layer],
-        tokens: Tokens,
-        key_tokens: Tokens | None = None,
+        tokens: Tokens | Sequence[str],
+        key_tokens: Tokens | Sequence[str] | None = None,
         *,
         name: str = "attention",
         layer_names: Sequence[str] | None = None,
@@ -68,8 +68,10 @@ class AttentionMaps:
         self.layers = tuple(layers)
         self.name = name
         self.notes = tuple(notes)
-        self.tokens = tokens
-        self.key_tokens = tokens if key_tokens is None else key_tokens
+        self.tokens = tokens if isinstance(tokens, Tokens) else Tokens.from_labels(tokens)
+        if key_tokens is not None and not isinstance(key_tokens, Tokens):
+            key_tokens = Tokens.from_labels(key_tokens)
+        self.key_tokens = self.tokens if key_tokens is None else key_tokens
         self.layer_names = tuple(layer_names) if layer_names else tuple(f"layer {i}" for i in range(len(layers)))
         _check_labels("tokens", self.tokens, self.n_queries, "queries")
         _check_labels("tokens" if key_tokens is None else "key_tokens", self.key_tokens, self.n_keys, "keys")
@@ -97,18 +99,7 @@ class AttentionMaps:
     @property
     def causal(self) -> bool:
         """Whether no query sees a later key in any layer."""
-        return all(self._layer_is_causal(layer) for layer in self.layers)
-
-    def _layer_is_causal(self, layer: Layer) -> bool:
-        mask = layer.mask if isinstance(layer, (DenseLayer, ProjectedLayer)) else None
-        if mask is not None and mask.additive is None:
-            return mask.causal
-        heads, queries, keys = layer.shape
-        if queries != keys or queries == 1:
-            return False
-        return not any(
-            bool(layer.visible(slice(head, head + 1), slice(0, queries)).triu(1).any()) for head in range(heads)
-        )
+        return all(layer.mask.causal for layer in self.layers)
 
     def __repr__(self) -> str:
         heads = sorted(set(self.heads))
@@ -143,15 +134,14 @@ class AttentionMaps:
         """
         if temperature == scaling == 1:
             chosen, heads = self.locate(layer, head)
-            return chosen.weights(heads, slice(0, self.n_queries))[0]
+            weights = chosen.weights(heads, slice(0, self.n_queries))[0]
+            # What was given stays what it was, whatever is done to the answer.
+            return weights.clone() if isinstance(chosen, DenseLayer) else weights
         return self.log_weights(layer, head, temperature=temperature, scaling=scaling).exp()
 
     def log_weights(self, layer: int, head: int, *, temperature: float = 1.0, scaling: float = 1.0) -> Tensor:
         """Natural logarithm of `weights`: Tensor [queries, keys], -inf where masked."""
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature}; expected a number above 0.")
-        if not scaling >= 0:
-            raise ValueError(f"scaling={scaling}; expected 0 or more.")
+        check_factor(temperature, scaling)
         chosen, heads = self.locate(layer, head)
         log_weights, outside = chosen.log_weights(heads, slice(0, self.n_queries))
         if temperature == scaling == 1:
@@ -326,10 +316,8 @@ def _as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
 
 def _rule(layer: Layer) -> dict[str, Any]:
     """What a layer knows beside its tensors."""
-    mask = layer.mask if isinstance(layer, (DenseLayer, ProjectedLayer)) else None
-    described: dict[str, Any] = {
-        "mask": None if mask is None else {"causal": mask.causal, "offset": mask.offset, "window": mask.window}
-    }
+    mask = layer.mask
+    described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}}
     if isinstance(layer, ProjectedLayer):
         described |= {"scaling": layer.scaling, "softcap": layer.softcap}
     return described
@@ -338,10 +326,10 @@ def _rule(layer: Layer) -> dict[str, Any]:
 def _layer_from_json(described: dict[str, Any], tensors: dict[str, Tensor]) -> Layer:
     held = {role: tensors[name] for role, name in described["tensors"].items()}
     additive = held.pop("mask", None)
-    mask = None if described["mask"] is None else Mask(**described["mask"], additive=additive)
+    mask = Mask(**described["mask"], additive=additive)
     if "matrix" in held:
         return DenseLayer(held["matrix"], mask)
-    return ProjectedLayer(**held, scaling=described["scaling"], softcap=described["softcap"], mask=mask or Mask())
+    return ProjectedLayer(**held, scaling=described["scaling"], softcap=described["softcap"], mask=mask)
 
 
 def _tokens_to_json(tokens: Tokens) -> dict[str, Any]:

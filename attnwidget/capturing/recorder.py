@@ -82,6 +82,7 @@ class Recorder:
         self.matrices = matrices
         self.passes: list[Pass] = []
         self._open: Pass | None = None
+        self._part: Pass | None = None  # of a part that is called by itself, until a module comes again
         self._names = {id(module): name for name, module in model.named_modules()}
 
     def record(self, module: nn.Module, call: Call) -> None:
@@ -89,10 +90,10 @@ class Recorder:
         name = self._names.get(id(module))
         if name is None:
             return
-        current = self._open
-        if current is None:
+        current = self._open or self._part
+        if current is None or (self._open is None and any(kept.module == name for kept in current.calls)):
             # A part of the model was called by itself, as generate() does with the encoder.
-            current = Pass()
+            self._part = current = Pass()
             self.passes.append(current)
         current.calls.append(call.kept(name))
 
@@ -119,6 +120,7 @@ class Recorder:
     def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         if active_recorder() is not self:
             return None
+        self._part = None
         self._open = Pass(inputs=_bound(module, args, kwargs))
         self.passes.append(self._open)
         if not self.matrices:

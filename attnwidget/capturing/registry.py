@@ -6,9 +6,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +85,8 @@ def _attend(  # noqa: PLR0917
     # Models that pass their sinks under another name mean the same logits.
     sinks = s_aux if s_aux is not None else others.pop("sinks", None)
     _warn_of_unknown(others)
+    if attention_mask is not None and attention_mask.dtype == torch.bool:
+        attention_mask = torch.zeros_like(attention_mask, dtype=query.dtype).masked_fill(~attention_mask, -torch.inf)
     call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks)
     recorder = active_recorder()
     if recorder is not None:
@@ -166,62 +167,72 @@ def switches(model: nn.Module) -> bool:
 
 
 @dataclass
-class _Switch:
-    """What a model was like before it was switched, and how many captures want it switched."""
+class _Original:
+    """An attribute as it was before anybody captured, and how many captures hold it changed."""
 
+    owner: Any
+    name: str
+    value: Any
     users: int = 0
-    implementations: list[tuple[Any, Any]] = field(default_factory=list)
-    training: list[nn.Module] = field(default_factory=list)
-
-    def enter(self, model: PreTrainedModel, implementation: str) -> None:
-        configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
-        for config in list(configs.values()):
-            for name in getattr(config, "sub_configs", {}):
-                sub = getattr(config, name, None)
-                if sub is not None:
-                    configs[id(sub)] = sub
-        self.implementations = [(config, config._attn_implementation_internal) for config in configs.values()]  # noqa: SLF001
-        self.training = [module for module in model.modules() if module.training]
-        try:
-            if switches(model):
-                _set_implementation(model, implementation)
-            # Dropout would make the rows sum to anything.
-            model.eval()  # type: ignore[no-untyped-call]
-        except BaseException:
-            self.leave()
-            raise
-
-    def leave(self) -> None:
-        for config, implementation in self.implementations:
-            config._attn_implementation_internal = implementation  # noqa: SLF001
-        for module in self.training:
-            module.training = True
 
 
 _lock = threading.Lock()
-_switches: WeakKeyDictionary[nn.Module, _Switch] = WeakKeyDictionary()
+# By owner and not by model: parts and wholes, and models built from one config, share what is changed.
+_originals: dict[tuple[int, str], _Original] = {}
 
 
 @contextmanager
 def switched(model: PreTrainedModel, recorder: Recorder) -> Iterator[None]:
     """Hold a model in eval mode, with the attention function that the recorder needs; restore it in the end.
 
-    The first to enter switches and the last to leave restores, so captures may nest and threads may share a model.
+    The first to change something keeps what it was and the last to leave puts it back, in whatever order captures of
+    one model, of its parts, and in several threads begin and end.
     """
+    implementation = "eager" if recorder.matrices else _NAME
+    changed = [(config, "_attn_implementation_internal") for config in _configs(model)]
+    # Every flag, not only those that are set: code inside the block may set others.
+    changed += [(module, "training") for module in model.modules()]
     with _lock:
-        switch = _switches.setdefault(model, _Switch())
-        if switch.users == 0:
-            switch.enter(model, "eager" if recorder.matrices else _NAME)
-        switch.users += 1
+        inside = [config for config in _configs(model) if config._attn_implementation == _NAME]  # noqa: SLF001
+        for owner, name in changed:
+            key = (id(owner), name)
+            _originals.setdefault(key, _Original(owner, name, getattr(owner, name))).users += 1
+        try:
+            if switches(model):
+                _set_implementation(model, implementation)
+            # Dropout would make the rows sum to anything.
+            model.eval()  # type: ignore[no-untyped-call]
+        except BaseException:
+            _give_back(changed, inside)
+            raise
     try:
         with recorder.listening():
             yield
     finally:
         with _lock:
-            switch.users -= 1
-            if switch.users == 0:
-                switch.leave()
-                del _switches[model]
+            _give_back(changed, inside)
+
+
+def _give_back(changed: list[tuple[Any, str]], inside: list[Any]) -> None:
+    for config in inside:
+        config._attn_implementation_internal = _NAME  # noqa: SLF001 - a capture around this one goes on
+    for owner, name in changed:
+        original = _originals[id(owner), name]
+        original.users -= 1
+        if original.users == 0:
+            setattr(owner, name, original.value)
+            del _originals[id(owner), name]
+
+
+def _configs(model: nn.Module) -> list[Any]:
+    """Configs of a model, of its parts, and the sub-configs that no part claims."""
+    found = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
+    for config in list(found.values()):
+        for name in getattr(config, "sub_configs", {}):
+            sub = getattr(config, name, None)
+            if sub is not None:
+                found[id(sub)] = sub
+    return list(found.values())
 
 
 def _set_implementation(model: PreTrainedModel, implementation: str) -> None:

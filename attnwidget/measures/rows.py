@@ -52,9 +52,9 @@ def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
     Tensor [...]
         NaN for a row without mass or with NaN.
     """
-    if epsilon:
-        return -(weights * (weights + epsilon).log()).sum(-1)
     total = weights.sum(-1)
+    if epsilon:
+        return (-(weights * (weights + epsilon).log()).sum(-1)).masked_fill(total == 0, math.nan)
     # H(w / s) = H(w) / s + log s, without a second tensor of rescaled rows.
     rescaled: Tensor = torch.special.entr(weights).sum(-1) / total + total.log()
     return rescaled.clamp(min=0).masked_fill(total == 0, math.nan)
@@ -123,6 +123,8 @@ def entropy(
         return value
 
     if isinstance(a, AttentionMaps):
+        if mask is not None or causal:
+            raise ValueError("mask and causal are for bare arrays; these maps know what their queries may see.")
         result = _by_head(a)
         for block in walk(a):
             n_heads = block.weights.shape[0]
@@ -163,46 +165,55 @@ def head_scores(
     ----------
     Olsson et al., In-context Learning and Induction Heads, Transformer Circuits Thread 2022.
     """
-    weights = None if isinstance(a, AttentionMaps) else _as_weights(a)
-    shape = (a.n_queries, a.n_keys) if isinstance(a, AttentionMaps) else tuple(a.shape[-2:])
-    if shape[0] != shape[1]:
-        raise ValueError(f"the maps are {shape[0]} queries x {shape[1]} keys; head scores need square self-attention.")
-    if tokens_or_ids is None and isinstance(a, AttentionMaps):
-        tokens_or_ids = a.tokens
-    ids = _token_numbers(tokens_or_ids, shape[0])
-    later = a.causal if isinstance(a, AttentionMaps) else not bool((_as_weights(a).triu(1) > ROW_SUM_TOLERANCE).any())
-    if not later:
-        raise ValueError(
-            "these maps let queries see later keys; previous-token, duplicate-token and induction heads are defined "
-            "for causal attention."
-        )
-    leading = (a.n_layers, max(a.heads)) if isinstance(a, AttentionMaps) else tuple(a.shape[:-2])
-    scores = {}
-    for name, target in _targets(ids).items():
-        has_target = target.any(-1)
-        total = torch.full(leading, math.nan, dtype=torch.float64)
-        if bool(has_target.any()):
-            if isinstance(a, AttentionMaps):
-                for block in walk(a):
-                    n_heads = block.weights.shape[0]
-                    part = (block.weights * target[block.rows].to(block.weights)).sum((-1, -2)).double().cpu()
-                    before = total[block.layer, :n_heads]
-                    total[block.layer, :n_heads] = part if block.rows.start == 0 else before + part
-            elif weights is not None:
-                total = (weights * target.to(weights)).sum((-1, -2)).double()
-            total = total / int(has_target.sum())
-        scores[name] = total.float() if weights is None else total.to(weights.dtype)
-    return scores
+    if isinstance(a, AttentionMaps):
+        tokens_or_ids = a.tokens if tokens_or_ids is None else tokens_or_ids
+        ids = _token_numbers(tokens_or_ids, _square(a.n_queries, a.n_keys))
+        if not a.causal:
+            raise ValueError(_NOT_CAUSAL)
+        sums = {name: torch.zeros(2, a.n_layers, max(a.heads), dtype=torch.float64) for name in _PATTERNS}
+        for block in walk(a):
+            for name, hit, counted in _hits(block.weights, ids, block.rows):
+                heads = block.weights.shape[0]
+                sums[name][0, block.layer, :heads] += hit.sum(-1).double().cpu()
+                sums[name][1, block.layer, :heads] += counted.sum(-1).double().cpu()
+        return {name: (hit / counted).float() for name, (hit, counted) in sums.items()}
+    weights = _as_weights(a)
+    ids = _token_numbers(tokens_or_ids, _square(*weights.shape[-2:]))
+    if bool((weights.triu(1) > ROW_SUM_TOLERANCE).any()):
+        raise ValueError(_NOT_CAUSAL)
+    found = _hits(weights, ids, slice(0, len(ids)))
+    return {name: hit.sum(-1) / counted.sum(-1) for name, hit, counted in found}
 
 
-def _targets(ids: Tensor) -> dict[str, Tensor]:
-    """For each pattern the keys [queries, keys] a query of that pattern attends to."""
-    n = len(ids)
-    same_before = (ids[:, None] == ids[None, :]).tril(-1)
-    previous = torch.eye(n, dtype=torch.bool).roll(-1, 1).tril(-1)
-    induction = torch.zeros(n, n, dtype=torch.bool)
+_PATTERNS = ("previous", "duplicate", "induction")
+_NOT_CAUSAL = (
+    "these maps let queries see later keys; previous-token, duplicate-token and induction heads are defined for causal "
+    "attention."
+)
+
+
+def _square(n_queries: int, n_keys: int) -> int:
+    if n_queries != n_keys:
+        raise ValueError(f"the maps are {n_queries} queries x {n_keys} keys; head scores need square self-attention.")
+    return n_queries
+
+
+def _hits(weights: Tensor, ids: Tensor, rows: slice) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """For each pattern the attention its keys get [..., rows], and which rows count: a target, and a distribution."""
+    valid = weights.sum(-1) > 0  # False for empty rows and for NaN
+    for name, target in _targets(ids.to(weights.device), rows).items():
+        counted = valid & target.any(-1)
+        yield name, (weights * target).sum(-1).masked_fill(~counted, 0), counted
+
+
+def _targets(ids: Tensor, rows: slice) -> dict[str, Tensor]:
+    """For each pattern the keys [rows, keys] that a query of that pattern attends to."""
+    key = torch.arange(len(ids), device=ids.device)
+    query = key[rows, None]
+    same_before = (ids[rows, None] == ids) & (key < query)
+    induction = torch.zeros_like(same_before)
     induction[:, 1:] = same_before[:, :-1]
-    return {"previous": previous, "duplicate": same_before, "induction": induction}
+    return {"previous": key == query - 1, "duplicate": same_before, "induction": induction}
 
 
 def _token_numbers(tokens: Tokens | Sequence[Any] | Tensor | None, expected: int) -> Tensor:
@@ -248,5 +259,10 @@ def _visible(weights: Tensor, mask: Any, *, causal: bool) -> Tensor:
         given = torch.as_tensor(mask, device=weights.device)
         if given.dtype != torch.bool:
             raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
-        visible = visible & given
+        try:
+            visible = visible & given.expand(torch.broadcast_shapes(given.shape, weights.shape))
+        except RuntimeError as error:
+            raise ValueError(
+                f"mask has shape {tuple(given.shape)} and the weights {tuple(weights.shape)}; expected one that fits them."
+            ) from error
     return visible

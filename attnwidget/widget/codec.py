@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, pad
 
-from attnwidget.layers import blocks, temper
+from attnwidget.layers import blocks, check_factor, temper
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
 
 __all__ = ["SAMPLED_ROWS", "Answer", "profile", "thumbnails", "tile"]
 
 MASKED = 0xFFFF
+LOWEST = -104.0  # log-weights below it are below float32, and would spoil the steps of the others
 LARGEST_TILE = 1024  # cells on a side: 2 MB of codes
 THUMBNAIL = 64
 SAMPLED_ROWS = 1024  # thumbnails and profiles of longer maps read that many rows, evenly spread
@@ -78,8 +79,7 @@ def tile(
     source, heads = maps.locate(layer, head)
     _check_range("rows", rows, maps.n_queries)
     _check_range("columns", columns, maps.n_keys)
-    if not (0 < temperature < math.inf and 0 <= scaling < math.inf):
-        raise ValueError(f"temperature={temperature}, scaling={scaling}; expected a number above 0, and 0 or more.")
+    check_factor(temperature, scaling)
     if min(height, width) < 1:
         raise ValueError(f"a tile of {height} x {width} cells cannot be drawn; expected 1 or more.")
     # A single row is small however long it is.
@@ -98,6 +98,9 @@ def tile(
         span = slice(rows[0] + cells.start * stride[0], min(rows[0] + cells.stop * stride[0], rows[1]))
         full, outside = temper(*source.log_weights(heads, span), factor)
         weights = full[0].exp()
+        # A key that may be seen and has a weight of 0 is not a masked key.
+        visible = source.visible(heads, span)[0] & weights.isfinite() & (weights.sum(-1, keepdim=True) > 0)
+        full[0].masked_fill_(visible & (full[0] < LOWEST), LOWEST)
         log_weights[cells] = _pool(full[0, :, columns[0] : columns[1]], stride)
         entropy[cells] = _mean_rows(row_entropy(weights), stride[0])
         missing[cells] = _mean_rows(_missing(outside[0], weights), stride[0])
@@ -128,11 +131,16 @@ def profile(maps: AttentionMaps, layer: int) -> Answer:
     n_heads, n_queries, n_keys = source.shape
     heads = slice(0, n_heads)
     values, ceilings = [], []
+    device = torch.device("cpu")
     for rows in _read_rows(n_queries, n_heads * n_keys):
-        values.append(row_entropy(source.weights(heads, rows)).cpu())
-        ceilings.append(source.visible(heads, rows).sum(-1).float().clamp(min=1).log().cpu())
-    mean = torch.cat(values, -1).nanmean(-1)
-    return Answer({"heads": n_heads, "uniform": float(torch.cat(ceilings, -1).mean())}, [_float32(mean)])
+        value = row_entropy(source.weights(heads, rows)).to(device)
+        ceiling = source.visible(heads, rows).sum(-1).to(device).float().log().expand_as(value)
+        values.append(value)
+        ceilings.append(ceiling.masked_fill(value.isnan(), math.nan))  # of the rows that have an entropy
+    uniform = torch.cat(ceilings, -1).nanmean()
+    return Answer(
+        {"heads": n_heads, "uniform": float(uniform.nan_to_num(0))}, [_float32(torch.cat(values, -1).nanmean(-1))]
+    )
 
 
 def thumbnails(maps: AttentionMaps, layer: int) -> Answer:
