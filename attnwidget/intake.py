@@ -59,7 +59,9 @@ def dense_layers(
     if isinstance(weights, (tuple, list)):
         matrices = _from_sequence(weights, layout, example)
     else:
-        matrices = _from_array(_as_tensor(weights, "weights"), layout, example)
+        matrices = _from_array(as_tensor(weights, "weights").detach(), layout, example)
+        if not matrices:
+            raise ValueError("weights is empty: it holds no layer.")
     notes = [note for number, matrix in enumerate(matrices) if (note := _check_values(matrix, number))]
     if note := _check_row_sums(matrices):
         notes.append(note)
@@ -91,8 +93,8 @@ def _unwrap(weights: Any) -> Any:
                 f"weights holds None for layer {missing[0]} ({len(missing)} of {len(weights)} in all). {_NOTHING_CAME}"
             )
         first = weights[0]
-        if isinstance(first, (tuple, list)) and first and isinstance(first[0], (tuple, list, float)):
-            return _as_tensor(weights, "weights")  # numbers in nested lists
+        if _holds_numbers(weights):
+            return as_tensor(np.asarray(weights, dtype=np.float64), "weights")
         if isinstance(first, (tuple, list)):
             inner = "empty tuples" if len(first) == 0 else f"tuples of {len(first)}"
             raise ValueError(  # noqa: TRY004
@@ -103,8 +105,15 @@ def _unwrap(weights: Any) -> Any:
     return weights
 
 
+def _holds_numbers(nested: Any) -> bool:
+    """Whether nested lists end in numbers, and not in arrays."""
+    while isinstance(nested, (tuple, list)) and nested:
+        nested = nested[0]
+    return isinstance(nested, (int, float)) and not isinstance(nested, bool)
+
+
 def _from_sequence(items: Sequence[Any], layout: str | None, example: int | None) -> list[Tensor]:
-    arrays = [_as_tensor(item, f"weights[{i}]") for i, item in enumerate(items)]
+    arrays = [as_tensor(item, f"weights[{i}]").detach() for i, item in enumerate(items)]
     ranks = sorted({array.ndim for array in arrays})
     if len(ranks) > 1:
         raise ValueError(f"weights holds arrays of {ranks} dimensions; expected one number of dimensions.")
@@ -145,6 +154,11 @@ def _from_array(array: Tensor, layout: str | None, example: int | None) -> list[
 def _arrange(array: Tensor, layout: str, example: int | None, name: str) -> Tensor:
     """One layer as [heads, queries, keys]."""
     _check_layout(array, layout, name)
+    if example is not None and (not isinstance(example, int) or "B" not in layout):
+        raise ValueError(
+            f"example={example!r} chooses from a batch, by its number; {name} has layout {layout!r}"
+            + (" and no batch." if "B" not in layout else ".")
+        )
     if "B" in layout:
         axis = layout.index("B")
         size = array.shape[axis]
@@ -178,7 +192,8 @@ def _check_layout(array: Tensor, layout: str, name: str) -> None:
         )
 
 
-def _as_tensor(array: Any, name: str) -> Tensor:
+def as_tensor(array: Any, name: str) -> Tensor:
+    """A floating-point tensor from torch, numpy, and whatever numpy reads; nothing is copied without need."""
     if not isinstance(array, (Tensor, np.ndarray)):
         try:
             array = np.asarray(array)  # jax, tensorflow, nested lists
@@ -188,13 +203,21 @@ def _as_tensor(array: Any, name: str) -> Tensor:
             ) from error
         if array.dtype == object:
             raise TypeError(f"{name} is {type(array.tolist()).__name__}, which is no array of numbers.")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; pass array.filled(0).")
     if isinstance(array, np.ndarray):
         if not np.issubdtype(array.dtype, np.floating):
             raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
-        array = torch.from_numpy(np.ascontiguousarray(array))
+        dtype = array.dtype if array.dtype in {np.float16, np.float32, np.float64} else np.float64
+        array = array.astype(np.dtype(dtype).newbyteorder("="), copy=False)
+        if not array.flags.writeable or any(step < 0 for step in array.strides):
+            array = array.copy()  # torch takes neither
+        array = torch.from_numpy(array)
     if not array.is_floating_point():
         raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
-    detached: Tensor = array.detach()
+    if array.layout != torch.strided or array.device.type == "meta":
+        raise TypeError(f"{name} is a sparse or meta tensor; expected one with values: tensor.to_dense().")
+    detached: Tensor = array
     return detached
 
 
@@ -226,8 +249,8 @@ def _check_row_sums(matrices: list[Tensor]) -> str | None:
             sums = sums.masked_fill((sums == 0) | sums.isnan(), 1)
             lowest = min(lowest, (float(sums.min()), f"row {int(sums.argmin())} {place}"))
             highest = max(highest, (float(sums.max()), f"row {int(sums.argmax())} {place}"))
-        if max(1 - lowest[0], highest[0] - 1) > ROW_SUM_TOLERANCE:
-            columns_fit = columns_fit and bool(((matrix.float().sum(-2) - 1).abs() < ROW_SUM_TOLERANCE).all())
+        if columns_fit and max(1 - lowest[0], highest[0] - 1) > ROW_SUM_TOLERANCE:
+            columns_fit = bool(((matrix.float().sum(-2) - 1).abs() < ROW_SUM_TOLERANCE).all())
     worst = highest if highest[0] - 1 > ROW_SUM_TOLERANCE else lowest
     if abs(worst[0] - 1) <= ROW_SUM_TOLERANCE:
         return None

@@ -104,7 +104,8 @@ class Tokens:
                     f"tokens[{i}] is {type(label).__name__} ({label!r}); expected strings. "
                     "Ids become strings with tokenizer.convert_ids_to_tokens(ids)."
                 )
-        pieces = list(labels)
+        # Half of a surrogate pair is no character, and could not be sent to a browser.
+        pieces = [label.encode(errors="replace").decode() for label in labels]
         special = [bool(_SPECIAL_FORM.fullmatch(piece)) for piece in pieces]
         # Without a tokenizer, byte-level symbols are only believed where one marks a space or a line break.
         byte_level = any(piece[:1] in {"Ġ", "Ċ"} for piece in pieces)
@@ -122,14 +123,16 @@ class Tokens:
             Token ids of one text.
         """
         ids = [int(i) for i in ids]
-        pieces = [
-            piece if isinstance(piece, str) else f"<{i}>"  # an id outside the vocabulary has no piece
-            for i, piece in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
-        ]
+        size = len(tokenizer)
+        pieces = [tokenizer.convert_ids_to_tokens(i) if 0 <= i < size else None for i in ids]
+        # An id outside the vocabulary has no piece, as -100 in labels.
+        pieces = [piece if isinstance(piece, str) else f"<{i}>" for i, piece in zip(ids, pieces, strict=True)]
+        added = set(getattr(tokenizer, "added_tokens_decoder", {}))
         known_special = set(tokenizer.all_special_ids)
         special = [i in known_special for i in ids]
-        tokens = cls._from_pieces(pieces, special, byte_level=_is_byte_level(tokenizer))
-        return cls(tokens.labels, tuple(ids), tokens.special, tokens.words)
+        plain = [s or i in added for s, i in zip(special, ids, strict=True)]  # written as they are
+        tokens = cls._from_pieces(pieces, plain, byte_level=_is_byte_level(tokenizer))
+        return cls(tokens.labels, tuple(ids), tuple(special), tokens.words)
 
     @classmethod
     def _from_pieces(cls, pieces: list[str], special: list[bool], *, byte_level: bool) -> Tokens:
@@ -220,14 +223,16 @@ def _byte_of_symbol() -> dict[str, int]:
 
 def _symbols_to_bytes(piece: str) -> bytes:
     table = _byte_of_symbol()
+    if all(c in table for c in piece):
+        return bytes(table[c] for c in piece)
     # Added tokens are written in plain text, with characters that no byte has.
-    return bytes(table[c] for c in piece) if all(c in table for c in piece) else piece.encode()
+    return piece.encode(errors="replace")
 
 
 def _sentence_piece_bytes(piece: str) -> bytes:
     if match := _BYTE_TOKEN.fullmatch(piece):
         return bytes([int(match.group(1), 16)])
-    return piece.replace(_SPACE_MARK, " ").encode()
+    return piece.replace(_SPACE_MARK, " ").encode(errors="replace")
 
 
 def _is_byte_level(tokenizer: Any) -> bool:

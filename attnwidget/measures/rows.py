@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attnwidget.intake import as_tensor
 from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
@@ -239,15 +240,12 @@ def _by_head(maps: AttentionMaps) -> Tensor:
 
 
 def _as_weights(a: Any) -> Tensor:
-    if isinstance(a, np.ndarray):
-        a = torch.from_numpy(a)
-    if not isinstance(a, Tensor):
+    if not isinstance(a, (Tensor, np.ndarray)):
         raise TypeError(f"a is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
-    if not a.is_floating_point():
-        raise TypeError(f"a holds {a.dtype}; attention weights are floating-point numbers.")
-    if a.ndim < 2:
-        raise ValueError(f"a has shape {tuple(a.shape)}; expected [..., queries, keys].")
-    return a if a.dtype in {torch.float32, torch.float64} else a.float()
+    weights = as_tensor(a, "a")
+    if weights.ndim < 2:
+        raise ValueError(f"a has shape {tuple(weights.shape)}; expected [..., queries, keys].")
+    return weights if weights.dtype in {torch.float32, torch.float64} else weights.float()
 
 
 def _visible(weights: Tensor, mask: Any, *, causal: bool) -> Tensor:
@@ -260,9 +258,9 @@ def _visible(weights: Tensor, mask: Any, *, causal: bool) -> Tensor:
         if given.dtype != torch.bool:
             raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
         try:
-            visible = visible & given.expand(torch.broadcast_shapes(given.shape, weights.shape))
+            visible = visible & given.expand_as(weights)
         except RuntimeError as error:
             raise ValueError(
-                f"mask has shape {tuple(given.shape)} and the weights {tuple(weights.shape)}; expected one that fits them."
+                f"mask has shape {tuple(given.shape)}, which does not fit weights of shape {tuple(weights.shape)}."
             ) from error
     return visible
