@@ -208,8 +208,8 @@ def as_tensor(array: Any, name: str) -> Tensor:
     if isinstance(array, np.ndarray):
         if not np.issubdtype(array.dtype, np.floating):
             raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
-        dtype = array.dtype if array.dtype in {np.float16, np.float32, np.float64} else np.float64
-        array = array.astype(np.dtype(dtype).newbyteorder("="), copy=False)
+        native = array.dtype.newbyteorder("=")
+        array = array.astype(native if native.itemsize <= 8 else np.float64, copy=False)
         if not array.flags.writeable or any(step < 0 for step in array.strides):
             array = array.copy()  # torch takes neither
         array = torch.from_numpy(array)

@@ -124,9 +124,9 @@ class Tokens:
         """
         ids = [int(i) for i in ids]
         size = len(tokenizer)
-        pieces = [tokenizer.convert_ids_to_tokens(i) if 0 <= i < size else None for i in ids]
+        found = [tokenizer.convert_ids_to_tokens(i) if 0 <= i < size else None for i in ids]
         # An id outside the vocabulary has no piece, as -100 in labels.
-        pieces = [piece if isinstance(piece, str) else f"<{i}>" for i, piece in zip(ids, pieces, strict=True)]
+        pieces = [piece if isinstance(piece, str) else f"<{i}>" for i, piece in zip(ids, found, strict=True)]
         added = set(getattr(tokenizer, "added_tokens_decoder", {}))
         known_special = set(tokenizer.all_special_ids)
         special = [i in known_special for i in ids]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqModelOutput
 
+import attnwidget as aw
 from attnwidget import AttentionMaps, AttentionWarning, Tokens
 from attnwidget.layers import Mask, ProjectedLayer
 from tests.make import by_hand, matrices, projected
@@ -86,7 +87,7 @@ class TestBothHoldings:
         before = given_.clone()
         maps = AttentionMaps.from_arrays(given_, layout="LHQK")
         maps.log_weights(0, 0, temperature=0.1)
-        maps.weights(1, 3).mul_(1)
+        maps.weights(1, 3).mul_(2)
         assert torch.equal(given_, before)
 
     def test_half_precision_is_answered_in_float32(self):
@@ -149,6 +150,9 @@ class TestIntake:
             ([matrices(2, 6, 6), matrices(5, 6, 6)], None, (2, 5)),
             (BaseModelOutput(attentions=(matrices(1, 2, 6, 6),)), None, (2,)),
             ([[[0.5, 0.5], [0.25, 0.75]]], "HQK", (1,)),
+            ([[1, 0], [0, 1]], None, (1,)),
+            (matrices(6, 6).numpy().astype(">f4"), None, (1,)),
+            (matrices(6, 6).numpy()[::-1, ::-1], None, (1,)),
         ],
     )
     def test_shapes_people_have(self, weights, layout, heads):
@@ -196,6 +200,10 @@ class TestIntake:
             (torch.ones(4, 4, dtype=torch.int64), {}, TypeError, "torch.int64"),
             (np.ones((4, 4), dtype=bool), {}, TypeError, "bool"),
             (object(), {}, TypeError, "no array"),
+            (np.ma.masked_array(np.eye(3), mask=np.eye(3) > 0), {}, TypeError, r"masked array.*filled\(0\)"),
+            (torch.zeros(0, 2, 4, 4), {"layout": "LHQK"}, ValueError, "holds no layer"),
+            (matrices(4, 4), {"example": 5}, ValueError, "no batch"),
+            (torch.eye(4).to_sparse(), {}, TypeError, "to_dense"),
             (matrices(4, 4), {"tokens": ["a", "b"]}, ValueError, r"2 labels.*4 queries.*special tokens"),
             (matrices(4, 4), {"tokens": "abcd"}, TypeError, "one string"),
         ],
@@ -222,6 +230,16 @@ class TestIntake:
         assert maps.weights(1, 2)[3].isnan().all()
         assert not maps.weights(1, 2)[:3].isnan().any()
         assert maps.notes
+
+    def test_a_weight_of_zero_is_small_and_not_hidden(self):
+        maps = AttentionMaps.from_arrays(torch.stack([torch.eye(4), torch.full((4, 4), 0.25)]), layout="HQK")
+        assert aw.measures.entropy(maps, normalize=True, reduce="queries").tolist() == [[0, 1]]
+        assert not maps.causal
+
+    def test_a_read_only_array_is_taken(self):
+        array = matrices(4, 4).numpy()
+        array.flags.writeable = False
+        torch.testing.assert_close(AttentionMaps.from_arrays(array).weights(0, 0), matrices(4, 4))
 
     def test_rounding_in_half_precision_is_no_fault(self):
         AttentionMaps.from_arrays(matrices(1, 2, 300, 300).bfloat16(), layout="LHQK")  # warnings are errors here

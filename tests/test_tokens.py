@@ -56,6 +56,21 @@ def test_accents_are_decoded_even_when_no_space_gives_the_tokenizer_away():
     assert Tokens.from_tokenizer(tokenizer, tokenizer("é")["input_ids"]).labels == ("é",)
 
 
+def test_added_tokens_are_written_as_they_are():
+    tokenizer = byte_level_tokenizer(["hi"])
+    tokenizer.add_tokens(["café", "½"])
+    ids = tokenizer("hi")["input_ids"] + tokenizer.convert_tokens_to_ids(["café", "½"])
+    assert Tokens.from_tokenizer(tokenizer, ids).labels == ("hi", "café", "½")
+
+
+def test_ids_outside_the_vocabulary_keep_their_number():
+    assert Tokens.from_tokenizer(byte_level_tokenizer(["hi"]), [-100, 10**12]).labels == ("<-100>", "<1000000000000>")
+
+
+def test_half_of_a_surrogate_pair_can_be_sent_to_a_browser():
+    Tokens.from_labels(["a", "\ud83d"]).labels[1].encode()
+
+
 def test_word_pieces_join_the_word_before_them():
     tokens = Tokens.from_labels(["[CLS]", "un", "##believ", "##able", "!", "[SEP]"])
     assert tokens.labels == ("[CLS]", "un", "believ", "able", "!", "[SEP]")

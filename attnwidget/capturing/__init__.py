@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from attnwidget.capturing.assemble import assemble
+from attnwidget.capturing.assemble import assemble, is_matrices
 from attnwidget.capturing.inputs import as_inputs, load_model
 from attnwidget.capturing.recorder import Pass, Recorder
 from attnwidget.capturing.registry import switched, switches
+from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 
 __all__ = ["Capture", "Recording", "capture", "recording"]
@@ -128,9 +131,17 @@ class Recording:
         if not _has_attention(chosen):
             raise ValueError(_nothing_seen(self._recorder.model))
         config = getattr(self._recorder.model, "config", None)
-        return Capture(
-            assemble(chosen, self._tokenizer, encoder_decoder=bool(getattr(config, "is_encoder_decoder", False)))
-        )
+        both = bool(getattr(config, "is_encoder_decoder", False))
+        examples = assemble(chosen, self._tokenizer, encoder_decoder=both)
+        missing = {"encoder", "decoder", "cross"} - set(examples[0])
+        if both and chosen.inputs and missing and chosen.inputs.get("encoder_outputs") is None:
+            warnings.warn(
+                f"{type(self._recorder.model).__name__} computes part of its attention in code of its own, which is "
+                f"not captured: there are no {' and no '.join(sorted(missing))} maps.",
+                AttentionWarning,
+                stacklevel=2,
+            )
+        return Capture(examples)
 
 
 def capture(model: Any, inputs: Any, tokenizer: Any = None) -> Capture:
@@ -202,6 +213,8 @@ def recording(model: Any, tokenizer: Any = None) -> Iterator[Recording]:
     ...     model(**inputs)
     >>> run = recorder.capture()
     """
+    if isinstance(model, (str, Path)):
+        raise TypeError(f"model is the name {str(model)!r}; recording watches a model that you run: load it first.")
     _check_model(model)
     recorder = Recorder(model, matrices=not switches(model))
     with switched(model, recorder):
@@ -224,7 +237,7 @@ def _has_attention(recorded: Pass) -> bool:
     if recorded.calls:
         return True
     kinds = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
-    return any(len(getattr(recorded.outputs, kind, None) or ()) > 0 for kind in kinds)
+    return any(is_matrices(getattr(recorded.outputs, kind, None)) for kind in kinds)
 
 
 def _nothing_seen(model: nn.Module) -> str:

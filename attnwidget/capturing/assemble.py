@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,13 +13,14 @@ import torch
 from torch import Tensor
 
 from attnwidget.capturing.recorder import Call, Pass
-from attnwidget.intake import dense_layers
+from attnwidget.intake import AttentionWarning, dense_layers
 from attnwidget.layers import Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "is_matrices"]
 
+_SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
 _CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
 
 
@@ -28,11 +30,13 @@ class _Axis:
 
     ids: Tensor | None
     real: Tensor | None
+    cached: bool = False  # whether keys of earlier passes come before these
 
     @classmethod
     def of(cls, inputs: dict[str, Any], prefix: str = "") -> _Axis:
         ids, real = inputs.get(f"{prefix}input_ids"), inputs.get(f"{prefix}attention_mask")
-        return cls(ids, real.bool() if isinstance(real, Tensor) and real.ndim == 2 else None)
+        cached = inputs.get("past_key_values") is not None
+        return cls(ids, real.bool() if isinstance(real, Tensor) and real.ndim == 2 else None, cached)
 
     def positions(self, example: int, length: int, device: torch.device) -> Tensor | None:
         """Real positions of one example among ``length``, or None where all are real."""
@@ -43,7 +47,8 @@ class _Axis:
 
     def tokens(self, example: int, length: int, kept: Tensor | None, tokenizer: Any) -> Tokens:
         """Tokens of one example, padding left out."""
-        if self.ids is None or self.ids.shape[1] > length:
+        # Patches of a picture beside a text are no tokens of that text.
+        if self.ids is None or self.ids.shape[1] > length or (self.ids.shape[1] < length and not self.cached):
             tokens = Tokens.positions(length)
         else:
             ids = self.ids[min(example, self.ids.shape[0] - 1)].tolist()
@@ -88,6 +93,7 @@ def assemble(recorded: Pass, tokenizer: Any, *, encoder_decoder: bool) -> list[d
         elif "encoder_hidden_states" in recorded.inputs:
             source = _Axis(None, None)
     sides = {"encoder": (source, source), "cross": (target, source), "decoder": (target, target)}
+    unread = _Axis(None, None)
     groups = _matrices(recorded) if recorded.outputs is not None else _calls(recorded, encoder_decoder=encoder_decoder)
     size = max(group.batch for group in groups.values())
     expected = _batch_of(recorded)
@@ -99,7 +105,12 @@ def assemble(recorded: Pass, tokenizer: Any, *, encoder_decoder: bool) -> list[d
             )
     return [
         {
-            name: group.maps(example, name, *sides.get(name, (target, target)), tokenizer)
+            name: group.maps(
+                min(example, group.batch - 1),
+                name,
+                *((unread, unread) if _SEEN.search(name) else sides.get(name, (target, target))),
+                tokenizer,
+            )
             for name, group in groups.items()
         }
         for example in range(size)
@@ -130,7 +141,7 @@ class _Calls:
             None if row_tokens == column_tokens else column_tokens,
             name=name,
             layer_names=[call.module for call in self.calls],
-            notes=self._notes(),
+            notes=[*self._notes(), *_check_finite(self.calls, name)],
         )
 
     def _notes(self) -> list[str]:
@@ -197,6 +208,21 @@ class _Matrices:
         )
 
 
+def _check_finite(calls: Sequence[Call], name: str) -> list[str]:
+    """Say where NaN came into the model: its rows have no values."""
+    for number, call in enumerate(calls):
+        for what, vectors in (("queries", call.query), ("keys", call.key)):
+            broken = (~vectors.isfinite()).flatten(2).any(-1).any(0).nonzero().flatten().tolist()
+            if broken:
+                note = (
+                    f"{name}: the {what} of layer {number} hold NaN or infinity in heads "
+                    f"{', '.join(map(str, broken))}: rows made from them have no values, here and in the layers above."
+                )
+                warnings.warn(note, AttentionWarning, stacklevel=5)
+                return [note]
+    return []
+
+
 def _cut(term: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:
     """Real rows and columns of [heads, queries, keys]; an axis of length 1 stays as it is."""
     if rows is not None and term.shape[1] != 1:
@@ -213,6 +239,13 @@ def _calls(recorded: Pass, *, encoder_decoder: bool) -> dict[str, _Calls]:
     names = _name_kinds(list(kinds), encoder_decoder=encoder_decoder)
     groups = {}
     for kind, calls in kinds.items():
+        modules = {call.module for call in calls}
+        if len(modules) < len(calls) and len(modules) > 1:
+            raise ValueError(
+                f"{names[kind]!r}: {len(modules)} attention modules were called {len(calls)} times in one pass, so "
+                "that calls are not layers. Give one picture, or one piece of the input, at a time; models that call "
+                "their attention twice a layer cannot be shown."
+            )
         sizes = [size for size, _ in groupby((c.query.shape[2], c.key.shape[2]) for c in calls)]
         if len(sizes) > 1:
             raise ValueError(
@@ -230,10 +263,8 @@ def _name_kinds(kinds: list[tuple[str, bool]], *, encoder_decoder: bool) -> dict
         parts = stack.split(".")
         if crossing:
             name = "cross"
-        elif encoder_decoder and "encoder" in parts:
-            name = "encoder"
-        elif encoder_decoder and "decoder" in parts:
-            name = "decoder"
+        elif encoder_decoder and (side := next((p for p in parts if p in {"encoder", "decoder"}), None)):
+            name = side  # the first: a decoder of BERT type has an "encoder" inside
         elif len(own) == 1:
             name = "attention"
         else:
@@ -256,10 +287,22 @@ def _matrices(recorded: Pass) -> dict[str, _Matrices]:
     }
     groups = {}
     for attribute, name in names.items():
-        matrices = getattr(recorded.outputs, attribute, None)
-        if matrices and all(isinstance(matrix, Tensor) and matrix.ndim == 4 for matrix in matrices):
-            groups[name] = _Matrices([matrix.detach() for matrix in matrices])
+        matrices: Any = getattr(recorded.outputs, attribute, None)
+        if not is_matrices(matrices):
+            continue
+        n_queries, n_keys = matrices[0].shape[2:]
+        if name != "cross" and n_keys != n_queries and recorded.inputs.get("past_key_values") is None:
+            raise ValueError(
+                f"{name!r}: this model returns maps of {n_queries} queries x {n_keys} keys for its self-attention: "
+                "bands around each query, as Longformer does, whose columns are no keys. Such maps cannot be shown."
+            )
+        groups[name] = _Matrices([matrix.detach() for matrix in matrices])
     return groups
+
+
+def is_matrices(matrices: Any) -> bool:
+    """Whether a model returned one [batch, heads, queries, keys] a layer."""
+    return bool(matrices) and all(isinstance(matrix, Tensor) and matrix.ndim == 4 for matrix in matrices)
 
 
 def _batch_of(recorded: Pass) -> int | None:

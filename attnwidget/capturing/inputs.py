@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from attnwidget.intake import AttentionWarning
 
 __all__ = ["as_inputs", "load_model"]
 
+_TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "labels")
 _LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
 
 
@@ -121,21 +126,59 @@ def as_inputs(model: nn.Module, inputs: Any, tokenizer: Any) -> dict[str, Any]:
         arguments = _tokenize(inputs, tokenizer)
     elif isinstance(inputs, Mapping):
         arguments = dict(inputs)
-    elif isinstance(inputs, Tensor) and not inputs.is_floating_point():
-        arguments = {"input_ids": inputs if inputs.ndim == 2 else inputs[None]}
+    elif isinstance(inputs, Tensor) and not inputs.is_floating_point() and inputs.ndim in {1, 2}:
+        arguments = {"input_ids": inputs}
     else:
         raise TypeError(
             f"inputs is {_describe(inputs)}; expected a text, a list of texts, what the tokenizer returned "
             "(tokenizer(text, return_tensors='pt')), or a tensor of token ids."
         )
     arguments = {name: _as_batch(name, value) for name, value in arguments.items()}
-    ids = arguments.get("input_ids")
-    if isinstance(ids, Tensor):
-        if ids.numel() == 0:
-            raise ValueError("the text is empty: there is no token to look at. Give at least one word.")
-        _check_length(model, ids.shape[1])
-    device = _device(model)
-    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in arguments.items()}
+    for name in ("input_ids", "decoder_input_ids"):
+        if isinstance(arguments.get(name), Tensor):
+            _check_ids(model, name, arguments[name])
+    _check_target(model, arguments)
+    device, dtype = _device(model), getattr(model, "dtype", None)
+    return {name: _moved(value, device, dtype) for name, value in arguments.items()}
+
+
+def _moved(value: Any, device: torch.device, dtype: Any) -> Any:
+    """A tensor where the model is, pictures and sound in the precision it computes in."""
+    if not isinstance(value, Tensor):
+        return copy.deepcopy(value) if hasattr(value, "get_seq_length") else value  # a cache would grow
+    if value.is_floating_point() and isinstance(dtype, torch.dtype) and dtype.is_floating_point:
+        return value.to(device, dtype)
+    return value.to(device)
+
+
+def _check_ids(model: nn.Module, name: str, ids: Tensor) -> None:
+    if ids.ndim != 2:
+        raise ValueError(f"{name} has shape {list(ids.shape)}; expected [batch, tokens].")
+    if ids.numel() == 0:
+        raise ValueError("the text is empty: there is no token to look at. Give at least one word.")
+    table = None
+    with suppress(NotImplementedError):  # models of several parts have no one table
+        table = model.get_input_embeddings() if isinstance(model, PreTrainedModel) else None
+    known = getattr(table, "num_embeddings", None)
+    if isinstance(known, int) and int(ids.max()) >= known:
+        raise ValueError(
+            f"{name} holds the id {int(ids.max())} and the model knows ids 0 to {known - 1}: these ids are of another "
+            "model's tokenizer."
+        )
+    _check_length(model, ids.shape[1], decoder=name.startswith("decoder"))
+
+
+def _check_target(model: nn.Module, arguments: Mapping[str, Any]) -> None:
+    config = getattr(model, "config", None)
+    given = {"decoder_input_ids", "decoder_inputs_embeds", "labels"} & set(arguments)
+    family = getattr(config, "model_type", "")
+    # BART and its kin shift the source text by themselves.
+    own = family in {"bart", "mbart", "plbart", "mvp", "led"}
+    if getattr(config, "is_encoder_decoder", False) and not given and not own:
+        raise ValueError(
+            f"{type(model).__name__} reads a source and a target, and no target came: add decoder_input_ids, or "
+            "labels, to the inputs, for example labels=tokenizer(target, return_tensors='pt')['input_ids']."
+        )
 
 
 def _tokenize(text: Any, tokenizer: Any) -> dict[str, Any]:
@@ -160,25 +203,27 @@ def _tokenize(text: Any, tokenizer: Any) -> dict[str, Any]:
 
 
 def _as_batch(name: str, value: Any) -> Any:
-    """Lists of ids, as a tokenizer returns them without return_tensors, become a batch of one."""
-    if name in {"input_ids", "attention_mask", "token_type_ids"} and isinstance(value, (list, tuple)):
+    """Arrays and lists, as a tokenizer returns them, become tensors, and one row a batch of one."""
+    if isinstance(value, np.ndarray) or (isinstance(value, (list, tuple)) and name.endswith(_TOKENWISE)):
         try:
             value = torch.as_tensor(value)
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"{name} holds lists of different length; pass padding=True and return_tensors='pt' to the tokenizer."
             ) from error
-        return value if value.ndim == 2 else value[None]
+    if isinstance(value, Tensor) and value.ndim == 1 and name.endswith(_TOKENWISE):
+        return value[None]
     return value
 
 
-def _check_length(model: nn.Module, length: int) -> None:
-    limit = getattr(getattr(model, "config", None), "max_position_embeddings", None)
-    if not isinstance(limit, int):
+def _check_length(model: nn.Module, length: int, *, decoder: bool) -> None:
+    config = getattr(model, "config", None)
+    limit = getattr(config, "max_target_positions" if decoder else "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
         return
     tables = [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and "pos" in n.split(".")[-1]]
     tables += [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and n.split(".")[-1] == "wpe"]
-    if tables:
+    if tables and not decoder:
         # Some families keep the first rows of their position table for padding.
         table = tables[0]
         reserved = getattr(table, "offset", None) or (0 if table.padding_idx is None else table.padding_idx + 1)
@@ -188,6 +233,8 @@ def _check_length(model: nn.Module, length: int) -> None:
                 f"the text is {length} tokens long and the model has positions for {allowed}. Shorten it, or cut it: "
                 f"tokenizer(text, return_tensors='pt', truncation=True, max_length={allowed})."
             )
+    elif decoder and length > limit:
+        raise ValueError(f"decoder_input_ids are {length} tokens long and the decoder has positions for {limit}.")
     elif length > limit:
         warnings.warn(
             f"the text is {length} tokens long and the model was made for {limit}: beyond that its attention may be "

@@ -6,6 +6,7 @@ import difflib
 import operator
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,18 @@ class _Index(t.Int[Any, Any]):
 
     def validate(self, obj: Any, value: Any) -> Any:
         if hasattr(value, "__index__") and not isinstance(value, bool):
-            value = operator.index(value)
+            with suppress(TypeError):  # an array of several is no index
+                value = operator.index(value)
+        return super().validate(obj, value)
+
+
+class _Number(t.Float[Any, Any]):
+    """A number from anywhere, numpy and torch included."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        if hasattr(value, "__float__") and not isinstance(value, bool):
+            with suppress(TypeError, ValueError, RuntimeError):
+                value = float(value)
         return super().validate(obj, value)
 
 
@@ -93,8 +105,8 @@ class Explorer(anywidget.AnyWidget):
     head = _Index(0).tag(sync=True)
     query = _Index(None, allow_none=True).tag(sync=True)
     key = _Index(None, allow_none=True).tag(sync=True)
-    temperature = t.Float(1.0).tag(sync=True)
-    scaling = t.Float(1.0).tag(sync=True)
+    temperature = _Number(1.0).tag(sync=True)
+    scaling = _Number(1.0).tag(sync=True)
     view = t.Enum(["heatmap", "text", "grid"], "heatmap").tag(sync=True)
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
@@ -108,6 +120,7 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout: Any = None
         _check_choices(choices)
         self._maps = _by_name(maps)
+        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
         self.set_trait("facts", {"title": title, "maps": [_describe(name, m) for name, m in self._maps.items()]})
         choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
@@ -267,22 +280,43 @@ def explore(
     >>> aw.explore(outputs.attentions, tokens=tokenizer.convert_ids_to_tokens(ids))
     """
     _check_choices(choices)
-    run = isinstance(what, str) or model is not None
-    if run and (tokens is not None or key_tokens is not None or layout is not None):
-        raise TypeError(
-            "tokens, key_tokens and layout describe arrays; with a text or a model the tokens come from its tokenizer."
-        )
+    labels: dict[str, Any] = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
+    labelled = [name for name, value in labels.items() if value is not None]
     if isinstance(what, str):
         title = what if title is None else title
-    if run:
-        if model is None:
-            model, tokenizer = _storyteller(what)
-        what = capture(model, what, tokenizer)
+    if isinstance(what, str) or model is not None:
+        if labelled:
+            raise TypeError(
+                f"{', '.join(labelled)} describe arrays; with a text or a model the tokens come from its tokenizer."
+            )
+        what = _run(what, model, tokenizer)
+    elif tokenizer is not None:
+        raise TypeError("a tokenizer came without its model; pass model= too, or tokens= for attention you have.")
+    elif _needs_model(what):
+        raise TypeError("these are inputs of a model, and no model came with them; pass model=.")
     if isinstance(what, Capture):
-        what = what if example is None else what[example]
-    elif not isinstance(what, AttentionMaps):
-        what = AttentionMaps.from_arrays(what, tokens=tokens, key_tokens=key_tokens, layout=layout, example=example)
+        what = (what if example is None else what[example]).by_name
+        example = None
+    if isinstance(what, AttentionMaps) or _are_maps(what):
+        if labelled or example is not None:
+            raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
+    else:
+        what = AttentionMaps.from_arrays(what, example=example, **labels)
     return Explorer(what, title=title or "", **choices)
+
+
+def _run(what: Any, model: Any, tokenizer: Any) -> Capture:
+    if model is None and tokenizer is not None:
+        raise TypeError("a tokenizer came without its model; pass model= too.")
+    if model is None:
+        model, tokenizer = _storyteller(what)
+    return capture(model, what, tokenizer)
+
+
+def _needs_model(what: Any) -> bool:
+    """Whether this is what a tokenizer takes or gives."""
+    texts = isinstance(what, (list, tuple)) and len(what) > 0 and isinstance(what[0], str)
+    return texts or (isinstance(what, Mapping) and "input_ids" in what)
 
 
 def _storyteller(text: str) -> tuple[Any, Any]:
@@ -320,12 +354,16 @@ def _by_name(maps: Any) -> dict[str, AttentionMaps]:
         return {maps.name: maps}
     if isinstance(maps, Capture):
         return maps.by_name
-    if isinstance(maps, Mapping) and maps and all(isinstance(m, AttentionMaps) for m in maps.values()):
+    if _are_maps(maps):
         return dict(maps)
     raise TypeError(
         f"maps is {type(maps).__name__}; expected AttentionMaps, a Capture, or a mapping of names to AttentionMaps. "
         "attnwidget.explore() takes matrices, texts and models."
     )
+
+
+def _are_maps(what: Any) -> bool:
+    return isinstance(what, Mapping) and bool(what) and all(isinstance(m, AttentionMaps) for m in what.values())
 
 
 def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:

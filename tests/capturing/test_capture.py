@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -100,6 +101,44 @@ class TestTheModelIsLeftAsItWas:
         assert len(a) == 0
         assert b.capture().maps.n_queries == 5
 
+    def test_a_part_and_its_whole_in_any_order(self):
+        for first, second in [("whole", "part"), ("part", "whole")]:
+            model = llama().train()
+            before, of = state(model), {"whole": model, "part": model.model}
+            a, b = ExitStack(), ExitStack()
+            a.enter_context(aw.recording(of[first]))
+            recorder = b.enter_context(aw.recording(of[second]))
+            a.close()
+            of[second](ids(1, 3))
+            b.close()
+            assert recorder.capture().maps.n_queries == 3
+            assert state(model) == before
+
+    def test_two_models_of_one_config(self):
+        config = LlamaConfig(**GROUPED)
+        first, second = LlamaForCausalLM(config), LlamaForCausalLM(config)
+        a, b = ExitStack(), ExitStack()
+        a.enter_context(aw.recording(first))
+        b.enter_context(aw.recording(second))
+        a.close()
+        b.close()
+        assert config._attn_implementation == "sdpa"
+
+    def test_training_mode_set_inside_the_block_ends_with_it(self):
+        model = llama().eval()
+        with aw.recording(model):
+            model.train()
+        assert not any(module.training for module in model.modules())
+
+    def test_a_cache_of_the_caller_does_not_grow(self):
+        from transformers import DynamicCache
+
+        model, cache = llama(), DynamicCache()
+        for _ in range(2):
+            run = aw.capture(model, {"input_ids": ids(1, 4), "past_key_values": cache})
+            assert run.maps.n_keys == 4
+        assert cache.get_seq_length() == 0
+
     def test_parts_with_configs_of_their_own(self):
         from transformers import BertConfig, EncoderDecoderConfig, EncoderDecoderModel
 
@@ -110,6 +149,7 @@ class TestTheModelIsLeftAsItWas:
         run = aw.capture(model, {"input_ids": ids(), "decoder_input_ids": ids(2, 3)})[0]
         assert [m.config._attn_implementation for m in (model, model.encoder, model.decoder)] == before
         assert run.cross.n_queries == 3
+        assert (run.encoder.n_queries, run.decoder.n_queries) == (7, 3)
 
 
 class TestWhatThePassComputes:
@@ -187,6 +227,23 @@ class TestWhatThePassComputes:
 
 
 class TestPasses:
+    def test_a_part_that_is_called_by_itself_is_one_pass(self):
+        model = llama()
+        with aw.recording(model) as recorder:
+            model.model(ids(1, 3))
+            model.model(ids(1, 4))
+        assert [recorder.capture(i).maps.n_layers for i in range(len(recorder))] == [2, 2]
+
+    def test_generation_of_an_encoder_decoder_is_the_encoder_and_its_steps(self):
+        make, inputs = FAMILIES["bart"]
+        model = make().eval()
+        with aw.recording(model) as recorder:
+            model.generate(inputs["input_ids"][:1], max_new_tokens=3, min_new_tokens=3, num_beams=1, do_sample=False)
+        assert list(recorder.capture(0).by_name) == ["encoder"]
+        assert recorder.capture(0).maps.n_layers == 2
+        last = recorder.capture(-1)
+        assert (last.decoder.n_queries, last.decoder.n_keys, last.cross.n_keys) == (1, 3, 7)
+
     def test_none_was_recorded(self):
         with aw.recording(llama()) as recorder:
             pass
@@ -238,6 +295,15 @@ class TestInputs:
         model, tokenizer = storyteller
         assert aw.capture(model, tokenizer("Ben ran ."), tokenizer).maps.tokens.labels[-1] == "."
 
+    def test_what_a_tokenizer_returns_for_numpy(self, storyteller):
+        model, tokenizer = storyteller
+        assert aw.capture(model, tokenizer("Ben ran .", return_tensors="np"), tokenizer).maps.tokens.labels[-1] == "."
+
+    def test_a_source_without_a_target(self):
+        make, inputs = FAMILIES["t5"]
+        with pytest.raises(ValueError, match="no target came: add decoder_input_ids, or labels"):
+            aw.capture(make(), {"input_ids": inputs["input_ids"]})
+
     def test_one_row_of_ids(self):
         assert aw.capture(llama(), ids(1)[0]).maps.n_queries == 7
 
@@ -265,6 +331,9 @@ class TestInputs:
             (7, TypeError, "inputs is int"),
             ([], TypeError, "a list of 0"),
             ({"input_ids": [[1, 2], [3]]}, ValueError, "padding=True"),
+            (torch.tensor(5), TypeError, r"a tensor of torch.int64 \[\]"),
+            ({"input_ids": torch.zeros(1, 1, 4, dtype=torch.long)}, ValueError, r"shape \[1, 1, 4\]"),
+            (torch.tensor([[3, 70_000]]), ValueError, "id 70000 and the model knows ids 0 to"),
         ],
     )
     def test_what_cannot_go_in(self, storyteller, inputs, error, words):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import attnwidget as aw
-from tests.capturing.families import FAMILIES, ids, padding
+from tests.capturing.families import FAMILIES, SMALL, ids, padding
 
 KINDS = {"attention": "attentions", "encoder": "encoder_attentions", "decoder": "decoder_attentions",
          "cross": "cross_attentions"}  # fmt: skip
@@ -155,3 +155,63 @@ def test_a_model_without_attention_says_so():
     model = FNetModel(FNetConfig(hidden_size=16, num_hidden_layers=1, intermediate_size=16, vocab_size=99))
     with pytest.raises(ValueError, match=r"FNetModel computes its attention in code of its own.*from_arrays"):
         aw.capture(model, ids())
+
+
+def test_a_mask_written_by_hand_hides_keys_whatever_number_it_uses():
+    make, _ = FAMILIES["gemma2-softcap"]
+    model, allowed = make(), torch.ones(1, 1, 7, 7, dtype=torch.bool).tril()
+    plain = aw.capture(model, ids(1)).maps
+    for mask in (allowed, torch.zeros(1, 1, 7, 7).masked_fill(~allowed, -1e4), (~allowed).float() * -1e9):
+        mask[..., 2:, :2] = False if mask.dtype == torch.bool else float(mask.min())
+        maps = aw.capture(model, {"input_ids": ids(1), "attention_mask": mask}).maps
+        assert not maps.weights(1, 2)[2:, :2].any()
+        assert not maps.weights(1, 2).triu(1).any()
+        assert plain.weights(1, 2)[2:, :2].any()
+
+
+def test_bands_are_refused_rather_than_shown_as_keys():
+    from transformers import LongformerConfig, LongformerModel
+
+    model = LongformerModel(LongformerConfig(**SMALL, attention_window=4, max_position_embeddings=64))
+    with pytest.raises(ValueError, match="bands around each query"):
+        aw.capture(model, ids(1, 8))
+
+
+def test_patches_of_a_picture_are_no_words():
+    from transformers import CLIPConfig, CLIPModel
+
+    parts = SMALL | {"max_position_embeddings": 20, "eos_token_id": 2}
+    config = CLIPConfig(text_config=parts, vision_config={**SMALL, "image_size": 8, "patch_size": 4}, projection_dim=8)
+    texts = {"input_ids": ids(3, 5), "pixel_values": torch.randn(1, 3, 8, 8)}
+    run = aw.capture(CLIPModel(config), texts)
+    assert len(run) == 3
+    vision, words = run[2].by_name["vision_model"], run[2].by_name["text_model"]
+    assert vision.tokens.labels == ("0", "1", "2", "3", "4")
+    assert words.tokens.ids == tuple(ids(3, 5)[2].tolist())
+
+
+def test_a_stack_outside_the_registry_is_missed_aloud():
+    from transformers import LongT5Config, LongT5ForConditionalGeneration
+
+    config = LongT5Config(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, vocab_size=99, local_radius=3,
+                          decoder_start_token_id=0)  # fmt: skip
+    inputs = {"input_ids": ids(1), "decoder_input_ids": ids(1, 3)}
+    with pytest.warns(aw.AttentionWarning, match="no encoder maps"):
+        run = aw.capture(LongT5ForConditionalGeneration(config), inputs)
+    assert set(run.by_name) == {"decoder", "cross"}
+
+
+def test_nan_inside_a_model_is_named():
+    make, _ = FAMILIES["llama-grouped"]
+    model = make()
+    model.model.layers[1].self_attn.q_proj.weight.data[8:16] = torch.nan  # head 1
+    with pytest.warns(aw.AttentionWarning, match="queries of layer 1 hold NaN or infinity in heads 1"):
+        maps = aw.capture(model, ids(1)).maps
+    assert maps.weights(1, 1).isnan().all()
+    assert not maps.weights(1, 0).isnan().any()
+    assert maps.notes
+
+
+def test_bf16_models_take_pictures_in_float32():
+    make, inputs = FAMILIES["vit"]
+    assert aw.capture(make().to(torch.bfloat16), inputs)[0].maps.n_layers == 2

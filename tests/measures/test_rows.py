@@ -93,6 +93,8 @@ class TestEntropy:
             (matrices(3, 3), {"unit": "hartleys"}, ValueError, "'nats' or 'bits'"),
             (matrices(3, 3), {"reduce": "heads"}, ValueError, "reduce='heads'"),
             (matrices(3, 3), {"epsilon": -1}, ValueError, "epsilon=-1"),
+            (projected(3), {"causal": True}, ValueError, "for bare arrays"),
+            (matrices(3, 3), {"mask": torch.ones(2, 3, dtype=torch.bool)}, ValueError, r"shape \(2, 3\)"),
             (matrices(3, 3), {"mask": torch.ones(3, 3)}, TypeError, "mask holds torch.float32"),
         ],
     )
@@ -119,6 +121,11 @@ class TestHeadScores:
         assert scores["induction"].tolist() == [1, 0, 0]
         assert scores["duplicate"].tolist() == [0, 1, 0]
         assert scores["previous"].tolist() == pytest.approx([1 / 6, 1 / 6, 1])  # row 1 of each looks at token 0
+
+    def test_rows_without_values_do_not_count(self):
+        weights = self.ideal([(i, i - 1) for i in range(1, 7)])
+        weights[3], weights[5] = 0, math.nan
+        assert head_scores(weights, self.IDS)["previous"] == 1
 
     def test_equal_neighbours_put_induction_on_the_diagonal(self):
         assert head_scores(torch.eye(3), (5, 5, 6))["induction"] == 1

@@ -115,6 +115,27 @@ def test_a_row_with_nothing_in_it():
     assert np.isnan(tile_entropy[1])
 
 
+def test_a_weight_of_zero_is_not_masked():
+    maps = aw.AttentionMaps.from_arrays(torch.eye(3).flip(0)[None], layout="HQK")
+    logs, _, _ = decoded(whole(maps, 0, 0))
+    assert np.isfinite(logs).all()
+    np.testing.assert_allclose(np.exp(logs), np.eye(3)[::-1], atol=1e-6)
+
+
+def test_very_unequal_scores_spoil_no_others():
+    maps = projected(6, layers=1)
+    maps.layers[0].q[1] *= 3000
+    logs, _, _ = decoded(whole(maps, 0, 1))
+    np.testing.assert_allclose(np.exp(logs), maps.weights(0, 1).numpy(), atol=1e-3)
+
+
+def test_the_uniform_line_is_of_rows_that_have_an_entropy():
+    weights = matrices(1, 4, 4)
+    weights[0, :2] = 0
+    maps = aw.AttentionMaps.from_arrays(weights, layout="HQK")
+    assert codec.profile(maps, 0).header["uniform"] == pytest.approx(math.log(4))
+
+
 def test_a_map_of_one_token():
     answer = whole(projected(1), 0, 0)
     assert decoded(answer)[0].tolist() == [[0.0]]

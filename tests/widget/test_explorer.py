@@ -46,6 +46,8 @@ class TestChoices:
         assert view.head == 2
         view.head = -1
         assert view.head == 3
+        view.temperature = np.float32(0.5)
+        assert view.temperature == 0.5
 
     @pytest.mark.parametrize(
         ("choice", "value", "words"),
@@ -243,6 +245,11 @@ class TestExplore:
             (None, {}, ValueError, "weights is None"),
             ((), {}, ValueError, "empty tuple"),
             ("hello", {"tokens": ["hello"]}, TypeError, "come from its tokenizer"),
+            (["one", "two"], {}, TypeError, "inputs of a model"),
+            ({"input_ids": torch.ones(1, 2)}, {}, TypeError, r"pass model="),
+            ("hello", {"tokenizer": object()}, TypeError, "without its model"),
+            (projected(3), {"tokens": ["a", "b", "c"]}, TypeError, "describe arrays"),
+            (projected(3), {"example": 7}, TypeError, "describe arrays"),
             ("hello", {"model": "no/such-model"}, ValueError, "pass its path"),
             (object(), {}, TypeError, "no array"),
         ],
