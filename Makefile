@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
 FRONT_END_SOURCES := $(shell find js/src -type f) js/vite.config.ts js/tsconfig.json js/package.json
 
-.PHONY: help setup demo test lint types python-tests js-tests browser-tests bench chromium train wheel clean
+.PHONY: help setup demo test lint types python-tests js-tests browser-tests bench chromium screenshots train wheel clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -63,6 +63,9 @@ bench: setup chromium ## speed and memory, as a table and in build/bench.json
 
 chromium:
 	@sh tests/browser/chromium.sh
+
+screenshots: setup chromium ## the README's pictures again
+	$(BIN)/python -m tests.browser.screenshots
 
 train: setup ## train the models of attnwidget.demo again
 	$(BIN)/python -m attnwidget.demo.train storyteller

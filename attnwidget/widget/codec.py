@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, pad
 
-from attnwidget.layers import blocks, check_factor, temper
+from attnwidget.layers import DenseLayer, blocks, check_factor, temper
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
 
@@ -96,7 +96,9 @@ def tile(
     # Blocks begin at whole cells, so that no cell is pooled from two blocks.
     for cells in blocks(shape[0], stride[0] * maps.n_keys):
         span = slice(rows[0] + cells.start * stride[0], min(rows[0] + cells.stop * stride[0], rows[1]))
-        full, outside = temper(*source.log_weights(heads, span), factor)
+        full, outside = source.log_weights(heads, span)
+        if factor != 1 or isinstance(source, DenseLayer):  # given rows may sum to more than 1
+            full, outside = temper(full, outside, factor)
         weights = full[0].exp()
         # A key that may be seen and has a weight of 0 is not a masked key.
         visible = source.visible(heads, span)[0] & weights.isfinite() & (weights.sum(-1, keepdim=True) > 0)

@@ -1,11 +1,11 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
-import { computed, effect } from "@preact/signals";
+import { computed, effect, untracked } from "@preact/signals";
 import { render as renderInto } from "preact";
 import { Loader } from "./host/loading";
 import { Requests } from "./host/requests";
 import { followTheme } from "./host/theme";
 import { connectTraits, type Model } from "./host/traits";
-import { Store } from "./store";
+import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
 import { Layout } from "./views/layout";
 
@@ -36,14 +36,20 @@ function render({ model, el, signal }: RenderProps): () => void {
   const loader = new Loader(store, requests);
 
   let frame = 0;
+  let latest: ShownTile | null = null;
   const stopDrawing = effect(() => {
     const shown = loader.tile.value;
     store.temperature.value;
     store.scaling.value;
     if (!shown) return;
-    // However often a slider moves, a picture is made once a frame.
     cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => store.draw(shown));
+    if (shown === latest) {
+      // However often a slider moves, a picture is made once a frame.
+      frame = requestAnimationFrame(() => store.draw(shown));
+    } else {
+      latest = shown;
+      untracked(() => store.draw(shown));
+    }
   });
 
   const ready = computed(() => {
