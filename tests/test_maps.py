@@ -242,7 +242,8 @@ class TestIntake:
         torch.testing.assert_close(AttentionMaps.from_arrays(array).weights(0, 0), matrices(4, 4))
 
     def test_rounding_in_half_precision_is_no_fault(self):
-        AttentionMaps.from_arrays(matrices(1, 2, 300, 300).bfloat16(), layout="LHQK")  # warnings are errors here
+        maps = AttentionMaps.from_arrays(matrices(1, 2, 300, 300).bfloat16(), layout="LHQK")  # warnings are errors here
+        assert maps.notes == ()
 
 
 class TestFiles:

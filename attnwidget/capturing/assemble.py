@@ -176,8 +176,8 @@ class _Calls:
             mask = shared["rule", id(call.mask)]
         bias = None if call.position_bias is None else cut(call.position_bias, "bias")
         return ProjectedLayer(
-            q=call.query[example] if rows is None else call.query[example][:, rows],
-            k=call.key[example] if columns is None else call.key[example][:, columns],
+            q=_own(call.query, example, rows),
+            k=_own(call.key, example, columns),
             scaling=call.scaling,
             mask=mask,
             bias=bias if bias is not None and bool(bias.any()) else None,
@@ -206,6 +206,13 @@ class _Matrices:
         return AttentionMaps(
             layers, row_tokens, None if row_tokens == column_tokens else column_tokens, name=name, notes=notes
         )
+
+
+def _own(vectors: Tensor, example: int, real: Tensor | None) -> Tensor:
+    """Real positions of one example, which do not keep the rest of the batch alive."""
+    if real is not None:
+        return vectors[example][:, real]
+    return vectors[example] if vectors.shape[0] == 1 else vectors[example].clone()
 
 
 def _check_finite(calls: Sequence[Call], name: str) -> list[str]:

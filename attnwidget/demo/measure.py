@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from attnwidget import measures
+from attnwidget.capturing import capture
 from attnwidget.demo import name_pairs, repeated_words
 from attnwidget.demo.build import reading
 from attnwidget.demo.grammar import colored, hidden, source, story
@@ -49,37 +51,6 @@ def completed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt
     return right / len(prompts)
 
 
-def target_row_score(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Average, over the rows that have a target, the attention they pay to their targets.
-
-    Parameters
-    ----------
-    maps : tensor [..., n, n]
-        Attention weights, rows are queries.
-    targets : bool tensor [n, n]
-        True where the pattern says the query looks.
-
-    Returns
-    -------
-    tensor [...]
-        Between 0 and 1.
-    """
-    rows = targets.any(-1)
-    return (maps * targets).sum(-1)[..., rows].mean(-1)
-
-
-def previous_targets(ids: torch.Tensor) -> torch.Tensor:
-    """Mark the token before each token: P[i, i - 1]."""
-    return torch.eye(len(ids) + 1, dtype=torch.bool)[:-1, 1:]
-
-
-def induction_targets(ids: torch.Tensor) -> torch.Tensor:
-    """Mark the token after each earlier copy of a token: P[i, j + 1] where j < i and the two are equal."""
-    equal = (ids[:, None] == ids[None, :]).tril(-1)
-    return torch.nn.functional.pad(equal, (1, 0))[:, :-1]
-
-
-@torch.no_grad()
 def head_scores(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, length: int = 24, texts: int = 32
 ) -> dict[str, torch.Tensor]:
@@ -89,19 +60,9 @@ def head_scores(
     -------
     dict with "previous" and "induction", each a tensor [layers, heads] between 0 and 1
     """
-    before = model.config._attn_implementation  # noqa: SLF001 - transformers offers no public getter
-    model.set_attn_implementation("eager")
-    totals: dict[str, torch.Tensor] = {}
-    try:
-        for seed in range(texts):
-            inputs = tokenizer(repeated_words(length, seed=seed), return_tensors="pt")
-            maps = torch.stack(model(**inputs, output_attentions=True).attentions)[:, 0]
-            ids = inputs["input_ids"][0]
-            for name, targets in (("previous", previous_targets(ids)), ("induction", induction_targets(ids))):
-                totals[name] = totals.get(name, torch.zeros(maps.shape[:2])) + target_row_score(maps, targets)
-    finally:
-        model.set_attn_implementation(before)
-    return {name: total / texts for name, total in totals.items()}
+    runs = (capture(model, repeated_words(length, seed=seed), tokenizer) for seed in range(texts))
+    found = [measures.head_scores(run.maps) for run in runs]
+    return {name: torch.stack([scores[name] for scores in found]).mean(0) for name in ("previous", "induction")}
 
 
 def best_head(scores: torch.Tensor) -> dict[str, Any]:

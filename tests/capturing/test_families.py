@@ -122,6 +122,13 @@ def test_a_capture_holds_little_beside_q_and_k():
     assert sum(storages.values()) <= 1.1 * q_and_k
 
 
+def test_an_example_does_not_keep_its_batch_alive():
+    make, _ = FAMILIES["llama-grouped"]
+    layer = aw.capture(make(), ids(8))[0].maps.layers[0]
+    assert layer.q.untyped_storage().nbytes() == layer.q.nbytes
+    assert layer.k.untyped_storage().nbytes() == layer.k.nbytes
+
+
 def test_three_maps_of_one_run_have_their_own_tokens():
     make, inputs = FAMILIES["bart"]
     run = aw.capture(make(), inputs)[1]
