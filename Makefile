@@ -35,8 +35,9 @@ attnwidget/static/explorer.js: $(FRONT_END_SOURCES) js/node_modules/.installed
 	touch $@
 
 demo: setup ## open JupyterLab on notebooks/quickstart.ipynb (PORT, TOKEN; Ctrl-C ends it)
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb --port=$(PORT) $(if $(TOKEN),--IdentityProvider.token=$(TOKEN)) \
-	  $(if $(filter 0,$(shell id -u)),--allow-root)
+	@$(if $(TOKEN),echo "open http://127.0.0.1:$(PORT)/lab/tree/notebooks/quickstart.ipynb?token=$(TOKEN)")
+	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/quickstart.ipynb \
+	  $(if $(TOKEN),--IdentityProvider.token=$(TOKEN)) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint types js-tests python-tests browser-tests ## every check there is
 
