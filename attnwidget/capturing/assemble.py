@@ -38,6 +38,13 @@ class _Axis:
         cached = inputs.get("past_key_values") is not None
         return cls(ids, real.bool() if isinstance(real, Tensor) and real.ndim == 2 else None, cached)
 
+    def of_example(
+        self, example: int, length: int, device: torch.device, tokenizer: Any
+    ) -> tuple[Tensor | None, Tokens]:
+        """Real positions of one example, None where all are, and their tokens."""
+        real = self.positions(example, length, device)
+        return real, self.tokens(example, length, real, tokenizer)
+
     def positions(self, example: int, length: int, device: torch.device) -> Tensor | None:
         """Real positions of one example among ``length``, or None where all are real."""
         if self.real is None or self.real.shape[1] != length:
@@ -129,12 +136,11 @@ class _Calls:
 
     def maps(self, example: int, name: str, queries: _Axis, keys: _Axis, tokenizer: Any) -> AttentionMaps:
         first = self.calls[0]
-        n_queries, n_keys, device = first.query.shape[2], first.key.shape[2], first.query.device
-        rows, columns = queries.positions(example, n_queries, device), keys.positions(example, n_keys, device)
+        device = first.query.device
+        rows, row_tokens = queries.of_example(example, first.query.shape[2], device, tokenizer)
+        columns, column_tokens = keys.of_example(example, first.key.shape[2], device, tokenizer)
         shared: dict[tuple[str, int], Any] = {}  # layers of one pass share their mask and bias
         layers = [self._layer(call, example, rows, columns, shared) for call in self.calls]
-        row_tokens = queries.tokens(example, n_queries, rows, tokenizer)
-        column_tokens = keys.tokens(example, n_keys, columns, tokenizer)
         return AttentionMaps(
             layers,
             row_tokens,
@@ -199,10 +205,9 @@ class _Matrices:
     def maps(self, example: int, name: str, queries: _Axis, keys: _Axis, tokenizer: Any) -> AttentionMaps:
         n_queries, n_keys = self.matrices[0].shape[2:]
         device = self.matrices[0].device
-        rows, columns = queries.positions(example, n_queries, device), keys.positions(example, n_keys, device)
+        rows, row_tokens = queries.of_example(example, n_queries, device, tokenizer)
+        columns, column_tokens = keys.of_example(example, n_keys, device, tokenizer)
         layers, notes = dense_layers([_cut(matrix[example], rows, columns) for matrix in self.matrices])
-        row_tokens = queries.tokens(example, n_queries, rows, tokenizer)
-        column_tokens = keys.tokens(example, n_keys, columns, tokenizer)
         return AttentionMaps(
             layers, row_tokens, None if row_tokens == column_tokens else column_tokens, name=name, notes=notes
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import operator
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from attnwidget import demo
 from attnwidget.capturing import Capture, capture
+from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
@@ -284,14 +287,16 @@ def explore(
     labelled = [name for name, value in labels.items() if value is not None]
     if isinstance(what, str):
         title = what if title is None else title
+    if tokenizer is not None and model is None:
+        raise TypeError("a tokenizer came without its model; pass model= too, or tokens= for attention you have.")
     if isinstance(what, str) or model is not None:
         if labelled:
             raise TypeError(
                 f"{', '.join(labelled)} describe arrays; with a text or a model the tokens come from its tokenizer."
             )
-        what = _run(what, model, tokenizer)
-    elif tokenizer is not None:
-        raise TypeError("a tokenizer came without its model; pass model= too, or tokens= for attention you have.")
+        if model is None:
+            model, tokenizer = _storyteller(what)
+        what = capture(model, what, tokenizer)
     elif _needs_model(what):
         raise TypeError("these are inputs of a model, and no model came with them; pass model=.")
     if isinstance(what, Capture):
@@ -305,14 +310,6 @@ def explore(
     return Explorer(what, title=title or "", **choices)
 
 
-def _run(what: Any, model: Any, tokenizer: Any) -> Capture:
-    if model is None and tokenizer is not None:
-        raise TypeError("a tokenizer came without its model; pass model= too.")
-    if model is None:
-        model, tokenizer = _storyteller(what)
-    return capture(model, what, tokenizer)
-
-
 def _needs_model(what: Any) -> bool:
     """Whether this is what a tokenizer takes or gives."""
     texts = isinstance(what, (list, tuple)) and len(what) > 0 and isinstance(what[0], str)
@@ -321,11 +318,6 @@ def _needs_model(what: Any) -> bool:
 
 def _storyteller(text: str) -> tuple[Any, Any]:
     """The model inside the package, with a word about what it cannot read."""
-    import warnings
-
-    from attnwidget import demo
-    from attnwidget.intake import AttentionWarning
-
     model, tokenizer = demo.load("storyteller")
     unknown = demo.unknown_words(tokenizer, text)
     if unknown:

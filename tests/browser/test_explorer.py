@@ -194,6 +194,7 @@ def test_two_views_of_one_widget_move_together(open_notebook):
     part(second, "thumb", layer=1, head=3).click()
     shown(first, layer=1, head=3)
     shown(second, layer=1, head=3)
+    assert notebook.value("[view.layer, view.head]") == [1, 3]
 
 
 def test_a_tenth_widget_works_as_the_first(open_notebook):
