@@ -161,10 +161,6 @@ class Notebook:
         self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
-    def kernel_status(self) -> str:
-        """What JupyterLab says of the kernel: "idle", "busy" ..."""
-        return str(self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"))
-
     def interrupt(self) -> None:
         """Interrupt the cell that runs."""
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
@@ -181,6 +177,10 @@ class Notebook:
         result = answer["content"]["user_expressions"]["value"]
         assert result["status"] == "ok", result
         return json.loads(ast.literal_eval(result["data"]["text/plain"]))
+
+    def cell(self, index: int) -> object:
+        """The index-th cell on the page, with its outputs."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
 
     def widget(self, index: int = 0) -> object:
         """The index-th Explorer on the page."""
