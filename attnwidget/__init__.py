@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from attnwidget import demo as demo
     from attnwidget import measures as measures
     from attnwidget.capturing import Capture, capture, recording
+    from attnwidget.diagnosis import Finding, Findings, diagnose
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
+    from attnwidget.measures.table import summarize
     from attnwidget.tokens import Tokens
     from attnwidget.widget.explorer import Explorer, explore
 
@@ -24,10 +26,14 @@ _HOME = {
     "AttentionWarning": "attnwidget.intake",
     "Capture": "attnwidget.capturing",
     "Explorer": "attnwidget.widget.explorer",
+    "Finding": "attnwidget.diagnosis",
+    "Findings": "attnwidget.diagnosis",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
+    "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.explorer",
     "recording": "attnwidget.capturing",
+    "summarize": "attnwidget.measures.table",
 }
 _MODULES = ("demo", "measures")
 
@@ -36,12 +42,16 @@ __all__ = [
     "AttentionWarning",
     "Capture",
     "Explorer",
+    "Finding",
+    "Findings",
     "Tokens",
     "capture",
     "demo",
+    "diagnose",
     "explore",
     "measures",
     "recording",
+    "summarize",
 ]
 
 

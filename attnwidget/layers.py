@@ -229,6 +229,8 @@ class ProjectedLayer:
         Scores are capped by softcap * tanh(scores / softcap).
     sinks : Tensor [heads] or None
         Learned logits that take part in the softmax and hold mass outside the map.
+    dropout : float
+        Share of the weights that the pass dropped: the map is the one before, but what the layer was given is noisy.
     """
 
     q: Tensor
@@ -238,6 +240,7 @@ class ProjectedLayer:
     bias: Tensor | None = None
     softcap: float | None = None
     sinks: Tensor | None = None
+    dropout: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -319,7 +319,7 @@ def _rule(layer: Layer) -> dict[str, Any]:
     mask = layer.mask
     described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}}
     if isinstance(layer, ProjectedLayer):
-        described |= {"scaling": layer.scaling, "softcap": layer.softcap}
+        described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
     return described
 
 
@@ -329,7 +329,8 @@ def _layer_from_json(described: dict[str, Any], tensors: dict[str, Tensor]) -> L
     mask = Mask(**described["mask"], additive=additive)
     if "matrix" in held:
         return DenseLayer(held["matrix"], mask)
-    return ProjectedLayer(**held, scaling=described["scaling"], softcap=described["softcap"], mask=mask)
+    numbers = {name: described[name] for name in ("scaling", "softcap", "dropout") if name in described}
+    return ProjectedLayer(**held, **numbers, mask=mask)
 
 
 def _tokens_to_json(tokens: Tokens) -> dict[str, Any]:

@@ -189,6 +189,7 @@ class _Calls:
             bias=bias if bias is not None and bool(bias.any()) else None,
             softcap=call.softcap,
             sinks=None if call.sinks is None else call.sinks.flatten(),
+            dropout=call.dropout,
         )
 
 

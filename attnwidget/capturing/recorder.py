@@ -38,6 +38,7 @@ class Call:
     position_bias: Tensor | None = None
     softcap: float | None = None
     sinks: Tensor | None = None
+    dropout: float = 0.0
     module: str = ""
 
     def kept(self, module: str) -> Call:
@@ -50,6 +51,7 @@ class Call:
             None if self.position_bias is None else self.position_bias.detach(),
             self.softcap,
             None if self.sinks is None else self.sinks.detach().clone(),
+            self.dropout,
             module,
         )
 

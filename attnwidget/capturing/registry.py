@@ -87,7 +87,7 @@ def _attend(  # noqa: PLR0917
     _warn_of_unknown(others)
     if attention_mask is not None and attention_mask.dtype == torch.bool:
         attention_mask = torch.zeros_like(attention_mask, dtype=query.dtype).masked_fill(~attention_mask, -torch.inf)
-    call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks)
+    call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks, dropout)
     recorder = active_recorder()
     if recorder is not None:
         recorder.record(module, call)

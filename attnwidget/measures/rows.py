@@ -1,41 +1,35 @@
-"""Measures of rows, all in one walk over blocks of rows, so that no layer's matrices are ever held together."""
+"""Measures of rows: how widely a query spreads its attention, how far it looks, and what it looks at most."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from attnwidget.intake import as_tensor
-from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
-from attnwidget.maps import AttentionMaps
-from attnwidget.tokens import Tokens
+from attnwidget.layers import ROW_SUM_TOLERANCE
+from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries
 
-__all__ = ["entropy", "head_scores", "row_entropy"]
+__all__ = [
+    "entropy",
+    "locality",
+    "mass_received",
+    "normalized_entropy",
+    "prefix_mass",
+    "row_distance",
+    "row_entropy",
+    "row_outside",
+    "row_window",
+    "sink_scores",
+    "sinks",
+    "times_seen",
+    "top_targets",
+]
 
-
-@dataclass(frozen=True)
-class Rows:
-    """A block of rows of every head of one layer: weights [heads, rows, keys], and which keys are visible."""
-
-    layer: int
-    rows: slice
-    weights: Tensor
-    visible: Tensor
-
-
-def walk(maps: AttentionMaps) -> Iterator[Rows]:
-    """Every row of every head once, block by block."""
-    for number, layer in enumerate(maps.layers):
-        n_heads, n_queries, n_keys = layer.shape
-        heads = slice(0, n_heads)
-        for rows in blocks(n_queries, n_heads * n_keys):
-            yield Rows(number, rows, layer.weights(heads, rows), layer.visible(heads, rows))
+LEAST_QUERIES = 5  # a causal column that fewer queries see is mostly its own diagonal
 
 
 def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
@@ -57,19 +51,67 @@ def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
     if epsilon:
         return (-(weights * (weights + epsilon).log()).sum(-1)).masked_fill(total == 0, math.nan)
     # H(w / s) = H(w) / s + log s, without a second tensor of rescaled rows.
-    rescaled: Tensor = torch.special.entr(weights).sum(-1) / total + total.log()
+    rescaled: Tensor = -_plogp(weights).sum(-1) / total + total.log()
     return rescaled.clamp(min=0).masked_fill(total == 0, math.nan)
 
 
+def normalized_entropy(weights: Tensor, count: Tensor) -> Tensor:
+    """Entropy of each row over the logarithm of the number of keys it may see; NaN where that is 1."""
+    # Rounding may put a uniform row a hair above 1.
+    return (row_entropy(weights) / count.log()).clamp(max=1).masked_fill(count <= 1, math.nan)
+
+
+def _plogp(weights: Tensor) -> Tensor:
+    """Weights times their logarithm; the gradient at 0 is finite, so that it can pass through a softmax."""
+    if not weights.requires_grad:
+        negative: Tensor = torch.special.entr(weights)
+        return negative.neg_()
+    return torch.xlogy(weights, weights.clamp(min=torch.finfo(weights.dtype).tiny))
+
+
+def row_distance(rows: Rows) -> Tensor:
+    """Attention-weighted distance between query and key: [..., rows]."""
+    return (rows.weights * (rows.query - rows.key).abs()).sum(-1)
+
+
+def row_window(rows: Rows, window: int) -> Tensor:
+    """Mass on the keys at most ``window`` positions away: [..., rows]."""
+    near = (rows.query - rows.key).abs() <= window
+    return rows.weights.masked_fill(~near & ~rows.weights.isnan(), 0).sum(-1)
+
+
+def row_outside(rows: Rows) -> Tensor:
+    """Mass outside the map, in [0, 1]; 0 where a row only lacks what rounding took: [..., rows]."""
+    lacking = (1 - rows.total).clamp(min=0)
+    lacking = lacking.masked_fill(lacking <= ROW_SUM_TOLERANCE, 0)
+    return lacking.masked_fill(rows.weights[..., 0].isnan(), math.nan)
+
+
+def mass_received(rows: Rows) -> Tensor:
+    """What each key gets from these rows: [..., keys]."""
+    return rows.weights.masked_fill(rows.weights.isnan(), 0).sum(-2)
+
+
+def times_seen(rows: Rows) -> Tensor:
+    """How many of these rows, of those that have values, see each key: [..., keys]."""
+    return (rows.visible & ~rows.weights[..., :1].isnan()).sum(-2)
+
+
+def sink_scores(mass: Tensor, seen: Tensor, *, causal: bool) -> Tensor:
+    """Mean weight from the queries that see a key; NaN where too few do: [..., keys]."""
+    return (mass / seen.clamp(min=1)).masked_fill(seen < (LEAST_QUERIES if causal else 1), math.nan)
+
+
 def entropy(
-    a: AttentionMaps | Tensor | np.ndarray[Any, Any],
+    a: Given,
     *,
     normalize: bool = False,
     unit: str = "nats",
     epsilon: float = 0.0,
     reduce: str | None = None,
-    mask: Tensor | np.ndarray[Any, Any] | None = None,
+    mask: MaskLike = None,
     causal: bool = False,
+    exclude_tokens: Excluded = None,
 ) -> Tensor:
     """Entropy of attention rows: how widely a query spreads its attention.
 
@@ -85,10 +127,12 @@ def entropy(
         Added to the weight inside the logarithm. 1e-10 is what some course texts do; 0 is right.
     reduce : {None, "queries"}
         "queries" takes the mean over rows that are not NaN.
-    mask : Tensor or ndarray of bool [..., queries, keys] or None
+    mask : Tensor or ndarray of bool, broadcast to the weights, or None
         True where a query may attend, for bare arrays. Maps know their own.
     causal : bool
         For bare arrays: query i sees keys 0 to i.
+    exclude_tokens : "special", sequence of int, or None
+        Tokens whose rows and columns are left out; the rest is rescaled.
 
     Returns
     -------
@@ -107,160 +151,315 @@ def entropy(
     ----------
     Clark et al., BlackboxNLP 2019.
     """
-    if unit not in {"nats", "bits"}:
-        raise ValueError(f"unit={unit!r} is not known; expected 'nats' or 'bits'.")
-    if reduce not in {None, "queries"}:
-        raise ValueError(f"reduce={reduce!r} is not known; expected None or 'queries'.")
-    if epsilon < 0:
-        raise ValueError(f"epsilon={epsilon} is negative; expected 0 or more.")
+    _choose("unit", unit, ("nats", "bits"))
+    _choose("reduce", reduce, (None, "queries"))
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon={epsilon}; expected 0 or more.")
 
-    def measure(weights: Tensor, visible: Tensor) -> Tensor:
-        value = row_entropy(weights, epsilon)
+    def measure(rows: Rows) -> Tensor:
+        if normalize and not epsilon:
+            return normalized_entropy(rows.weights, rows.count)
+        value = row_entropy(rows.weights, epsilon)
         if normalize:
-            count = visible.sum(-1)
-            value = (value / count.log()).masked_fill(count <= 1, math.nan)
-        elif unit == "bits":
-            value = value / math.log(2)
-        return value
+            return (value / rows.count.log()).masked_fill(rows.count <= 1, math.nan)
+        return value / math.log(2) if unit == "bits" else value
 
-    if isinstance(a, AttentionMaps):
-        if mask is not None or causal:
-            raise ValueError("mask and causal are for bare arrays; these maps know what their queries may see.")
-        result = _by_head(a)
-        for block in walk(a):
-            n_heads = block.weights.shape[0]
-            result[block.layer, :n_heads, block.rows] = measure(block.weights, block.visible).to(result)
-    else:
-        weights = _as_weights(a)
-        result = measure(weights, _visible(weights, mask, causal=causal))
-    return result.nanmean(-1) if reduce == "queries" else result
+    walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+    value = walk.per_row(measure)
+    return mean_over_queries(value) if reduce == "queries" else value
 
 
-def head_scores(
-    a: AttentionMaps | Tensor | np.ndarray[Any, Any], tokens_or_ids: Tokens | Sequence[Any] | Tensor | None = None
-) -> dict[str, Tensor]:
-    """How much a head attends to the previous token, to earlier copies of the token, and to what followed them.
-
-    The score is the mean, over the queries that have such a key, of the attention it gets: 1 for an ideal head,
-    however many tokens repeat.
+def locality(
+    a: Given,
+    *,
+    measure: str = "score",
+    window: int = 3,
+    reduce: str | None = None,
+    mask: MaskLike = None,
+    causal: bool = False,
+    exclude_tokens: Excluded = None,
+) -> Tensor:
+    """How near to themselves queries look.
 
     Parameters
     ----------
     a : AttentionMaps, Tensor or ndarray [..., queries, keys]
-        Causal self-attention.
-    tokens_or_ids : Tokens, sequence, Tensor or None
-        What stands at each position; equal ids are copies. None takes the tokens of the maps.
+        Self-attention.
+    measure : {"score", "distance", "window"}
+        "distance" is the mean of sum_j A_ij |i - j|, in tokens, in [0, n - 1]. "score" is 1 - distance / the distance
+        of a head that looks everywhere alike: 1 all on itself, 0 as the uniform head, negative farther. "window" is
+        the mass on keys at most ``window`` positions away, in [0, 1].
+    window : int
+        Positions on either side.
+    reduce : {None, "heads"}
+        "heads" takes the mean over the heads, which is the locality of their averaged map.
+    mask, causal, exclude_tokens
+        As in `entropy`.
+
+    Returns
+    -------
+    Tensor [...], without the heads' axis when reduced
+        Means over the queries that have values. A score is NaN where the uniform head has no distance either, as
+        with one token.
+
+    Raises
+    ------
+    TypeError
+        When ``a`` is no floating-point array, or ``window`` no integer.
+    ValueError
+        When the map is no self-attention, ``window`` is negative, or an argument has a value that is not listed.
+
+    References
+    ----------
+    Vig & Belinkov, BlackboxNLP 2019.
+    """
+    _choose("measure", measure, ("score", "distance", "window"))
+    _choose("reduce", reduce, (None, "heads"))
+    _whole("window", window)
+    if window < 0:
+        raise ValueError(f"window={window} is negative; expected 0 or more positions.")
+    walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+    walk.require_positions("locality")
+    if measure == "window":
+        value = mean_over_queries(walk.per_row(lambda rows: row_window(rows, window)))
+    else:
+        found = walk.gather({"distance": row_distance, "uniform": uniform_distance})
+        value = mean_over_queries(found["distance"])
+        if measure == "score":
+            value = locality_score(value, mean_over_queries(found["uniform"]))
+    if reduce == "heads":
+        if value.ndim == 0:
+            raise ValueError("reduce='heads' needs an axis of heads; a is a single map.")
+        value = mean_over_queries(value)
+    return value
+
+
+def uniform_distance(rows: Rows) -> Tensor:
+    """Distance of a head that looks everywhere alike, for the rows that have values: [..., rows]."""
+    distance = (rows.visible * (rows.query - rows.key).abs()).sum(-1) / rows.count.clamp(min=1)
+    return distance.masked_fill(rows.weights[..., 0].isnan(), math.nan)
+
+
+def locality_score(distance: Tensor, uniform: Tensor) -> Tensor:
+    """1 where all attention stays, 0 for the uniform head: 1 - distance / uniform; NaN where the uniform is 0."""
+    return (1 - distance / uniform).masked_fill(uniform == 0, math.nan)
+
+
+def sinks(
+    a: Given,
+    epsilon: float = 0.3,
+    *,
+    mask: MaskLike = None,
+    causal: bool = False,
+    exclude_tokens: Excluded = None,
+) -> dict[str, Tensor]:
+    """Keys that hold attention whatever the query is.
+
+    Parameters
+    ----------
+    a : AttentionMaps, Tensor or ndarray [..., queries, keys]
+        Weights after softmax.
+    epsilon : float
+        A head has a sink at a key whose score is above this. The published 0.3 was fixed at 64 tokens; what a head
+        gives the first token falls with length.
+    mask, causal, exclude_tokens
+        As in `entropy`.
+
+    Returns
+    -------
+    dict of Tensor
+        "score" [..., keys]: mean weight from the queries that can see the key, in [0, 1]. NaN where nobody sees it,
+        and for causal keys that fewer than 5 queries see: those are mostly their own diagonal.
+        "rate" [keys]: share of all maps whose score there is above epsilon.
+        "first" [...]: the score of key 0.
+        "top" [...] and "top_score" [...]: the key with the largest score; -1 and NaN where none has a score.
+        "outside" [...]: mean mass outside the map, where models with learned sinks keep theirs.
+
+    Raises
+    ------
+    TypeError
+        When ``a`` is no floating-point array.
+    ValueError
+        When epsilon is outside [0, 1].
+
+    References
+    ----------
+    Xiao et al., ICLR 2024; Gu et al., ICLR 2025.
+    """
+    if not 0 <= epsilon <= 1:
+        raise ValueError(f"epsilon={epsilon}; expected a weight in [0, 1].")
+    walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+    found = walk.gather({"outside": row_outside}, {"mass": mass_received, "seen": times_seen})
+    score = sink_scores(found["mass"], found["seen"], causal=walk.causal)
+    there = ~score.isnan()
+    maps = there.any(-1)
+    above = ((score > epsilon) & there).flatten(0, -2).sum(0) if score.ndim > 1 else (score > epsilon) & there
+    known = there.flatten(0, -2).sum(0) if score.ndim > 1 else there.long()
+    top_score, top = score.nan_to_num(-1).max(-1)
+    return {
+        "score": score,
+        "rate": (above / known.clamp(min=1)).to(score.dtype).masked_fill(known == 0, math.nan),
+        "first": score[..., 0],
+        "top": top.masked_fill(~maps, -1),
+        "top_score": top_score.masked_fill(~maps, math.nan),
+        "outside": mean_over_queries(found["outside"]),
+    }
+
+
+def prefix_mass(
+    a: Given,
+    prefix: int | Sequence[int],
+    anchor: Sequence[int] | None = None,
+    *,
+    queries: str | int | Sequence[int] | None = None,
+    mask: MaskLike = None,
+    causal: bool = False,
+) -> dict[str, Tensor]:
+    """How much attention a soft-prompt prefix gets, beside an anchor and beside chance.
+
+    Parameters
+    ----------
+    a : AttentionMaps, Tensor or ndarray [..., queries, keys]
+        Self-attention; with cached prefix keys there are more keys than queries, and the last query is the last key.
+    prefix : int or sequence of int
+        Number of positions at the start, or the positions themselves.
+    anchor : sequence of int or None
+        Positions to compare with, the words of a task description for example.
+    queries : None, "all", int or sequence of int
+        Which rows: None those outside the prefix, -1 the last, where generation starts.
+    mask, causal
+        As in `entropy`.
 
     Returns
     -------
     dict of Tensor [...]
-        "previous", "duplicate" and "induction", each in [0, 1], NaN where no query has such a key. For maps the
-        axes are layers x heads.
+        Means over the chosen rows. "prefix": mass on it, in [0, 1]; "prefix_without_first": the same without position
+        0, which often is a sink; "prefix_chance": what a uniform head would give it; "prefix_per_token": mass over its
+        length; "prefix_mean" and "prefix_std" [..., without heads]: over the heads, the spread with n in the
+        denominator. With an anchor the same five names beginning with "anchor", and "ratio": prefix per token over
+        anchor per token, NaN where the anchor gets nothing.
 
     Raises
     ------
+    TypeError
+        When ``a`` is no floating-point array, or positions are no integers.
     ValueError
-        When the maps are not square, when a query sees later keys, or when the tokens do not fit.
+        When positions are outside the map, given twice, or leave no row.
 
     References
     ----------
-    Olsson et al., In-context Learning and Induction Heads, Transformer Circuits Thread 2022.
+    Li & Liang, ACL 2021; Lester et al., EMNLP 2021.
     """
-    if isinstance(a, AttentionMaps):
-        tokens_or_ids = a.tokens if tokens_or_ids is None else tokens_or_ids
-        ids = _token_numbers(tokens_or_ids, _square(a.n_queries, a.n_keys))
-        if not a.causal:
-            raise ValueError(_NOT_CAUSAL)
-        sums = {name: torch.zeros(2, a.n_layers, max(a.heads), dtype=torch.float64) for name in _PATTERNS}
-        for block in walk(a):
-            for name, hit, counted in _hits(block.weights, ids, block.rows):
-                heads = block.weights.shape[0]
-                sums[name][0, block.layer, :heads] += hit.sum(-1).double().cpu()
-                sums[name][1, block.layer, :heads] += counted.sum(-1).double().cpu()
-        return {name: (hit / counted).float() for name, (hit, counted) in sums.items()}
-    weights = _as_weights(a)
-    ids = _token_numbers(tokens_or_ids, _square(*weights.shape[-2:]))
-    if bool((weights.triu(1) > ROW_SUM_TOLERANCE).any()):
-        raise ValueError(_NOT_CAUSAL)
-    found = _hits(weights, ids, slice(0, len(ids)))
-    return {name: hit.sum(-1) / counted.sum(-1) for name, hit, counted in found}
+    walk = Walk(a, mask=mask, causal=causal)
+    spans = {"prefix": _span("prefix", range(prefix) if isinstance(prefix, int) else prefix, walk.n_keys)}
+    if anchor is not None:
+        spans["anchor"] = _span("anchor", anchor, walk.n_keys)
+    rows = _chosen_rows(queries, spans["prefix"], walk)
+    walk = Walk(a, mask=mask, causal=causal, rows=rows)
+    measures = {}
+    for name, span in spans.items():
+        measures[name] = _on(span, "weights")
+        measures[f"{name}_without_first"] = _on([key for key in span if key], "weights")
+        measures[f"{name}_chance"] = _on(span, "uniform")
+    found = {name: mean_over_queries(value) for name, value in walk.gather(measures).items()}
+    for name, span in spans.items():
+        found[f"{name}_per_token"] = found[name] / len(span)
+        if found[name].ndim:
+            found[f"{name}_mean"] = mean_over_queries(found[name])
+            spread = (found[name] - found[f"{name}_mean"][..., None]).square()
+            found[f"{name}_std"] = mean_over_queries(spread).sqrt()
+    if anchor is not None:
+        per_token = found["anchor_per_token"]
+        found["ratio"] = (found["prefix_per_token"] / per_token).masked_fill(per_token == 0, math.nan)
+    return found
 
 
-_PATTERNS = ("previous", "duplicate", "induction")
-_NOT_CAUSAL = (
-    "these maps let queries see later keys; previous-token, duplicate-token and induction heads are defined for causal "
-    "attention."
-)
+def top_targets(
+    a: Given, query: int, k: int = 5, threshold: float = 0.05, *, mask: MaskLike = None, causal: bool = False
+) -> dict[str, Tensor]:
+    """The keys that one query looks at most.
+
+    Parameters
+    ----------
+    a : AttentionMaps, Tensor or ndarray [..., queries, keys]
+        Weights after softmax.
+    query : int
+        The row; negative numbers count from the end.
+    k : int
+        How many keys at most.
+    threshold : float
+        Only keys with a larger weight.
+    mask, causal
+        As in `entropy`.
+
+    Returns
+    -------
+    dict of Tensor [..., k]
+        "key", the positions from the largest weight down, and "weight", in [0, 1]; -1 and NaN where fewer keys are
+        above the threshold.
+
+    Raises
+    ------
+    TypeError
+        When ``a`` is no floating-point array, or ``query`` or ``k`` no integer.
+    ValueError
+        When there is no such query, ``k`` is no number of keys, or the threshold is outside [0, 1].
+    """
+    walk = Walk(a, mask=mask, causal=causal)
+    _whole("query", query)
+    _whole("k", k)
+    if not -walk.n_queries <= query < walk.n_queries:
+        raise ValueError(f"query={query}; there are queries 0 to {walk.n_queries - 1}.")
+    if not 1 <= k <= walk.n_keys:
+        raise ValueError(f"k={k}; expected 1 to {walk.n_keys}, the number of keys.")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold}; expected a weight in [0, 1].")
+    walk = Walk(a, mask=mask, causal=causal, rows=torch.tensor([query % walk.n_queries]))
+    weights = walk.gather({}, {"row": lambda rows: rows.weights[..., 0, :]})["row"]
+    weight, key = weights.nan_to_num(-1).topk(k, -1)
+    below = ~(weight > threshold)
+    return {"key": key.masked_fill(below, -1), "weight": weight.masked_fill(below, math.nan)}
 
 
-def _square(n_queries: int, n_keys: int) -> int:
-    if n_queries != n_keys:
-        raise ValueError(f"the maps are {n_queries} queries x {n_keys} keys; head scores need square self-attention.")
-    return n_queries
+def _on(span: Sequence[int], what: str) -> Measure:
+    """The mass that rows give to some keys."""
+
+    def measure(rows: Rows) -> Tensor:
+        value: Tensor = getattr(rows, what)[..., list(span)].sum(-1)
+        # An empty span has no NaN to pass on.
+        return value.expand_as(rows.total).masked_fill(rows.weights[..., 0].isnan(), math.nan)
+
+    return measure
 
 
-def _hits(weights: Tensor, ids: Tensor, rows: slice) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """For each pattern the attention its keys get [..., rows], and which rows count: a target, and a distribution."""
-    valid = weights.sum(-1) > 0  # False for empty rows and for NaN
-    for name, target in _targets(ids.to(weights.device), rows).items():
-        counted = valid & target.any(-1)
-        yield name, (weights * target).sum(-1).masked_fill(~counted, 0), counted
+def _span(name: str, positions: Sequence[int], size: int) -> list[int]:
+    found = [_whole(name, position) for position in positions]
+    if not found or not all(-size <= position < size for position in found):
+        raise ValueError(f"{name} names the positions {found}; expected some of 0 to {size - 1}.")
+    found = [position % size for position in found]
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} names a position twice: {found}.")
+    return found
 
 
-def _targets(ids: Tensor, rows: slice) -> dict[str, Tensor]:
-    """For each pattern the keys [rows, keys] that a query of that pattern attends to."""
-    key = torch.arange(len(ids), device=ids.device)
-    query = key[rows, None]
-    same_before = (ids[rows, None] == ids) & (key < query)
-    induction = torch.zeros_like(same_before)
-    induction[:, 1:] = same_before[:, :-1]
-    return {"previous": key == query - 1, "duplicate": same_before, "induction": induction}
+def _chosen_rows(queries: str | int | Sequence[int] | None, prefix: Sequence[int], walk: Walk) -> Tensor:
+    if queries is None or isinstance(queries, str):
+        _choose("queries", queries, (None, "all"))
+        # With cached keys in front, the last query stands at the last key.
+        position = torch.arange(walk.n_queries) + walk.n_keys - walk.n_queries
+        inside = torch.isin(position, torch.tensor(prefix)) & (queries is None)
+        if bool(inside.all()):
+            raise ValueError("prefix covers every query; pass queries='all' to measure inside it.")
+        return (~inside).nonzero().flatten()
+    return torch.tensor(_span("queries", [queries] if isinstance(queries, int) else queries, walk.n_queries))
 
 
-def _token_numbers(tokens: Tokens | Sequence[Any] | Tensor | None, expected: int) -> Tensor:
-    if tokens is None:
-        raise ValueError("the tokens are not known; pass token ids or labels as tokens_or_ids.")
-    values: Sequence[Any]
-    if isinstance(tokens, Tokens):
-        values = tokens.labels if tokens.ids is None else tokens.ids
-    else:
-        values = tokens.tolist() if isinstance(tokens, (Tensor, np.ndarray)) else list(tokens)
-    if len(values) != expected:
-        raise ValueError(f"tokens_or_ids has {len(values)} entries and the maps have {expected} positions.")
-    numbers: dict[Any, int] = {}
-    return torch.tensor([numbers.setdefault(value, len(numbers)) for value in values])
+def _choose(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not known; expected {' or '.join(map(repr, allowed))}.")
 
 
-def _by_head(maps: AttentionMaps) -> Tensor:
-    """Room for one number a row: [layers, heads, queries], NaN where a layer has fewer heads."""
-    first = next(iter(maps.layers[0].tensors().values()))
-    dtype = torch.float64 if first.dtype == torch.float64 else torch.float32
-    shape = (maps.n_layers, max(maps.heads), maps.n_queries)
-    return torch.full(shape, math.nan, dtype=dtype, device=first.device)
-
-
-def _as_weights(a: Any) -> Tensor:
-    if not isinstance(a, (Tensor, np.ndarray)):
-        raise TypeError(f"a is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
-    weights = as_tensor(a, "a")
-    if weights.ndim < 2:
-        raise ValueError(f"a has shape {tuple(weights.shape)}; expected [..., queries, keys].")
-    return weights if weights.dtype in {torch.float32, torch.float64} else weights.float()
-
-
-def _visible(weights: Tensor, mask: Any, *, causal: bool) -> Tensor:
-    n_queries, n_keys = weights.shape[-2:]
-    visible = torch.ones(n_queries, n_keys, dtype=torch.bool, device=weights.device)
-    if causal:
-        visible = visible.tril(n_keys - n_queries)
-    if mask is not None:
-        given = torch.as_tensor(mask, device=weights.device)
-        if given.dtype != torch.bool:
-            raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
-        try:
-            visible = visible & given.expand_as(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"mask has shape {tuple(given.shape)}, which does not fit weights of shape {tuple(weights.shape)}."
-            ) from error
-    return visible
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}={value!r} is {type(value).__name__}; expected an integer.")
+    return operator.index(value)

@@ -46,13 +46,16 @@ class TestEntropy:
     def test_a_masked_row_and_a_row_with_nan_have_none(self):
         weights = matrices(4, 4)
         weights[1], weights[2, 0] = 0, math.nan
-        value = entropy(weights)
+        with pytest.warns(aw.AttentionWarning, match="NaN in rows of the map"):
+            value = entropy(weights)
         assert value.isnan().tolist() == [False, True, True, False]
-        assert entropy(weights, reduce="queries") == pytest.approx(float(value[[0, 3]].mean()))
+        with pytest.warns(aw.AttentionWarning):
+            assert entropy(weights, reduce="queries") == pytest.approx(float(value[[0, 3]].mean()))
 
     def test_missing_mass_is_left_out(self):
         weights = matrices(4, 4)
-        torch.testing.assert_close(entropy(weights * 0.3), entropy(weights))
+        with pytest.warns(aw.AttentionWarning, match=r"do not sum to 1 \(the worst to 0.300\)"):
+            torch.testing.assert_close(entropy(weights * 0.3), entropy(weights))
 
     def test_with_the_epsilon_of_course_texts(self):
         weights = matrices(5, 5)
@@ -125,7 +128,8 @@ class TestHeadScores:
     def test_rows_without_values_do_not_count(self):
         weights = self.ideal([(i, i - 1) for i in range(1, 7)])
         weights[3], weights[5] = 0, math.nan
-        assert head_scores(weights, self.IDS)["previous"] == 1
+        with pytest.warns(aw.AttentionWarning, match="NaN"):
+            assert head_scores(weights, self.IDS)["previous"] == 1
 
     def test_equal_neighbours_put_induction_on_the_diagonal(self):
         assert head_scores(torch.eye(3), (5, 5, 6))["induction"] == 1

@@ -1,0 +1,106 @@
+"""Findings: what was found wrong, or worth knowing, with the numbers that say so."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+__all__ = ["Evidence", "Finding", "Findings"]
+
+SEVERITIES = ("alarm", "warning", "note")
+HEALTHY = "Nothing unusual was found."
+
+
+class Evidence(NamedTuple):
+    """One number, and what it is when all is well."""
+
+    label: str
+    value: str
+    healthy: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found.
+
+    Parameters
+    ----------
+    name : str
+        Short name that stays the same: "uniform", "collapsed", "nan", "masked", "padding", "causality", "rows",
+        "dropout", "transposed", "sink", "duplicates", "layers", "prefix", "anchor".
+    title : str
+        What it is, in a few words.
+    severity : {"alarm", "warning", "note"}
+        "alarm": the numbers cannot be right, or the model cannot work. "warning": probably wrong. "note": healthy
+        models show it too, and a reader of the maps should know.
+    sentence : str
+        What was found, and where.
+    places : tuple of (layer, head)
+        The heads concerned; a head of None means the whole layer.
+    evidence : tuple of Evidence
+        What was measured, beside what a healthy model has.
+    causes, remedies : tuple of str
+        Likely causes, the likeliest first, and what to try.
+    """
+
+    name: str
+    title: str
+    severity: str
+    sentence: str
+    places: tuple[tuple[int, int | None], ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    causes: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity.upper()}: {self.title} [{self.name}]", f"  {self.sentence}"]
+        lines += [f"  {label}: {value} (healthy: {healthy})" for label, value, healthy in self.evidence]
+        lines += [f"  likely cause: {cause}" for cause in self.causes]
+        lines += [f"  to try: {remedy}" for remedy in self.remedies]
+        return "\n".join(lines)
+
+
+class Findings(list[Finding]):
+    """Findings, the gravest first; prints as a table, and shows as one in a notebook."""
+
+    def __init__(self, found: Iterable[Finding] = ()) -> None:
+        super().__init__(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+    def named(self, name: str) -> Finding:
+        """The finding of a name; KeyError with the names there are."""
+        for finding in self:
+            if finding.name == name:
+                return finding
+        raise KeyError(f"there is no finding {name!r}; there are {[finding.name for finding in self]}.")
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self)) or HEALTHY
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{HEALTHY}</p>"
+        head = "".join(
+            f"<th style='text-align:left'>{name}</th>" for name in ("Finding", "Measured", "Causes", "To try")
+        )
+        body = "".join(_row(finding) for finding in self)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _row(finding: Finding) -> str:
+    evidence = [f"{label}: {value} (healthy: {healthy})" for label, value, healthy in finding.evidence]
+    title = f"<b>{html.escape(finding.severity)}</b>: {html.escape(finding.title)}<br>{html.escape(finding.sentence)}"
+    cells = [title, *(_lines(texts) for texts in (evidence, finding.causes, finding.remedies))]
+    return "<tr>" + "".join(f"<td style='text-align:left;vertical-align:top'>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "<br>".join(map(html.escape, texts))
+
+
+def number(value: Any) -> str:
+    """A number as a person reads it."""
+    return f"{float(value):.3g}"

@@ -1,0 +1,213 @@
+"""Vitals: what is measured of a layer before anything is judged."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnwidget.intake import AttentionWarning
+from attnwidget.layers import DenseLayer, Layer, ProjectedLayer, blocks
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures.heads import divergences
+from attnwidget.measures.rows import mass_received, normalized_entropy, sink_scores, times_seen
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries
+
+__all__ = ["Projection", "Vitals", "vitals_of"]
+
+COMPARED_ROWS = 64  # heads are compared with one another, and layers with the next, on so many rows
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What the queries and keys of a layer say; every tensor is [heads]."""
+
+    query_size: Tensor  # root mean square
+    key_spread: Tensor  # root mean square about the mean key: equal keys cannot be told apart, however large
+    factor: float  # of the scores, over 1 / sqrt(width)
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What was measured of one layer; tensors are [heads] unless it says more, on the CPU."""
+
+    rows: int  # that were read
+    without_values: Tensor  # rows that hold NaN
+    masked: Tensor  # rows that see no key
+    padding_rows: Tensor  # of those, rows of tokens that nobody sees either
+    normalized_entropy: Tensor
+    confidence: Tensor  # mean of the largest weight
+    row_sums: Tensor  # [heads, 3]: least, mean, largest
+    zeros: Tensor  # share of visible cells that are exactly 0
+    later: Tensor  # mean mass on keys after the query; NaN without positions
+    hidden_later: Tensor  # mean mass on later keys that the mask hides
+    hidden_padding: Tensor  # mean mass on keys that the mask hides from everyone
+    column_sums: Tensor  # largest distance of a column's sum from 1
+    sink: Tensor  # [heads, keys]: mean weight that a key gets
+    spread: Tensor  # standard deviation of a row's scores, from its log-weights
+    divergence: Tensor  # [heads, heads]: Jensen-Shannon, in nats
+    mean_rows: Tensor  # [rows, keys]: mean over heads, of the rows that are compared
+    reach: tuple[int, int] | None  # least and largest of last visible key - query; None without positions
+    upside_down: bool  # the mask shows later keys and hides earlier ones
+    projection: Projection | None
+
+
+def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) -> Vitals:
+    """Measure one layer.
+
+    Parameters
+    ----------
+    maps : AttentionMaps
+        The maps.
+    layer : int
+        Which layer.
+    rows : Tensor of int or None
+        Read these rows only.
+    """
+    held = maps.layers[layer]
+    alone = AttentionMaps([held], maps.tokens, maps.key_tokens)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AttentionWarning)  # what is wrong becomes a finding
+        walk = Walk(alone, rows=rows)
+        found = {name: value[0].cpu() for name, value in walk.gather(_measures(walk), _SUMS).items()}
+        weights, counted = _compared_rows(alone)
+    hidden_later, hidden_padding = _hidden_mass(alone, rows)
+    reach, upside_down = _mask_shape(walk, alone)
+    nan = found["total"].isnan()
+    masked = found["masked"].bool()
+    seen_by_nobody = found["seen"] == 0
+    sums = found["total"].masked_fill(masked | nan | (found["total"] == 0), math.nan)
+    read = torch.arange(maps.n_queries) if rows is None else rows
+    # A query that sees nothing is padding where nobody sees its token either; but somebody must see something.
+    square = maps.n_queries == maps.n_keys and not bool(seen_by_nobody.all())
+    padding_rows = (masked & seen_by_nobody[:, read]).sum(-1) if square else torch.zeros_like(nan.sum(-1))
+    return Vitals(
+        rows=len(read),
+        without_values=nan.sum(-1),
+        masked=(masked | (found["total"] == 0)).sum(-1),
+        padding_rows=padding_rows,
+        normalized_entropy=mean_over_queries(found["entropy"]),
+        confidence=mean_over_queries(found["confidence"]),
+        row_sums=torch.stack([_least(sums), mean_over_queries(sums), -_least(-sums)], -1),
+        zeros=mean_over_queries(found["zeros"]),
+        later=mean_over_queries(found["later"]) if walk.has_positions else torch.full((held.shape[0],), math.nan),
+        column_sums=(found["mass"] - 1).abs().amax(-1) if rows is None else torch.full((held.shape[0],), math.nan),
+        sink=sink_scores(found["mass"], found["seen"], causal=held.mask.causal),
+        projection=_projection(held),
+        hidden_later=hidden_later,
+        hidden_padding=hidden_padding,
+        reach=reach,
+        upside_down=upside_down,
+        spread=_spread(weights, counted),
+        divergence=_divergence(weights, counted),
+        mean_rows=weights.mean(0).masked_fill(~counted.all(0)[:, None], math.nan),
+    )
+
+
+_SUMS = {"mass": mass_received, "seen": times_seen}
+
+
+def _measures(walk: Walk) -> dict[str, Measure]:
+    def informative(rows: Rows, value: Tensor) -> Tensor:
+        return value.masked_fill(rows.count <= 1, math.nan)
+
+    measures: dict[str, Measure] = {
+        "total": lambda rows: rows.total,
+        "masked": lambda rows: (rows.count == 0).to(rows.total).expand_as(rows.total),
+        "entropy": lambda rows: normalized_entropy(rows.weights, rows.count),
+        "confidence": lambda rows: informative(rows, rows.weights.amax(-1)),
+        "zeros": lambda rows: informative(rows, (rows.visible & (rows.weights == 0)).sum(-1) / rows.count),
+    }
+    if walk.has_positions:
+        measures["later"] = lambda rows: rows.weights.masked_fill(
+            (rows.key <= rows.query) & ~rows.weights.isnan(), 0
+        ).sum(-1)
+    return measures
+
+
+def _least(values: Tensor) -> Tensor:
+    least = values.nan_to_num(math.inf).amin(-1)
+    return least.masked_fill(least == math.inf, math.nan)
+
+
+def _compared_rows(alone: AttentionMaps) -> tuple[Tensor, Tensor]:
+    """Rows of all heads side by side [heads, rows, keys], an even spread of them, and which have values to compare."""
+    wanted = torch.linspace(0, alone.n_queries - 1, min(COMPARED_ROWS, alone.n_queries)).round().long()
+    found = list(Walk(alone, rows=wanted))
+    weights = torch.cat([block.weights.float().cpu() for block in found], -2)
+    counted = torch.cat([(~block.weights[..., 0].isnan() & (block.count > 1)).cpu() for block in found], -1)
+    return weights, counted
+
+
+def _divergence(weights: Tensor, counted: Tensor) -> Tensor:
+    """Mean Jensen-Shannon divergence of the rows that two heads share: [heads, heads]; NaN where they share none."""
+    shared = counted.float() @ counted.float().transpose(-1, -2)
+    return divergences(weights, counted) / shared.masked_fill(shared == 0, math.nan)
+
+
+def _spread(weights: Tensor, counted: Tensor) -> Tensor:
+    """Standard deviation of the scores of a row, over the keys that get any weight, averaged over rows: [heads]."""
+    there = weights > 0
+    number = there.sum(-1)
+    scores = weights.log().masked_fill(~there, 0)
+    mean = scores.sum(-1) / number
+    deviation = ((scores - mean[..., None]).square().masked_fill(~there, 0).sum(-1) / number).sqrt()
+    return mean_over_queries(deviation.masked_fill(~counted, math.nan))
+
+
+def _projection(held: Layer) -> Projection | None:
+    if not isinstance(held, ProjectedLayer):
+        return None
+    q, k = held.q.detach().float().cpu(), held.k.detach().float().cpu()
+    spread = (k - k.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
+    return Projection(
+        query_size=q.square().mean((1, 2)).sqrt(),
+        key_spread=spread.repeat_interleave(held.shape[0] // held.key_value_heads),
+        factor=held.scaling * math.sqrt(q.shape[-1]),
+    )
+
+
+def _hidden_mass(alone: AttentionMaps, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mass that a given matrix puts on keys that the mask hides: on later keys, and on keys hidden from everyone."""
+    held = alone.layers[0]
+    heads, n_queries, n_keys = held.shape
+    later, padding = torch.zeros(heads), torch.zeros(heads)
+    if not isinstance(held, DenseLayer) or (held.mask.additive is None and not held.mask.causal):
+        return later, padding
+    every = slice(0, heads)
+    read = [*blocks(n_queries, heads * n_keys)] if rows is None else [rows]
+    nobody = torch.ones(n_keys, dtype=torch.bool, device=held.matrix.device)
+    for part in read:
+        nobody &= ~held.visible(every, part).any(0).any(0)
+    key = torch.arange(n_keys, device=nobody.device)
+    number = 0
+    for part in read:
+        seen = held.visible(every, part)
+        hidden = held.weights(every, part).nan_to_num(0).masked_fill(seen, 0)
+        hidden = hidden * seen.any(-1, keepdim=True)  # a row that sees nothing has a finding of its own
+        position = (torch.arange(part.start, part.stop) if isinstance(part, slice) else part).to(key.device)
+        after = (key > position[:, None] + held.mask.offset) & ~nobody
+        padding += hidden[..., nobody].sum((-2, -1)).float().cpu()
+        later += (hidden * after).sum((-2, -1)).float().cpu()
+        number += hidden.shape[1]
+    return later / number, padding / number
+
+
+def _mask_shape(walk: Walk, alone: AttentionMaps) -> tuple[tuple[int, int] | None, bool]:
+    """How far past its own position a query sees, by the mask alone, and whether it sees later keys only."""
+    held = alone.layers[0]
+    n_queries, n_keys = held.shape[1:]
+    if not walk.has_positions or held.mask.additive is None or n_queries < 4:
+        return None, False
+    wanted = torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, n_queries)).round().long()
+    visible = held.visible(slice(0, 1), wanted)[0].cpu()
+    key, position = torch.arange(n_keys), wanted[:, None] + held.mask.offset
+    earlier, after = (visible & (key < position)).any(), (visible & (key > position)).any(-1)
+    # The last row has no later key, and says nothing.
+    inner = visible[:-1].any(-1)
+    last = torch.where(visible, key, -1).amax(-1)[:-1][inner] - wanted[:-1][inner] - held.mask.offset
+    reach = (int(last.min()), int(last.max())) if len(last) else None
+    return reach, bool(after[:-1].any()) and not bool(earlier)

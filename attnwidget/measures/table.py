@@ -1,0 +1,167 @@
+"""One row of numbers for every head, from one walk over the maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures.patterns import copy_rows, first_keys, pattern_rows, token_numbers
+from attnwidget.measures.rows import (
+    locality_score,
+    mass_received,
+    normalized_entropy,
+    row_distance,
+    row_entropy,
+    row_outside,
+    row_window,
+    sink_scores,
+    times_seen,
+    uniform_distance,
+)
+from attnwidget.measures.walk import Measure, Walk, mean_over_queries
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["HEAD_MEASURES", "HeadMeasure", "head_measures", "summarize"]
+
+
+@dataclass(frozen=True)
+class HeadMeasure:
+    """One number a head: how it is called, what it is measured in, and what it says."""
+
+    label: str
+    unit: str
+    about: str
+
+
+HEAD_MEASURES = {
+    "entropy": HeadMeasure("Entropy", "nats", "How widely a query spreads its attention."),
+    "normalized_entropy": HeadMeasure("Normalised entropy", "", "Entropy over its largest value; 1 is uniform."),
+    "effective_keys": HeadMeasure("Effective keys", "keys", "How many keys a query looks at: exp of its entropy."),
+    "confidence": HeadMeasure("Confidence", "", "Largest weight of a query."),
+    "locality": HeadMeasure("Locality", "", "1 all on itself, 0 as a uniform head, negative farther."),
+    "distance": HeadMeasure("Distance", "tokens", "How far a query looks."),
+    "window": HeadMeasure("Near mass", "", "Attention at most 3 tokens away."),
+    "diagonal": HeadMeasure("Diagonal", "", "Attention of a token to itself."),
+    "previous": HeadMeasure("Previous token", "", "Attention to the token before."),
+    "next": HeadMeasure("Next token", "", "Attention to the token after."),
+    "first": HeadMeasure("First token", "", "Attention to the first token, from those after it."),
+    "sparse": HeadMeasure("Sparsity", "", "Hoyer's measure: 1 on one key, 0 on all alike."),
+    "duplicate": HeadMeasure("Duplicate token", "", "Attention to earlier copies of the token."),
+    "induction": HeadMeasure("Induction", "", "Attention to what followed earlier copies of the token."),
+    "sink": HeadMeasure("Sink", "", "Largest mean weight that one key gets."),
+    "sink_key": HeadMeasure("Sink key", "position", "The key that gets it."),
+    "outside": HeadMeasure("Outside", "", "Mass outside the map: learned sinks, or rows that were cut."),
+}
+WINDOW = 3
+
+
+def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: bool = False) -> dict[str, Tensor]:
+    """Every number of `HEAD_MEASURES` for every head, from one walk.
+
+    Parameters
+    ----------
+    maps : AttentionMaps
+        What is measured.
+    rows : Tensor of int or None
+        Read these rows only.
+    progress : bool
+        Show a progress bar where it takes long.
+
+    Returns
+    -------
+    dict of Tensor [layers, heads]
+        NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, heads that a
+        layer does not have.
+    """
+    walk = Walk(maps, rows=rows, progress=progress)
+    measures: dict[str, Measure] = {
+        "entropy": lambda block: row_entropy(block.weights),
+        "normalized_entropy": lambda block: normalized_entropy(block.weights, block.count),
+        "confidence": lambda block: block.weights.amax(-1),
+        "outside": row_outside,
+    }
+    if walk.has_positions:
+        patterns = pattern_rows(first_keys(walk))
+        measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
+        measures["window"] = lambda block: row_window(block, WINDOW)
+        measures |= {name: patterns[name] for name in ("diagonal", "previous", "next", "first")}
+        if walk.causal and walk.n_queries == walk.n_keys:
+            copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
+            measures |= {name: copies[name] for name in ("duplicate", "induction")}
+    measures["sparse"] = pattern_rows(first_keys(walk))["sparse"]
+    found = walk.gather(measures, {"mass": mass_received, "seen": times_seen})
+    score = sink_scores(found.pop("mass"), found.pop("seen"), causal=walk.causal)
+    found["effective_keys"] = found["entropy"].exp()
+    numbers = {name: mean_over_queries(value) for name, value in found.items()}
+    if walk.has_positions:
+        numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
+    top, key = score.nan_to_num(-1).max(-1)
+    numbers["sink"] = top.masked_fill(top < 0, math.nan)
+    numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)
+    nothing = torch.full_like(numbers["entropy"], math.nan)
+    return {name: numbers.get(name, nothing) for name in HEAD_MEASURES}
+
+
+def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progress: bool = True) -> pd.DataFrame:
+    """Every number of every head as a table.
+
+    Parameters
+    ----------
+    maps : AttentionMaps, Capture, or mapping of str to AttentionMaps
+        What is measured. The rows of queries and keys that a capture holds are read once, in blocks.
+    progress : bool
+        Show a progress bar where it takes long.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each (map, layer, head), which are its index. Means over the queries that have values; NaN where
+        a number does not exist. ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in
+        and what it means.
+
+    Raises
+    ------
+    TypeError
+        When ``maps`` is something else.
+
+    Examples
+    --------
+    >>> table = aw.summarize(aw.capture(model, "A text.", tokenizer))
+    >>> table.sort_values("induction", ascending=False).head()
+    """
+    import pandas as pd
+
+    frames = []
+    for name, one in by_name(maps).items():
+        numbers = head_measures(one, progress=progress)
+        index = [(name, layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
+        places = tuple(zip(*[(layer, head) for _, layer, head in index], strict=True))
+        columns = {measure: value.detach().cpu()[places].numpy() for measure, value in numbers.items()}
+        frames.append(
+            pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"]))
+        )
+    table = pd.concat(frames)
+    table.attrs["units"] = {name: measure.unit for name, measure in HEAD_MEASURES.items()}
+    table.attrs["about"] = {name: measure.about for name, measure in HEAD_MEASURES.items()}
+    return table
+
+
+def by_name(maps: Any) -> dict[str, AttentionMaps]:
+    """Maps with their names, from whatever holds several; TypeError where nothing does."""
+    if isinstance(maps, AttentionMaps):
+        return {maps.name: maps}
+    named = getattr(maps, "by_name", maps)
+    if isinstance(named, Mapping) and named and all(isinstance(one, AttentionMaps) for one in named.values()):
+        return dict(named)
+    raise TypeError(
+        f"maps is {type(maps).__name__}; expected AttentionMaps, a Capture, or a mapping of names to AttentionMaps. "
+        "Matrices become maps with AttentionMaps.from_arrays(weights, layout='LHQK')."
+    )

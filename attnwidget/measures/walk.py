@@ -1,0 +1,403 @@
+"""The one walk over attention rows: block by block, so that no layer's matrices are ever held together.
+
+One policy for rows that are no distribution holds for every measure. A row that sums to 1 within rounding is rescaled.
+A row that sees no key, or holds NaN, has no values: it is NaN throughout and counts in no mean. A row that lacks mass
+(learned sinks) or has too much (dropout) is left as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from attnwidget.intake import AttentionWarning, as_tensor
+from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
+from attnwidget.maps import AttentionMaps
+
+__all__ = [
+    "Excluded",
+    "Given",
+    "MaskLike",
+    "Measure",
+    "Rows",
+    "Walk",
+    "as_weights",
+    "mean_over_queries",
+    "settle",
+    "stack_layers",
+]
+
+Given: TypeAlias = AttentionMaps | Tensor | np.ndarray[Any, Any]
+MaskLike: TypeAlias = Tensor | np.ndarray[Any, Any] | None
+Excluded: TypeAlias = str | Sequence[int] | None
+LONG_WORK = 1 << 28  # cells; in less time a progress bar could not be read
+
+Measure: TypeAlias = Callable[["Rows"], Tensor]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A block of rows of several heads.
+
+    Parameters
+    ----------
+    layer : int or None
+        The layer of maps; None for a bare array, whose leading axes come whole.
+    rows : slice or Tensor [rows]
+        Which rows of the map these are.
+    query : Tensor of int [rows, 1]
+        Position of each query among the keys.
+    weights : Tensor [..., rows, keys]
+        Weights; NaN throughout where a row has no values.
+    visible : Tensor of bool [..., rows, keys]
+        Which keys the queries may see; the leading axes may be 1.
+    total : Tensor [..., rows]
+        Sum of each row before anything was rescaled.
+    """
+
+    layer: int | None
+    rows: slice | Tensor
+    query: Tensor
+    weights: Tensor
+    visible: Tensor
+    total: Tensor
+
+    @property
+    def key(self) -> Tensor:
+        """Position of each key: int [keys]."""
+        return torch.arange(self.weights.shape[-1], device=self.weights.device)
+
+    @property
+    def count(self) -> Tensor:
+        """Number of keys that each query may see: [..., rows], in the dtype of the weights."""
+        return self.visible.sum(-1).to(self.weights.dtype)
+
+    @property
+    def uniform(self) -> Tensor:
+        """What a head that looks everywhere alike would have: [..., rows, keys]; NaN where a row sees nothing."""
+        return self.visible / self.count[..., None].masked_fill(self.count[..., None] == 0, math.nan)
+
+
+class Walk:
+    """Every row of every head once.
+
+    Parameters
+    ----------
+    a : AttentionMaps, Tensor or ndarray [..., queries, keys]
+        Weights after softmax.
+    mask : Tensor or ndarray of bool, broadcast to the weights, or None
+        True where a query may attend, for bare arrays. A row without any True counts nowhere: that is how padding
+        queries are left out.
+    causal : bool
+        For bare arrays: the last query sees all keys, each one before it one key less.
+    exclude_tokens : "special", sequence of int, or None
+        Tokens whose query rows and key columns are left out; what remains of each row is rescaled.
+    rows : Tensor of int or None
+        Look at these rows only.
+    progress : bool
+        Show a progress bar where the walk is long.
+
+    Raises
+    ------
+    TypeError
+        When ``a`` is no floating-point array, or ``mask`` not boolean.
+    ValueError
+        When a shape does not fit, when weights are negative or infinite, when maps come with a mask.
+
+    Warns
+    -----
+    AttentionWarning
+        When rows hold NaN; and when rows of a bare array do not sum to 1. Names layer and head.
+    """
+
+    def __init__(
+        self,
+        a: Given,
+        *,
+        mask: MaskLike = None,
+        causal: bool = False,
+        exclude_tokens: Excluded = None,
+        rows: Tensor | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.mask: Tensor | None
+        self.maps = a if isinstance(a, AttentionMaps) else None
+        self._wanted = rows
+        self._progress = progress
+        if isinstance(a, AttentionMaps):
+            if mask is not None or causal:
+                raise ValueError("mask and causal are for bare arrays; these maps know what their queries may see.")
+            first = next(iter(a.layers[0].tensors().values()))
+            self.dtype = torch.float64 if first.dtype == torch.float64 else torch.float32
+            self.device = first.device
+            self.leading: tuple[int, ...] = (a.n_layers, max(a.heads))
+            self.n_queries, self.n_keys = a.n_queries, a.n_keys
+            self.causal = a.causal
+            self.mask = None
+        else:
+            self.weights = as_weights(a)
+            self.dtype, self.device = self.weights.dtype, self.weights.device
+            self.leading = tuple(self.weights.shape[:-2])
+            self.n_queries, self.n_keys = self.weights.shape[-2:]
+            self.mask = _as_mask(mask, self.weights)
+            self.causal = causal
+        self.excluded = _positions(exclude_tokens, self)
+
+    def __iter__(self) -> Iterator[Rows]:
+        """Rows, block by block; a warning comes at the end."""
+        faults = _Faults()
+        n_rows = self.n_queries if self._wanted is None else len(self._wanted)
+        short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
+        with tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress) as bar:
+            for block in self._settled_blocks():
+                faults.look(block, sums=self.maps is None and not len(self.excluded))
+                yield block
+                bar.update(block.total.numel() / (n_rows * math.prod(self.leading)))
+        faults.warn()
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether every query has a position among the keys."""
+        return self.n_queries == self.n_keys or self.causal
+
+    def require_square(self, what: str) -> None:
+        """Raise ValueError where queries and keys are not the same positions."""
+        if self.n_queries != self.n_keys:
+            raise ValueError(f"a is {self.n_queries} queries x {self.n_keys} keys; {what} needs square self-attention.")
+
+    def require_positions(self, what: str) -> None:
+        """Raise ValueError where a query has no position among the keys."""
+        if not self.has_positions:
+            raise ValueError(
+                f"a is {self.n_queries} queries x {self.n_keys} keys and not causal; {what} needs self-attention, in "
+                "which every query has a position among the keys. For cached keys pass causal=True."
+            )
+
+    def gather(self, rows: Mapping[str, Measure], sums: Mapping[str, Measure] | None = None) -> dict[str, Tensor]:
+        """Several measures from one walk.
+
+        Parameters
+        ----------
+        rows : mapping of str to callable
+            Measures that give one number a row: [..., rows].
+        sums : mapping of str to callable or None
+            Measures that are added over all rows: [...] or [..., keys].
+
+        Returns
+        -------
+        dict of Tensor
+            [..., queries] for ``rows``, what the measures give for ``sums``. For maps the first axes are layers x
+            heads, NaN where a layer has fewer heads.
+        """
+        sums = sums or {}
+        layers: dict[int | None, list[dict[str, Tensor]]] = {}
+        for block in self:
+            values = {name: measure(block) for name, measure in {**rows, **sums}.items()}
+            layers.setdefault(block.layer, []).append(values)
+        joined = [
+            {name: torch.cat([block[name] for block in found], -1) for name in rows}
+            | {name: torch.stack([block[name] for block in found]).sum(0).to(self.dtype) for name in sums}
+            for found in layers.values()
+        ]
+        if self.maps is None:
+            return joined[0]
+        return {name: stack_layers([layer[name].to(self.device) for layer in joined]) for name in joined[0]}
+
+    def per_row(self, measure: Measure) -> Tensor:
+        """One number a row: [..., queries]."""
+        return self.gather({"": measure})[""]
+
+    def _settled_blocks(self) -> Iterator[Rows]:
+        if self.maps is None:
+            offset = self.n_keys - self.n_queries if self.causal else 0
+            for rows in self._blocks(math.prod(self.leading)):
+                query = self._query(rows, offset)
+                visible = torch.ones(len(query), self.n_keys, dtype=torch.bool, device=self.device)
+                if self.causal:
+                    visible = torch.arange(self.n_keys, device=self.device) <= query
+                if self.mask is not None:
+                    visible = visible & self.mask[..., rows, :]
+                raw = self.weights[..., rows, :]
+                _check(raw)
+                yield self._settled(None, rows, query, raw, visible)
+            return
+        for number, layer in enumerate(self.maps.layers):
+            heads = slice(0, layer.shape[0])
+            for rows in self._blocks(layer.shape[0]):
+                raw, visible = layer.weights(heads, rows), layer.visible(heads, rows)
+                query = self._query(rows, layer.mask.offset)
+                yield self._settled(number, rows, query, raw, visible)
+
+    def _blocks(self, heads: int) -> Iterator[slice | Tensor]:
+        if self._wanted is None:
+            yield from blocks(self.n_queries, heads * self.n_keys)
+        else:
+            for part in blocks(len(self._wanted), heads * self.n_keys):
+                yield self._wanted[part]
+
+    def _query(self, rows: slice | Tensor, offset: int) -> Tensor:
+        positions = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return positions.to(self.device)[:, None] + offset
+
+    def _settled(self, layer: int | None, rows: slice | Tensor, query: Tensor, raw: Tensor, visible: Tensor) -> Rows:
+        if len(self.excluded):
+            visible = visible.clone()
+            visible[..., self.excluded] = False
+            gone = torch.isin(query[:, 0], self.excluded)
+            if self.has_positions:
+                visible &= ~gone[:, None]
+        weights, total = settle(raw, visible, rescale=bool(len(self.excluded)))
+        return Rows(layer, rows, query, weights, visible, total)
+
+
+def stack_layers(layers: Sequence[Tensor]) -> Tensor:
+    """Layers of [heads, ...] as one tensor; NaN where a layer has fewer heads."""
+    return torch.nn.utils.rnn.pad_sequence(list(layers), batch_first=True, padding_value=math.nan)
+
+
+def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False) -> tuple[Tensor, Tensor]:
+    """Rows as distributions, by the one policy, and what they summed to.
+
+    Parameters
+    ----------
+    weights : Tensor [..., rows, keys]
+        Weights; not changed.
+    visible : Tensor of bool, broadcast to the weights
+        Which keys the queries may see; what others got is left out.
+    rescale : bool
+        Rescale every row, and not only those that sum to 1 within rounding.
+
+    Returns
+    -------
+    tuple of Tensor [..., rows, keys] and Tensor [..., rows]
+        NaN throughout where a row sees no key, has no mass, or holds NaN.
+    """
+    if not bool(visible.all()):
+        weights = weights.masked_fill(~visible, 0)
+    total = weights.sum(-1)
+    empty = (total == 0) | total.isnan()
+    divide = ~empty if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
+    # Filled last: the gradient of what is filled in is 0, that of a division by NaN is not.
+    scale = total.masked_fill(~divide, 1)[..., None]
+    return (weights / scale).masked_fill(empty[..., None], math.nan), total
+
+
+def mean_over_queries(values: Tensor) -> Tensor:
+    """Mean over the last axis of what is not NaN: Tensor [...]; NaN where nothing is left."""
+    counted = ~values.isnan()
+    number = counted.sum(-1)
+    mean = values.masked_fill(~counted, 0).sum(-1) / number.clamp(min=1)
+    return mean.masked_fill(number == 0, math.nan)
+
+
+def as_weights(a: Any, name: str = "a") -> Tensor:
+    """A tensor [..., queries, keys] of float32 or float64; TypeError or ValueError where that cannot be."""
+    if not isinstance(a, (Tensor, np.ndarray)):
+        raise TypeError(f"{name} is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
+    weights = as_tensor(a, name)
+    if weights.ndim < 2 or 0 in weights.shape:
+        raise ValueError(f"{name} has shape {tuple(weights.shape)}; expected [..., queries, keys] with none empty.")
+    return weights if weights.dtype in {torch.float32, torch.float64} else weights.float()
+
+
+def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
+    if mask is None:
+        return None
+    given = torch.as_tensor(mask, device=weights.device)
+    if given.dtype != torch.bool:
+        raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
+    try:
+        given.expand_as(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"mask has shape {tuple(given.shape)}, which does not fit weights of shape {tuple(weights.shape)}."
+        ) from error
+    # Only queries and keys are spread out: heads that share a mask go on sharing it.
+    return given.expand(*given.shape[:-2], *weights.shape[-2:])
+
+
+def _check(weights: Tensor) -> None:
+    """Refuse what softmax cannot have made."""
+    lowest, highest = (float(value) for value in torch.aminmax(weights.detach()))
+    if lowest < 0 or highest == math.inf:
+        raise ValueError(
+            f"a holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. If these are "
+            "scores, apply softmax over the last axis first."
+        )
+
+
+def _positions(chosen: Excluded, walk: Walk) -> Tensor:
+    if chosen is None:
+        return torch.empty(0, dtype=torch.long, device=walk.device)
+    if isinstance(chosen, str):
+        if chosen != "special" or walk.maps is None:
+            raise ValueError(
+                f"exclude_tokens={chosen!r} is not known here; expected positions, or 'special' for maps, whose tokens "
+                "say which they are."
+            )
+        chosen = [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
+    positions = torch.as_tensor(np.asarray(chosen, dtype=np.int64).reshape(-1), device=walk.device)
+    if len(positions) and not -walk.n_keys <= int(positions.min()) <= int(positions.max()) < walk.n_keys:
+        raise ValueError(f"exclude_tokens names {positions.tolist()}; there are tokens 0 to {walk.n_keys - 1}.")
+    return positions % walk.n_keys
+
+
+class _Faults:
+    """Where rows hold NaN or do not sum to 1, for one warning at the end of a walk."""
+
+    def __init__(self) -> None:
+        self._nan: dict[str, None] = {}
+        self._sums: dict[str, float] = {}
+
+    def look(self, block: Rows, *, sums: bool) -> None:
+        total = block.total.detach()
+        for place in self._places(block, total.isnan()):
+            self._nan[place] = None
+        if sums:
+            off = (total - 1).masked_fill((total == 0) | total.isnan(), 0)
+            for place in self._places(block, off.abs() > ROW_SUM_TOLERANCE):
+                self._sums.setdefault(place, 1 + float(off.flatten()[off.abs().argmax()]))
+
+    @staticmethod
+    def _places(block: Rows, rows: Tensor) -> list[str]:
+        heads = rows.any(-1)
+        if not bool(heads.any()):
+            return []
+        if block.layer is not None:
+            return [f"layer {block.layer}, head {head}" for head in heads.nonzero().flatten().tolist()]
+        if heads.ndim == 0:
+            return ["the map"]
+        return [f"a{index}" for index in heads.nonzero().tolist()]
+
+    def warn(self) -> None:
+        if self._nan:
+            warnings.warn(
+                f"NaN in rows of {_listed(list(self._nan))}: those rows have no values, and count in no mean. Usual "
+                "causes: a row in which every key is masked, or an overflow in half precision.",
+                AttentionWarning,
+                stacklevel=_STACK,
+            )
+        if self._sums:
+            worst = max(self._sums.values(), key=lambda total: abs(total - 1))
+            warnings.warn(
+                f"Rows of {_listed(list(self._sums))} do not sum to 1 (the worst to {worst:.3f}): they are not "
+                "rescaled, except for entropies and divergences. Less than 1 means that mass went elsewhere, more "
+                "than 1 that dropout was on.",
+                AttentionWarning,
+                stacklevel=_STACK,
+            )
+
+
+_STACK = 5  # the walk, its iterator, the gathering, the measure: the caller's line
+
+
+def _listed(places: list[str], limit: int = 6) -> str:
+    return "; ".join(places[:limit]) + (f"; and {len(places) - limit} more" if len(places) > limit else "")
