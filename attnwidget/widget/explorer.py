@@ -6,7 +6,7 @@ import difflib
 import operator
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ import traitlets as t
 
 from attnwidget import demo
 from attnwidget.capturing import Capture, capture
+from attnwidget.diagnosis import Findings
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
+from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
+from attnwidget.widget.measuring import Measuring, own_measures
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "explore"]
@@ -68,13 +71,16 @@ class Explorer(anywidget.AnyWidget):
         What is shown; several maps of one run get a menu.
     title : str
         Shown above the views.
+    measures : mapping of str to array [layers, heads], or None
+        Numbers of your own for every head of the first maps, to badge and sort the grid by.
     **choices
         Initial values of the traits below.
 
     Attributes
     ----------
     map : str
-        Name of the maps that are shown: "attention", "encoder", "cross" ...
+        Name of the maps that are shown: "attention", "encoder", "cross" ..., or what is derived from them: "mean of
+        heads", "rollout", "flow".
     layer, head : int
         The head that is shown, from 0.
     query, key : int or None
@@ -83,6 +89,11 @@ class Explorer(anywidget.AnyWidget):
         The head is shown as softmax(scores * scaling / temperature).
     view : {"heatmap", "text", "grid"}
         What the main area shows.
+    measure : str
+        What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
+        of your own.
+    sort : {"model", "highest", "lowest"}
+        The order of the grid; other than the model's it needs a measure.
     color_map : {"ink", "viridis", "cividis", "magma", "greys"}
         Colours of the weights.
     color_scale : {"linear", "sqrt", "log"}
@@ -111,21 +122,39 @@ class Explorer(anywidget.AnyWidget):
     temperature = _Number(1.0).tag(sync=True)
     scaling = _Number(1.0).tag(sync=True)
     view = t.Enum(["heatmap", "text", "grid"], "heatmap").tag(sync=True)
+    measure = t.Unicode().tag(sync=True)
+    sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
     color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
     theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
 
     def __init__(
-        self, maps: AttentionMaps | Capture | Mapping[str, AttentionMaps], *, title: str = "", **choices: Any
+        self,
+        maps: AttentionMaps | Capture | Mapping[str, AttentionMaps],
+        *,
+        title: str = "",
+        measures: Mapping[str, Any] | None = None,
+        **choices: Any,
     ) -> None:
         self._maps: dict[str, AttentionMaps] = {}  # ipywidgets also closes a widget whose making failed half-way
+        self._measuring: dict[str, Measuring] = {}
         self._own_layout: Any = None
         _check_choices(choices)
-        self._maps = _by_name(maps)
+        heads = _by_name(maps)
+        first = next(iter(heads))
+        own = own_measures(measures or {}, heads[first])
+        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
+        derived = _derived(heads)
+        self._maps = heads | {name: m for name, (m, _) in derived.items()}
         title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-        self.set_trait("facts", {"title": title, "maps": [_describe(name, m) for name, m in self._maps.items()]})
-        choices.setdefault("map", next(iter(self._maps)))
+        facts = [
+            _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
+            for name, m in heads.items()
+        ]
+        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind) in derived.items()]
+        self.set_trait("facts", {"title": title, "maps": facts})
+        choices.setdefault("map", first)
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
@@ -138,12 +167,17 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError("this Explorer is closed and has given its maps back; make a new one with explore().")
         return self._maps[self.map]
 
+    @property
+    def findings(self) -> Findings:
+        """What is unusual about the maps that are shown; empty for derived maps."""
+        return self._measuring[self.map].findings() if self.map in self._measuring else Findings()
+
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
         if self._own_layout is not None:
             self._own_layout.close()
-        self._maps = {}
+        self._maps, self._measuring = {}, {}
 
     def __repr__(self) -> str:
         if not self._maps:
@@ -155,7 +189,14 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        answered = reply(content, {"tile": self._tile, "profile": self._profile, "thumbnails": self._thumbnails})
+        handlers: dict[str, Callable[..., codec.Answer]] = {
+            "tile": self._tile,
+            "profile": self._profile,
+            "thumbnails": self._thumbnails,
+            "measures": self._measures,
+            "findings": self._findings,
+        }
+        answered = reply(content, handlers)
         if answered is not None:
             self.send(*answered)
 
@@ -173,6 +214,28 @@ class Explorer(anywidget.AnyWidget):
 
     def _thumbnails(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
         return codec.thumbnails(self._named(map), layer)
+
+    def _measures(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
+        return self._measured(map).layer(layer)
+
+    def _findings(self, map: str) -> codec.Answer:  # noqa: A002
+        return self._measured(map).listed()
+
+    def _measured(self, name: str) -> Measuring:
+        self._named(name)
+        if name not in self._measuring:
+            raise ValueError(f"the maps called {name!r} are derived from others, and have no heads to measure.")
+        return self._measuring[name]
+
+    @t.validate("measure")
+    def _valid_measure(self, proposal: Any) -> str:
+        name = str(proposal["value"])
+        known = {fact["name"] for measuring in self._measuring.values() for fact in measuring.facts()}
+        if name and known and name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
+            raise t.TraitError(f"measure={name!r} does not exist; {hint}")
+        return name
 
     @t.validate("map")
     def _valid_map(self, proposal: Any) -> str:
@@ -243,6 +306,7 @@ def explore(
     layout: str | None = None,
     example: int | None = None,
     title: str | None = None,
+    measures: Mapping[str, Any] | None = None,
     **choices: Any,
 ) -> Explorer:
     """Look at attention.
@@ -263,6 +327,8 @@ def explore(
         Which example of a batch.
     title : str or None
         Shown above the views; None shows a text as it came.
+    measures : mapping of str to array [layers, heads], or None
+        Numbers of your own for every head, to badge and sort the grid by.
     **choices
         Initial values of the Explorer's traits: layer, head, query, temperature, view ...
 
@@ -307,7 +373,7 @@ def explore(
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
     else:
         what = AttentionMaps.from_arrays(what, example=example, **labels)
-    return Explorer(what, title=title or "", **choices)
+    return Explorer(what, title=title or "", measures=measures, **choices)
 
 
 def _needs_model(what: Any) -> bool:
@@ -354,6 +420,17 @@ def _by_name(maps: Any) -> dict[str, AttentionMaps]:
     )
 
 
+def _derived(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str]]:
+    """Derived maps with the names they are chosen by, and what they are."""
+    found = {}
+    for name, maps in heads.items():
+        for kind, derived in derived_maps(maps).items():
+            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
+            if chosen not in heads:
+                found[chosen] = (derived, kind)
+    return found
+
+
 def _are_maps(what: Any) -> bool:
     return isinstance(what, Mapping) and bool(what) and all(isinstance(m, AttentionMaps) for m in what.values())
 
@@ -366,6 +443,11 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
             f"Thumbnails and head entropies of this long map are read from {codec.SAMPLED_ROWS:,} of its "
             f"{maps.n_queries:,} rows."
         )
+        if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
+            notes.append(
+                f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives "
+                "rows of longer texts."
+            )
     return {
         "name": name,
         "heads": list(maps.heads),

@@ -1,0 +1,115 @@
+"""Measuring: the numbers of every head and the findings about them, computed layer by layer when the browser asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
+from attnwidget.diagnosis.findings import HEALTHY
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures.table import HEAD_MEASURES, head_measures
+from attnwidget.widget.codec import SAMPLED_ROWS, Answer
+
+__all__ = ["Measuring", "own_measures"]
+
+JUDGED_ROWS = 256  # findings are about what holds in most rows: an even spread of them is enough
+
+
+class Measuring:
+    """The numbers of one AttentionMaps; each layer is read once.
+
+    Parameters
+    ----------
+    maps : AttentionMaps
+        What is measured.
+    own : mapping of str to Tensor [layers, heads]
+        Numbers that the caller has measured.
+    """
+
+    def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor]) -> None:
+        self._maps, self._own = maps, own
+        self._vitals: dict[int, Vitals] = {}
+
+    def facts(self) -> list[dict[str, str]]:
+        """What can be measured: name, label, unit, and a sentence about it."""
+        theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
+        return theirs + [
+            {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
+            for name, measure in HEAD_MEASURES.items()
+        ]
+
+    def layer(self, layer: int) -> Answer:
+        """All numbers of a layer's heads: float32 [measures, heads], NaN where a number does not exist."""
+        held, _ = self._maps.locate(layer, 0)
+        numbers = head_measures(
+            AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=self._rows(SAMPLED_ROWS)
+        )
+        values = [own[layer, : held.shape[0]] for own in self._own.values()]
+        values += [number[0].float().cpu() for number in numbers.values()]
+        buffer = torch.stack(values).detach().numpy().astype("<f4").tobytes()
+        return Answer({"layer": layer, "heads": held.shape[0]}, [buffer])
+
+    def findings(self) -> Findings:
+        """What is unusual about these maps."""
+        for layer in range(self._maps.n_layers):
+            if layer not in self._vitals:
+                self._vitals[layer] = vitals_of(self._maps, layer, rows=self._rows(JUDGED_ROWS))
+        return judge(self._maps, [self._vitals[layer] for layer in range(self._maps.n_layers)])
+
+    def listed(self) -> Answer:
+        """The findings as the browser lists them."""
+        found = [
+            {
+                "name": finding.name,
+                "title": finding.title,
+                "severity": finding.severity,
+                "sentence": finding.sentence,
+                "evidence": [list(evidence) for evidence in finding.evidence],
+                "causes": list(finding.causes),
+                "remedies": list(finding.remedies),
+                "places": [list(place) for place in finding.places],
+            }
+            for finding in self.findings()
+        ]
+        return Answer({"findings": found, "healthy": HEALTHY})
+
+    def _rows(self, most: int) -> Tensor | None:
+        """An even spread of rows of a long map; None for all."""
+        if self._maps.n_queries <= most:
+            return None
+        return torch.linspace(0, self._maps.n_queries - 1, most).round().long()
+
+
+def own_measures(given: Mapping[str, Any], maps: AttentionMaps) -> dict[str, Tensor]:
+    """Numbers given by a person, as float32 [layers, heads]; NaN where a layer has fewer heads.
+
+    Raises
+    ------
+    TypeError
+        When they are no mapping of names to numbers.
+    ValueError
+        When there is not one number a head.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"measures is {type(given).__name__}; expected a mapping of names to numbers [layers, heads].")
+    shape = (maps.n_layers, max(maps.heads))
+    found = {}
+    for name, values in given.items():
+        try:
+            value = torch.as_tensor(
+                values.detach().cpu() if isinstance(values, Tensor) else np.asarray(values, dtype=np.float32)
+            ).float()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"measures[{name!r}] is {type(values).__name__}, and no array of numbers.") from error
+        if tuple(value.shape) != shape:
+            raise ValueError(
+                f"measures[{name!r}] has shape {tuple(value.shape)}; expected one number a head, {shape} for layers x "
+                "heads."
+            )
+        found[str(name)] = value
+    return found
