@@ -260,7 +260,11 @@ class Walk:
 
 def stack_layers(layers: Sequence[Tensor]) -> Tensor:
     """Layers of [heads, ...] as one tensor; NaN where a layer has fewer heads."""
-    return torch.nn.utils.rnn.pad_sequence(list(layers), batch_first=True, padding_value=math.nan)
+    largest = [max(sizes) for sizes in zip(*(layer.shape for layer in layers), strict=True)]
+    stacked = layers[0].new_full((len(layers), *largest), math.nan)
+    for number, layer in enumerate(layers):
+        stacked[(number, *map(slice, layer.shape))] = layer
+    return stacked
 
 
 def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False) -> tuple[Tensor, Tensor]:

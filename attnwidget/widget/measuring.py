@@ -93,13 +93,15 @@ def own_measures(given: Mapping[str, Any], maps: AttentionMaps) -> dict[str, Ten
     TypeError
         When they are no mapping of names to numbers.
     ValueError
-        When there is not one number a head.
+        When there is not one number a head, or a name is taken.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"measures is {type(given).__name__}; expected a mapping of names to numbers [layers, heads].")
     shape = (maps.n_layers, max(maps.heads))
     found = {}
     for name, values in given.items():
+        if name in HEAD_MEASURES:
+            raise ValueError(f"measures names {name!r}, which is measured already; give yours another name.")
         try:
             value = torch.as_tensor(
                 values.detach().cpu() if isinstance(values, Tensor) else np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Entropy and head scores: by hand, at the edges, and by their invariants."""
+"""Measures of rows: by hand, at the edges, and by their invariants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import attnwidget as aw
-from attnwidget.measures import entropy, head_scores
+from attnwidget.measures import entropy, locality, prefix_mass, sinks, top_targets
 from tests.make import matrices, projected
 
 
@@ -106,52 +106,190 @@ class TestEntropy:
             entropy(a, **options)
 
 
-class TestHeadScores:
-    IDS = (7, 1, 2, 3, 1, 2, 3)
+class TestLocality:
+    # Query 1 looks half at itself and half at key 0, query 2 only at key 0.
+    ROWS = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
 
-    def ideal(self, pairs):
-        weights = torch.zeros(7, 7)
-        weights[:, 0] = 1
-        for query, key in pairs:
-            weights[query] = torch.eye(7)[key]
-        return weights
+    def test_by_hand(self):
+        assert locality(self.ROWS, measure="distance") == pytest.approx((0 + 0.5 + 2) / 3)
+        assert locality(self.ROWS, measure="window", window=1) == pytest.approx((1 + 1 + 0) / 3)
+        assert locality(self.ROWS, measure="window", window=0) == pytest.approx((1 + 0.5 + 0) / 3)
+        # A uniform causal head is on average (0 + 1/2 + 1) / 3 away, a bidirectional one (1 + 2/3 + 1) / 3.
+        assert locality(self.ROWS, causal=True) == pytest.approx(1 - 2.5 / 1.5)
+        assert locality(self.ROWS) == pytest.approx(1 - 2.5 / (1 + 2 / 3 + 1))
 
-    def test_an_ideal_head_gets_one(self):
-        induction = self.ideal([(4, 2), (5, 3), (6, 4)])
-        duplicate = self.ideal([(4, 1), (5, 2), (6, 3)])
-        previous = self.ideal([(i, i - 1) for i in range(1, 7)])
-        scores = head_scores(torch.stack([induction, duplicate, previous]), self.IDS)
-        assert scores["induction"].tolist() == [1, 0, 0]
-        assert scores["duplicate"].tolist() == [0, 1, 0]
-        assert scores["previous"].tolist() == pytest.approx([1 / 6, 1 / 6, 1])  # row 1 of each looks at token 0
+    def test_ends_of_the_score(self):
+        uniform = torch.ones(6, 6).tril() / torch.arange(1, 7)[:, None]
+        assert locality(torch.eye(6)) == 1
+        assert locality(uniform, causal=True) == pytest.approx(0, abs=1e-6)
+        assert locality(torch.ones(1, 1)).isnan()  # one token has no distance to compare with
 
-    def test_rows_without_values_do_not_count(self):
-        weights = self.ideal([(i, i - 1) for i in range(1, 7)])
-        weights[3], weights[5] = 0, math.nan
-        with pytest.warns(aw.AttentionWarning, match="NaN"):
-            assert head_scores(weights, self.IDS)["previous"] == 1
+    def test_heads_together_as_their_averaged_map(self):
+        weights = matrices(2, 3, 7, 7)
+        for measure in ("score", "distance", "window"):
+            together = locality(weights, measure=measure, reduce="heads")
+            torch.testing.assert_close(together, locality(weights.mean(1), measure=measure))
 
-    def test_equal_neighbours_put_induction_on_the_diagonal(self):
-        assert head_scores(torch.eye(3), (5, 5, 6))["induction"] == 1
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_padding_changes_nothing(self, side):
+        real = matrices(2, 5, 5, causal=True)
+        inside = slice(3, 8) if side == "left" else slice(0, 5)
+        weights = torch.full((2, 8, 8), 1 / 8)  # what eager transformers gives padding queries
+        weights[:, inside] = 0
+        weights[:, inside, inside] = real
+        mask = torch.zeros(8, 8, dtype=torch.bool)
+        mask[inside, inside] = torch.ones(5, 5).tril().bool()
+        for measure in ("score", "distance", "window"):
+            padded = locality(weights, measure=measure, mask=mask)
+            torch.testing.assert_close(padded, locality(real, measure=measure, causal=True))
+        torch.testing.assert_close(
+            entropy(weights, reduce="queries", normalize=True, mask=mask),
+            entropy(real, reduce="queries", normalize=True, causal=True),
+        )
 
-    def test_nothing_repeats(self):
-        scores = head_scores(torch.eye(3), (1, 2, 3))
-        assert scores["duplicate"].isnan()
-        assert scores["induction"].isnan()
-        assert scores["previous"] == 0
+    def test_cached_keys_in_front(self):
+        whole = matrices(6, 6, causal=True)
+        torch.testing.assert_close(
+            locality(whole[4:], measure="distance", causal=True),
+            (whole[4:] * (torch.tensor([[4], [5]]) - torch.arange(6)).abs()).sum(-1).mean(),
+        )
+        with pytest.raises(ValueError, match="2 queries x 6 keys and not causal"):
+            locality(whole[4:])
+
+    @pytest.mark.parametrize(
+        ("options", "error", "words"),
+        [
+            ({"window": -1}, ValueError, "window=-1"),
+            ({"window": 1.5}, TypeError, "window=1.5 is float"),
+            ({"measure": "near"}, ValueError, "measure='near'"),
+            ({"reduce": "layers"}, ValueError, "reduce='layers'"),
+            ({"reduce": "heads"}, ValueError, "axis of heads"),
+        ],
+    )
+    def test_bad_input(self, options, error, words):
+        with pytest.raises(error, match=words):
+            locality(matrices(4, 4), **options)
+
+
+class TestSinks:
+    def test_by_hand(self):
+        # Six causal queries; key 0 gets 1, then 0.5 from everybody after it; key 1 gets the rest.
+        weights = torch.zeros(6, 6)
+        weights[0, 0] = 1
+        weights[1:, 0] = weights[1:, 1] = 0.5
+        found = sinks(weights, causal=True)
+        assert found["first"] == pytest.approx((1 + 5 * 0.5) / 6)
+        assert found["score"][1] == pytest.approx(0.5)
+        assert found["score"][2:].isnan().all()  # fewer than five queries see them
+        assert found["top"] == 0
+        assert found["rate"][:2].tolist() == [1, 1]
+        assert sinks(weights, epsilon=0.55, causal=True)["rate"][:2].tolist() == [1, 0]
+
+    def test_rate_is_a_share_of_heads(self):
+        sharp = torch.zeros(8, 8)
+        sharp[:, 0] = 1
+        weights = torch.stack([sharp, torch.full((8, 8), 1 / 8)])
+        assert sinks(weights)["rate"][0] == 0.5
+
+    def test_without_a_score_there_is_no_top(self):
+        found = sinks(matrices(3, 3, causal=True), causal=True)
+        assert found["top"] == -1
+        assert found["top_score"].isnan()
+
+    def test_learned_sinks_are_outside_the_map(self):
+        maps = projected(sinks=torch.full((4,), 2.0))
+        lacking = 1 - maps.weights(1, 2).sum(-1)
+        assert sinks(maps)["outside"][1, 2] == pytest.approx(float(lacking.mean()), abs=1e-6)
 
     def test_maps_answer_as_their_matrices_do(self):
         maps = projected()
-        scores, stacked = head_scores(maps), torch.stack([maps.weights(1, head) for head in range(4)])
-        for name, value in head_scores(stacked, maps.tokens).items():
-            torch.testing.assert_close(scores[name][1], value)
+        stacked = torch.stack([maps.weights(1, head) for head in range(4)])
+        for name in ("score", "first", "top", "top_score"):
+            torch.testing.assert_close(sinks(maps)[name][1], sinks(stacked, causal=True)[name], equal_nan=True)
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="square"):
-            head_scores(matrices(2, 3), (1, 2))
-        with pytest.raises(ValueError, match="later keys"):
-            head_scores(matrices(3, 3), (1, 2, 1))
-        with pytest.raises(ValueError, match="2 entries and the maps have 3"):
-            head_scores(matrices(3, 3, causal=True), (1, 2))
-        with pytest.raises(ValueError, match="tokens are not known"):
-            head_scores(matrices(3, 3, causal=True))
+        with pytest.raises(ValueError, match=r"epsilon=2; expected a weight in \[0, 1\]"):
+            sinks(matrices(3, 3), epsilon=2)
+
+
+class TestPrefixMass:
+    def test_by_hand(self):
+        weights = torch.zeros(2, 4, 4)
+        weights[0] = torch.tensor([0.4, 0.2, 0.3, 0.1])
+        weights[1] = torch.tensor([0.0, 0.0, 0.5, 0.5])
+        found = prefix_mass(weights, 2, [2])
+        assert found["prefix"].tolist() == pytest.approx([0.6, 0.0])
+        assert found["prefix_without_first"].tolist() == pytest.approx([0.2, 0.0])
+        assert found["prefix_chance"].tolist() == [0.5, 0.5]
+        assert found["prefix_per_token"].tolist() == pytest.approx([0.3, 0.0])
+        assert found["ratio"].tolist() == pytest.approx([1.0, 0.0])
+        assert found["prefix_mean"] == pytest.approx(0.3)
+        assert found["prefix_std"] == pytest.approx(float(np.std([0.6, 0.0])))
+
+    def test_an_anchor_without_mass_has_no_ratio(self):
+        assert prefix_mass(torch.eye(4), [0], [3], queries=0)["ratio"].isnan()
+
+    def test_queries_inside_the_prefix_do_not_count(self):
+        weights = matrices(5, 5, causal=True)
+        assert prefix_mass(weights, 2, causal=True)["prefix"] == pytest.approx(float(weights[2:, :2].sum(-1).mean()))
+        everywhere = prefix_mass(weights, 2, queries="all", causal=True)
+        assert everywhere["prefix"] == pytest.approx(float(weights[:, :2].sum(-1).mean()))
+        chance = torch.tensor([1, 1, 2 / 3, 2 / 4, 2 / 5]).mean()
+        assert everywhere["prefix_chance"] == pytest.approx(float(chance))
+
+    def test_the_last_query_as_courses_do(self):
+        weights = matrices(3, 4, 6, 6)
+        found = prefix_mass(weights, 2, [3, 4], queries=-1)
+        torch.testing.assert_close(found["prefix"], weights[..., -1, :2].sum(-1))
+        torch.testing.assert_close(found["anchor_mean"], weights[..., -1, 3:5].sum(-1).mean(-1))
+        torch.testing.assert_close(found["prefix_std"], weights[..., -1, :2].sum(-1).std(-1, correction=0))
+
+    def test_cached_prefix_keys_have_no_rows(self):
+        weights = matrices(4, 3, 5)
+        torch.testing.assert_close(prefix_mass(weights, 2)["prefix"], weights[..., :2].sum(-1).mean(-1))
+
+    @pytest.mark.parametrize(
+        ("prefix", "options", "words"),
+        [
+            (0, {}, r"prefix names the positions \[\]"),
+            ([7], {}, r"prefix names the positions \[7\]; expected some of 0 to 3"),
+            ([1, 1], {}, "twice"),
+            (4, {}, "covers every query"),
+            (2, {"queries": "last"}, "queries='last'"),
+            (2, {"queries": [9]}, "queries names"),
+        ],
+    )
+    def test_bad_input(self, prefix, options, words):
+        with pytest.raises(ValueError, match=words):
+            prefix_mass(matrices(4, 4), prefix, **options)
+
+
+class TestTopTargets:
+    def test_by_hand(self):
+        weights = torch.tensor([[0.1, 0.6, 0.26, 0.04]]).expand(4, 4)
+        found = top_targets(weights, 3, k=4)
+        assert found["key"].tolist() == [1, 2, 0, -1]
+        assert found["weight"][:3].tolist() == pytest.approx([0.6, 0.26, 0.1])
+        assert found["weight"][3].isnan()
+
+    def test_maps_answer_as_their_matrices_do(self):
+        maps = projected()
+        found = top_targets(maps, -1, k=3)
+        assert found["key"].shape == (3, 4, 3)
+        torch.testing.assert_close(
+            found["weight"][2, 1], top_targets(maps.weights(2, 1), -1, k=3)["weight"], equal_nan=True
+        )
+
+    @pytest.mark.parametrize(
+        ("query", "options", "error", "words"),
+        [
+            (4, {}, ValueError, "query=4; there are queries 0 to 3"),
+            (0, {"k": 5}, ValueError, "k=5; expected 1 to 4"),
+            (0, {"k": 0}, ValueError, "k=0"),
+            (0, {"k": 2.0}, TypeError, "k=2.0 is float"),
+            (0, {"k": 1, "threshold": 2}, ValueError, "threshold=2"),
+        ],
+    )
+    def test_bad_input(self, query, options, error, words):
+        with pytest.raises(error, match=words):
+            top_targets(matrices(4, 4), query, **options)
