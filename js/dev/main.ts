@@ -1,6 +1,8 @@
-/** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5 */
+/** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
+ * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind. */
 
 import explorer from "../src/explorer";
+import type { Finding } from "../src/host/findings";
 import type { Choices } from "../src/host/traits";
 import { MockMap, MockModel } from "../test/mock";
 
@@ -13,6 +15,54 @@ const words = TEXT.split(" ");
 const tokens = Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
 if (asked.has("special")) tokens[0] = "[CLS]";
 
+const FINDINGS: Finding[] = [
+  {
+    name: "collapse",
+    title: "Attention collapses on the first token",
+    severity: "alarm",
+    sentence: "Heads 0 to 3 of layer 2 give 0.97 of their weight to the first token, whatever the query.",
+    evidence: [
+      ["weight on the first token", "0.97", "below 0.60"],
+      ["mean entropy", "0.11 nats", "0.80 to 2.10 nats"],
+    ],
+    causes: ["A learning rate too high early in training.", "No warm-up before the first large steps."],
+    remedies: ["Lower the learning rate and look again after 500 steps.", "Normalise queries and keys."],
+    places: [
+      [2, 0],
+      [2, 1],
+      [2, 2],
+      [2, 3],
+      [1, 0],
+      [1, 1],
+      [1, 2],
+      [3, 0],
+    ],
+  },
+  {
+    name: "uniform",
+    title: "Heads that look everywhere alike",
+    severity: "warning",
+    sentence: "The entropy of the whole layer is within a hundredth of a uniform head's.",
+    evidence: [["entropy / uniform", "0.99", "below 0.90"]],
+    causes: ["Scores divided twice by the root of the head's width."],
+    remedies: ["Compare one head's scores with q·k by hand."],
+    places: [[0, null]],
+  },
+  {
+    name: "alike",
+    title: "Two heads alike",
+    severity: "note",
+    sentence: "The maps of two heads differ by less than 0.01 on average.",
+    evidence: [],
+    causes: [],
+    remedies: [],
+    places: [
+      [3, 1],
+      [3, 2],
+    ],
+  },
+];
+
 const layers = number("layers", 4);
 const heads = number("heads", 4);
 const map = new MockMap({
@@ -23,16 +73,30 @@ const map = new MockMap({
   causal: asked.get("causal") !== "0",
   special: asked.has("special") ? [0] : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
+  ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
+  ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
 });
+const kind = asked.get("derived");
+const derived = kind
+  ? [
+      new MockMap({
+        name: kind,
+        queries: tokens,
+        heads: Array.from({ length: layers }, () => 1),
+        derived: kind,
+        seed: 3,
+      }),
+    ]
+  : [];
 const choices = Object.fromEntries(
   ["layer", "head", "query", "key", "temperature", "scaling"]
     .filter((name) => asked.has(name))
     .map((name) => [name, number(name, 0)]),
 );
-for (const name of ["view", "theme", "color_map", "color_scale", "color_range"]) {
+for (const name of ["map", "view", "measure", "sort", "theme", "color_map", "color_scale", "color_range"]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
-const model = new MockModel([map], choices as Partial<Choices>, tokens.join(" "));
+const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));
 Object.assign(window, { model });
 if (asked.get("theme") === "dark") document.body.style.background = "#15181c";
 explorer.render({ model, el: document.body });

@@ -4,7 +4,7 @@ import { colourTable, ramp } from "./attention/colour";
 import type { Span } from "./attention/raster";
 import { rowWeights, Temper, type Tempered, weightOf } from "./attention/temper";
 import { MASKED, type Tile } from "./attention/tile";
-import type { MapFacts } from "./host/facts";
+import type { MapFacts, Measure } from "./host/facts";
 import type { Colours } from "./host/theme";
 import type { Traits } from "./host/traits";
 
@@ -91,6 +91,9 @@ export class Store {
   readonly empty: ReadonlySignal<boolean>;
   readonly layer: ReadonlySignal<number>;
   readonly head: ReadonlySignal<number>;
+  /** The measure that badges the grid, and its place among those of the map; null for none. */
+  readonly measure: ReadonlySignal<(Measure & { index: number }) | null>;
+  /** Both are 1 for a derived map: they act on one head's scores. */
   readonly temperature: ReadonlySignal<number>;
   readonly scaling: ReadonlySignal<number>;
   readonly pin: ReadonlySignal<Cell>;
@@ -121,8 +124,14 @@ export class Store {
     });
     this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));
     this.head = computed(() => within(traits.head.value, this.map.value?.heads[this.layer.value] ?? 0));
-    this.temperature = computed(() => (traits.temperature.value > 0 ? traits.temperature.value : 1));
-    this.scaling = computed(() => (traits.scaling.value >= 0 ? traits.scaling.value : 1));
+    this.measure = computed(() => {
+      const measures = this.map.value?.measures ?? [];
+      const index = measures.findIndex(({ name }) => name === traits.measure.value);
+      return index < 0 ? null : { ...measures[index]!, index };
+    });
+    const effective = (value: number, valid: boolean) => (valid && !this.map.value?.derived ? value : 1);
+    this.temperature = computed(() => effective(traits.temperature.value, traits.temperature.value > 0));
+    this.scaling = computed(() => effective(traits.scaling.value, traits.scaling.value >= 0));
     this.pin = computed(() => ({
       query: index(traits.query.value, this.map.value?.n_queries ?? 0),
       key: index(traits.key.value, this.map.value?.n_keys ?? 0),

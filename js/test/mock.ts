@@ -1,5 +1,6 @@
 /** A host without a kernel: a model with traits and messages, and attention made of random queries and keys. */
-import type { Facts, MapFacts } from "../src/host/facts";
+import type { Facts, MapFacts, Measure } from "../src/host/facts";
+import type { Finding } from "../src/host/findings";
 import type { Choices, Model } from "../src/host/traits";
 
 /** Small, seeded and good enough for pictures (mulberry32). */
@@ -26,7 +27,44 @@ export interface MapOptions {
   /** Mass that every row loses to a sink. */
   missing?: number;
   seed?: number;
+  /** Heads of which no measure exists; without the option the kernel measures nothing. */
+  measured?: { without?: [layer: number, head: number][] };
+  /** Without the option the kernel does not look. */
+  findings?: Finding[];
+  derived?: string;
 }
+
+export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, head: number): number })[] = [
+  {
+    name: "entropy",
+    label: "entropy",
+    unit: "nats",
+    about: "How spread the head looks.",
+    of: (map, layer, head) => mean(map, (query) => map.entropy(layer, head, query)),
+  },
+  {
+    name: "previous_token",
+    label: "previous token",
+    unit: "",
+    about: "The mean weight on the token before.",
+    of: (map, layer, head) => mean(map, (query) => map.row(layer, head, query)[query - 1] ?? 0),
+  },
+  {
+    name: "first_token",
+    label: "first token",
+    unit: "",
+    about: "The mean weight on the first token.",
+    of: (map, layer, head) => mean(map, (query) => map.row(layer, head, query)[0]!),
+  },
+];
+
+function mean(map: MockMap, of: (query: number) => number): number {
+  let sum = 0;
+  for (let query = 0; query < map.facts.n_queries; query++) sum += of(query);
+  return sum / map.facts.n_queries;
+}
+
+export const HEALTHY = "Nothing unusual found in 16 heads.";
 
 export class MockMap {
   readonly facts: MapFacts;
@@ -51,7 +89,20 @@ export class MockMap {
       keys: options.keys ? { labels: options.keys, special: [], continues: [] } : null,
       causal: options.causal ?? true,
       notes: options.notes ?? [],
+      ...(options.measured && { measures: MEASURES.map(({ of: _, ...measure }) => measure) }),
+      ...(options.findings && { diagnosed: true }),
+      ...(options.derived && { derived: options.derived }),
     };
+  }
+
+  get findings(): Finding[] {
+    return this.#options.findings ?? [];
+  }
+
+  measure(index: number, layer: number, head: number): number {
+    const without = this.#options.measured?.without ?? [];
+    if (without.some(([other, of]) => other === layer && of === head)) return Number.NaN;
+    return MEASURES[index]!.of(this, layer, head);
   }
 
   masked(query: number, key: number): boolean {
@@ -195,17 +246,12 @@ export function unaligned(values: Uint8Array | Uint16Array | Float32Array): Data
 }
 
 function profileOf(map: MockMap, layer: number): Answer {
-  const { n_queries, n_keys } = map.facts;
+  const { n_keys } = map.facts;
   const heads = map.facts.heads[layer]!;
-  const mean = (of: (query: number) => number) => {
-    let sum = 0;
-    for (let query = 0; query < n_queries; query++) sum += of(query);
-    return sum / n_queries;
-  };
   const entropy = Float32Array.from({ length: heads }, (_, head) =>
-    mean((query) => map.entropy(layer, head, query)),
+    mean(map, (query) => map.entropy(layer, head, query)),
   );
-  const uniform = mean((query) => Math.log(map.facts.causal ? query + 1 : n_keys));
+  const uniform = mean(map, (query) => Math.log(map.facts.causal ? query + 1 : n_keys));
   return { header: { heads, uniform }, buffers: [unaligned(entropy)] };
 }
 
@@ -232,9 +278,30 @@ function thumbnailsOf(map: MockMap, layer: number): Answer {
   return { header: { layer, heads, shape: [height, width], peak }, buffers: [unaligned(values)] };
 }
 
+function measuresOf(map: MockMap, layer: number): Answer {
+  const heads = map.facts.heads[layer]!;
+  const values = MEASURES.flatMap((_, index) =>
+    Array.from({ length: heads }, (_, head) => map.measure(index, layer, head)),
+  );
+  return { header: { layer, heads }, buffers: [unaligned(Float32Array.from(values))] };
+}
+
+const findingsOf = (map: MockMap): Answer => ({
+  header: { findings: map.findings, healthy: HEALTHY },
+  buffers: [],
+});
+
+const OPERATIONS = {
+  tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
+  profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),
+  thumbnails: (map: MockMap, asked: Question) => thumbnailsOf(map, asked.layer),
+  measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
+  findings: findingsOf,
+};
+
 export interface Question extends TileRequest {
   id: string;
-  op: "tile" | "profile" | "thumbnails";
+  op: keyof typeof OPERATIONS;
   map: string;
   layer: number;
   head: number;
@@ -309,10 +376,7 @@ export class MockModel implements Model {
       return;
     }
     const map = this.maps.find(({ facts }) => facts.name === question.map)!;
-    const { header, buffers } =
-      question.op === "tile"
-        ? tileOf(map, question.layer, question.head, question)
-        : (question.op === "profile" ? profileOf : thumbnailsOf)(map, question.layer);
+    const { header, buffers } = OPERATIONS[question.op](map, question);
     this.message({ id: question.id, ok: true, header }, buffers);
   }
 

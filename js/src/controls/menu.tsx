@@ -1,22 +1,34 @@
 /** A small labelled choice among few. */
+type Options<T extends string> = readonly (readonly [T, string])[];
+
 interface MenuProps<T extends string> {
   label: string;
   part: string;
   value: T;
-  options: readonly (readonly [T, string])[];
+  options: Options<T>;
+  /** More of them, under a heading of their own. */
+  more?: { label: string; options: Options<T> };
+  title?: string;
+  /** The choices speak for themselves: the label is only read out. */
+  bare?: boolean;
   onChange: (value: T) => void;
 }
 
-export function Menu<T extends string>({ label, part, value, options, onChange }: MenuProps<T>) {
+export function Menu<T extends string>(props: MenuProps<T>) {
+  const { label, part, value, options, more, title, bare, onChange } = props;
+  const option = ([name, text]: readonly [T, string]) => (
+    <option key={name} value={name} selected={name === value}>
+      {text}
+    </option>
+  );
   return (
-    <label class="menu">
-      <span>{label}</span>
+    <label class="menu" title={title}>
+      <span class={bare ? "spoken" : ""}>{label}</span>
       <select data-part={part} value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
-        {options.map(([name, text]) => (
-          <option key={name} value={name} selected={name === value}>
-            {text}
-          </option>
-        ))}
+        {options.map(option)}
+        {more && more.options.length > 0 && (
+          <optgroup label={more.label}>{more.options.map(option)}</optgroup>
+        )}
       </select>
     </label>
   );

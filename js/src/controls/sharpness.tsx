@@ -1,6 +1,7 @@
 /** Temperature and scaling: the two numbers that act between scores and weights. */
 import { batch } from "@preact/signals";
 import type { Store } from "../store";
+import { withArticle } from "../views/naming";
 import { short } from "../views/words";
 import { Slider } from "./slider";
 
@@ -11,6 +12,7 @@ export const placeOf = (temperature: number): number => Math.log10(temperature);
 export function Sharpness({ store }: { store: Store }) {
   const temperature = store.temperature.value;
   const scaling = store.scaling.value;
+  const derived = store.map.value?.derived;
   const changed = temperature !== 1 || scaling !== 1;
 
   function reset(): void {
@@ -30,6 +32,7 @@ export function Sharpness({ store }: { store: Store }) {
         min={-1}
         max={1}
         step={0.01}
+        disabled={Boolean(derived)}
         onInput={(place) => (store.traits.temperature.value = temperatureAt(place))}
       />
       <Slider
@@ -40,13 +43,16 @@ export function Sharpness({ store }: { store: Store }) {
         min={0}
         max={4}
         step={0.01}
+        disabled={Boolean(derived)}
         onInput={(value) => (store.traits.scaling.value = value)}
       />
       <button type="button" class="quiet" data-part="reset" disabled={!changed} onClick={reset}>
         Reset
       </button>
       <span class="formula">
-        softmax(q·k × {short(scaling)} / {short(temperature)})
+        {derived
+          ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`
+          : `softmax(q·k × ${short(scaling)} / ${short(temperature)})`}
       </span>
     </section>
   );

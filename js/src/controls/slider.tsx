@@ -7,12 +7,13 @@ interface Props {
   min: number;
   max: number;
   step: number;
+  disabled?: boolean;
   onInput: (value: number) => void;
 }
 
-export function Slider({ label, part, value, text, min, max, step, onInput }: Props) {
+export function Slider({ label, part, value, text, min, max, step, disabled = false, onInput }: Props) {
   return (
-    <label class="slider">
+    <label class="slider" data-disabled={disabled}>
       <span>{label}</span>
       <input
         type="range"
@@ -20,6 +21,7 @@ export function Slider({ label, part, value, text, min, max, step, onInput }: Pr
         min={min}
         max={max}
         step={step}
+        disabled={disabled}
         value={value}
         aria-valuetext={text}
         onInput={(event) => onInput(event.currentTarget.valueAsNumber)}

@@ -8,6 +8,16 @@ export interface Axis {
   continues: number[];
 }
 
+/** One number a head, by which the grid can be badged and sorted. */
+export interface Measure {
+  name: string;
+  label: string;
+  /** Empty where the number has none. */
+  unit: string;
+  /** What it says of a head, in a sentence. */
+  about: string;
+}
+
 export interface MapFacts {
   name: string;
   /** Heads of each layer; layers may differ. */
@@ -21,6 +31,12 @@ export interface MapFacts {
   keys: Axis | null;
   causal: boolean;
   notes: string[];
+  /** Absent where the kernel measures nothing. */
+  measures?: Measure[];
+  /** Whether the kernel can look through the map for what is unusual. */
+  diagnosed?: boolean;
+  /** What the map was made into, as "rollout"; absent or empty where heads are the model's own. */
+  derived?: string;
 }
 
 export interface Facts {

@@ -1,9 +1,10 @@
-/** What is asked for, and in which order: the selected head, its layer, the grid, then the neighbours. */
+/** What is asked for, and in which order: the selected head, its layer, the grid, its measures, the neighbours, the findings. */
 import { computed, effect, type Signal, signal, untracked } from "@preact/signals";
 import { decodeTile, numbers, type TileHeader } from "../attention/tile";
 import type { ShownTile, Store } from "../store";
 import { Cache } from "./cache";
 import { type Facts, isWhole } from "./facts";
+import type { Findings } from "./findings";
 import { type AskOptions, type Reply, type Requests, Withdrawn } from "./requests";
 import { exactRow, type PlaceOfMap, visibleTile, type Wanted, wholeTile } from "./wanted";
 
@@ -27,6 +28,12 @@ export interface Thumbnails {
   values: Uint8Array;
 }
 
+/** Every measure of a layer's heads, one after another in the order of the facts; NaN where there is no such number. */
+export interface Measured {
+  heads: number;
+  values: Float32Array;
+}
+
 interface Cached extends ShownTile {
   bytes: number;
 }
@@ -41,6 +48,9 @@ export const layerName = (map: string, layer: number) => `${map}/${layer}`;
 export class Loader {
   readonly profiles: Signal<ReadonlyMap<string, Profile>> = signal(new Map());
   readonly thumbnails: Signal<ReadonlyMap<string, Thumbnails>> = signal(new Map());
+  readonly measured: Signal<ReadonlyMap<string, Measured>> = signal(new Map());
+  /** By the name of the map. */
+  readonly findings: Signal<ReadonlyMap<string, Findings>> = signal(new Map());
   /** Sentences of what failed, by the name of what was asked for. */
   readonly faults: Signal<ReadonlyMap<string, string>> = signal(new Map());
   /** The newest tile of the chosen head, before temperature. */
@@ -109,6 +119,12 @@ export class Loader {
     return there.length / map.heads.length;
   }
 
+  /** A measure of a head, by its place in the facts; NaN where it does not exist, undefined while it has not come. */
+  measureOf(map: string, layer: number, head: number, index: number): number | undefined {
+    const there = this.measured.value.get(layerName(map, layer));
+    return there && head < there.heads ? there.values[index * there.heads + head] : undefined;
+  }
+
   /** True when the tile that is there is the one that was asked for last. */
   settled(): boolean {
     return this.#wanted.value?.name === this.#here.value;
@@ -125,6 +141,8 @@ export class Loader {
     this.#cache.clear();
     this.profiles.value = new Map();
     this.thumbnails.value = new Map();
+    this.measured.value = new Map();
+    this.findings.value = new Map();
     this.faults.value = new Map();
     this.tile.value = null;
     this.#store.exactRow.value = null;
@@ -222,6 +240,10 @@ export class Loader {
     for (const other of layers) {
       if (!this.thumbnails.value.has(layerName(map, other))) jobs.push(this.#thumbnailsJob(map, other));
     }
+    const measures = facts.measures?.length ?? 0;
+    for (const other of measures > 0 ? layers : []) {
+      if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
+    }
     if (Math.max(facts.n_queries, facts.n_keys) <= PREFETCHED) {
       for (const near of [head + 1, head - 1]) {
         if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
@@ -233,6 +255,7 @@ export class Loader {
         });
       }
     }
+    if (facts.diagnosed && !this.findings.value.has(map)) jobs.push(this.#findingsJob(map));
     return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
   }
 
@@ -261,7 +284,25 @@ export class Loader {
     return { name: `thumbnails/${layerName(map, layer)}`, run };
   }
 
-  #ask(body: { op: string; map: string; layer: number }): Promise<Reply> {
+  #measuresJob(map: string, layer: number, measures: number): Job {
+    const run = async () => {
+      const { header, buffers } = await this.#ask({ op: "measures", map, layer });
+      const heads = Number(header.heads);
+      const values = numbers(Float32Array, buffers[0], measures * heads, "measures");
+      this.measured.value = new Map(this.measured.value).set(layerName(map, layer), { heads, values });
+    };
+    return { name: `measures/${layerName(map, layer)}`, run };
+  }
+
+  #findingsJob(map: string): Job {
+    const run = async () => {
+      const { header } = await this.#ask({ op: "findings", map });
+      this.findings.value = new Map(this.findings.value).set(map, header as unknown as Findings);
+    };
+    return { name: `findings/${map}`, run };
+  }
+
+  #ask(body: { op: string; map: string; layer?: number }): Promise<Reply> {
     return this.#requests.ask(body.op, body, { signal: this.#epoch.signal, background: true });
   }
 

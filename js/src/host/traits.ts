@@ -16,6 +16,9 @@ export interface Choices {
   color_scale: ColourScale;
   color_range: "map" | "shared";
   theme: "auto" | "light" | "dark";
+  /** Name of the measure that badges the grid; empty for none. */
+  measure: string;
+  sort: "model" | "highest" | "lowest";
 }
 
 /** The part of the widget protocol that is used here. */
@@ -47,6 +50,8 @@ const DEFAULTS: Choices = {
   color_scale: "linear",
   color_range: "map",
   theme: "auto",
+  measure: "",
+  sort: "model",
 };
 
 export function connectTraits(model: Model): { traits: Traits; disconnect: () => void } {

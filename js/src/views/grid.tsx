@@ -1,42 +1,114 @@
-/** Layers by heads: a thumbnail each, the selected one outlined. */
+/** Every head as a thumbnail: layers by heads, or in the order of a measure; the selected one is outlined. */
+import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { colourOf, pack } from "../attention/colour";
-import { type Loader, layerName } from "../host/loading";
+import { Measuring, ORDERS } from "../controls/measuring";
+import type { MapFacts } from "../host/facts";
+import type { Loader } from "../host/loading";
 import type { Store } from "../store";
-import { useDrawing } from "./canvas";
 import { Fault } from "./fault";
+import { ranked, type Sort, stepped } from "./ranking";
+import { Thumb } from "./thumb";
+
+/** A thumbnail this large has room for the names of its layer and head below. */
+const NAMED = 40;
+/** Names and numbers stand on one line below thumbnails this large. */
+const ONE_LINE = 76;
 
 interface Props {
   store: Store;
   loader: Loader;
   /** CSS pixels of a thumbnail. */
   size: number;
+  /** CSS pixels of the widest layer. */
+  width: number;
 }
 
-export function Grid({ store, loader, size }: Props) {
+export function Grid({ store, loader, size, width }: Props) {
   const grid = useRef<HTMLDivElement>(null);
   const map = store.map.value;
+  const measure = store.measure.value;
+  const sort = measure ? store.traits.sort.value : "model";
+  useScrolling(grid, store, sort);
+  if (!map) return null;
+  const own = ["thumbnails", "measures"].map((op) => `${op}/${map.name}/`);
+  const fault = [...loader.faults.value].find(([name]) => own.some((start) => name.startsWith(start)));
+  const order = ORDERS.find(([name]) => name === sort)?.[1].toLowerCase();
+  const arranged = { store, loader, map, grid, size, sort };
+  return (
+    <section
+      class="grid"
+      data-measures={Boolean(map.measures?.length)}
+      data-measured={measure !== null}
+      style={{ "--thumb": `${size}px`, "--wide": `${width}px`, "--lines": map.heads.length }}
+    >
+      <header>
+        {sort === "model" ? (
+          <h3>Layers {!map.derived && <small>by heads</small>}</h3>
+        ) : (
+          <h3>
+            {map.derived ? "Layers" : "Heads"} <small>ranked</small>
+          </h3>
+        )}
+        <Measuring store={store} />
+      </header>
+      {sort === "model" ? (
+        <Rows {...arranged} />
+      ) : (
+        <Ranking {...arranged} label={`Heads by ${measure?.label}, ${order}`} />
+      )}
+      {fault && <Fault sentence={fault[1]} onRetry={() => loader.retry()} />}
+    </section>
+  );
+}
+
+const thumbOf = (grid: HTMLElement | null, layer: number, head: number) =>
+  grid?.querySelector<HTMLElement>(`[data-layer="${layer}"][data-head="${head}"]`) ?? null;
+
+/** The selected head stays in view inside the grid, and a ranking begins at its first; the page itself must not scroll. */
+function useScrolling(grid: RefObject<HTMLDivElement | null>, store: Store, sort: Sort): void {
   const layer = store.layer.value;
   const head = store.head.value;
-  const thumb = (at: number, of: number) =>
-    grid.current?.querySelector<HTMLElement>(`[data-layer="${at}"][data-head="${of}"]`);
+  const measure = store.measure.value?.name;
 
-  // The selected head stays in view inside the grid; the page itself must not scroll.
   useEffect(() => {
     const box = grid.current;
-    const chosen = thumb(layer, head);
+    const chosen = thumbOf(box, layer, head);
     if (!box || !chosen) return;
     const above = chosen.offsetTop - box.scrollTop;
     if (above < 24 || above + chosen.offsetHeight > box.clientHeight)
       box.scrollTop = chosen.offsetTop - box.clientHeight / 2;
-  }, [layer, head]);
+  }, [grid, layer, head, sort === "model"]);
 
-  if (!map) return null;
+  useEffect(() => {
+    if (grid.current && sort !== "model") grid.current.scrollTop = 0;
+  }, [grid, sort, measure]);
+}
+
+interface Arranged {
+  store: Store;
+  loader: Loader;
+  map: MapFacts;
+  grid: RefObject<HTMLDivElement | null>;
+  size: number;
+  sort: Sort;
+}
+
+/** The number of a head, where a measure is chosen and it has come. */
+function numberOf({ store, loader, map }: Arranged, layer: number, head: number): number | undefined {
+  const measure = store.measure.value;
+  return measure ? loader.measureOf(map.name, layer, head, measure.index) : undefined;
+}
+
+const isPlain = (event: KeyboardEvent) => !event.ctrlKey && !event.metaKey && !event.altKey;
+
+function Rows(arranged: Arranged) {
+  const { store, loader, map, grid, size } = arranged;
+  const layer = store.layer.value;
+  const head = store.head.value;
   const widestLayer = Math.max(0, ...map.heads);
-  const faults = [...loader.faults.value].filter(([name]) => name.startsWith("thumbnails/"));
 
   function move(event: KeyboardEvent): void {
-    if (!map || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isPlain(event)) return;
     const at = event.target as HTMLElement;
     const row = Number(at.dataset.layer);
     const column = Number(at.dataset.head);
@@ -55,22 +127,19 @@ export function Grid({ store, loader, size }: Props) {
     event.stopPropagation();
     const toLayer = Math.min(Math.max(0, place[0]), map.heads.length - 1);
     const toHead = Math.min(Math.max(0, place[1]), last(toLayer));
-    thumb(toLayer, toHead)?.focus();
+    thumbOf(grid.current, toLayer, toHead)?.focus();
   }
 
   return (
-    <section class="grid" style={{ "--thumb": `${size}px` }}>
-      <h3>
-        Layers <small>by heads</small>
-      </h3>
-      <div
-        class="thumbs"
-        data-part="grid"
-        role="grid"
-        aria-label="Layers by heads"
-        ref={grid}
-        onKeyDown={move}
-      >
+    <div
+      class="thumbs"
+      data-part="grid"
+      role="grid"
+      aria-label={map.derived ? "Layers" : "Layers by heads"}
+      ref={grid}
+      onKeyDown={move}
+    >
+      {!(map.derived && widestLayer === 1) && (
         <div class="line heads" role="row" aria-hidden="true">
           <span class="numeral" />
           {Array.from({ length: widestLayer }, (_, at) => (
@@ -79,87 +148,80 @@ export function Grid({ store, loader, size }: Props) {
             </span>
           ))}
         </div>
-        {map.heads.map((heads, at) => (
-          <div class="line" role="row" key={at}>
-            <span
-              class="numeral"
-              title={map.layer_names[at] ?? ""}
-              data-chosen={at === layer}
-              aria-hidden="true"
-            >
-              {at}
-            </span>
-            {Array.from({ length: heads }, (_, of) => (
-              <Thumb key={of} store={store} loader={loader} layer={at} head={of} size={size} />
-            ))}
-          </div>
-        ))}
-      </div>
-      {faults[0] && <Fault sentence={faults[0][1]} onRetry={() => loader.retry()} />}
-    </section>
+      )}
+      {map.heads.map((heads, at) => (
+        <div class="line" role="row" key={at}>
+          <span
+            class="numeral"
+            title={map.layer_names[at] ?? ""}
+            data-chosen={at === layer}
+            aria-hidden="true"
+          >
+            {at}
+          </span>
+          {Array.from({ length: heads }, (_, of) => (
+            <Thumb
+              key={of}
+              store={store}
+              loader={loader}
+              map={map}
+              layer={at}
+              head={of}
+              size={size}
+              measure={store.measure.value}
+              value={numberOf(arranged, at, of)}
+              named={false}
+            />
+          ))}
+        </div>
+      ))}
+    </div>
   );
 }
 
-interface ThumbProps {
-  store: Store;
-  loader: Loader;
-  layer: number;
-  head: number;
-  size: number;
-}
+function Ranking({ label, ...arranged }: Arranged & { label: string }) {
+  const { store, loader, map, grid, sort } = arranged;
+  const size = Math.max(NAMED, arranged.size);
+  const places = ranked(map.heads, (layer, head) => numberOf(arranged, layer, head), sort);
 
-function Thumb({ store, loader, layer, head, size }: ThumbProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const map = store.map.value;
-  const loaded = loader.thumbnails.value.has(layerName(map?.name ?? "", layer));
-  const chosen = store.layer.value === layer && store.head.value === head;
+  function move(event: KeyboardEvent): void {
+    if (!isPlain(event) || !grid.current) return;
+    const seen = [...grid.current.querySelectorAll<HTMLElement>('[data-part="thumb"]')];
+    const wrap = seen.findIndex((thumb) => thumb.offsetTop > seen[0]!.offsetTop);
+    const columns = wrap < 0 ? seen.length : wrap;
+    const to = stepped(event.key, seen.indexOf(event.target as HTMLElement), seen.length, columns);
+    if (to === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    seen[to]?.focus();
+  }
 
-  useDrawing(() => {
-    const thumbnails = loader.thumbnails.value.get(layerName(store.map.value?.name ?? "", layer));
-    if (!canvas.current || !thumbnails || head >= thumbnails.heads) return;
-    const largest = store.traits.color_range.value === "shared" ? 1 : thumbnails.peak[head] || 1;
-    const ramp = store.ramp.value;
-    const scale = store.traits.color_scale.value;
-    const colours = Uint32Array.from({ length: 256 }, (_, value) =>
-      pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
-    );
-    const [height, width] = thumbnails.shape;
-    const image = new ImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let cell = 0; cell < pixels.length; cell++) {
-      pixels[cell] = colours[thumbnails.values[head * pixels.length + cell]!]!;
-    }
-    canvas.current.width = width;
-    canvas.current.height = height;
-    canvas.current.getContext("2d")!.putImageData(image, 0, 0);
-    // Cells larger than a pixel have edges; smaller ones are averaged, so that none is lost.
-    canvas.current.style.imageRendering = Math.max(width, height) <= size ? "pixelated" : "auto";
-  });
-
-  const shape = map ? Math.max(0.25, Math.min(4, map.n_keys / map.n_queries)) : 1;
   return (
-    <button
-      type="button"
-      role="gridcell"
-      class="thumb"
-      data-part="thumb"
-      data-layer={layer}
-      data-head={head}
-      data-loaded={loaded}
-      aria-selected={chosen}
-      aria-label={`Layer ${layer}, head ${head}`}
-      title={`layer ${layer} · head ${head}`}
-      tabIndex={chosen ? 0 : -1}
-      onClick={() => store.select(layer, head)}
+    <div
+      class="thumbs ranking"
+      data-part="grid"
+      data-compact={size < ONE_LINE}
+      role="listbox"
+      aria-label={label}
+      aria-orientation="horizontal"
+      ref={grid}
+      style={{ "--ranked": `${size}px` }}
+      onKeyDown={move}
     >
-      <canvas
-        ref={canvas}
-        width={1}
-        height={1}
-        role="presentation"
-        data-tall={shape < 1}
-        style={{ aspectRatio: `${shape}` }}
-      />
-    </button>
+      {places.map(({ layer, head }) => (
+        <Thumb
+          key={`${layer}/${head}`}
+          store={store}
+          loader={loader}
+          map={map}
+          layer={layer}
+          head={head}
+          size={size}
+          measure={store.measure.value}
+          value={numberOf(arranged, layer, head)}
+          named
+        />
+      ))}
+    </div>
   );
 }

@@ -11,6 +11,7 @@ import { labelFont } from "./axes";
 import { hatch, prepare, useDrawing } from "./canvas";
 import { cellSize, columnX, rowY } from "./geometry";
 import { drawMarks } from "./marks";
+import { placeName, spokenName } from "./naming";
 import { pointing } from "./pointing";
 import type { Stage } from "./stage";
 import { exact, quoted } from "./words";
@@ -205,8 +206,11 @@ class Painter {
 }
 
 function label(map: MapFacts, store: Store): string {
-  const name = map.layer_names[store.layer.value] ?? `layer ${store.layer.value}`;
-  return `${map.name}, ${name}, head ${store.head.value}: ${map.n_queries} queries by ${map.n_keys} keys. Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
+  const layer = map.layer_names[store.layer.value] ?? `layer ${store.layer.value}`;
+  const name = map.derived
+    ? placeName(map, store.layer.value, store.head.value)
+    : `${layer}, head ${store.head.value}`;
+  return `${map.name}, ${name}: ${map.n_queries} queries by ${map.n_keys} keys. Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
 }
 
 /** The picture in a sentence: its strongest cell, and how spread its rows are. */
@@ -219,5 +223,5 @@ function summary(map: MapFacts, drawn: Drawn): string {
   const key = tile.columns[0] + column * tile.stride[1];
   const weight = exact(drawn.shares[strongestRow] ?? 0);
   const names = `query ${quoted(map.queries.labels[query])}, key ${quoted(keysOf(map).labels[key])}`;
-  return `Layer ${layer}, head ${head}. Strongest cell: ${names}, ${weight}. Mean entropy ${exact(meanEntropy(drawn.entropy))} nats.`;
+  return `${spokenName(map, layer, head)}. Strongest cell: ${names}, ${weight}. Mean entropy ${exact(meanEntropy(drawn.entropy))} nats.`;
 }

@@ -7,6 +7,7 @@ import type { Loader } from "../host/loading";
 import type { Requests } from "../host/requests";
 import type { Store } from "../store";
 import { useWidth } from "./canvas";
+import { FindingsView } from "./findings";
 import { Grid } from "./grid";
 import { MapView, Title } from "./map";
 import { Profile } from "./profile";
@@ -29,13 +30,28 @@ const NUMERAL = 24;
 const GAP = 2;
 const shapeOf = (width: number): Shape => (width < NARROW ? "narrow" : width < WIDE ? "medium" : "wide");
 
+/** The least width of the column of the grid in the medium shape. */
+const COLUMN = 272;
+
+/** So many heads a layer may have for their numbers to stand apart. */
+const MANY = 16;
+
 /** Thumbnails as large as their share of the width allows. */
-function thumbSize(width: number, shape: Shape, heads: number, layers: number, alone: boolean): number {
-  const share = alone || shape === "narrow" ? width : width * (shape === "wide" ? 0.22 : 0.27);
+function thumbSize(
+  width: number,
+  shape: Shape,
+  heads: number,
+  layers: number,
+  alone: boolean,
+  measured: boolean,
+): number {
+  const column = shape === "wide" ? width * 0.22 : Math.max(COLUMN, width * 0.27);
+  const share = alone || shape === "narrow" ? width : column;
   const fits = Math.floor((share - NUMERAL) / heads) - GAP;
   if (alone) return Math.min(160, Math.max(24, fits));
   const tallest = Math.floor((shape === "narrow" ? 220 : 620) / layers) - GAP;
-  return Math.max(shape === "narrow" ? 20 : 14, Math.min(52, fits, tallest));
+  const least = shape === "narrow" ? 20 : measured && heads <= MANY ? 17 : 14;
+  return Math.max(least, Math.min(52, fits, tallest));
 }
 
 export function Layout({ store, loader, requests, ready }: Props) {
@@ -48,20 +64,30 @@ export function Layout({ store, loader, requests, ready }: Props) {
   const layers = map?.heads.length ?? 1;
   const single = heads * layers === 1;
   const side = shape === "wide" && view !== "grid" ? 380 : width.value;
-  const beside = shape === "medium" && view !== "grid" && !single ? 272 : side;
+  const beside = shape === "medium" && view !== "grid" && !single ? COLUMN : side;
+  const measured = Boolean(map?.measures?.length);
+  const size = thumbSize(width.value, shape, heads, layers, view === "grid", measured);
+  const column = !single && view !== "grid" && shape !== "narrow";
+  const findings = <FindingsView store={store} loader={loader} open={column || single} />;
   return (
-    <div class="layout" data-shape={shape} data-view={view} data-single={single}>
+    <div
+      class="layout"
+      data-shape={shape}
+      data-view={view}
+      data-single={single}
+      data-diagnosed={map?.diagnosed ?? false}
+    >
       <div class="ruler" ref={ruler} />
       <Toolbar store={store} />
       <Status store={store} loader={loader} requests={requests} />
       {map && !store.empty.value && width.value > 0 && (
         <div class="views">
           {!single && (
-            <Grid
-              store={store}
-              loader={loader}
-              size={thumbSize(width.value, shape, heads, layers, view === "grid")}
-            />
+            <div class="side">
+              {view === "grid" && findings}
+              <Grid store={store} loader={loader} size={size} width={NUMERAL + heads * (size + GAP)} />
+              {view !== "grid" && findings}
+            </div>
           )}
           {view === "heatmap" && <MapView store={store} loader={loader} ready={ready} />}
           {view === "text" && (
@@ -76,6 +102,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
             <Profile store={store} loader={loader} width={beside} />
             <Sharpness store={store} />
             <Row store={store} loader={loader} width={side} />
+            {single && findings}
           </div>
         </div>
       )}

@@ -11,6 +11,7 @@ import { QueryEntropy } from "./entropy";
 import { Fault } from "./fault";
 import { isFitted } from "./geometry";
 import { Heatmap } from "./heatmap";
+import { placeName } from "./naming";
 import { shapeOf, zoomBy } from "./pointing";
 import { createStage } from "./stage";
 
@@ -66,7 +67,7 @@ export function Title({ store }: { store: Store }) {
   const shared = keyValueHead(map, layer, head);
   return (
     <h2 title={map.layer_names[layer] ?? ""}>
-      layer {layer} · head {head}
+      {placeName(map, layer, head)}
       {shared !== null && <small>key-value head {shared}</small>}
     </h2>
   );

@@ -30,6 +30,8 @@ export function Toolbar({ store }: { store: Store }) {
   const { traits } = store;
   const facts = traits.facts.value;
   const maps = facts?.maps ?? [];
+  const named = (derived: boolean) =>
+    maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
     <header class="toolbar">
       {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
@@ -39,7 +41,8 @@ export function Toolbar({ store }: { store: Store }) {
             label="Map"
             part="map"
             value={store.map.value?.name ?? ""}
-            options={maps.map(({ name }) => [name, name] as const)}
+            options={named(false)}
+            more={{ label: "Derived", options: named(true) }}
             onChange={(name) => (traits.map.value = name)}
           />
         )}

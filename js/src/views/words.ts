@@ -35,6 +35,17 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** Two digits that say something, for badges; where room is scarce without the zero before the point. */
+export function brief(value: number, scarce = false): string {
+  if (Number.isNaN(value)) return "–";
+  const size = Math.abs(Number(value.toPrecision(2)));
+  if (size === Number.POSITIVE_INFINITY) return value < 0 ? "−∞" : "∞";
+  const places = size >= 10 || size === 0 ? 0 : size >= 1 ? 1 : 2;
+  const text = size >= 10_000 ? `${Math.round(Math.abs(value) / 1000)}k` : Math.abs(value).toFixed(places);
+  const sign = value < 0 && Number(value.toFixed(places)) !== 0 ? "−" : "";
+  return sign + (scarce ? text.replace(/^0\./, ".") : text);
+}
+
 /** The longest beginning of a text that fits, cut between characters and never inside one. */
 export function elide(context: CanvasRenderingContext2D, text: string, width: number): string {
   if (context.measureText(text).width <= width) return text;

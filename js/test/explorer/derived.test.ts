@@ -1,0 +1,71 @@
+import { describe, expect, it, vi } from "vitest";
+import { MockMap, MockModel } from "../mock";
+import { mount } from "./mount";
+
+const WORDS = "Lily and Ben went to the park .".split(" ");
+const maps = () => [
+  new MockMap({ queries: WORDS, heads: [3, 3] }),
+  new MockMap({ name: "rollout", queries: WORDS, heads: [1, 1], derived: "rollout", seed: 2 }),
+  new MockMap({ name: "flow", queries: WORDS, heads: [1], derived: "flow", seed: 3 }),
+];
+const title = (view: ReturnType<typeof mount>) => view.host.shadowRoot!.querySelector("h2")!.textContent;
+const sliders = (view: ReturnType<typeof mount>) =>
+  ["temperature", "scaling"].map((part) => view.part<HTMLInputElement>(part));
+
+describe("a derived map", () => {
+  it("goes by its own name", async () => {
+    const view = mount(new MockModel(maps(), { map: "rollout", layer: 1 }));
+    await view.ready();
+    expect(title(view)).toBe("layer 1 · rollout");
+    const thumb = view.part("thumb", '[data-layer="1"]');
+    expect([thumb.title, thumb.ariaLabel]).toEqual(["layer 1 · rollout", "Layer 1, rollout"]);
+    expect(view.heatmap().ariaLabel).toContain("rollout, layer 1 · rollout: 8 queries");
+    expect(view.heatmap().textContent).toContain("Layer 1, rollout. Strongest cell");
+    expect(view.parts("head-bar")).toEqual([]);
+    expect(view.host.shadowRoot!.textContent).not.toMatch(/head \d/);
+  });
+
+  it("of one layer has the name alone", async () => {
+    const view = mount(new MockModel(maps(), { map: "flow" }));
+    await view.ready();
+    expect(title(view)).toBe("flow");
+  });
+
+  it("has no temperature, and says why", async () => {
+    const host = new MockModel(maps(), { map: "rollout", temperature: 0.3, scaling: 2 });
+    const view = mount(host);
+    await view.ready();
+    expect([view.heatmap().dataset.temperature, view.heatmap().dataset.scaling]).toEqual(["1", "1"]);
+    expect(sliders(view).every(({ disabled }) => disabled)).toBe(true);
+    expect(view.part<HTMLButtonElement>("reset").disabled).toBe(true);
+    expect(view.host.shadowRoot!.textContent).toContain(
+      "Temperature and scaling act on one head's scores; this map is a rollout.",
+    );
+    host.fromPython({ map: "attention" });
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("attention"));
+    await vi.waitFor(() => expect(view.heatmap().dataset.temperature).toBe("0.3"));
+    expect(sliders(view).some(({ disabled }) => disabled)).toBe(false);
+    expect([host.get("temperature"), host.get("scaling")]).toEqual([0.3, 2]);
+  });
+
+  it("larger than the screen is asked for untempered", async () => {
+    const long = Array.from({ length: 1100 }, (_, at) => WORDS[at % WORDS.length]!);
+    const map = new MockMap({ queries: long, heads: [1], derived: "mean of heads" });
+    const host = new MockModel([map], { temperature: 0.5 });
+    host.policy = () => "hold";
+    const view = mount(host);
+    await vi.waitFor(() => expect(host.held).toHaveLength(1));
+    expect(host.held[0]).toMatchObject({ op: "tile", temperature: 1, scaling: 1 });
+    expect(view.host.shadowRoot!.textContent).toContain("this map is a mean of heads.");
+  });
+
+  it("stands apart in the menu of maps", async () => {
+    const view = mount(new MockModel(maps()));
+    await view.ready();
+    const menu = view.part<HTMLSelectElement>("map");
+    const group = menu.querySelector("optgroup")!;
+    expect(group.label).toBe("Derived");
+    expect([...group.children].map((option) => option.textContent)).toEqual(["rollout", "flow"]);
+    expect([...menu.children].map(({ tagName }) => tagName)).toEqual(["OPTION", "OPTGROUP"]);
+  });
+});
