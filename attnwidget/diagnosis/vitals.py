@@ -18,6 +18,7 @@ from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries
 
 __all__ = ["Projection", "Vitals", "vitals_of"]
 
+LOWEST = -104.0  # log of the least number above 0 in float32
 COMPARED_ROWS = 64  # heads are compared with one another, and layers with the next, on so many rows
 
 
@@ -101,7 +102,7 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         hidden_padding=hidden_padding,
         reach=reach,
         upside_down=upside_down,
-        spread=_spread(weights, counted),
+        spread=_spread(held, counted),
         divergence=_divergence(weights, counted),
         mean_rows=weights.mean(0).masked_fill(~counted.all(0)[:, None], math.nan),
     )
@@ -135,7 +136,7 @@ def _least(values: Tensor) -> Tensor:
 
 def _compared_rows(alone: AttentionMaps) -> tuple[Tensor, Tensor]:
     """Rows of all heads side by side [heads, rows, keys], an even spread of them, and which have values to compare."""
-    wanted = torch.linspace(0, alone.n_queries - 1, min(COMPARED_ROWS, alone.n_queries)).round().long()
+    wanted = _even_rows(alone.n_queries)
     found = list(Walk(alone, rows=wanted))
     weights = torch.cat([block.weights.float().cpu() for block in found], -2)
     counted = torch.cat([(~block.weights[..., 0].isnan() & (block.count > 1)).cpu() for block in found], -1)
@@ -148,14 +149,22 @@ def _divergence(weights: Tensor, counted: Tensor) -> Tensor:
     return divergences(weights, counted) / shared.masked_fill(shared == 0, math.nan)
 
 
-def _spread(weights: Tensor, counted: Tensor) -> Tensor:
+def _spread(held: Layer, counted: Tensor) -> Tensor:
     """Standard deviation of the scores of a row, over the keys that get any weight, averaged over rows: [heads]."""
-    there = weights > 0
+    heads, n_queries, _ = held.shape
+    log_weights = held.log_weights(slice(0, heads), _even_rows(n_queries))[0].float().cpu()
+    there = log_weights.isfinite()
     number = there.sum(-1)
-    scores = weights.log().masked_fill(~there, 0)
+    scores = log_weights.masked_fill(~there, 0)
     mean = scores.sum(-1) / number
     deviation = ((scores - mean[..., None]).square().masked_fill(~there, 0).sum(-1) / number).sqrt()
+    # A given row that is exactly one-hot has lost its scores below what float32 holds.
+    deviation = deviation.masked_fill(number == 1, -LOWEST)
     return mean_over_queries(deviation.masked_fill(~counted, math.nan))
+
+
+def _even_rows(n_queries: int) -> Tensor:
+    return torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, n_queries)).round().long()
 
 
 def _projection(held: Layer) -> Projection | None:
@@ -202,7 +211,7 @@ def _mask_shape(walk: Walk, alone: AttentionMaps) -> tuple[tuple[int, int] | Non
     n_queries, n_keys = held.shape[1:]
     if not walk.has_positions or held.mask.additive is None or n_queries < 4:
         return None, False
-    wanted = torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, n_queries)).round().long()
+    wanted = _even_rows(n_queries)
     visible = held.visible(slice(0, 1), wanted)[0].cpu()
     key, position = torch.arange(n_keys), wanted[:, None] + held.mask.offset
     earlier, after = (visible & (key < position)).any(), (visible & (key > position)).any(-1)

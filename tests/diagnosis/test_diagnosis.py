@@ -1,0 +1,408 @@
+"""diagnose: broken attention is named, with its cause, and healthy attention is not accused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import attnwidget as aw
+from attnwidget import diagnose
+from attnwidget.layers import Mask
+from tests.make import matrices, projected
+
+HEADS, N, WIDTH = 4, 16, 64
+TRIL = torch.ones(N, N, dtype=torch.bool).tril()
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def q_and_k(examples=2, n=N, width=WIDTH):
+    return draw(examples, HEADS, n, width), draw(examples, HEADS, n, width, seed=1)
+
+
+def names(findings):
+    return [finding.name for finding in findings]
+
+
+def accused(findings):
+    return [finding.name for finding in findings if finding.severity != "note"]
+
+
+class Block(nn.Module):
+    """One self-attention layer as a student writes it, with the ways to break it."""
+
+    def __init__(self, *, scaled=True, std=0.125, mask=None):
+        super().__init__()
+        self.project = nn.Linear(WIDTH, 2 * WIDTH, bias=False)
+        nn.init.normal_(self.project.weight, std=std)
+        self.scaled, self.mask = scaled, mask
+
+    def forward(self, x):
+        q, k = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.project(x).chunk(2, -1))
+        scores = q @ k.mT / (q.shape[-1] ** 0.5 if self.scaled else 1)
+        if self.mask is not None:
+            scores = scores.masked_fill(~self.mask, -1e9)
+        return q, k, scores.softmax(-1)
+
+
+class TestFiveWaysToBreakAttention:
+    X = draw(2, N, WIDTH, seed=2)
+
+    def weights(self, **options):
+        torch.manual_seed(0)
+        return [part.detach() for part in Block(**options)(self.X)]
+
+    def test_the_same_block_unbroken(self):
+        q, k, weights = self.weights(mask=TRIL)
+        assert not diagnose(weights, query=q, key=k, mask=TRIL, causal=True)
+
+    def test_no_scaling(self):
+        q, k, weights = self.weights(scaled=False, mask=TRIL)
+        found = diagnose(weights, query=q, key=k, mask=TRIL)
+        assert found[0].severity == "alarm"
+        assert found.named("scaling").title == "Scores are not scaled"
+        assert found.named("scaling").evidence[0].value == "4"  # sqrt of the heads' width, 16
+
+    def test_zero_variance_initialisation(self):
+        q, k, weights = self.weights(std=1e-4, mask=TRIL)
+        found = diagnose(weights, query=q, key=k, mask=TRIL)
+        assert accused(found) == ["uniform"]
+        assert found.named("uniform").severity == "alarm"
+        assert "too little variance" in diagnose(query=q, key=k, mask=TRIL).named("uniform").causes[0]
+
+    def test_everything_masked(self):
+        nothing = torch.zeros(N, N, dtype=torch.bool)
+        q, k, weights = self.weights(mask=nothing)
+        for found in (diagnose(weights, mask=nothing), diagnose(query=q, key=k, mask=nothing)):
+            assert names(found) == ["masked"]
+            assert found[0].title == "Everything is masked"
+            assert found[0].severity == "alarm"
+
+    @pytest.mark.parametrize("mask", [~TRIL, TRIL.T, torch.ones(N, N, dtype=torch.bool).tril(1)])
+    def test_wrong_mask(self, mask):
+        q, k, weights = self.weights(mask=mask)
+        for found in (diagnose(query=q, key=k, mask=mask), diagnose(weights, causal=True)):
+            assert found[0].severity == "alarm"
+            assert "causality" in names(found)
+
+    def test_learning_rate_blown_up(self):
+        torch.manual_seed(0)
+        block = Block(mask=TRIL)
+        optimiser = torch.optim.SGD(block.parameters(), lr=300.0)
+        target = draw(2, HEADS, N, N, seed=3).masked_fill(~TRIL, -torch.inf).softmax(-1)
+        for _ in range(20):
+            optimiser.zero_grad()
+            (block(self.X)[2] - target).square().sum().backward()
+            optimiser.step()
+        q, k, weights = (part.detach() for part in block(self.X))
+        found = diagnose(weights, query=q, key=k, mask=TRIL)
+        assert accused(found) == ["collapsed"]
+        found = diagnose(query=q, key=k, mask=TRIL).named("collapsed")
+        assert "learning rate" in found.causes[0]
+        assert found.places == ((0, None), (1, None))
+
+
+@pytest.fixture(scope="module")
+def storyteller():
+    return aw.demo.load("storyteller")
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return aw.demo.load("reader")
+
+
+class TestTenHealthyCases:
+    """No alarm and no warning; what is only worth knowing may be noted."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_storyteller_on_stories(self, storyteller, seed):
+        for text in aw.demo.sentences(4, seed=seed):
+            model, tokenizer = storyteller
+            assert accused(diagnose(aw.capture(model, text, tokenizer))) == []
+
+    @pytest.mark.parametrize("length", [8, 20, 60])
+    def test_storyteller_on_repeated_words(self, storyteller, length):
+        model, tokenizer = storyteller
+        assert accused(diagnose(aw.capture(model, aw.demo.repeated_words(length), tokenizer))) == []
+
+    def test_storyteller_causal_as_asked(self, storyteller):
+        model, tokenizer = storyteller
+        run = aw.capture(model, "Lily and Ben went to the park . Lily gave the ball to", tokenizer)
+        assert accused(diagnose(run, causal=True)) == []
+
+    def test_reader(self, reader):
+        model, tokenizer = reader
+        for text in aw.demo.sentences(4, seed=5):
+            assert accused(diagnose(aw.capture(model, text, tokenizer))) == []
+
+    def test_reader_in_a_padded_batch(self, reader):
+        model, tokenizer = reader
+        batch = tokenizer(["Lily gave Ben the ball .", "Ben ran ."], padding=True, return_tensors="pt")
+        run = aw.capture(model, batch, tokenizer)
+        for example in range(2):
+            assert accused(diagnose(run[example])) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "The nurse examined the farmer for ticks because she was late.",
+            "hello",
+            "The quick brown fox jumps over the lazy dog. " * 12,
+            "def attention(q, k): return softmax(q @ k.T)",
+        ],
+    )
+    def test_minilm(self, minilm, text):
+        from transformers import AutoModel, AutoTokenizer
+
+        model, tokenizer = AutoModel.from_pretrained(minilm), AutoTokenizer.from_pretrained(minilm)
+        assert accused(diagnose(aw.capture(model, text, tokenizer))) == []
+
+    def test_own_attention(self):
+        q, k = q_and_k()
+        assert accused(diagnose(query=q, key=k, value=q, mask=TRIL, causal=True)) == []
+        assert accused(diagnose(query=q.bfloat16(), key=k.bfloat16(), value=q.bfloat16())) == []
+
+    def test_own_attention_with_padding_on_the_left(self):
+        q, k = q_and_k()
+        mask = TRIL.clone()
+        mask[:, :5] = False  # leaves the padding queries without a key, which is nobody's loss
+        assert accused(diagnose(query=q, key=k, mask=mask, causal=True)) == []
+
+    def test_additive_mask_and_shared_keys(self):
+        q, k = q_and_k()
+        mask = torch.zeros(N, N).masked_fill(~TRIL, torch.finfo(torch.float32).min)
+        assert accused(diagnose(query=q, key=k[:, :2], mask=mask, causal=True)) == []
+
+    def test_cross_attention_and_weights_alone(self):
+        assert accused(diagnose(matrices(3, 4, 9, 12))) == []
+        assert accused(diagnose(draw(2, HEADS, 9, 12).softmax(-1))) == []
+
+    def test_a_head_that_looks_at_the_first_token_is_no_fault(self):
+        weights = 0.3 * matrices(3, 4, 12, 12, causal=True)
+        weights[..., 0] += 0.7
+        found = diagnose(weights)
+        assert accused(found) == []
+        assert names(found) == ["sink"]
+
+
+class TestWhatElseIsFound:
+    def test_scaled_twice(self):
+        q, k = q_and_k()
+        found = diagnose((q @ k.mT / WIDTH).softmax(-1), query=q, key=k)
+        assert names(found) == ["scaling", "uniform"]
+        assert found[0].title == "Scores are scaled twice"
+        maps = projected(40, width=64)
+        twice = aw.AttentionMaps([replace(layer, scaling=1 / 64) for layer in maps.layers], maps.tokens)
+        assert "scaled twice" in diagnose(twice).named("uniform").sentence
+
+    @pytest.mark.parametrize(("part", "word"), [("query", "queries"), ("key", "keys")])
+    def test_which_side_has_too_little_variance(self, part, word):
+        q, k = q_and_k()
+        given = {"query": q, "key": k}
+        given[part] = given[part] * 1e-2
+        assert f"The {word} have" in diagnose(**given).named("uniform").causes[0]
+
+    def test_keys_that_are_all_alike_are_of_little_variance_however_large(self):
+        q, k = q_and_k()
+        found = diagnose(query=q, key=k[:, :, :1].expand_as(k) * 5 + 0.01 * k).named("uniform")
+        assert "The keys have" in found.causes[0]
+
+    def test_collapsed_on_a_position(self):
+        q, k = q_and_k()
+        weights = q @ k.mT / 8
+        weights[..., 5] += 40
+        found = diagnose(weights.softmax(-1)).named("collapsed")
+        assert "looks at token 5" in found.sentence
+        assert found.severity == "alarm"
+
+    def test_unscaled_scores_of_a_model(self):
+        maps = projected(40, width=64)
+        broken = aw.AttentionMaps([replace(layer, scaling=1.0) for layer in maps.layers], maps.tokens)
+        found = diagnose(broken).named("collapsed")
+        assert "not scaled" in found.causes[0]
+        assert "token" in found.sentence
+
+    @pytest.mark.parametrize("stage", ["q", "k", "value", "mask", "scores", "output"])
+    def test_where_nan_began(self, stage):
+        q, k = q_and_k()
+        v, mask = q.clone(), torch.zeros(N, N).masked_fill(~TRIL, -math.inf)
+        if stage in {"q", "k", "value"}:
+            {"q": q, "k": k, "value": v}[stage][1, 2, 3, 4] = math.nan
+        elif stage == "mask":
+            mask[3, 2] = math.nan
+        elif stage == "output":
+            v[1, 2, 5] = math.inf
+        else:
+            q, k, v = (tensor.half() * 300 for tensor in (q, k, v))
+        found = diagnose(query=q, key=k, value=v, mask=mask).named("nan")
+        word = {"q": "queries", "k": "keys", "value": "values"}.get(stage, stage)
+        assert f"in the {word} of" in found.sentence
+        assert found.severity == "alarm"
+        if stage in {"q", "k", "value", "output"}:
+            assert found.places == ((1, 2),)
+
+    def test_nan_of_the_softmax(self):
+        q, k = q_and_k()
+        mask = TRIL.clone()
+        mask[4] = False
+        weights = (q @ k.mT / 8).masked_fill(~mask, -math.inf).softmax(-1)
+        assert "the softmax of" in diagnose(weights, mask=mask).named("nan").sentence
+        assert "the softmax of" in diagnose(weights, query=q, key=k, mask=mask).named("nan").sentence
+        with pytest.warns(aw.AttentionWarning):
+            maps = aw.AttentionMaps.from_arrays(weights, layout="LHQK")
+        assert "the weights that came of" in diagnose(maps).named("nan").sentence
+
+    def test_nan_of_a_shared_key_is_of_all_heads_that_share_it(self):
+        q, k = q_and_k()
+        k = k[:, :2].clone()
+        k[0, 1, 3] = math.nan
+        assert diagnose(query=q, key=k).named("nan").places == ((0, 2), (0, 3))
+
+    def test_some_rows_masked(self):
+        q, k = q_and_k()
+        mask = TRIL.clone()
+        mask[7] = False
+        found = diagnose(query=q, key=k, mask=mask).named("masked")
+        assert found.severity == "warning"
+        assert found.evidence[0].value == "8 of 128"
+
+    def test_attention_to_padding(self):
+        q, k = q_and_k()
+        mask = torch.ones(N, N, dtype=torch.bool)
+        mask[:, 12:] = False
+        found = diagnose((q @ k.mT / 8).softmax(-1), mask=mask).named("padding")
+        assert found.severity == "alarm"
+        labels = [*"abcdefghijklm", "[PAD]", "[PAD]", "[PAD]"]
+        maps = aw.AttentionMaps.from_arrays((q @ k.mT / 8).softmax(-1), tokens=labels, layout="LHQK")
+        assert accused(diagnose(maps)) == ["padding"]
+
+    def test_later_keys_in_some_layers(self):
+        weights = matrices(4, 3, 12, 12, causal=True)
+        weights[2, 1] = 0.9 * weights[2, 1] + 0.1 * matrices(12, 12)
+        found = diagnose(weights).named("causality")
+        assert found.places == ((2, 1),)
+
+    def test_dropout(self):
+        weights = nn.functional.dropout(matrices(2, HEADS, N, N), 0.1)
+        assert "dropout" in names(diagnose(weights))
+
+    def test_dropout_of_a_recorded_model(self):
+        model, tokenizer = aw.demo.load("storyteller")
+        model.config.attention_dropout = 0.1
+        for layer in model.model.layers:
+            layer.self_attn.attention_dropout = 0.1
+        inputs = tokenizer("Lily gave Ben the ball .", return_tensors="pt")
+        with aw.recording(model, tokenizer) as recorder:
+            model.train()  # undoes the recording's own eval()
+            model(**inputs)
+        assert "dropout" in names(diagnose(recorder.capture()))
+        assert "dropout" not in names(diagnose(aw.capture(model, inputs, tokenizer)))
+
+    def test_softmax_over_the_wrong_axis(self):
+        assert "transposed" in names(diagnose(matrices(HEADS, N, N).mT))
+
+    def test_rows_that_do_not_sum_to_one(self):
+        found = diagnose(matrices(HEADS, N, N) * 0.8).named("rows")
+        assert (found.severity, found.evidence[0].value) == ("warning", "0.800 to 0.800")
+        learned = diagnose(projected(40, sinks=torch.full((4,), 1.0)))
+        assert learned.named("rows").severity == "note"
+
+    def test_heads_that_are_the_same(self):
+        q, k = q_and_k()
+        q[:, 3], k[:, 3] = q[:, 1], k[:, 1]
+        found = diagnose(query=q, key=k).named("duplicates")
+        assert found.places == ((0, 1), (0, 3), (1, 1), (1, 3))
+
+    def test_layers_that_do_not_differ(self):
+        maps = projected()
+        found = diagnose(aw.AttentionMaps([*maps.layers[:2], maps.layers[1]], maps.tokens)).named("layers")
+        assert found.places == ((1, None), (2, None))
+
+    def test_a_prefix_that_is_ignored(self):
+        weights = matrices(2, 3, 12, 12)
+        weights[..., :4] *= 0.01
+        weights /= weights.sum(-1, keepdim=True)
+        assert accused(diagnose(weights, prefix=4)) == ["prefix"]
+        assert accused(diagnose(matrices(2, 3, 12, 12), prefix=4, anchor=[6, 7])) == []
+
+    def test_an_anchor_that_dominates(self):
+        weights = matrices(2, 3, 12, 12)
+        weights[..., 8] *= 20
+        weights /= weights.sum(-1, keepdim=True)
+        assert accused(diagnose(weights, prefix=4, anchor=[8])) == ["anchor"]
+
+
+class TestFindings:
+    def found(self):
+        return diagnose(torch.full((1, 2, 6, 6), 1 / 6))
+
+    def test_prints_as_a_table(self):
+        text = str(self.found())
+        assert text.startswith("ALARM: Uniform attention [uniform]")
+        assert "entropy, of the largest: 1 (healthy: below 0.96)" in text
+        assert repr(self.found()) == text
+        assert "likely cause:" in text
+        assert "to try:" in text
+
+    def test_shows_as_a_table_and_is_never_markup(self):
+        maps = aw.AttentionMaps.from_arrays(
+            torch.eye(6)[5].expand(2, 3, 6, 6).clone(), tokens=["a", "b", "c", "d", "e", "<img src=x>"], layout="LHQK"
+        )
+        shown = diagnose(maps)._repr_html_()
+        assert "<table>" in shown
+        assert "&lt;img src=x&gt;" in shown
+        assert "<img" not in shown
+
+    def test_nothing_found(self):
+        found = diagnose(projected())
+        assert list(found) == []
+        assert str(found) == "Nothing unusual was found."
+
+    def test_gravest_first(self):
+        q, k = q_and_k()
+        k[:, 1] = k[:, 0]
+        q[:, 1] = q[:, 0]
+        v = q.clone()
+        v[0, 0, 0, 0] = math.nan
+        assert [finding.severity for finding in diagnose(query=q, key=k, value=v)] == ["alarm", "warning"]
+
+    def test_name_that_is_not_there(self):
+        with pytest.raises(KeyError, match="no finding 'nan'; there are \\['uniform'\\]"):
+            self.found().named("nan")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({}, ValueError, "nothing came to look at"),
+        ({"query": draw(2, 4, 8)}, ValueError, "query and key belong together"),
+        ({"query": draw(4, 8), "key": draw(4, 8)}, ValueError, r"query has shape \(4, 8\)"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 9)}, ValueError, "same examples and width"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 8).long()}, TypeError, "key is torch.int64"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 8), "mask": TRIL}, ValueError, r"mask has shape \(16, 16\)"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 8), "mask": TRIL[:4, :4].int()}, TypeError, "torch.int32"),
+        ({"maps": projected(), "mask": TRIL}, ValueError, "mask is for weights"),
+        ({"maps": matrices(2, 5, 5), "query": draw(2, 4, 8), "key": draw(2, 4, 8)}, ValueError, "expected the same"),
+    ],
+)  # fmt: skip
+def test_bad_input(given, error, words):
+    with pytest.raises(error, match=words):
+        diagnose(**given)
+
+
+def test_a_long_map_and_a_map_of_one_token():
+    assert accused(diagnose(projected(1))) == []
+    assert accused(diagnose(projected(700, layers=1))) == []
+
+
+def test_windows_are_no_fault():
+    maps = projected(40)
+    layers = [replace(layer, mask=Mask(causal=True, window=8)) for layer in maps.layers]
+    assert accused(diagnose(aw.AttentionMaps(layers, maps.tokens), causal=True)) == []
