@@ -329,8 +329,13 @@ def _layer_from_json(described: dict[str, Any], tensors: dict[str, Tensor]) -> L
     mask = Mask(**described["mask"], additive=additive)
     if "matrix" in held:
         return DenseLayer(held["matrix"], mask)
-    numbers = {name: described[name] for name in ("scaling", "softcap", "dropout") if name in described}
-    return ProjectedLayer(**held, **numbers, mask=mask)
+    return ProjectedLayer(
+        **held,
+        mask=mask,
+        scaling=described["scaling"],
+        softcap=described["softcap"],
+        dropout=described.get("dropout", 0.0),
+    )
 
 
 def _tokens_to_json(tokens: Tokens) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Measures: what a map says, in numbers. Torch in, torch out, on the tensor's own device; inputs are not changed."""
 
+from attnwidget.measures.alignment import alignment_entropy, coverage, coverage_penalty, focus, monotonicity
+from attnwidget.measures.flow import additive_relevance, cross_rollout, rollout, rollout_baseline
 from attnwidget.measures.heads import (
     Comparison,
     HeadClusters,
@@ -9,27 +11,47 @@ from attnwidget.measures.heads import (
     head_diversity,
     head_similarity,
 )
+from attnwidget.measures.links import align, alignment_error_rate
+from attnwidget.measures.maxflow import attention_flow
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
+from attnwidget.measures.spatial import SpatialPeak, cls_map, mass_mask, patch_distance, spatial_peak
 from attnwidget.measures.table import summarize
 
 __all__ = [
     "Comparison",
     "HeadClusters",
     "PatternLabels",
+    "SpatialPeak",
+    "additive_relevance",
+    "align",
     "align_tokens",
+    "alignment_entropy",
+    "alignment_error_rate",
+    "attention_flow",
+    "cls_map",
     "compare",
+    "coverage",
+    "coverage_penalty",
+    "cross_rollout",
     "entropy",
+    "focus",
     "head_clusters",
     "head_diversity",
     "head_scores",
     "head_similarity",
     "locality",
+    "mass_mask",
+    "monotonicity",
+    "patch_distance",
     "pattern_labels",
     "pattern_report",
     "pattern_scores",
     "prefix_mass",
+    "rollout",
+    "rollout_baseline",
     "sinks",
+    "spatial_peak",
     "summarize",
     "top_targets",
 ]

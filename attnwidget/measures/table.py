@@ -145,9 +145,7 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         index = [(name, layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
         places = tuple(zip(*[(layer, head) for _, layer, head in index], strict=True))
         columns = {measure: value.detach().cpu()[places].numpy() for measure, value in numbers.items()}
-        frames.append(
-            pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"]))
-        )
+        frames.append(pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"])))
     table = pd.concat(frames)
     table.attrs["units"] = {name: measure.unit for name, measure in HEAD_MEASURES.items()}
     table.attrs["about"] = {name: measure.about for name, measure in HEAD_MEASURES.items()}

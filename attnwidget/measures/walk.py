@@ -8,6 +8,7 @@ A row that sees no key, or holds NaN, has no values: it is NaN throughout and co
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ __all__ = [
     "Rows",
     "Walk",
     "as_weights",
+    "check_weights",
     "mean_over_queries",
     "settle",
     "stack_layers",
@@ -226,7 +228,7 @@ class Walk:
                 if self.mask is not None:
                     visible = visible & self.mask[..., rows, :]
                 raw = self.weights[..., rows, :]
-                _check(raw)
+                check_weights(raw)
                 yield self._settled(None, rows, query, raw, visible)
             return
         for number, layer in enumerate(self.maps.layers):
@@ -263,7 +265,7 @@ def stack_layers(layers: Sequence[Tensor]) -> Tensor:
     largest = [max(sizes) for sizes in zip(*(layer.shape for layer in layers), strict=True)]
     stacked = layers[0].new_full((len(layers), *largest), math.nan)
     for number, layer in enumerate(layers):
-        stacked[(number, *map(slice, layer.shape))] = layer
+        stacked[number][tuple(slice(size) for size in layer.shape)] = layer
     return stacked
 
 
@@ -328,7 +330,7 @@ def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
     return given.expand(*given.shape[:-2], *weights.shape[-2:])
 
 
-def _check(weights: Tensor) -> None:
+def check_weights(weights: Tensor) -> None:
     """Refuse what softmax cannot have made."""
     lowest, highest = (float(value) for value in torch.aminmax(weights.detach()))
     if lowest < 0 or highest == math.inf:
@@ -376,7 +378,7 @@ class _Faults:
         if not bool(heads.any()):
             return []
         if block.layer is not None:
-            return [f"layer {block.layer}, head {head}" for head in heads.nonzero().flatten().tolist()]
+            return [f"layer {block.layer}, head {index[-1]}" for index in heads.nonzero().tolist()]
         if heads.ndim == 0:
             return ["the map"]
         return [f"a{index}" for index in heads.nonzero().tolist()]
@@ -387,20 +389,25 @@ class _Faults:
                 f"NaN in rows of {_listed(list(self._nan))}: those rows have no values, and count in no mean. Usual "
                 "causes: a row in which every key is masked, or an overflow in half precision.",
                 AttentionWarning,
-                stacklevel=_STACK,
+                stacklevel=_outside(),
             )
         if self._sums:
             worst = max(self._sums.values(), key=lambda total: abs(total - 1))
             warnings.warn(
                 f"Rows of {_listed(list(self._sums))} do not sum to 1 (the worst to {worst:.3f}): they are not "
-                "rescaled, except for entropies and divergences. Less than 1 means that mass went elsewhere, more "
-                "than 1 that dropout was on.",
+                "rescaled, except where only a row's shape counts (entropy, divergence, rollout). Less than 1 "
+                "means that mass went elsewhere, more than 1 that dropout was on.",
                 AttentionWarning,
-                stacklevel=_STACK,
+                stacklevel=_outside(),
             )
 
 
-_STACK = 5  # the walk, its iterator, the gathering, the measure: the caller's line
+def _outside() -> int:
+    """How many calls up the caller's own line is."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("attnwidget."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _listed(places: list[str], limit: int = 6) -> str:

@@ -16,7 +16,7 @@ from attnwidget.measures.maxflow import attention_flow
 __all__ = ["ROLLOUT_TOKENS", "derived_maps"]
 
 ROLLOUT_TOKENS = 1024  # above, one rollout a layer would not fit beside the maps
-FLOW_TOKENS = 24  # above, the full matrix of flows takes longer than a person waits
+FLOW_TOKENS = 32  # above, the full matrix of flows takes longer than a person waits
 
 
 class MeanOfHeads:

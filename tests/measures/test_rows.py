@@ -49,8 +49,9 @@ class TestEntropy:
         with pytest.warns(aw.AttentionWarning, match="NaN in rows of the map"):
             value = entropy(weights)
         assert value.isnan().tolist() == [False, True, True, False]
-        with pytest.warns(aw.AttentionWarning):
+        with pytest.warns(aw.AttentionWarning) as warned:
             assert entropy(weights, reduce="queries") == pytest.approx(float(value[[0, 3]].mean()))
+        assert warned[0].filename == __file__  # the caller's line, and not one of ours
 
     def test_missing_mass_is_left_out(self):
         weights = matrices(4, 4)
