@@ -178,6 +178,12 @@ class Notebook:
         assert result["status"] == "ok", result
         return json.loads(ast.literal_eval(result["data"]["text/plain"]))
 
+    def await_value(self, expression: str, wanted: object, *, seconds: float = 30) -> None:
+        """Wait until a Python expression has a value: what a browser sends is seen by Python a little later."""
+        deadline = time.monotonic() + seconds
+        while (found := self.value(expression)) != wanted:
+            assert time.monotonic() < deadline, f"{expression} is {found!r}, and not {wanted!r}"
+
     def cell(self, index: int) -> object:
         """The index-th cell on the page, with its outputs."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)

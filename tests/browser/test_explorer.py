@@ -29,7 +29,7 @@ def ready(widget):
     return widget
 
 
-def part(widget, name, **attributes):
+def part(widget, name, /, **attributes):
     chosen = "".join(f'[data-{key.replace("_", "-")}="{value}"]' for key, value in attributes.items())
     return widget.locator(f'[data-part="{name}"]{chosen}')
 
@@ -98,17 +98,17 @@ def test_layer_and_head_from_the_browser_and_from_python(open_notebook):
     shown(widget, layer=0, head=0)
     part(widget, "thumb", layer=2, head=3).click()
     shown(widget, layer=2, head=3)
-    assert notebook.value("[view.layer, view.head]") == [2, 3]
+    notebook.await_value("[view.layer, view.head]", [2, 3])
     notebook.execute("view.layer, view.head = 1, 0")
     shown(widget, layer=1, head=0)
     part(widget, "head-bar", head=2).click()
     shown(widget, layer=1, head=2)
-    assert notebook.value("[view.layer, view.head]") == [1, 2]
+    notebook.await_value("[view.layer, view.head]", [1, 2])
     part(widget, "thumb", layer=1, head=2).focus()
     widget.page.keyboard.press("ArrowDown")
     widget.page.keyboard.press("Enter")
     shown(widget, layer=2, head=2)
-    assert notebook.value("[view.layer, view.head]") == [2, 2]
+    notebook.await_value("[view.layer, view.head]", [2, 2])
 
 
 def test_the_temperature_slider_reads_the_entropy_that_python_computes(open_notebook):
@@ -135,7 +135,7 @@ def test_the_temperature_slider_reads_the_entropy_that_python_computes(open_note
     assert after > before
     part(widget, "reset").click()
     shown(widget, temperature=1)
-    assert notebook.value("[view.temperature, view.scaling]") == [1.0, 1.0]
+    notebook.await_value("[view.temperature, view.scaling]", [1.0, 1.0])
 
 
 def test_entropy_of_the_heads_is_what_python_computes(open_notebook):
@@ -166,12 +166,12 @@ def test_a_pin_is_seen_by_python_and_a_hover_is_not(open_notebook):
     heatmap.click(position=cell(7, 3))
     expect(part(widget, "row")).to_have_attribute("data-query", "7")
     heatmap.hover(position=cell(11, 1))
-    assert notebook.value("[view.query, view.key]") == [7, 3]
+    notebook.await_value("[view.query, view.key]", [7, 3])
     expect(part(widget, "row")).to_have_attribute("data-query", "7")
     heatmap.focus()
     widget.page.keyboard.press("Escape")
     expect(part(widget, "row")).not_to_have_attribute("data-query", "7")
-    assert notebook.value("[view.query, view.key]") == [None, None]
+    notebook.await_value("[view.query, view.key]", [None, None])
 
 
 def test_two_widgets_share_nothing(open_notebook):
@@ -181,7 +181,7 @@ def test_two_widgets_share_nothing(open_notebook):
     part(first, "thumb", layer=2, head=1).click()
     shown(first, layer=2, head=1)
     shown(second, layer=1, head=0)
-    assert notebook.value("[view.layer, other.layer]") == [2, 1]
+    notebook.await_value("[view.layer, other.layer]", [2, 1])
     notebook.execute("other.temperature = 3")
     shown(second, temperature=3)
     shown(first, temperature=1)
@@ -194,7 +194,7 @@ def test_two_views_of_one_widget_move_together(open_notebook):
     part(second, "thumb", layer=1, head=3).click()
     shown(first, layer=1, head=3)
     shown(second, layer=1, head=3)
-    assert notebook.value("[view.layer, view.head]") == [1, 3]
+    notebook.await_value("[view.layer, view.head]", [1, 3])
 
 
 def test_a_tenth_widget_works_as_the_first(open_notebook):
@@ -304,3 +304,61 @@ def test_without_a_kernel_the_widget_says_what_to_do(open_notebook):
     part(widget, "thumb", layer=2, head=3).click()
     expect(part(widget, "status")).to_contain_text(re.compile("kernel", re.IGNORECASE), timeout=TIMEOUT)
     assert widget.get_attribute("data-state") in {"waiting", "error"}
+
+
+def test_the_grid_is_badged_and_ranked_by_a_measure(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    part(widget, "measure").select_option("entropy")
+    notebook.await_value("view.measure", "entropy")
+    badges = part(widget, "badge")
+    expect(badges).to_have_count(12, timeout=TIMEOUT)
+    exact = np.array(notebook.value("aw.summarize(view.maps)['entropy'].tolist()")).reshape(3, 4)
+    for layer, head in ((0, 0), (2, 3)):
+        badge = part(part(widget, "thumb", layer=layer, head=head), "badge")
+        assert float(badge.get_attribute("data-value")) == pytest.approx(exact[layer, head], abs=1e-5)
+    part(widget, "sort").select_option("highest")
+    notebook.await_value("view.sort", "highest")
+    expect(part(widget, "thumb").first).to_have_attribute("data-layer", str(exact.argmax() // 4))
+    seen = [float(badge.get_attribute("data-value")) for badge in badges.all()]
+    assert seen == sorted(seen, reverse=True)
+    part(widget, "thumb").first.click()
+    notebook.await_value("[view.layer, view.head]", [int(exact.argmax()) // 4, int(exact.argmax()) % 4])
+
+
+BROKEN = """
+import torch, attnwidget as aw
+weights = torch.randn(3, 4, 12, 12, generator=torch.Generator().manual_seed(0)).softmax(-1)
+weights[1, 3] = weights[1, 2]
+view = aw.explore(weights, layout="LHQK"); view"""
+
+
+def test_findings_are_listed_and_a_click_goes_to_the_head(open_notebook):
+    notebook = open_notebook([BROKEN])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    finding = part(widget, "finding", name="duplicates", severity="warning")
+    if part(widget, "findings").get_attribute("data-open") == "false":
+        part(widget, "findings").locator("h3 button").click()
+    expect(finding).to_contain_text("Heads that are the same", timeout=TIMEOUT)
+    part(finding, "finding-place", layer=1, head=3).click()
+    shown(widget, layer=1, head=3)
+    notebook.await_value("[view.layer, view.head]", [1, 3])
+    assert notebook.value("[finding.name for finding in view.findings]") == ["duplicates"]
+
+
+def test_rollout_is_a_map_like_any_other(open_notebook):
+    notebook = open_notebook([MAPS, SHOW])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    part(widget, "map").select_option("rollout")
+    notebook.await_value("view.map", "rollout")
+    part(widget, "thumb", layer=2, head=0).click()
+    shown(widget, layer=2, map="rollout")
+    ready(widget)
+    exact = np.array(notebook.value("aw.measures.rollout(view._maps['attention']).tolist()"))
+    visible = np.tri(14, dtype=bool)
+    visible[0] = False  # the only key of the first row does not stretch the colours
+    np.testing.assert_allclose(read_cells(widget)[visible], exact[visible], atol=0.03)
+    expect(part(widget, "temperature")).to_be_disabled()

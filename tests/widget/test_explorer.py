@@ -173,6 +173,131 @@ class TestRequests:
         assert "out of memory" in content["error"]
 
 
+class TestMeasures:
+    def test_every_number_of_a_layer(self, view):
+        content, buffers = ask(view, id="1", op="measures", map="attention", layer=1)
+        assert content["header"] == {"layer": 1, "heads": 4}
+        values = np.frombuffer(buffers[0], "<f4").reshape(-1, 4)
+        listed = [measure["name"] for measure in view.facts["maps"][0]["measures"]]
+        table = aw.summarize(view.maps).loc[("attention", 1)]
+        assert listed == list(table.columns)
+        np.testing.assert_allclose(values.T, table.to_numpy(), atol=1e-5, equal_nan=True)
+
+    def test_of_a_long_map_are_read_from_some_rows(self):
+        view = aw.Explorer(projected(1500, layers=1))
+        answer = view._measures("attention", 0)
+        values = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)
+        exact = aw.summarize(view.maps)["entropy"].to_numpy()
+        np.testing.assert_allclose(values[0], exact, rtol=0.05)
+        assert any("read from 1,024 of its 1,500 rows" in note for note in view.facts["maps"][0]["notes"])
+
+    def test_of_your_own(self):
+        mine = torch.arange(12).reshape(3, 4) / 10
+        view = aw.Explorer(projected(), measures={"mine": mine}, measure="mine", sort="lowest")
+        assert view.facts["maps"][0]["measures"][0]["name"] == "mine"
+        answer = view._measures("attention", 2)
+        first = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)[0]
+        np.testing.assert_allclose(first, [0.8, 0.9, 1.0, 1.1])
+        view = aw.explore("Lily went to the park .", measures={"mine": np.zeros((4, 4))}, measure="mine")
+        assert view.measure == "mine"
+
+    @pytest.mark.parametrize(
+        ("given", "error", "words"),
+        [
+            ([1, 2], TypeError, "measures is list"),
+            ({"mine": np.zeros(4)}, ValueError, r"shape \(4,\); expected one number a head, \(3, 4\)"),
+            ({"mine": "high"}, TypeError, "no array of numbers"),
+            ({"entropy": np.zeros((3, 4))}, ValueError, "measured already"),
+        ],
+    )
+    def test_of_your_own_that_do_not_fit(self, given, error, words):
+        with pytest.raises(error, match=words):
+            aw.Explorer(projected(), measures=given)
+
+    def test_that_do_not_exist(self, view):
+        with pytest.raises(traitlets.TraitError, match="did you mean induction"):
+            view.measure = "inducton"
+        with pytest.raises(traitlets.TraitError):
+            view.sort = "best"
+        assert (view.measure, view.sort) == ("", "model")
+
+
+class TestFindings:
+    def test_are_those_of_diagnose(self):
+        maps = aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK")
+        view = aw.Explorer(maps)
+        assert [str(finding) for finding in view.findings] == [str(finding) for finding in aw.diagnose(maps)]
+        (listed,) = view._findings("attention").header["findings"]
+        assert listed["name"] == "uniform"
+        assert listed["severity"] == "alarm"
+        assert listed["places"] == [[0, None], [1, None], [2, None]]
+        assert listed["evidence"][0] == ["entropy, of the largest", "1", "below 0.96"]
+        json.dumps(listed)
+
+    def test_nothing_found(self, view):
+        content, _ = ask(view, id="1", op="findings", map="attention")
+        assert content["header"] == {"findings": [], "healthy": "Nothing unusual was found."}
+
+
+class TestDerivedMaps:
+    def test_stand_beside_the_heads(self):
+        view = aw.explore("Lily and Ben went to the park .")
+        kinds = {maps["name"]: maps.get("derived") for maps in view.facts["maps"]}
+        assert kinds == {"attention": None, "mean of heads": "mean of heads", "rollout": "rollout", "flow": "flow"}
+        view.map = "rollout"
+        assert view.maps.heads == (1, 1, 1, 1)
+        assert view.findings == []
+
+    def test_hold_what_the_measures_say(self):
+        view = aw.Explorer(projected())
+        heads = view._maps["attention"]
+        every = torch.stack([heads.weights(2, head) for head in range(4)])
+        torch.testing.assert_close(view._maps["mean of heads"].weights(2, 0), every.mean(0))
+        torch.testing.assert_close(view._maps["rollout"].weights(1, 0), aw.measures.rollout(heads, per_layer=True)[1])
+        torch.testing.assert_close(
+            view._maps["flow"].weights(0, 0), aw.measures.attention_flow(heads, queries="all", progress=False)
+        )
+
+    def test_are_asked_for_like_any_other(self, view):
+        span = {"rows": [0, 14], "columns": [0, 14], "height": 100, "width": 100}
+        for name in ("mean of heads", "rollout", "flow"):
+            content, _ = ask(view, id=name, op="tile", map=name, layer=0, head=0, **span)
+            assert content["ok"]
+            assert content["header"]["shape"] == (14, 14)
+            for op in ("thumbnails", "profile"):
+                assert ask(view, id=op, op=op, map=name, layer=0)[0]["ok"]
+        content, _ = ask(view, id="m", op="measures", map="rollout", layer=0)
+        assert "derived from others" in content["error"]
+
+    def test_mean_keeps_what_is_outside_the_map(self):
+        view = aw.Explorer(projected(sinks=torch.full((4,), 1.0)))
+        heads = view._maps["attention"]
+        missing = torch.stack([1 - heads.weights(0, head).sum(-1) for head in range(4)]).mean(0)
+        layer = view._maps["mean of heads"].layers[0]
+        torch.testing.assert_close(layer.log_weights(slice(0, 1), slice(0, 14))[1].exp()[0], missing)
+
+    def test_only_those_that_make_sense(self):
+        cross = aw.AttentionMaps.from_arrays(matrices(2, 2, 3, 5), layout="LHQK")
+        assert list(aw.Explorer(cross)._maps) == ["attention", "mean of heads"]
+        one = aw.AttentionMaps.from_arrays(matrices(1, 1, 6, 6), layout="LHQK")
+        assert list(aw.Explorer(one)._maps) == ["attention", "rollout"]
+        long = aw.Explorer(projected(1100, layers=2))
+        assert list(long._maps) == ["attention", "mean of heads"]
+        assert any("Rollout is shown for up to 1,024 tokens" in note for note in long.facts["maps"][0]["notes"])
+
+    def test_of_several_maps_say_whose_they_are(self):
+        both = {"encoder": projected(causal=False), "decoder": projected()}
+        names = list(aw.Explorer(both)._maps)
+        assert names[:3] == ["encoder", "decoder", "encoder: mean of heads"]
+        assert "decoder: rollout" in names
+
+    def test_have_no_scores(self, view):
+        with pytest.raises(ValueError, match="mean of several heads"):
+            view._maps["mean of heads"].scores(0, 0)
+        with pytest.raises(ValueError, match="scores are not known"):
+            view._maps["rollout"].scores(0, 0)
+
+
 class TestClosing:
     def test_gives_the_maps_back(self):
         maps = projected(200)

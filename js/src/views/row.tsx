@@ -55,6 +55,8 @@ export function Row({ store, loader, width }: Props) {
   const top = Math.max(...keys.map((key) => Math.max(row.before[key]!, row.after[key]!)), 1e-12);
   const hovered = store.hover.value?.key ?? null;
   const pinned = store.pin.value.key;
+  // A derived map has one state only: temperature does not act on it.
+  const compared = !map.derived;
   const upright = width / Math.max(1, keys.length) >= UPRIGHT;
   return (
     <section
@@ -67,11 +69,16 @@ export function Row({ store, loader, width }: Props) {
       <h3>
         Query {row.query} {quoted(map.queries.labels[row.query])}
         <small>
-          entropy {exact(row.entropyBefore)} → <b>{exact(row.entropyAfter)}</b> nats
+          entropy {compared && `${exact(row.entropyBefore)} → `}
+          <b>{exact(row.entropyAfter)}</b> nats
         </small>
         <small class="end">
           {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
-          <i class="swatch before" /> before <i class="swatch after" /> after
+          {compared && (
+            <>
+              <i class="swatch before" /> before <i class="swatch after" /> after
+            </>
+          )}
         </small>
       </h3>
       <div class="pairs" role="list" data-upright={upright} onPointerLeave={() => (store.hover.value = null)}>
@@ -84,13 +91,21 @@ export function Row({ store, loader, width }: Props) {
             data-key={key}
             data-lit={key === hovered}
             data-pinned={key === pinned}
-            title={`${quoted(labels[key])} ${exact(row.before[key]!)} → ${exact(row.after[key]!)}`}
-            aria-label={`${quoted(labels[key])}: ${exact(row.before[key]!)} before, ${exact(row.after[key]!)} after`}
+            title={
+              compared
+                ? `${quoted(labels[key])} ${exact(row.before[key]!)} → ${exact(row.after[key]!)}`
+                : `${quoted(labels[key])} ${exact(row.after[key]!)}`
+            }
+            aria-label={
+              compared
+                ? `${quoted(labels[key])}: ${exact(row.before[key]!)} before, ${exact(row.after[key]!)} after`
+                : `${quoted(labels[key])}: ${exact(row.after[key]!)}`
+            }
             onPointerEnter={() => (store.hover.value = { query: row.query, key, from: "row" })}
             onClick={() => store.togglePin({ query: row.query, key })}
           >
             <span class="track">
-              <i class="bar before" style={{ height: `${(row.before[key]! / top) * 100}%` }} />
+              {compared && <i class="bar before" style={{ height: `${(row.before[key]! / top) * 100}%` }} />}
               <i class="bar after" style={{ height: `${(row.after[key]! / top) * 100}%` }} />
             </span>
             <span class="name">

@@ -48,6 +48,15 @@ describe("a derived map", () => {
     expect([host.get("temperature"), host.get("scaling")]).toEqual([0.3, 2]);
   });
 
+  it("has no before and after", async () => {
+    const view = mount(new MockModel(maps(), { map: "rollout", query: 3 }));
+    await view.ready();
+    await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("3"));
+    expect(view.part("row").querySelectorAll(".bar.before")).toHaveLength(0);
+    expect(view.part("row").querySelectorAll(".bar.after").length).toBeGreaterThan(0);
+    expect(view.part("row").textContent).not.toMatch(/before|→/);
+  });
+
   it("larger than the screen is asked for untempered", async () => {
     const long = Array.from({ length: 1100 }, (_, at) => WORDS[at % WORDS.length]!);
     const map = new MockMap({ queries: long, heads: [1], derived: "mean of heads" });
