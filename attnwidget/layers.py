@@ -275,7 +275,11 @@ class ProjectedLayer:
 
     def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Weights [heads, rows, keys]; a row that sees no key is all zero."""
-        return self.log_weights(heads, rows)[0].exp_()
+        if self.sinks is not None:
+            return self.log_weights(heads, rows)[0].exp_()
+        weights = self.scores(heads, rows).softmax(-1)
+        seeing = self.visible(heads, rows).any(-1, keepdim=True)
+        return weights if bool(seeing.all()) else weights.masked_fill_(~seeing, 0)
 
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Which keys the queries may see: bool [1 or heads, rows, keys]."""

@@ -18,6 +18,7 @@ __all__ = [
     "locality",
     "mass_received",
     "normalized_entropy",
+    "over_largest",
     "prefix_mass",
     "row_distance",
     "row_entropy",
@@ -57,8 +58,13 @@ def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
 
 def normalized_entropy(weights: Tensor, count: Tensor) -> Tensor:
     """Entropy of each row over the logarithm of the number of keys it may see; NaN where that is 1."""
+    return over_largest(row_entropy(weights), count)
+
+
+def over_largest(entropy: Tensor, count: Tensor) -> Tensor:
+    """Entropy over its largest value, the logarithm of the number of keys; NaN where that is 1."""
     # Rounding may put a uniform row a hair above 1.
-    return (row_entropy(weights) / count.log()).clamp(max=1).masked_fill(count <= 1, math.nan)
+    return (entropy / count.log()).clamp(max=1).masked_fill(count <= 1, math.nan)
 
 
 def _plogp(weights: Tensor) -> Tensor:
@@ -77,7 +83,7 @@ def row_distance(rows: Rows) -> Tensor:
 def row_window(rows: Rows, window: int) -> Tensor:
     """Mass on the keys at most ``window`` positions away: [..., rows]."""
     near = (rows.query - rows.key).abs() <= window
-    return rows.weights.masked_fill(~near & ~rows.weights.isnan(), 0).sum(-1)
+    return (rows.weights * near).sum(-1)  # NaN stays NaN
 
 
 def row_outside(rows: Rows) -> Tensor:
@@ -89,7 +95,8 @@ def row_outside(rows: Rows) -> Tensor:
 
 def mass_received(rows: Rows) -> Tensor:
     """What each key gets from these rows: [..., keys]."""
-    return rows.weights.masked_fill(rows.weights.isnan(), 0).sum(-2)
+    without = rows.weights[..., :1].isnan()
+    return (rows.weights.masked_fill(without, 0) if bool(without.any()) else rows.weights).sum(-2)
 
 
 def times_seen(rows: Rows) -> Tensor:

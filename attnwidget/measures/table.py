@@ -15,7 +15,7 @@ from attnwidget.measures.patterns import copy_rows, first_keys, pattern_rows, to
 from attnwidget.measures.rows import (
     locality_score,
     mass_received,
-    normalized_entropy,
+    over_largest,
     row_distance,
     row_entropy,
     row_outside,
@@ -84,7 +84,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     walk = Walk(maps, rows=rows, progress=progress)
     measures: dict[str, Measure] = {
         "entropy": lambda block: row_entropy(block.weights),
-        "normalized_entropy": lambda block: normalized_entropy(block.weights, block.count),
+        "count": lambda block: block.count.expand_as(block.total),
         "confidence": lambda block: block.weights.amax(-1),
         "outside": row_outside,
     }
@@ -100,6 +100,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     found = walk.gather(measures, {"mass": mass_received, "seen": times_seen})
     score = sink_scores(found.pop("mass"), found.pop("seen"), causal=walk.causal)
     found["effective_keys"] = found["entropy"].exp()
+    found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
     numbers = {name: mean_over_queries(value) for name, value in found.items()}
     if walk.has_positions:
         numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
