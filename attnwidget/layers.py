@@ -256,9 +256,14 @@ class ProjectedLayer:
         """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked."""
         q = _at_least_float32(self.q[heads][:, rows])
         group = self.shape[0] // self.key_value_heads
-        shared = torch.arange(heads.start, heads.stop, device=self.k.device) // group
-        k = _at_least_float32(self.k[shared])
-        scores = (q @ k.transpose(-1, -2)).mul_(self.scaling)
+        if heads.start % group == 0 and heads.stop % group == 0:
+            # Heads that share keys stand below each other, so that the keys need no copies.
+            k = _at_least_float32(self.k[heads.start // group : heads.stop // group])
+            scores = (q.reshape(len(k), -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*q.shape[:2], -1)
+        else:
+            shared = torch.arange(heads.start, heads.stop, device=self.k.device) // group
+            scores = q @ _at_least_float32(self.k[shared]).transpose(-1, -2)
+        scores = scores.mul_(self.scaling)
         if self.bias is not None:
             scores += self.bias[slice(0, 1) if self.bias.shape[0] == 1 else heads, rows].to(scores)
         if self.softcap is not None:
@@ -330,8 +335,8 @@ def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor
     return scores - total[..., None], outside - total
 
 
-def blocks(n_rows: int, row_cells: int, cells: int = 1 << 22) -> Iterator[slice]:
-    """Slices that walk over rows, each of about ``cells`` cells: 16 MB of float32."""
+def blocks(n_rows: int, row_cells: int, cells: int = 1 << 20) -> Iterator[slice]:
+    """Slices that walk over rows, each of about ``cells`` cells: 4 MB of float32, which fit a cache."""
     step = max(1, cells // max(1, row_cells))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))

@@ -311,7 +311,7 @@ def _carried(layers: Layers, recipe: Recipe, queries: int | Sequence[int] | None
     if queries is not None:
         wanted = positions(queries, layers.n_keys, "queries")
         layers.order = layers.order[::-1]
-        stages = _downward(transitions(layers, recipe), layers.identity()[..., wanted, :], wanted, per_layer=per_layer)
+        stages = _downward(transitions(layers, recipe), layers.identity(wanted), wanted, per_layer=per_layer)
         return stages if per_layer else stages[0]
     products = _upward(transitions(layers, recipe), layers.identity())
     return torch.stack(list(products)) if per_layer else _last(products)

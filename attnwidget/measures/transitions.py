@@ -83,10 +83,12 @@ class Layers(Walk):
             raise ValueError(f"start_layer={start_layer}; there are layers 0 to {self.n_layers - 1}.")
         self.order = range(start_layer, self.n_layers)
 
-    def identity(self) -> Tensor:
-        """Identity for every example: [..., keys, keys]."""
-        eye = torch.eye(self.n_keys, dtype=self.exact, device=self.device)
-        return eye.expand(*self.batch, self.n_keys, self.n_keys)
+    def identity(self, rows: Sequence[int] | None = None) -> Tensor:
+        """Rows of the identity, or all of it, for every example: [..., rows, keys]."""
+        position = torch.arange(self.n_keys, device=self.device)
+        wanted = position if rows is None else torch.tensor(list(rows), device=self.device)
+        eye = (wanted[:, None] == position).to(self.exact)
+        return eye.expand(*self.batch, *eye.shape)
 
     def heads(self, layer: int, rows: slice | None = None) -> tuple[Tensor, Tensor]:
         """Weights [..., heads, rows, keys] of one layer, as they came, and which keys the queries may see."""
@@ -107,7 +109,8 @@ class Layers(Walk):
             n_heads = math.prod(self._arrays[layer].shape[:-2]) if self.maps is None else self.maps.heads[layer]
             for rows in self._blocks(n_heads):
                 raw, visible = self.heads(layer, rows if isinstance(rows, slice) else None)
-                yield self._settled(layer, rows, self._query(rows, 0), raw.to(self.exact), visible)
+                exact = raw.to(self.exact)
+                yield self._settled(layer, rows, self._query(rows, 0), exact, visible, owned=exact is not raw)
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def fuse(block: Rows, fusion: str, *, uniform: bool = False) -> tuple[Tensor, Te
     """
     weights = torch.where(block.weights.isnan(), block.weights, block.uniform) if uniform else block.weights
     silent = block.total == 0
-    filled = weights.masked_fill(silent[..., None], _NEUTRAL[fusion])
+    filled = weights.masked_fill(silent[..., None], _NEUTRAL[fusion]) if bool(silent.any()) else weights
     if fusion == "mean":
         fused = filled.sum(-3) / (~silent).sum(-2).clamp(min=1)[..., None]
     else:

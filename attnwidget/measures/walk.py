@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from attnwidget.intake import AttentionWarning, as_tensor
-from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
+from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
 
 __all__ = [
@@ -199,14 +199,25 @@ class Walk:
             [..., queries] for ``rows``, what the measures give for ``sums``. For maps the first axes are layers x
             heads, NaN where a layer has fewer heads.
         """
-        sums = sums or {}
-        layers: dict[int | None, list[dict[str, Tensor]]] = {}
+        n_rows = self.n_queries if self._wanted is None else len(self._wanted)
+        layers: dict[int | None, dict[str, Tensor]] = {}
+        done = 0
         for block in self:
-            values = {name: measure(block) for name, measure in {**rows, **sums}.items()}
-            layers.setdefault(block.layer, []).append(values)
+            found = layers.setdefault(block.layer, {})
+            done = 0 if not found else done
+            here = slice(done, done + block.total.shape[-1])
+            # Into room made at the start: small results left between large temporaries would tear the memory to pieces.
+            for name, measure in rows.items():
+                value = measure(block)
+                if name not in found:
+                    found[name] = value.new_empty(*value.shape[:-1], n_rows)
+                found[name][..., here] = value
+            for name, measure in (sums or {}).items():
+                value = measure(block)
+                found[name] = found[name] + value if name in found else value
+            done = here.stop
         joined = [
-            {name: torch.cat([block[name] for block in found], -1) for name in rows}
-            | {name: torch.stack([block[name] for block in found]).sum(0).to(self.dtype) for name in sums}
+            {name: value.to(self.dtype) if sums and name in sums else value for name, value in found.items()}
             for found in layers.values()
         ]
         if self.maps is None:
@@ -236,7 +247,8 @@ class Walk:
             for rows in self._blocks(layer.shape[0]):
                 raw, visible = layer.weights(heads, rows), layer.visible(heads, rows)
                 query = self._query(rows, layer.mask.offset)
-                yield self._settled(number, rows, query, raw, visible)
+                owned = isinstance(layer, ProjectedLayer)  # its rows are made anew
+                yield self._settled(number, rows, query, raw, visible, owned=owned)
 
     def _blocks(self, heads: int) -> Iterator[slice | Tensor]:
         if self._wanted is None:
@@ -249,14 +261,23 @@ class Walk:
         positions = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
         return positions.to(self.device)[:, None] + offset
 
-    def _settled(self, layer: int | None, rows: slice | Tensor, query: Tensor, raw: Tensor, visible: Tensor) -> Rows:
+    def _settled(
+        self,
+        layer: int | None,
+        rows: slice | Tensor,
+        query: Tensor,
+        raw: Tensor,
+        visible: Tensor,
+        *,
+        owned: bool = False,
+    ) -> Rows:
         if len(self.excluded):
             visible = visible.clone()
             visible[..., self.excluded] = False
             gone = torch.isin(query[:, 0], self.excluded)
             if self.has_positions:
                 visible &= ~gone[:, None]
-        weights, total = settle(raw, visible, rescale=bool(len(self.excluded)))
+        weights, total = settle(raw, visible, rescale=bool(len(self.excluded)), owned=owned)
         return Rows(layer, rows, query, weights, visible, total)
 
 
@@ -269,31 +290,36 @@ def stack_layers(layers: Sequence[Tensor]) -> Tensor:
     return stacked
 
 
-def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False) -> tuple[Tensor, Tensor]:
+def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False, owned: bool = False) -> tuple[Tensor, Tensor]:
     """Rows as distributions, by the one policy, and what they summed to.
 
     Parameters
     ----------
     weights : Tensor [..., rows, keys]
-        Weights; not changed.
+        Weights; not changed, unless they are owned.
     visible : Tensor of bool, broadcast to the weights
         Which keys the queries may see; what others got is left out.
     rescale : bool
         Rescale every row, and not only those that sum to 1 within rounding.
+    owned : bool
+        The weights are nobody else's, and may be changed in place.
 
     Returns
     -------
     tuple of Tensor [..., rows, keys] and Tensor [..., rows]
         NaN throughout where a row sees no key, has no mass, or holds NaN.
     """
+    owned = owned and not weights.requires_grad
     if not bool(visible.all()):
-        weights = weights.masked_fill(~visible, 0)
+        weights = weights.masked_fill_(~visible, 0) if owned else weights.masked_fill(~visible, 0)
+        owned = not weights.requires_grad
     total = weights.sum(-1)
     empty = (total == 0) | total.isnan()
     divide = ~empty if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
-    # Filled last: the gradient of what is filled in is 0, that of a division by NaN is not.
     scale = total.masked_fill(~divide, 1)[..., None]
-    return (weights / scale).masked_fill(empty[..., None], math.nan), total
+    weights = weights.div_(scale) if owned else weights / scale
+    # Filled last: the gradient of what is filled in is 0, that of a division by NaN is not.
+    return weights.masked_fill(empty[..., None], math.nan) if bool(empty.any()) else weights, total
 
 
 def mean_over_queries(values: Tensor) -> Tensor:

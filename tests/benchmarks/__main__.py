@@ -7,13 +7,21 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import kernel, lab
+from tests.benchmarks import kernel, lab, measures
 
 
 def main() -> None:
     """Run every benchmark in one go, so that ratios are of one machine in one mood."""
     rows = []
-    parts = (kernel.import_rows, kernel.answer_rows, kernel.capture_rows, kernel.memory_rows, lab.lab_rows)
+    parts = (
+        kernel.import_rows,
+        kernel.answer_rows,
+        measures.measure_rows,
+        measures.peak_rows,
+        kernel.capture_rows,
+        kernel.memory_rows,
+        lab.lab_rows,
+    )
     print(f"{'':<62}{'measured':>12}{'budget':>10}")
     for part in parts:
         for line in part():

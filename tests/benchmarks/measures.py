@@ -1,0 +1,129 @@
+"""Benchmarks of the measures: against the bare arithmetic they need, and against the loop a notebook would write."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from tests.benchmarks.kernel import row, seconds
+
+LENGTHS = (128, 512, 2048)
+HEADS = 12
+
+
+def notebook_summary(weights: Any) -> list[dict[str, float]]:
+    """Numbers of each head as a notebook computes them: head by head, in numpy."""
+    import numpy as np
+
+    table = []
+    for layer in weights:
+        for head in layer:
+            n = len(head)
+            i, j = np.indices((n, n))
+            seen = np.arange(1, n + 1)
+            entropy = -(head * np.log(head + 1e-12)).sum(-1)
+            ordered = np.sort(head, -1)
+            table.append(
+                {
+                    "entropy": entropy.mean(),
+                    "normalized": (entropy[1:] / np.log(seen[1:])).mean(),
+                    "confidence": ordered[:, -1].mean(),
+                    "distance": (head * np.abs(i - j)).sum(-1).mean(),
+                    "window": (head * (np.abs(i - j) <= 3)).sum(-1).mean(),
+                    "diagonal": np.diag(head).mean(),
+                    "previous": np.diag(head, -1).mean(),
+                    "first": head[1:, 0].mean(),
+                    "sparse": ((np.sqrt(seen) - 1 / np.sqrt((head**2).sum(-1))) / (np.sqrt(seen) - 1 + 1e-9)).mean(),
+                    "sink": (head.sum(0) / seen[::-1]).max(),
+                }
+            )
+    return table
+
+
+def notebook_rollout(weights: Any) -> Any:
+    """Rollout as a notebook computes it, in numpy."""
+    import numpy as np
+
+    n = weights.shape[-1]
+    result = np.eye(n)
+    for layer in weights:
+        fused = layer.mean(0) + np.eye(n)
+        result = (fused / fused.sum(-1, keepdims=True)) @ result
+    return result
+
+
+def measure_rows() -> list[dict[str, Any]]:
+    """Time of rollout and of summarize."""
+    import torch
+
+    from attnwidget.maps import AttentionMaps
+    from attnwidget.measures import rollout, summarize
+
+    rows = []
+    for n in LENGTHS:
+        layers = 4 if n < 2048 else 2
+        draw = torch.Generator().manual_seed(0)
+        scores = torch.randn(layers, HEADS, n, n, generator=draw)
+        hidden = ~torch.ones(n, n, dtype=torch.bool).tril()
+        scores.masked_fill_(hidden, -torch.inf)
+        weights = scores.softmax(-1)
+        maps = AttentionMaps.from_arrays(weights, layout="LHQK")
+        array = weights.numpy()
+        repeats = 5 if n < 2048 else 2
+        fused = weights.double().mean(1)
+
+        def chain() -> Any:
+            result = fused[0]  # noqa: B023
+            for layer in fused[1:]:  # noqa: B023
+                result = layer @ result
+            return result
+
+        taken = seconds(lambda: rollout(weights, causal=True), repeats)  # noqa: B023
+        bare = seconds(chain, repeats)
+        loop = seconds(lambda: notebook_rollout(array), repeats)  # noqa: B023
+        rows.append(row(f"rollout / its bare matrix products, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"))
+        rows.append(row(f"rollout / the loop of a notebook, n={n}", taken / loop, "x"))
+        one = seconds(lambda: rollout(weights, queries=-1, causal=True), repeats)  # noqa: B023
+        rows.append(row(f"rollout of one query / of all, n={n}", one / taken, "x"))
+        taken = seconds(lambda: summarize(maps, progress=False), repeats)  # noqa: B023
+        bare = seconds(lambda: scores.softmax(-1), repeats)  # noqa: B023
+        loop = seconds(lambda: notebook_summary(array), repeats)  # noqa: B023
+        rows.append(row(f"summarize / one softmax, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"))
+        rows.append(row(f"summarize / the loop of a notebook, n={n}", taken / loop, "x"))
+        del scores, weights, maps, array, fused
+    return rows
+
+
+_PEAK = """
+import torch
+from attnwidget.layers import Mask, ProjectedLayer
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures import rollout, summarize
+from attnwidget.tokens import Tokens
+from tests.benchmarks.kernel import peak
+n, heads = 8192, 12
+layer = ProjectedLayer(torch.randn(heads, n, 64), torch.randn(heads, n, 64), 0.125, Mask(causal=True))
+maps = AttentionMaps([layer], Tokens.positions(n))
+small = AttentionMaps([ProjectedLayer(layer.q[:, :64], layer.k[:, :64], 0.125, layer.mask)], Tokens.positions(64))
+summarize(small); rollout(small)
+before = peak()
+{work}
+print((peak() - before) / 2**20)
+"""
+
+
+def peak_rows() -> list[dict[str, Any]]:
+    """Growth of the peak at 8,192 tokens, 12 heads held as q and k, each in a process of its own."""
+    whole = HEADS * 8192**2 * 4 / 2**20
+    rows = []
+    for name, work in (
+        ("summarize", "summarize(maps, progress=False)"),
+        ("rollout of a query", "rollout(maps, queries=-1)"),
+    ):
+        out = subprocess.run(
+            [sys.executable, "-c", _PEAK.format(work=work)], capture_output=True, text=True, check=True
+        )
+        grown = float(out.stdout)
+        rows.append(row(f"peak memory of {name} / the matrices, n=8192", grown / whole, "x", f"{grown:.0f} MB"))
+    return rows
