@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnwidget.layers import ROW_SUM_TOLERANCE, DenseLayer, blocks
+from attnwidget.layers import ROW_SUM_TOLERANCE, DenseLayer, Mask, blocks
 
 __all__ = ["AttentionWarning", "dense_layers"]
 
@@ -28,7 +28,7 @@ class AttentionWarning(UserWarning):
 
 
 def dense_layers(
-    weights: Any, *, layout: str | None = None, example: int | None = None
+    weights: Any, *, layout: str | None = None, example: int | None = None, mask: Any = None, causal: bool = False
 ) -> tuple[list[DenseLayer], list[str]]:
     """Layers of matrices from whatever holds them.
 
@@ -41,6 +41,10 @@ def dense_layers(
         For a tuple or list it describes one element.
     example : int or None
         Which example of a batch.
+    mask : Tensor or ndarray of bool [queries, keys] or [heads, queries, keys], or None
+        True where a query may attend.
+    causal : bool
+        Whether queries see no later keys; the last query sees all.
 
     Returns
     -------
@@ -67,7 +71,28 @@ def dense_layers(
         notes.append(note)
     for note in notes:
         warnings.warn(note, AttentionWarning, stacklevel=3)
-    return [DenseLayer(matrix) for matrix in matrices], notes
+    return [DenseLayer(matrix, _rule(mask, causal=causal, shape=tuple(matrix.shape))) for matrix in matrices], notes
+
+
+def _rule(mask: Any, *, causal: bool, shape: tuple[int, ...]) -> Mask | None:
+    """What a caller says that queries may see; None where nothing was said."""
+    n_queries, n_keys = shape[1:]
+    rule = Mask(causal=True, offset=n_keys - n_queries) if causal else None
+    if mask is None:
+        return rule
+    given = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask)
+    if given.dtype != torch.bool:
+        raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
+    if given.ndim == 2:
+        given = given[None]
+    if given.ndim != 3 or given.shape[0] not in {1, shape[0]} or tuple(given.shape[1:]) != (n_queries, n_keys):
+        raise ValueError(
+            f"mask has shape {tuple(given.shape)}; expected [{n_queries}, {n_keys}] or [{shape[0]}, {n_queries}, "
+            f"{n_keys}], as the maps."
+        )
+    if rule is not None:
+        given = given & rule.visible(slice(0, n_queries), n_keys, given.device)
+    return Mask.from_additive(torch.zeros(given.shape, device=given.device).masked_fill(~given, -torch.inf))
 
 
 def _unwrap(weights: Any) -> Any:
@@ -224,12 +249,16 @@ def as_tensor(array: Any, name: str) -> Tensor:
 def _check_values(matrix: Tensor, layer: int) -> str | None:
     """Refuse what softmax cannot have made; say where NaN is."""
     lowest, highest = (float(value) for value in torch.aminmax(matrix))
+    holds_nan = lowest != lowest or highest != highest  # noqa: PLR0124
+    if holds_nan:
+        least, most = torch.aminmax(matrix.nan_to_num(0, torch.inf, -torch.inf))
+        lowest, highest = float(least), float(most)
     if lowest < 0 or highest == float("inf"):
         raise ValueError(
             f"layer {layer} holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. "
             "These look like scores: apply softmax over the last axis first."
         )
-    if lowest != lowest or highest != highest:  # noqa: PLR0124
+    if holds_nan:
         heads = matrix.isnan().flatten(1).any(-1).nonzero().flatten().tolist()
         return (
             f"NaN in layer {layer}, heads {_listed(heads)}: rows with NaN have no values and are shown as such. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -55,7 +56,8 @@ class Mask:
             rule = cls._rule_like(visible)
             if rule is not None:
                 return rule
-        return cls(additive=additive.float().masked_fill(hidden, -math.inf))
+        offset = max(0, additive.shape[-1] - additive.shape[-2])
+        return cls(offset=offset, additive=additive.float().masked_fill(hidden, -math.inf))
 
     @classmethod
     def _rule_like(cls, visible: Tensor) -> Mask | None:
@@ -88,6 +90,17 @@ class Mask:
         if self.window is not None:
             seen &= key > last - self.window
         return seen[None]
+
+    @cached_property
+    def hides_later_keys(self) -> bool:
+        """Whether no query sees a key after its own position, by rule or by what the additive mask happens to hide."""
+        if self.additive is None:
+            return self.causal
+        n_queries, n_keys = self.additive.shape[-2:]
+        return n_queries > 1 and not any(
+            bool((self.additive[:, rows] > -math.inf).triu(rows.start + self.offset + 1).any())
+            for rows in blocks(n_queries, self.additive.shape[0] * n_keys)
+        )
 
     def apply(self, scores: Tensor, rows: slice | Tensor, heads: slice) -> Tensor:
         """Scores [heads, rows, keys] with the mask added in place."""
@@ -161,7 +174,8 @@ class DenseLayer:
         if self._mask is None:
             heads, queries, keys = self.matrix.shape
             square = queries == keys > 1
-            causal = square and not any(bool(self.matrix[head].triu(1).any()) for head in range(heads))
+            # NaN is no sign of a later key that gets anything.
+            causal = square and not any(bool((self.matrix[head].triu(1) > 0).any()) for head in range(heads))
             self._mask = Mask(causal=causal)
         return self._mask
 
@@ -267,7 +281,7 @@ class ProjectedLayer:
         if self.bias is not None:
             scores += self.bias[slice(0, 1) if self.bias.shape[0] == 1 else heads, rows].to(scores)
         if self.softcap is not None:
-            scores = scores.div_(self.softcap).tanh_().mul_(self.softcap)
+            scores = (scores / self.softcap).tanh() * self.softcap
         return self.mask.apply(scores, rows, heads)
 
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
@@ -284,7 +298,7 @@ class ProjectedLayer:
             return self.log_weights(heads, rows)[0].exp_()
         weights = self.scores(heads, rows).softmax(-1)
         seeing = self.visible(heads, rows).any(-1, keepdim=True)
-        return weights if bool(seeing.all()) else weights.masked_fill_(~seeing, 0)
+        return weights if bool(seeing.all()) else weights.masked_fill(~seeing, 0)
 
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Which keys the queries may see: bool [1 or heads, rows, keys]."""

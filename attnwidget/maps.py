@@ -99,7 +99,7 @@ class AttentionMaps:
     @property
     def causal(self) -> bool:
         """Whether no query sees a later key in any layer."""
-        return all(layer.mask.causal for layer in self.layers)
+        return all(layer.mask.hides_later_keys for layer in self.layers)
 
     def __repr__(self) -> str:
         heads = sorted(set(self.heads))
@@ -179,6 +179,8 @@ class AttentionMaps:
         key_tokens: Tokens | Sequence[str] | None = None,
         layout: str | None = None,
         example: int | None = None,
+        mask: Any = None,
+        causal: bool = False,
         name: str = "attention",
     ) -> Self:
         """Maps from matrices you have.
@@ -195,6 +197,12 @@ class AttentionMaps:
             One letter an axis: L layers, B examples, H heads, Q queries, K keys. "LHQK", "HQK" ...
         example : int or None
             Which example of a batch; needed when there is more than one.
+        mask : Tensor or ndarray of bool [queries, keys] or [heads, queries, keys], or None
+            True where a query may attend. Without it the maps are taken as they are: causal where no head gives
+            anything to a later key, and padding like any other token.
+        causal : bool
+            Whether the last query sees all keys, and each one before it one key less; with cached keys in front the
+            matrices cannot tell.
         name : str
             What kind of attention it is.
 
@@ -213,7 +221,7 @@ class AttentionMaps:
         AttentionWarning
             When rows hold NaN or do not sum to 1.
         """
-        layers, notes = dense_layers(weights, layout=layout, example=example)
+        layers, notes = dense_layers(weights, layout=layout, example=example, mask=mask, causal=causal)
         n_queries, n_keys = layers[0].shape[1:]
         queries = _as_tokens(tokens, n_queries)
         if key_tokens is None and n_keys != n_queries and tokens is None:

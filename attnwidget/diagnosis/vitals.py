@@ -96,7 +96,7 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         zeros=mean_over_queries(found["zeros"]),
         later=mean_over_queries(found["later"]) if walk.has_positions else torch.full((held.shape[0],), math.nan),
         column_sums=(found["mass"] - 1).abs().amax(-1) if rows is None else torch.full((held.shape[0],), math.nan),
-        sink=sink_scores(found["mass"], found["seen"], causal=held.mask.causal),
+        sink=sink_scores(found["mass"], found["seen"]),
         projection=_projection(held),
         hidden_later=hidden_later,
         hidden_padding=hidden_padding,

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import positions
 from attnwidget.measures.rows import mass_received, normalized_entropy, row_entropy, times_seen
-from attnwidget.measures.transitions import positions
 from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries, settle
 
 __all__ = [

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import positions
 from attnwidget.measures.transitions import (
     GivenLayers,
     Known,
@@ -17,7 +18,6 @@ from attnwidget.measures.transitions import (
     Recipe,
     Step,
     fuse,
-    positions,
     through,
     transitions,
 )

@@ -15,10 +15,22 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
-from attnwidget.layers import blocks
+from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import choice, positions, whole
 from attnwidget.measures.rows import row_entropy
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Rows, Walk, as_weights, mean_over_queries, stack_layers
+from attnwidget.measures.walk import (
+    Excluded,
+    Faults,
+    Given,
+    MaskLike,
+    Rows,
+    Walk,
+    as_weights,
+    mean_over_queries,
+    root,
+    stack_layers,
+)
 from attnwidget.tokens import Tokens
 
 __all__ = [
@@ -115,10 +127,8 @@ def head_similarity(
     ----------
     Lin, IEEE Transactions on Information Theory 1991.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric={metric!r} is not known; expected {' or '.join(map(repr, METRICS))}.")
-    if rows not in {"informative", "all"}:
-        raise ValueError(f"rows={rows!r} is not known; expected 'informative' or 'all'.")
+    choice("metric", metric, METRICS)
+    choice("rows", rows, ("informative", "all"))
     walk = _walk_of_heads(a, query, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
     least = 1 if rows == "informative" else 0
     compared = {"js": divergences, "cosine": _products, "euclidean": _square_distances}[metric]
@@ -126,22 +136,27 @@ def head_similarity(
     def counted(block: Rows) -> Tensor:
         return ~block.weights[..., 0].isnan() & (block.count > least)
 
+    def squares(block: Rows) -> Tensor:
+        """Squared norm of each head over the rows that count in the other."""
+        own = block.weights.masked_fill(~counted(block)[..., None], 0).square().sum(-1)
+        return own @ counted(block).to(own).transpose(-1, -2)
+
     found = walk.gather(
         {},
         {
             "sum": lambda block: compared(block.weights, counted(block)),
             "rows": lambda block: _products(counted(block)[..., None].to(walk.dtype), counted(block)),
+            "squares": squares,
         },
     )
     value, number = found["sum"], found["rows"]
     if metric == "js":
         value = value / number.clamp(min=1)
     elif metric == "cosine":
-        norm = value.diagonal(dim1=-2, dim2=-1).sqrt()
-        value = (value / (norm[..., :, None] * norm[..., None, :])).clamp(max=1)
+        norms = root(found["squares"] * found["squares"].transpose(-1, -2))
+        value = (value / norms.masked_fill(norms == 0, 1)).clamp(max=1)
     else:
-        # The gradient of a root has no value at 0, where equal heads are.
-        value = torch.where(value > 0, value, 1).sqrt() * (value > 0)
+        value = root(value)
     return value.masked_fill((number == 0) | number.isnan(), math.nan)
 
 
@@ -189,8 +204,8 @@ def head_diversity(
     Lin, IEEE Transactions on Information Theory 1991. The "disagreement" of Li et al., EMNLP 2018, counts each head
     against itself and is not comparable.
     """
-    if metric not in {*METRICS, "joint"}:
-        raise ValueError(f"metric={metric!r} is not known; expected {', '.join(map(repr, METRICS))} or 'joint'.")
+    choice("metric", metric, (*METRICS, "joint"))
+    choice("rows", rows, ("informative", "all"))
     if normalize and metric not in {"js", "joint"}:
         raise ValueError(
             f"normalize=True is for metric='js' and 'joint'; {metric!r} has no largest value to divide by."
@@ -242,8 +257,10 @@ def head_clusters(
     """
     maps = a if isinstance(a, AttentionMaps) else _layers_of(a)
     heads = [(layer, head) for layer, number in enumerate(maps.heads) for head in range(number)]
-    if k is not None and not 1 <= k <= len(heads):
+    if k is not None and not 1 <= whole("k", k) <= len(heads):
         raise ValueError(f"k={k}; expected 1 to {len(heads)}, the number of heads.")
+    if max_queries is not None and whole("max_queries", max_queries) < 1:
+        raise ValueError(f"max_queries={max_queries}; expected 1 or more, or None.")
     divergence = _divergences_between_layers(maps, len(heads), max_queries, progress=progress)
     if bool(divergence.isnan().any()):
         raise ValueError("some heads have no row in common, so that their distance is not known.")
@@ -302,14 +319,19 @@ def compare(
     pairs = _pairs(a, b, aligned, walks)
     layers: dict[int | None, list[Tensor]] = {}
     cells = math.prod(walks[0].leading) * max(walk.n_keys for walk in walks)
+    faults = Faults()
     for part in blocks(len(pairs), cells):
-        sides = [Walk(run, mask=mask, causal=causal, rows=pairs[part, side]) for side, run in enumerate((a, b))]
+        sides = [
+            Walk(run, mask=mask, causal=causal, rows=pairs[part, side], faults=faults)
+            for side, run in enumerate((a, b))
+        ]
         for block, other in zip(*sides, strict=True):
             found = [block.weights, other.weights.to(block.weights)]
             if aligned is not None:
                 found = [weights[..., pairs[:, side]] for side, weights in enumerate(found)]
             value = row_divergence(*found)
             layers.setdefault(block.layer, []).append(value.masked_fill(block.count <= 1, math.nan))
+    faults.warn()
     means = [mean_over_queries(torch.cat(found, -1)) for found in layers.values()]
     divergence = means[0] if walks[0].maps is None else stack_layers(means)
     listed = [(value, index) for index, value in np.ndenumerate(divergence.detach().cpu().numpy()) if value == value]  # noqa: PLR0124
@@ -342,9 +364,8 @@ def _walk_of_heads(a: Given, query: int | None, **options: Any) -> Walk:
         raise ValueError("a is a single map; heads are compared along the axis before queries and keys: [heads, n, n].")
     if query is None:
         return walk
-    if not -walk.n_queries <= query < walk.n_queries:
-        raise ValueError(f"query={query}; there are queries 0 to {walk.n_queries - 1}.")
-    return Walk(a, **options, rows=torch.tensor([query % walk.n_queries]))
+    wanted = positions(whole("query", query), walk.n_queries, "query", "row")
+    return Walk(a, **options, rows=torch.tensor(wanted))
 
 
 def row_divergence(p: Tensor, q: Tensor) -> Tensor:
@@ -403,9 +424,12 @@ def _layers_of(a: Any) -> AttentionMaps:
     weights = as_weights(a)
     if weights.ndim != 4:
         raise ValueError(f"a has shape {tuple(weights.shape)}; expected [layers, heads, queries, keys].")
-    return AttentionMaps.from_arrays(weights, layout="LHQK")
+    _, n_queries, n_keys = weights.shape[1:]
+    keys = None if n_keys == n_queries else Tokens.positions(n_keys)
+    return AttentionMaps([DenseLayer(layer) for layer in weights], Tokens.positions(n_queries), keys)
 
 
+@torch.no_grad()
 def _divergences_between_layers(
     maps: AttentionMaps, n_heads: int, max_queries: int | None, *, progress: bool
 ) -> Tensor:
@@ -413,23 +437,36 @@ def _divergences_between_layers(
     n_rows = maps.n_queries if max_queries is None else min(max_queries, maps.n_queries)
     wanted = torch.linspace(0, maps.n_queries - 1, n_rows).round().long()
     total, number = torch.zeros(n_heads, n_heads), torch.zeros(n_heads, n_heads)
-    parts = list(blocks(n_rows, n_heads * maps.n_keys))
+    parts, faults = list(blocks(n_rows, n_heads * maps.n_keys)), Faults()
     for part in tqdm(parts, "heads compared", leave=False, disable=not progress or n_heads < FEW_HEADS):
-        found = list(Walk(maps, rows=wanted[part]))
+        found = list(Walk(maps, rows=wanted[part], faults=faults))
         weights = torch.cat([block.weights.cpu() for block in found])
         informative = [~block.weights[..., 0].isnan() & (block.count > 1) for block in found]
         counted = torch.cat([rows.cpu() for rows in informative])
         total += divergences(weights, counted).float()
         number += _products(counted[..., None].float(), counted)
+    faults.warn()
     return (total / number).fill_diagonal_(0)
 
 
 def _pairs(a: Given, b: Given, aligned: Tensor | Sequence[tuple[int, int]] | None, walks: list[Walk]) -> Tensor:
     """Which rows are compared: [pairs, 2]."""
-    if walks[0].leading != walks[1].leading:
-        raise ValueError(f"a has layers and heads {walks[0].leading} and b {walks[1].leading}; expected the same.")
+    if isinstance(a, AttentionMaps) != isinstance(b, AttentionMaps):
+        raise TypeError(
+            f"a is {type(a).__name__} and b {type(b).__name__}; expected maps and maps, or arrays and arrays."
+        )
+    heads = [
+        run.heads if isinstance(run, AttentionMaps) else walk.leading for run, walk in zip((a, b), walks, strict=True)
+    ]
+    if heads[0] != heads[1]:
+        raise ValueError(f"a has heads {heads[0]} and b {heads[1]}; expected the same layers and heads.")
     if aligned is not None:
-        pairs = torch.as_tensor(aligned, dtype=torch.long).reshape(-1, 2)
+        pairs = torch.as_tensor(aligned)
+        if pairs.is_floating_point() or pairs.numel() % 2 or (pairs.numel() and pairs.shape[-1] != 2):
+            raise ValueError(
+                f"aligned has shape {tuple(pairs.shape)} and holds {pairs.dtype}; expected pairs of integers."
+            )
+        pairs = pairs.long().reshape(-1, 2)
         for side, (name, walk) in enumerate(zip("ab", walks, strict=True)):
             size = min(walk.n_queries, walk.n_keys)
             if len(pairs) == 0 or not 0 <= int(pairs[:, side].min()) <= int(pairs[:, side].max()) < size:

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor
 
-from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, positions, transitions
+from attnwidget.measures.arguments import positions
+from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, transitions
 from attnwidget.measures.walk import Excluded, MaskLike
 
 __all__ = ["attention_flow"]

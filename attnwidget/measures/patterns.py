@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.rows import normalized_entropy, row_entropy
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries
+from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
 from attnwidget.tokens import Tokens
 
 __all__ = ["PatternLabels", "head_scores", "pattern_labels", "pattern_report", "pattern_rows", "pattern_scores"]
@@ -27,7 +29,8 @@ class PatternLabels(NamedTuple):
     Attributes
     ----------
     labels : nested list of tuple of str
-        As the leading axes of the maps; ("mixed",) where no score is above its threshold.
+        As the leading axes of the maps; ("mixed",) where no score is above its threshold, and empty where there are no
+        scores: a head without rows that have values, or a head that a layer does not have.
     scores : dict of Tensor [...]
         What `pattern_scores` gave.
     thresholds : dict of float
@@ -79,11 +82,10 @@ def pattern_scores(
     ----------
     Clark et al., BlackboxNLP 2019; Hoyer, JMLR 2004.
     """
-    if sparsity not in {"hoyer", "share"}:
-        raise ValueError(f"sparsity={sparsity!r} is not known; expected 'hoyer' or 'share'.")
+    choice("sparsity", sparsity, ("hoyer", "share"))
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
     walk.require_positions("a pattern")
-    measures = pattern_rows(first_keys(walk), sparsity)
+    measures = pattern_rows(walk.first_key, sparsity)
     return {name: mean_over_queries(value) for name, value in walk.gather(measures).items()}
 
 
@@ -114,14 +116,6 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
     return measures
 
 
-def first_keys(walk: Walk) -> Tensor:
-    """Position of the first key that anybody sees: int [..., 1]; left padding and what is excluded come before it."""
-    everywhere = torch.ones(walk.n_keys, dtype=torch.bool, device=walk.device)
-    seen = everywhere if walk.mask is None else walk.mask.any(-2)
-    seen[..., walk.excluded] = False
-    return seen.int().argmax(-1, keepdim=True)
-
-
 def _expanded(first: Tensor, rows: Rows) -> Tensor:
     """The position once for each row: [..., rows, 1]."""
     return first[..., None, :].expand(*rows.weights.shape[:-1], 1)
@@ -149,8 +143,11 @@ def _constant(rows: Rows, value: float) -> Tensor:
 
 
 def _hoyer(rows: Rows) -> Tensor:
-    root = rows.count.sqrt()
-    score = (root - rows.weights.sum(-1) / rows.weights.square().sum(-1).sqrt()) / (root - 1)
+    side = rows.count.sqrt()
+    score = (side - rows.weights.sum(-1) / rows.weights.square().sum(-1).sqrt()) / (side - 1).masked_fill(
+        rows.count <= 1,
+        1,  # a division by 0 would spoil the gradient
+    )
     return score.clamp(0, 1).masked_fill(rows.count <= 1, math.nan)
 
 
@@ -194,15 +191,16 @@ def pattern_labels(
     for name, limit in limits.items():
         if name not in {*THRESHOLDS, "sparse"}:
             raise ValueError(f"thresholds names {name!r}; expected some of {', '.join(THRESHOLDS)}, sparse.")
-        if not 0 <= limit <= 1:
-            raise ValueError(f"thresholds[{name!r}]={limit}; expected a number in [0, 1].")
+        numeric(f"thresholds[{name!r}]", limit, 0, 1)
     scores = pattern_scores(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
-    above = torch.stack([scores[name] > limit for name, limit in limits.items()], -1)
+    hits = [scores[name] > limit for name, limit in limits.items()]
+    known = ~torch.stack([scores[name].isnan() for name in limits]).all(0)
+    above = torch.stack([*hits, known & ~torch.stack(hits).any(0)], -1)
 
     def named(hits: Any) -> Any:
         if isinstance(hits[0], list):
             return [named(inner) for inner in hits]
-        return tuple(name for name, hit in zip(limits, hits, strict=True) if hit) or ("mixed",)
+        return tuple(name for name, hit in zip([*limits, "mixed"], hits, strict=True) if hit)
 
     return PatternLabels(named(above.tolist()), scores, limits)
 
@@ -236,42 +234,44 @@ def pattern_report(
     ValueError
         When the maps are not square, the threshold is outside [0, 1], or the correction is neither 0 nor 1.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold}; expected a weight in [0, 1].")
+    numeric("threshold", threshold, 0, 1)
     if correction not in {0, 1}:
         raise ValueError(f"correction={correction}; expected 0 (as numpy) or 1 (as torch).")
     walk = Walk(a, mask=mask, causal=causal)
     walk.require_square("the report of patterns")
+    seen, first = walk.seen, walk.first_key
     found = walk.gather(
         {
             "entropy": lambda rows: row_entropy(rows.weights, 1e-10),
-            "diagonal": lambda rows: _cell(rows, 0),
-            "previous": lambda rows: _cell(rows, -1),
-            "first": lambda rows: rows.weights[..., 0],
+            "diagonal": lambda rows: _cell(rows, 0, seen),
+            "previous": lambda rows: _cell(rows, -1, seen),
+            "first": lambda rows: rows.weights.take_along_dim(_expanded(first, rows), -1)[..., 0],
         },
         {
             "sum": lambda rows: rows.weights.double().nansum((-2, -1)),
             "squares": lambda rows: rows.weights.double().square().nansum((-2, -1)),
             "large": lambda rows: (rows.weights > threshold).sum((-2, -1)).double(),
-            "cells": lambda rows: (~rows.weights.isnan()).sum((-2, -1)).double(),
+            "rows": lambda rows: (~rows.weights[..., 0].isnan()).sum(-1).double(),
         },
     )
-    cells = found["cells"].double()
+    keys = seen.sum(-1).double()  # padding has no cells
+    cells = found["rows"].double() * keys
     variance = (found["squares"].double() - found["sum"].double().square() / cells) / (cells - correction)
     report = {name: mean_over_queries(found[name]) for name in ("diagonal", "first", "previous", "entropy")}
-    report["deviation"] = variance.clamp(min=0).sqrt().to(walk.dtype)
+    report["deviation"] = root(variance.clamp(min=0)).to(walk.dtype)
     report["sparsity"] = (1 - found["large"].double() / cells).to(walk.dtype)
-    report["max_entropy"] = torch.full_like(report["entropy"], math.log(walk.n_keys))
+    report["max_entropy"] = keys.log().to(walk.dtype).expand_as(report["entropy"])
     for test, score in (("diagonal",) * 2, ("first",) * 2, ("previous",) * 2, ("sparse", "sparsity")):
         report[f"is_{test}"] = report[score] > threshold
     return report | {"is_uniform": report["deviation"] < 0.1}
 
 
-def _cell(rows: Rows, steps: int) -> Tensor:
-    """Weight of each row at its own position plus some steps: [..., rows]; NaN outside the map."""
+def _cell(rows: Rows, steps: int, seen: Tensor) -> Tensor:
+    """Weight of each row at its own position plus some steps: [..., rows]; NaN where no token stands there."""
     key = rows.query[:, 0] + steps
-    value = rows.weights.take_along_dim(key.clamp(min=0)[:, None].expand(*rows.weights.shape[:-1], 1), -1)[..., 0]
-    return value.masked_fill(key < 0, math.nan)
+    index = key.clamp(min=0)
+    value = rows.weights.take_along_dim(index[:, None].expand(*rows.weights.shape[:-1], 1), -1)[..., 0]
+    return value.masked_fill((key < 0) | ~seen[..., index], math.nan)
 
 
 def head_scores(
@@ -319,8 +319,7 @@ def head_scores(
     ----------
     Elhage et al. 2021; Olsson et al., In-context Learning and Induction Heads, Transformer Circuits Thread 2022.
     """
-    if style not in {"target", "transformerlens"}:
-        raise ValueError(f"style={style!r} is not known; expected 'target' or 'transformerlens'.")
+    choice("style", style, ("target", "transformerlens"))
     if style == "target" and (exclude_bos or exclude_current):
         raise ValueError("exclude_bos and exclude_current belong to style='transformerlens'.")
     if tokens_or_ids is None and isinstance(a, AttentionMaps):
@@ -340,7 +339,7 @@ def copy_rows(ids: Tensor) -> dict[str, Measure]:
 
     def on(pattern: str) -> Measure:
         def measure(rows: Rows) -> Tensor:
-            target = dict(_targets(ids, rows.query))[pattern]
+            target = _targets(ids, rows)[pattern]
             value = (rows.weights * target).sum(-1)  # NaN stays NaN
             return value.masked_fill(~target.any(-1), math.nan)
 
@@ -357,7 +356,7 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
         return weights.masked_fill(rows.key == rows.query, 0) if exclude_current else weights
 
     def pattern(rows: Rows, name: str) -> Tensor:
-        target = dict(_targets(ids, rows.query))[name].to(rows.weights.dtype)
+        target = _targets(ids, rows)[name] & ~rows.weights[..., :1].isnan()
         if exclude_bos:
             target = target.masked_fill(rows.key == 0, 0)
         return target.masked_fill(rows.key == rows.query, 0) if exclude_current else target
@@ -366,41 +365,48 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
         return lambda rows: (kept(rows) * pattern(rows, name)).sum((-2, -1))
 
     def apart(name: str) -> Measure:
-        return lambda rows: (kept(rows) - pattern(rows, name)).abs().sum((-2, -1))
+        return lambda rows: (kept(rows) - pattern(rows, name).to(rows.weights)).abs().sum((-2, -1))
 
-    sums: dict[str, Measure] = {"all": lambda rows: kept(rows).sum((-2, -1))}
+    sums: dict[str, Measure] = {
+        "all": lambda rows: kept(rows).sum((-2, -1)),
+        "rows": lambda rows: (~rows.weights[..., 0].isnan()).sum(-1),
+    }
     for name in ("previous", "duplicate", "induction"):
         sums |= {f"{name}_mul": shared(name), f"{name}_abs": apart(name)}
     found = walk.gather({}, sums)
-    mass = found.pop("all")
+    mass, n = found.pop("all"), found.pop("rows")
     return {
-        name: (value / mass).masked_fill(mass == 0, math.nan) if name.endswith("mul") else 1 - value / walk.n_keys
+        name: (value / mass).masked_fill(mass == 0, math.nan) if name.endswith("mul") else 1 - value / n
         for name, value in found.items()
     }
 
 
-def _targets(ids: Tensor, query: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """For each copying pattern the keys [rows, keys] that queries [rows, 1] of that pattern attend to."""
-    key = torch.arange(len(ids), device=ids.device)
-    same_before = (ids[query] == ids) & (key < query)
-    induction = torch.zeros_like(same_before)
-    induction[:, 1:] = same_before[:, :-1]
-    yield from {"previous": key == query - 1, "duplicate": same_before, "induction": induction}.items()
+def _targets(ids: Tensor, rows: Rows) -> dict[str, Tensor]:
+    """For each copying pattern the keys [..., rows, keys] that a query of that pattern attends to, of those it sees."""
+    same_before = (ids[rows.query] == ids) & (rows.key < rows.query)
+    # What followed a copy counts where the copy itself is no padding.
+    after_copy = pad((same_before & rows.visible)[..., :-1], (1, 0))
+    found = {"previous": rows.key == rows.query - 1, "duplicate": same_before, "induction": after_copy}
+    return {name: target & rows.visible for name, target in found.items()}
 
 
 def _require_causal(a: Given, walk: Walk) -> None:
     later = not walk.causal
     if not isinstance(a, AttentionMaps):
-        row_cells = walk.weights[..., 0, :].numel()
-        later = any(
-            bool((walk.weights[..., rows, :].triu(rows.start + 1) > ROW_SUM_TOLERANCE).any())
-            for rows in blocks(walk.n_queries, row_cells)
+        later = not walk.causal and any(
+            bool((_shown(walk, rows).triu(rows.start + 1) > ROW_SUM_TOLERANCE).any())
+            for rows in blocks(walk.n_queries, walk.weights[..., 0, :].numel())
         )
     if later:
         raise ValueError(
             "these maps let queries see later keys; previous-token, duplicate-token and induction heads are defined "
             "for causal attention."
         )
+
+
+def _shown(walk: Walk, rows: slice) -> Tensor:
+    weights = walk.weights[..., rows, :]
+    return weights if walk.mask is None else weights.masked_fill(~walk.mask[..., rows, :], 0)
 
 
 def token_numbers(tokens: Tokens | Sequence[Any] | Tensor | None, expected: int) -> Tensor:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from attnwidget.layers import ROW_SUM_TOLERANCE
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries
+from attnwidget.measures.arguments import choice, numeric, positions, whole
+from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
 
 __all__ = [
+    "SINK_SUMS",
     "entropy",
     "locality",
     "mass_received",
@@ -26,6 +27,7 @@ __all__ = [
     "row_window",
     "sink_scores",
     "sinks",
+    "times_passed",
     "times_seen",
     "top_targets",
 ]
@@ -53,7 +55,9 @@ def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
         return (-(weights * (weights + epsilon).log()).sum(-1)).masked_fill(total == 0, math.nan)
     # H(w / s) = H(w) / s + log s, without a second tensor of rescaled rows.
     rescaled: Tensor = -_plogp(weights).sum(-1) / total + total.log()
-    return rescaled.clamp(min=0).masked_fill(total == 0, math.nan)
+    # All mass on one key is certain, to the last digit.
+    certain = weights.amax(-1) == total
+    return rescaled.clamp(min=0).masked_fill(certain, 0).masked_fill(total == 0, math.nan)
 
 
 def normalized_entropy(weights: Tensor, count: Tensor) -> Tensor:
@@ -64,7 +68,8 @@ def normalized_entropy(weights: Tensor, count: Tensor) -> Tensor:
 def over_largest(entropy: Tensor, count: Tensor) -> Tensor:
     """Entropy over its largest value, the logarithm of the number of keys; NaN where that is 1."""
     # Rounding may put a uniform row a hair above 1.
-    return (entropy / count.log()).clamp(max=1).masked_fill(count <= 1, math.nan)
+    largest = count.log().masked_fill(count <= 1, 1)  # a division by 0 would spoil the gradient
+    return (entropy / largest).clamp(max=1).masked_fill(count <= 1, math.nan)
 
 
 def _plogp(weights: Tensor) -> Tensor:
@@ -104,9 +109,21 @@ def times_seen(rows: Rows) -> Tensor:
     return (rows.visible & ~rows.weights[..., :1].isnan()).sum(-2)
 
 
-def sink_scores(mass: Tensor, seen: Tensor, *, causal: bool) -> Tensor:
-    """Mean weight from the queries that see a key; NaN where too few do: [..., keys]."""
-    return (mass / seen.clamp(min=1)).masked_fill(seen < (LEAST_QUERIES if causal else 1), math.nan)
+def times_passed(rows: Rows) -> Tensor:
+    """How many of these rows, of those that have values, stand at each key or after it: [..., keys]."""
+    return ((rows.query >= rows.key) & ~rows.weights[..., :1].isnan()).sum(-2)
+
+
+def sink_scores(mass: Tensor, seen: Tensor, passed: Tensor | None = None) -> Tensor:
+    """Mean weight from the queries that see a key: [..., keys].
+
+    NaN where nobody does; and, for causal maps, where fewer than 5 queries stand at the key or after it.
+    """
+    known = seen > 0 if passed is None else (seen > 0) & (passed >= LEAST_QUERIES)
+    return (mass / seen.clamp(min=1)).masked_fill(~known, math.nan)
+
+
+SINK_SUMS: dict[str, Measure] = {"mass": mass_received, "seen": times_seen, "passed": times_passed}
 
 
 def entropy(
@@ -158,17 +175,16 @@ def entropy(
     ----------
     Clark et al., BlackboxNLP 2019.
     """
-    _choose("unit", unit, ("nats", "bits"))
-    _choose("reduce", reduce, (None, "queries"))
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon={epsilon}; expected 0 or more.")
+    choice("unit", unit, ("nats", "bits"))
+    choice("reduce", reduce, (None, "queries"))
+    numeric("epsilon", epsilon, 0, math.inf)
 
     def measure(rows: Rows) -> Tensor:
         if normalize and not epsilon:
             return normalized_entropy(rows.weights, rows.count)
         value = row_entropy(rows.weights, epsilon)
         if normalize:
-            return (value / rows.count.log()).masked_fill(rows.count <= 1, math.nan)
+            return value / rows.count.log().masked_fill(rows.count <= 1, math.nan)
         return value / math.log(2) if unit == "bits" else value
 
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
@@ -220,10 +236,9 @@ def locality(
     ----------
     Vig & Belinkov, BlackboxNLP 2019.
     """
-    _choose("measure", measure, ("score", "distance", "window"))
-    _choose("reduce", reduce, (None, "heads"))
-    _whole("window", window)
-    if window < 0:
+    choice("measure", measure, ("score", "distance", "window"))
+    choice("reduce", reduce, (None, "heads"))
+    if whole("window", window) < 0:
         raise ValueError(f"window={window} is negative; expected 0 or more positions.")
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
     walk.require_positions("locality")
@@ -278,7 +293,7 @@ def sinks(
         "score" [..., keys]: mean weight from the queries that can see the key, in [0, 1]. NaN where nobody sees it,
         and for causal keys that fewer than 5 queries see: those are mostly their own diagonal.
         "rate" [keys]: share of all maps whose score there is above epsilon.
-        "first" [...]: the score of key 0.
+        "first" [...]: the score of the first token.
         "top" [...] and "top_score" [...]: the key with the largest score; -1 and NaN where none has a score.
         "outside" [...]: mean mass outside the map, where models with learned sinks keep theirs.
 
@@ -293,11 +308,10 @@ def sinks(
     ----------
     Xiao et al., ICLR 2024; Gu et al., ICLR 2025.
     """
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon={epsilon}; expected a weight in [0, 1].")
+    numeric("epsilon", epsilon, 0, 1)
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
-    found = walk.gather({"outside": row_outside}, {"mass": mass_received, "seen": times_seen})
-    score = sink_scores(found["mass"], found["seen"], causal=walk.causal)
+    found = walk.gather({"outside": row_outside}, SINK_SUMS)
+    score = sink_scores(found["mass"], found["seen"], found["passed"] if walk.causal else None)
     there = ~score.isnan()
     maps = there.any(-1)
     above = ((score > epsilon) & there).flatten(0, -2).sum(0) if score.ndim > 1 else (score > epsilon) & there
@@ -305,8 +319,8 @@ def sinks(
     top_score, top = score.nan_to_num(-1).max(-1)
     return {
         "score": score,
-        "rate": (above / known.clamp(min=1)).to(score.dtype).masked_fill(known == 0, math.nan),
-        "first": score[..., 0],
+        "rate": (above.to(score.dtype) / known.clamp(min=1)).masked_fill(known == 0, math.nan),
+        "first": score.take_along_dim(walk.first_key.expand(*score.shape[:-1], 1), -1)[..., 0],
         "top": top.masked_fill(~maps, -1),
         "top_score": top_score.masked_fill(~maps, math.nan),
         "outside": mean_over_queries(found["outside"]),
@@ -319,6 +333,7 @@ def prefix_mass(
     anchor: Sequence[int] | None = None,
     *,
     queries: str | int | Sequence[int] | None = None,
+    correction: int = 0,
     mask: MaskLike = None,
     causal: bool = False,
 ) -> dict[str, Tensor]:
@@ -334,6 +349,8 @@ def prefix_mass(
         Positions to compare with, the words of a task description for example.
     queries : None, "all", int or sequence of int
         Which rows: None those outside the prefix, -1 the last, where generation starts.
+    correction : {0, 1}
+        Taken from the number of heads in "prefix_std": numpy divides by n, torch by n - 1.
     mask, causal
         As in `entropy`.
 
@@ -342,8 +359,8 @@ def prefix_mass(
     dict of Tensor [...]
         Means over the chosen rows. "prefix": mass on it, in [0, 1]; "prefix_without_first": the same without position
         0, which often is a sink; "prefix_chance": what a uniform head would give it; "prefix_per_token": mass over its
-        length; "prefix_mean" and "prefix_std" [..., without heads]: over the heads, the spread with n in the
-        denominator. With an anchor the same five names beginning with "anchor", and "ratio": prefix per token over
+        length; "prefix_mean" and "prefix_std" [..., without heads]: over the
+        heads. With an anchor the same five names beginning with "anchor", and "ratio": prefix per token over
         anchor per token, NaN where the anchor gets nothing.
 
     Raises
@@ -357,8 +374,12 @@ def prefix_mass(
     ----------
     Li & Liang, ACL 2021; Lester et al., EMNLP 2021.
     """
+    if correction not in {0, 1}:
+        raise ValueError(f"correction={correction}; expected 0 (as numpy) or 1 (as torch).")
     walk = Walk(a, mask=mask, causal=causal)
-    spans = {"prefix": _span("prefix", range(prefix) if isinstance(prefix, int) else prefix, walk.n_keys)}
+    if hasattr(prefix, "__index__") and not isinstance(prefix, bool):
+        prefix = range(_length(operator.index(prefix), walk.n_keys))
+    spans = {"prefix": _span("prefix", prefix, walk.n_keys)}
     if anchor is not None:
         spans["anchor"] = _span("anchor", anchor, walk.n_keys)
     rows = _chosen_rows(queries, spans["prefix"], walk)
@@ -373,8 +394,9 @@ def prefix_mass(
         found[f"{name}_per_token"] = found[name] / len(span)
         if found[name].ndim:
             found[f"{name}_mean"] = mean_over_queries(found[name])
-            spread = (found[name] - found[f"{name}_mean"][..., None]).square()
-            found[f"{name}_std"] = mean_over_queries(spread).sqrt()
+            spread = mean_over_queries((found[name] - found[f"{name}_mean"][..., None]).square())
+            heads = (~found[name].isnan()).sum(-1)
+            found[f"{name}_std"] = root(spread * heads / (heads - correction))
     if anchor is not None:
         per_token = found["anchor_per_token"]
         found["ratio"] = (found["prefix_per_token"] / per_token).masked_fill(per_token == 0, math.nan)
@@ -413,15 +435,11 @@ def top_targets(
         When there is no such query, ``k`` is no number of keys, or the threshold is outside [0, 1].
     """
     walk = Walk(a, mask=mask, causal=causal)
-    _whole("query", query)
-    _whole("k", k)
-    if not -walk.n_queries <= query < walk.n_queries:
-        raise ValueError(f"query={query}; there are queries 0 to {walk.n_queries - 1}.")
-    if not 1 <= k <= walk.n_keys:
+    wanted = positions(whole("query", query), walk.n_queries, "query", "row")
+    if not 1 <= whole("k", k) <= walk.n_keys:
         raise ValueError(f"k={k}; expected 1 to {walk.n_keys}, the number of keys.")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold}; expected a weight in [0, 1].")
-    walk = Walk(a, mask=mask, causal=causal, rows=torch.tensor([query % walk.n_queries]))
+    numeric("threshold", threshold, 0, 1)
+    walk = Walk(a, mask=mask, causal=causal, rows=torch.tensor(wanted))
     weights = walk.gather({}, {"row": lambda rows: rows.weights[..., 0, :]})["row"]
     weight, key = weights.nan_to_num(-1).topk(k, -1)
     below = ~(weight > threshold)
@@ -439,34 +457,28 @@ def _on(span: Sequence[int], what: str) -> Measure:
     return measure
 
 
-def _span(name: str, positions: Sequence[int], size: int) -> list[int]:
-    found = [_whole(name, position) for position in positions]
-    if not found or not all(-size <= position < size for position in found):
-        raise ValueError(f"{name} names the positions {found}; expected some of 0 to {size - 1}.")
-    found = [position % size for position in found]
+def _span(name: str, chosen: int | Sequence[int], size: int) -> list[int]:
+    found = positions(chosen, size, name)
+    if not found:
+        raise ValueError(f"{name} names no position; expected some of 0 to {size - 1}.")
     if len(set(found)) < len(found):
-        raise ValueError(f"{name} names a position twice: {found}.")
+        raise ValueError(f"{name} names a position twice.")
     return found
+
+
+def _length(prefix: int, size: int) -> int:
+    if not 1 <= prefix <= size:
+        raise ValueError(f"prefix={prefix}; expected 1 to {size}, the number of keys, or positions.")
+    return prefix
 
 
 def _chosen_rows(queries: str | int | Sequence[int] | None, prefix: Sequence[int], walk: Walk) -> Tensor:
     if queries is None or isinstance(queries, str):
-        _choose("queries", queries, (None, "all"))
+        choice("queries", queries, (None, "all"))
         # With cached keys in front, the last query stands at the last key.
-        position = torch.arange(walk.n_queries) + walk.n_keys - walk.n_queries
-        inside = torch.isin(position, torch.tensor(prefix)) & (queries is None)
+        place = torch.arange(walk.n_queries) + walk.n_keys - walk.n_queries
+        inside = torch.isin(place, torch.tensor(prefix)) & (queries is None)
         if bool(inside.all()):
             raise ValueError("prefix covers every query; pass queries='all' to measure inside it.")
         return (~inside).nonzero().flatten()
-    return torch.tensor(_span("queries", [queries] if isinstance(queries, int) else queries, walk.n_queries))
-
-
-def _choose(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r} is not known; expected {' or '.join(map(repr, allowed))}.")
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}={value!r} is {type(value).__name__}; expected an integer.")
-    return operator.index(value)
+    return torch.tensor(_span("queries", queries, walk.n_queries))

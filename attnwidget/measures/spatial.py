@@ -11,9 +11,9 @@ from torch import Tensor
 
 from attnwidget.intake import as_tensor
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import positions
 from attnwidget.measures.rows import mass_received
-from attnwidget.measures.transitions import positions
-from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries
+from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries, root
 
 __all__ = ["SpatialPeak", "cls_map", "mass_mask", "patch_distance", "spatial_peak"]
 
@@ -171,7 +171,7 @@ def spatial_peak(picture: Tensor | np.ndarray[Any, Any]) -> SpatialPeak:
     column = torch.arange(n_columns, device=values.device).to(values)
     centre_row, centre_column = (share * row).sum((-2, -1)), (share * column).sum((-2, -1))
     from_centre = (row - centre_row[..., None, None]) ** 2 + (column - centre_column[..., None, None]) ** 2
-    spread = (share * from_centre).sum((-2, -1)).sqrt()
+    spread = root((share * from_centre).sum((-2, -1)))
     found = (place // n_columns, place % n_columns, weight, centre_row, centre_column, spread)
     return SpatialPeak(*(part.to(values.dtype).masked_fill(none, math.nan) for part in found))
 

@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.patterns import copy_rows, first_keys, pattern_rows, token_numbers
+from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
 from attnwidget.measures.rows import (
+    SINK_SUMS,
     locality_score,
-    mass_received,
     over_largest,
     row_distance,
     row_entropy,
     row_outside,
     row_window,
     sink_scores,
-    times_seen,
     uniform_distance,
 )
 from attnwidget.measures.walk import Measure, Walk, mean_over_queries
@@ -89,16 +88,17 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         "outside": row_outside,
     }
     if walk.has_positions:
-        patterns = pattern_rows(first_keys(walk))
+        patterns = pattern_rows(walk.first_key)
         measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
         measures["window"] = lambda block: row_window(block, WINDOW)
         measures |= {name: patterns[name] for name in ("diagonal", "previous", "next", "first")}
         if walk.causal and walk.n_queries == walk.n_keys:
             copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
             measures |= {name: copies[name] for name in ("duplicate", "induction")}
-    measures["sparse"] = pattern_rows(first_keys(walk))["sparse"]
-    found = walk.gather(measures, {"mass": mass_received, "seen": times_seen})
-    score = sink_scores(found.pop("mass"), found.pop("seen"), causal=walk.causal)
+    measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
+    found = walk.gather(measures, SINK_SUMS)
+    passed = found.pop("passed")
+    score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
     found["effective_keys"] = found["entropy"].exp()
     found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
     numbers = {name: mean_over_queries(value) for name, value in found.items()}

@@ -19,7 +19,7 @@ from torch import Tensor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.walk import Excluded, Given, MaskLike, Rows, Walk, as_weights, check_weights
 
-__all__ = ["GivenLayers", "Known", "Layers", "Recipe", "Step", "fuse", "positions", "through", "transitions"]
+__all__ = ["GivenLayers", "Known", "Layers", "Recipe", "Step", "fuse", "through", "transitions"]
 
 GivenLayers: TypeAlias = Given | Sequence[Tensor | np.ndarray[Any, Any]]
 
@@ -220,17 +220,6 @@ def through(left: Tensor, right: Known) -> Tensor:
     if bool(right.unknown.any()):
         lost = lost | ((left > 0) & right.unknown[..., None, :]).any(-1)
     return product.masked_fill(lost[..., None], math.nan)
-
-
-def positions(chosen: int | Sequence[int], n: int, name: str, what: str = "token") -> list[int]:
-    """Positions from 0, of what may count from the end; TypeError or ValueError where there are none such."""
-    wanted = list(chosen) if isinstance(chosen, Iterable) and not isinstance(chosen, str) else [chosen]
-    for position in wanted:
-        if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
-            raise TypeError(f"{name} holds {position!r}; expected whole numbers, each the position of a {what}.")
-        if not -n <= position < n:
-            raise ValueError(f"{name} names {what} {position}; there are {what}s 0 to {n - 1}, and -1 is the last.")
-    return [int(position) % n for position in wanted]
 
 
 @dataclass(frozen=True)

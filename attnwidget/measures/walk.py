@@ -22,9 +22,11 @@ from tqdm.auto import tqdm
 from attnwidget.intake import AttentionWarning, as_tensor
 from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import positions
 
 __all__ = [
     "Excluded",
+    "Faults",
     "Given",
     "MaskLike",
     "Measure",
@@ -33,6 +35,7 @@ __all__ = [
     "as_weights",
     "check_weights",
     "mean_over_queries",
+    "root",
     "settle",
     "stack_layers",
 ]
@@ -106,6 +109,8 @@ class Walk:
         Look at these rows only.
     progress : bool
         Show a progress bar where the walk is long.
+    faults : Faults or None
+        Collects what there is to warn of from several walks; None warns at the end of each.
 
     Raises
     ------
@@ -129,7 +134,9 @@ class Walk:
         exclude_tokens: Excluded = None,
         rows: Tensor | None = None,
         progress: bool = False,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = faults
         self.mask: Tensor | None
         self.maps = a if isinstance(a, AttentionMaps) else None
         self._wanted = rows
@@ -150,12 +157,12 @@ class Walk:
             self.leading = tuple(self.weights.shape[:-2])
             self.n_queries, self.n_keys = self.weights.shape[-2:]
             self.mask = _as_mask(mask, self.weights)
-            self.causal = causal
-        self.excluded = _positions(exclude_tokens, self)
+            self.causal = causal or (self.mask is not None and _hides_later_keys(self.mask))
+        self.excluded = _excluded(exclude_tokens, self)
 
     def __iter__(self) -> Iterator[Rows]:
         """Rows, block by block; a warning comes at the end."""
-        faults = _Faults()
+        faults = Faults() if self._faults is None else self._faults
         n_rows = self.n_queries if self._wanted is None else len(self._wanted)
         short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
         with tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress) as bar:
@@ -163,7 +170,27 @@ class Walk:
                 faults.look(block, sums=self.maps is None and not len(self.excluded))
                 yield block
                 bar.update(block.total.numel() / (n_rows * math.prod(self.leading)))
-        faults.warn()
+        if self._faults is None:
+            faults.warn()
+
+    @property
+    def first_key(self) -> Tensor:
+        """Position of the first key that anybody sees: int [..., 1]; padding and what is excluded may come before."""
+        return self.seen.int().argmax(-1, keepdim=True)
+
+    @property
+    def seen(self) -> Tensor:
+        """Which keys anybody sees: bool [..., keys]."""
+        seen = torch.ones(self.n_keys, dtype=torch.bool, device=self.device)
+        if self.mask is not None:
+            seen = self.mask.any(-2)
+        elif self.maps is not None:
+            additive = [layer.mask.additive for layer in self.maps.layers if layer.mask.additive is not None]
+            if len(additive) == self.maps.n_layers:
+                found = [(one > -math.inf).any(0).any(0) for one in {id(one): one for one in additive}.values()]
+                seen = torch.stack([one.to(self.device) for one in found]).any(0)
+        seen[..., self.excluded] = False
+        return seen
 
     @property
     def has_positions(self) -> bool:
@@ -343,7 +370,8 @@ def as_weights(a: Any, name: str = "a") -> Tensor:
 def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
     if mask is None:
         return None
-    given = torch.as_tensor(mask, device=weights.device)
+    # torch takes no array that is read-only or runs backwards.
+    given = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask, device=weights.device)
     if given.dtype != torch.bool:
         raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
     try:
@@ -359,14 +387,26 @@ def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
 def check_weights(weights: Tensor) -> None:
     """Refuse what softmax cannot have made."""
     lowest, highest = (float(value) for value in torch.aminmax(weights.detach()))
+    if lowest != lowest or highest != highest:  # noqa: PLR0124 - NaN must not hide what else is there
+        least, most = torch.aminmax(weights.detach().nan_to_num(0, math.inf, -math.inf))
+        lowest, highest = float(least), float(most)
     if lowest < 0 or highest == math.inf:
         raise ValueError(
-            f"a holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. If these are "
-            "scores, apply softmax over the last axis first."
+            f"the map holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. If these "
+            "are scores, apply softmax over the last axis first."
         )
 
 
-def _positions(chosen: Excluded, walk: Walk) -> Tensor:
+def _hides_later_keys(mask: Tensor) -> bool:
+    """Whether a mask [..., queries, keys] shows no query a later key; the last query stands at the last key."""
+    n_queries, n_keys = mask.shape[-2:]
+    return 1 < n_queries <= n_keys and not any(
+        bool(mask[..., rows, :].triu(rows.start + n_keys - n_queries + 1).any())
+        for rows in blocks(n_queries, mask[..., 0, :].numel())
+    )
+
+
+def _excluded(chosen: Excluded, walk: Walk) -> Tensor:
     if chosen is None:
         return torch.empty(0, dtype=torch.long, device=walk.device)
     if isinstance(chosen, str):
@@ -376,27 +416,33 @@ def _positions(chosen: Excluded, walk: Walk) -> Tensor:
                 "say which they are."
             )
         chosen = [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
-    positions = torch.as_tensor(np.asarray(chosen, dtype=np.int64).reshape(-1), device=walk.device)
-    if len(positions) and not -walk.n_keys <= int(positions.min()) <= int(positions.max()) < walk.n_keys:
-        raise ValueError(f"exclude_tokens names {positions.tolist()}; there are tokens 0 to {walk.n_keys - 1}.")
-    return positions % walk.n_keys
+    return torch.tensor(positions(chosen, walk.n_keys, "exclude_tokens"), dtype=torch.long, device=walk.device)
 
 
-class _Faults:
+def root(values: Tensor) -> Tensor:
+    """Square root whose gradient at 0 is 0, where that of sqrt has no value."""
+    return torch.where(values > 0, values, 1).sqrt() * (values > 0)
+
+
+class Faults:
     """Where rows hold NaN or do not sum to 1, for one warning at the end of a walk."""
 
     def __init__(self) -> None:
         self._nan: dict[str, None] = {}
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, None] = {}
+        self._worst = 0.0
 
     def look(self, block: Rows, *, sums: bool) -> None:
+        """Keep in mind what is wrong with a block."""
         total = block.total.detach()
         for place in self._places(block, total.isnan()):
             self._nan[place] = None
         if sums:
             off = (total - 1).masked_fill((total == 0) | total.isnan(), 0)
             for place in self._places(block, off.abs() > ROW_SUM_TOLERANCE):
-                self._sums.setdefault(place, 1 + float(off.flatten()[off.abs().argmax()]))
+                self._sums[place] = None
+            worst = float(off.flatten()[off.abs().argmax()])
+            self._worst = max(self._worst, worst, key=abs)
 
     @staticmethod
     def _places(block: Rows, rows: Tensor) -> list[str]:
@@ -410,6 +456,7 @@ class _Faults:
         return [f"a{index}" for index in heads.nonzero().tolist()]
 
     def warn(self) -> None:
+        """Say it, once, at the caller's line."""
         if self._nan:
             warnings.warn(
                 f"NaN in rows of {_listed(list(self._nan))}: those rows have no values, and count in no mean. Usual "
@@ -418,10 +465,9 @@ class _Faults:
                 stacklevel=_outside(),
             )
         if self._sums:
-            worst = max(self._sums.values(), key=lambda total: abs(total - 1))
             warnings.warn(
-                f"Rows of {_listed(list(self._sums))} do not sum to 1 (the worst to {worst:.3f}): they are not "
-                "rescaled, except where only a row's shape counts (entropy, divergence, rollout). Less than 1 "
+                f"Rows of {_listed(list(self._sums))} do not sum to 1 (the worst to {1 + self._worst:.3f}): they are "
+                "not rescaled, except where only a row's shape counts (entropy, divergence, rollout). Less than 1 "
                 "means that mass went elsewhere, more than 1 that dropout was on.",
                 AttentionWarning,
                 stacklevel=_outside(),

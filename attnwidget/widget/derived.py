@@ -37,7 +37,7 @@ class MeanOfHeads:
     def mask(self) -> Mask:
         """The rule of the source, where it is one."""
         rule = self._source.mask
-        return rule if rule.additive is None else Mask(causal=rule.causal, offset=rule.offset)
+        return rule if rule.additive is None else Mask(causal=rule.hides_later_keys, offset=rule.offset)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -213,7 +213,7 @@ class TestAll:
             (torch.randn(3, 3), {}, ValueError, "apply softmax"),
             (C, {"exclude_source": [4]}, ValueError, "exclude_source names token 4; there are tokens 0 to 3"),
             (C, {"exclude_source": "special"}, ValueError, "'special' for maps"),
-            (C, {"exclude_source": ["x"]}, TypeError, "exclude_source holds 'x'"),
+            (C, {"exclude_source": ["x"]}, TypeError, "exclude_source='x' is str"),
             (C, {"mask": torch.ones(3, 4)}, TypeError, "mask holds"),
             (cross_maps()[0], {"mask": torch.ones(4, 5, dtype=torch.bool)}, ValueError, "for bare arrays"),
         ):

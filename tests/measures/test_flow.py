@@ -411,7 +411,7 @@ class TestBadInput:
             ({"discard_scope": "layer"}, ValueError, "'matrix' or 'row'"),
             ({"keep": [3]}, ValueError, "keep names token 3; there are tokens 0 to 2"),
             ({"queries": [0, -4]}, ValueError, "queries names token -4"),
-            ({"queries": 1.5}, TypeError, "queries holds 1.5"),
+            ({"queries": 1.5}, TypeError, "queries=1.5 is float"),
             ({"compat": "captum"}, ValueError, "compat='captum'"),
         ],
     )

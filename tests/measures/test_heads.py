@@ -84,7 +84,7 @@ class TestHeadSimilarity:
         [
             (matrices(2, 3, 3), {"metric": "kl"}, "metric='kl'"),
             (matrices(2, 3, 3), {"rows": "some"}, "rows='some'"),
-            (matrices(2, 3, 3), {"query": 3}, "query=3; there are queries 0 to 2"),
+            (matrices(2, 3, 3), {"query": 3}, "query names row 3"),
             (matrices(3, 3), {}, "a is a single map"),
         ],
     )
@@ -214,7 +214,7 @@ class TestCompare:
         assert found.divergence[0, 1] == pytest.approx((jensenshannon(p, q, axis=-1) ** 2).mean(), abs=1e-6)
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match=r"layers and heads \(3, 4\) and b \(2, 4\)"):
+        with pytest.raises(ValueError, match=r"a has heads \(4, 4, 4\) and b \(4, 4\)"):
             compare(projected(), projected(layers=2))
         with pytest.raises(ValueError, match="aligned names no positions of a"):
             compare(projected(), projected(), aligned=[])

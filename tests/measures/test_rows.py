@@ -209,7 +209,7 @@ class TestSinks:
             torch.testing.assert_close(sinks(maps)[name][1], sinks(stacked, causal=True)[name], equal_nan=True)
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match=r"epsilon=2; expected a weight in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"epsilon=2; expected a number from 0 to 1"):
             sinks(matrices(3, 3), epsilon=2)
 
 
@@ -252,8 +252,8 @@ class TestPrefixMass:
     @pytest.mark.parametrize(
         ("prefix", "options", "words"),
         [
-            (0, {}, r"prefix names the positions \[\]"),
-            ([7], {}, r"prefix names the positions \[7\]; expected some of 0 to 3"),
+            (0, {}, "prefix=0; expected 1 to 4"),
+            ([7], {}, "prefix names token 7; there are tokens 0 to 3"),
             ([1, 1], {}, "twice"),
             (4, {}, "covers every query"),
             (2, {"queries": "last"}, "queries='last'"),
@@ -284,7 +284,7 @@ class TestTopTargets:
     @pytest.mark.parametrize(
         ("query", "options", "error", "words"),
         [
-            (4, {}, ValueError, "query=4; there are queries 0 to 3"),
+            (4, {}, ValueError, "query names row 4; there are rows 0 to 3"),
             (0, {"k": 5}, ValueError, "k=5; expected 1 to 4"),
             (0, {"k": 0}, ValueError, "k=0"),
             (0, {"k": 2.0}, TypeError, "k=2.0 is float"),

@@ -93,7 +93,7 @@ class TestClsMap:
             (matrices(7, 7), (0, 3), {}, ValueError, "grid="),
             (matrices(7, 7), GRID, {"prefix": -1}, ValueError, "prefix=-1"),
             (matrices(7, 7), GRID, {"query": 7}, ValueError, "query names token 7"),
-            (matrices(7, 7), GRID, {"query": 0.5}, TypeError, "query holds 0.5"),
+            (matrices(7, 7), GRID, {"query": 0.5}, TypeError, "query=0.5 is float"),
             (matrices(7, 7), GRID, {"display": "sqrt"}, ValueError, "display='sqrt'"),
             (matrices(7, 7), GRID, {"reduce": "layers"}, ValueError, "reduce='layers'"),
             (matrices(7, 7), GRID, {"reduce": "heads"}, ValueError, "axis of heads"),
