@@ -462,7 +462,7 @@ def _pairs(a: Given, b: Given, aligned: Tensor | Sequence[tuple[int, int]] | Non
         raise ValueError(f"a has heads {heads[0]} and b {heads[1]}; expected the same layers and heads.")
     if aligned is not None:
         pairs = torch.as_tensor(aligned)
-        if pairs.is_floating_point() or pairs.numel() % 2 or (pairs.numel() and pairs.shape[-1] != 2):
+        if pairs.numel() and (pairs.is_floating_point() or pairs.shape[-1] != 2):
             raise ValueError(
                 f"aligned has shape {tuple(pairs.shape)} and holds {pairs.dtype}; expected pairs of integers."
             )

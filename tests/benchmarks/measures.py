@@ -55,44 +55,46 @@ def notebook_rollout(weights: Any) -> Any:
 
 def measure_rows() -> list[dict[str, Any]]:
     """Time of rollout and of summarize."""
+    return [line for n in LENGTHS for line in rows_of(n)]
+
+
+def rows_of(n: int) -> list[dict[str, Any]]:
+    """Time at one length, four layers of twelve heads; two at 2,048 tokens."""
     import torch
 
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures import rollout, summarize
 
-    rows = []
-    for n in LENGTHS:
-        layers = 4 if n < 2048 else 2
-        draw = torch.Generator().manual_seed(0)
-        scores = torch.randn(layers, HEADS, n, n, generator=draw)
-        hidden = ~torch.ones(n, n, dtype=torch.bool).tril()
-        scores.masked_fill_(hidden, -torch.inf)
-        weights = scores.softmax(-1)
-        maps = AttentionMaps.from_arrays(weights, layout="LHQK")
-        array = weights.numpy()
-        repeats = 5 if n < 2048 else 2
-        fused = weights.double().mean(1)
+    layers, repeats = (4, 5) if n < 2048 else (2, 3)
+    scores = torch.randn(layers, HEADS, n, n, generator=torch.Generator().manual_seed(0))
+    scores.masked_fill_(~torch.ones(n, n, dtype=torch.bool).tril(), -torch.inf)
+    weights = scores.softmax(-1)
+    maps = AttentionMaps.from_arrays(weights, layout="LHQK")
+    array, fused = weights.numpy(), weights.double().mean(1)
 
-        def chain() -> Any:
-            result = fused[0]  # noqa: B023
-            for layer in fused[1:]:  # noqa: B023
-                result = layer @ result
-            return result
+    def chain() -> Any:
+        result = fused[0]
+        for layer in fused[1:]:
+            result = layer @ result
+        return result
 
-        taken = seconds(lambda: rollout(weights, causal=True), repeats)  # noqa: B023
-        bare = seconds(chain, repeats)
-        loop = seconds(lambda: notebook_rollout(array), repeats)  # noqa: B023
-        rows.append(row(f"rollout / its bare matrix products, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"))
-        rows.append(row(f"rollout / the loop of a notebook, n={n}", taken / loop, "x"))
-        one = seconds(lambda: rollout(weights, queries=-1, causal=True), repeats)  # noqa: B023
-        rows.append(row(f"rollout of one query / of all, n={n}", one / taken, "x"))
-        taken = seconds(lambda: summarize(maps, progress=False), repeats)  # noqa: B023
-        bare = seconds(lambda: scores.softmax(-1), repeats)  # noqa: B023
-        loop = seconds(lambda: notebook_summary(array), repeats)  # noqa: B023
-        rows.append(row(f"summarize / one softmax, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"))
-        rows.append(row(f"summarize / the loop of a notebook, n={n}", taken / loop, "x"))
-        del scores, weights, maps, array, fused
-    return rows
+    taken = seconds(lambda: rollout(weights, causal=True), repeats)
+    bare = seconds(chain, repeats)
+    loop = seconds(lambda: notebook_rollout(array), repeats)
+    one = seconds(lambda: rollout(weights, queries=-1, causal=True), repeats)
+    rows = [
+        row(f"rollout / its bare matrix products, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"),
+        row(f"rollout / the loop of a notebook, n={n}", taken / loop, "x"),
+        row(f"rollout of one query / of all, n={n}", one / taken, "x"),
+    ]
+    taken = seconds(lambda: summarize(maps, progress=False), repeats)
+    bare = seconds(lambda: scores.softmax(-1), repeats)
+    loop = seconds(lambda: notebook_summary(array), repeats)
+    return [
+        *rows,
+        row(f"summarize / one softmax, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"),
+        row(f"summarize / the loop of a notebook, n={n}", taken / loop, "x"),
+    ]
 
 
 _PEAK = """
