@@ -296,9 +296,11 @@ class ProjectedLayer:
         """Weights [heads, rows, keys]; a row that sees no key is all zero."""
         if self.sinks is not None:
             return self.log_weights(heads, rows)[0].exp_()
-        weights = self.scores(heads, rows).softmax(-1)
-        seeing = self.visible(heads, rows).any(-1, keepdim=True)
-        return weights if bool(seeing.all()) else weights.masked_fill(~seeing, 0)
+        scores, seeing = self.scores(heads, rows), self.visible(heads, rows).any(-1, keepdim=True)
+        if bool(seeing.all()):
+            return scores.softmax(-1)
+        # Filled on both sides: the gradient of a softmax over nothing is NaN.
+        return scores.masked_fill(~seeing, 0).softmax(-1).masked_fill(~seeing, 0)
 
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Which keys the queries may see: bool [1 or heads, rows, keys]."""

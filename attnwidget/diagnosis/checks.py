@@ -30,8 +30,8 @@ SCALED_ONCE = (0.6, 1.7)  # factor of the scores over 1 / sqrt(width)
 ONE_KEY = 0.9  # mean weight of a key on which a head has collapsed
 SINK = 0.5  # mean weight of a key over all heads
 SAME = 1e-4  # nats between heads, or layers, that are the same
-LEAK = 1e-2  # mass where none belongs
-ROWS_AGREE = 0.98  # of the log-weights' variance that scores explain, to name a factor
+LEAK = 1e-3  # mass of a row where none belongs
+ALL_ON_ONE = 0.99  # mean largest weight of a head that is all but one-hot
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def uniform(patient: Patient) -> Iterator[Finding]:
         return (vitals.normalized_entropy > UNIFORM - 0.02) & bool(median > UNIFORM)
 
     places = patient.places(flat)
-    if not places:
+    if not places or not float(torch.cat([v.spread for v in patient.vitals]).nanmean()) < FLAT_SPREAD:
         return
     layers = sorted({layer for layer, _ in places})
     seen = [patient.vitals[layer] for layer in layers]
@@ -253,7 +253,7 @@ def uniform(patient: Patient) -> Iterator[Finding]:
         "uniform",
         "Uniform attention",
         "alarm" if 2 * len(layers) >= len(patient.vitals) else "warning",
-        f"Heads look everywhere alike in {patient.where(places)}. {causes[0]}",
+        f"Heads look everywhere alike in {patient.where(places)}.",
         places,
         tuple(evidence),
         causes,
@@ -368,14 +368,17 @@ def collapsed(patient: Patient) -> Iterator[Finding]:
     elif on_one:
         causes = ("One key is larger than all others, or a bias on the scores points at it.",)
         remedies = ("Look at the norms of the keys, and at what is added to the scores.",)
+    elif size is not None:
+        return  # scores of a healthy size, sharp because the heads are
     else:
         causes = ("Scores that are not scaled by 1 / sqrt(width), or weights that blew up in training.",)
         remedies = ("Pass query= and key= to diagnose, or capture the model, to see which.",)
     yield Finding(
         "collapsed",
         "Collapsed attention",
-        "alarm",
-        f"{what} {causes[0]}",
+        # One sharp layer by itself may be a layer of sharp heads.
+        "alarm" if on_one or size is not None or len(patient.vitals) > 1 else "warning",
+        what,
         places or on_one,
         tuple(evidence),
         causes,
@@ -405,9 +408,9 @@ def _saturated(patient: Patient) -> tuple[tuple[tuple[int, int | None], ...], fl
 
 def _on_one_key(patient: Patient) -> tuple[tuple[tuple[int, int | None], ...], int]:
     """Heads that all look at one same key, when nearly all heads of the model do: (heads, key)."""
-    scores = torch.cat([vitals.sink for vitals in patient.vitals]).nan_to_num(0)
-    key = int(scores.mean(0).argmax())
-    if float((scores[:, key] > ONE_KEY).float().mean()) < ONE_KEY:
+    key = int(torch.cat([vitals.sink for vitals in patient.vitals]).nan_to_num(0).mean(0).argmax())
+    # Large models park attention on the first token in nearly every head, but not in their first layers.
+    if min(float((vitals.sink[:, key] > ONE_KEY).float().mean()) for vitals in patient.vitals) < ONE_KEY:
         return (), key
     return patient.places(lambda vitals: vitals.sink[:, key] > ONE_KEY), key
 
@@ -472,9 +475,9 @@ def duplicates(patient: Patient) -> Iterator[Finding]:
 
 
 def _dull(vitals: Vitals, head: int) -> bool:
-    """Whether a head looks everywhere alike, or always at one key: such heads are alike without being copies."""
+    """Whether a head is uniform, looks at one key only, or is all but one-hot: such heads are alike without a fault."""
     entropy, top = float(vitals.normalized_entropy[head]), float(vitals.sink[head].nan_to_num(0).max())
-    return not entropy < UNIFORM - 0.02 or top > ONE_KEY
+    return not entropy < UNIFORM - 0.02 or top > ONE_KEY or float(vitals.confidence[head]) > ALL_ON_ONE
 
 
 def layers_alike(patient: Patient) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 __all__ = ["Evidence", "Finding", "Findings"]
@@ -28,8 +28,8 @@ class Finding:
     Parameters
     ----------
     name : str
-        Short name that stays the same: "uniform", "collapsed", "nan", "masked", "padding", "causality", "rows",
-        "dropout", "transposed", "sink", "duplicates", "layers", "prefix", "anchor".
+        Short name that stays the same: "nan", "overflow", "masked", "padding", "causality", "transposed", "dropout",
+        "rows", "scaling", "unexplained", "uniform", "collapsed", "sink", "duplicates", "layers", "prefix", "anchor".
     title : str
         What it is, in a few words.
     severity : {"alarm", "warning", "note"}
@@ -43,6 +43,8 @@ class Finding:
         What was measured, beside what a healthy model has.
     causes, remedies : tuple of str
         Likely causes, the likeliest first, and what to try.
+    map : str
+        Which maps it is about, where several were looked at.
     """
 
     name: str
@@ -52,10 +54,16 @@ class Finding:
     places: tuple[tuple[int, int | None], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     causes: tuple[str, ...] = ()
-    remedies: tuple[str, ...] = field(default=())
+    remedies: tuple[str, ...] = ()
+    map: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, and whose it is."""
+        return f"{self.map}: {self.title}" if self.map else self.title
 
     def __str__(self) -> str:
-        lines = [f"{self.severity.upper()}: {self.title} [{self.name}]", f"  {self.sentence}"]
+        lines = [f"{self.severity.upper()}: {self.heading} [{self.name}]", f"  {self.sentence}"]
         lines += [f"  {label}: {value} (healthy: {healthy})" for label, value, healthy in self.evidence]
         lines += [f"  likely cause: {cause}" for cause in self.causes]
         lines += [f"  to try: {remedy}" for remedy in self.remedies]
@@ -92,7 +100,7 @@ class Findings(list[Finding]):
 
 def _row(finding: Finding) -> str:
     evidence = [f"{label}: {value} (healthy: {healthy})" for label, value, healthy in finding.evidence]
-    title = f"<b>{html.escape(finding.severity)}</b>: {html.escape(finding.title)}<br>{html.escape(finding.sentence)}"
+    title = f"<b>{html.escape(finding.severity)}</b>: {html.escape(finding.heading)}<br>{html.escape(finding.sentence)}"
     cells = [title, *(_lines(texts) for texts in (evidence, finding.causes, finding.remedies))]
     return "<tr>" + "".join(f"<td style='text-align:left;vertical-align:top'>{cell}</td>" for cell in cells) + "</tr>"
 

@@ -12,7 +12,7 @@ from attnwidget.diagnosis.checks import Patient
 from attnwidget.diagnosis.findings import Evidence, Finding
 from attnwidget.layers import Layer, ProjectedLayer, blocks
 
-__all__ = ["Inputs", "not_a_number"]
+__all__ = ["Inputs", "not_a_number", "would_overflow"]
 
 STAGES = {
     "q": ("the queries", "An earlier layer, or the query projection, gave them: look at its weights and its input."),
@@ -72,8 +72,8 @@ def _first(held: Layer, inputs: Inputs | None) -> Found | None:
     """The first number that is none, in the order in which attention is computed."""
     projected = inputs.layer if inputs is not None else held if isinstance(held, ProjectedLayer) else None
     if projected is not None:
-        found = _in_inputs(projected) or _in_scores(projected, inputs) or _in_values(projected, inputs)
-        if found is not None or projected is held:
+        found = _in_inputs(projected) or _in_scores(projected) or _in_values(projected, inputs)
+        if found is not None:
             return found
     weights = held.weights(slice(0, held.shape[0]), slice(0, held.shape[1]))
     bad = _bad(weights)
@@ -91,12 +91,14 @@ def _in_inputs(held: ProjectedLayer) -> Found | None:
     group = held.shape[0] // held.key_value_heads
     heads = range(held.shape[0])
     for stage, tensor, share in (("q", held.q, 1), ("k", held.k, group)):
-        bad = _bad(tensor)
+        bad = sorted({*_bad(tensor), *_bad(-tensor)})
         if bad:
             return stage, [head for head in heads if head // share in bad], _words(tensor)
     for stage, added in (("mask", held.mask.additive), ("scores", held.bias)):
         if added is not None and _bad(added):
             return stage, list(heads), _words(added)
+    if held.sinks is not None and not bool(held.sinks.isfinite().all()):
+        return "scores", (~held.sinks.isfinite()).nonzero().flatten().tolist(), "the learned sinks hold NaN or infinity"
     return None
 
 
@@ -114,26 +116,41 @@ def _in_values(held: ProjectedLayer, inputs: Inputs | None) -> Found | None:
     return "output", heads, "infinite values meet weights of 0"
 
 
-def _in_scores(held: ProjectedLayer, inputs: Inputs | None) -> Found | None:
+def _in_scores(held: ProjectedLayer) -> Found | None:
     every = slice(0, held.shape[0])
     overflown: set[int] = set()
-    largest = 0.0
-    half = inputs is not None and inputs.query.dtype in {torch.float16, torch.bfloat16}
     for rows in blocks(held.shape[1], held.shape[0] * held.shape[2]):
         overflown |= set(_bad(held.scores(every, rows)))
-        if inputs is not None and half:
-            # Scores are made in float32 here; the person's own code overflows where its precision ends.
-            own = inputs.query[:, rows] @ _repeated(inputs.key, held.shape[0]).transpose(-1, -2)
-            overflown |= set(_bad(own.abs()))
-            largest = max(largest, float((held.scores(every, rows).nan_to_num(0, 0, 0) / held.scaling).abs().max()))
-    if not overflown:
-        return None
-    what = "q k^T overflows"
-    if inputs is not None and half:
-        what += (
-            f": it reaches {largest:,.0f}, and {inputs.query.dtype} ends at {torch.finfo(inputs.query.dtype).max:,.0f}"
-        )
-    return "scores", sorted(overflown), what
+    return ("scores", sorted(overflown), "q k^T overflows") if overflown else None
+
+
+def would_overflow(patient: Patient, inputs: Sequence[Inputs] | None) -> Iterator[Finding]:
+    """Products of q and k that half precision cannot hold, where code scales after the product."""
+    if inputs is None or any(int(vitals.without_values.sum()) for vitals in patient.vitals):
+        return
+    for layer, given in enumerate(inputs):
+        if given.query.dtype not in {torch.float16, torch.bfloat16}:
+            continue
+        end = torch.finfo(given.query.dtype).max
+        largest = torch.zeros(given.layer.shape[0])
+        for rows in blocks(given.layer.shape[1], given.layer.shape[0] * given.layer.shape[2]):
+            product = given.query[:, rows].float() @ _repeated(given.key, given.layer.shape[0]).float().mT
+            largest = torch.maximum(largest, product.abs().amax((-2, -1)).cpu())
+        heads = (largest > end).nonzero().flatten().tolist()
+        if heads:
+            precision = str(given.query.dtype).removeprefix("torch.")
+            yield Finding(
+                "overflow",
+                f"Scores overflow in {precision}",
+                "warning",
+                f"q k^T reaches {float(largest.max()):,.0f} and {precision} ends at {end:,.0f}: code that scales after "
+                "the product gets infinities, and NaN from the softmax.",
+                tuple((layer, head) for head in heads),
+                (Evidence("largest |q k^T|", f"{float(largest.max()):,.0f}", f"below {end:,.0f}"),),
+                ("Queries and keys are large, and the product is made in half precision before it is scaled.",),
+                ("Scale q before the product, use bfloat16, or scaled_dot_product_attention.",),
+            )
+            return
 
 
 def _repeated(key: Tensor, heads: int) -> Tensor:
@@ -146,6 +163,6 @@ def _bad(tensor: Tensor) -> list[int]:
 
 
 def _words(tensor: Tensor) -> str:
-    nan, infinite = int(tensor.isnan().sum()), int((tensor == torch.inf).sum())
+    nan, infinite = int(tensor.isnan().sum()), int(tensor.isinf().sum())
     parts = [f"{count:,} {name}" for count, name in ((nan, "NaN"), (infinite, "infinite")) if count]
     return f"{' and '.join(parts)} of {tensor.numel():,} numbers"

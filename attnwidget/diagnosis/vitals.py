@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from attnwidget.measures.heads import divergences
 from attnwidget.measures.rows import mass_received, normalized_entropy, sink_scores, times_seen
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries
 
-__all__ = ["Projection", "Vitals", "vitals_of"]
+__all__ = ["Projection", "Vitals", "projection_of", "vitals_of"]
 
 LOWEST = -104.0  # log of the least number above 0 in float32
 COMPARED_ROWS = 64  # heads are compared with one another, and layers with the next, on so many rows
@@ -43,11 +43,11 @@ class Vitals:
     confidence: Tensor  # mean of the largest weight
     row_sums: Tensor  # [heads, 3]: least, mean, largest
     zeros: Tensor  # share of visible cells that are exactly 0
-    later: Tensor  # mean mass on keys after the query; NaN without positions
-    hidden_later: Tensor  # mean mass on later keys that the mask hides
-    hidden_padding: Tensor  # mean mass on keys that the mask hides from everyone
+    later: Tensor  # most mass of a row on keys after the query; NaN without positions
+    hidden_later: Tensor  # most mass of a row on later keys that the mask hides
+    hidden_padding: Tensor  # most mass of a row on keys that the mask hides from everyone
     column_sums: Tensor  # largest distance of a column's sum from 1
-    sink: Tensor  # [heads, keys]: mean weight that a key gets
+    sink: Tensor  # [heads, keys]: mean weight of a key that most queries see, from those with a choice; else NaN
     spread: Tensor  # standard deviation of a row's scores, from its log-weights
     divergence: Tensor  # [heads, heads]: Jensen-Shannon, in nats
     mean_rows: Tensor  # [rows, keys]: mean over heads, of the rows that are compared
@@ -75,12 +75,12 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         walk = Walk(alone, rows=rows)
         found = {name: value[0].cpu() for name, value in walk.gather(_measures(walk), _SUMS).items()}
         weights, counted = _compared_rows(alone)
-    hidden_later, hidden_padding = _hidden_mass(alone, rows)
+    hidden = _hidden_mass(alone, rows)
     reach, upside_down = _mask_shape(walk, alone)
     nan = found["total"].isnan()
     masked = found["masked"].bool()
     seen_by_nobody = found["seen"] == 0
-    sums = found["total"].masked_fill(masked | nan | (found["total"] == 0), math.nan)
+    sums = (found["total"] + hidden.of_rows).masked_fill(masked | nan | (found["total"] == 0), math.nan)
     read = torch.arange(maps.n_queries) if rows is None else rows
     # A query that sees nothing is padding where nobody sees its token either; but somebody must see something.
     square = maps.n_queries == maps.n_keys and not bool(seen_by_nobody.all())
@@ -94,12 +94,14 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         confidence=mean_over_queries(found["confidence"]),
         row_sums=torch.stack([_least(sums), mean_over_queries(sums), -_least(-sums)], -1),
         zeros=mean_over_queries(found["zeros"]),
-        later=mean_over_queries(found["later"]) if walk.has_positions else torch.full((held.shape[0],), math.nan),
-        column_sums=(found["mass"] - 1).abs().amax(-1) if rows is None else torch.full((held.shape[0],), math.nan),
-        sink=sink_scores(found["mass"], found["seen"]),
-        projection=_projection(held),
-        hidden_later=hidden_later,
-        hidden_padding=hidden_padding,
+        later=-_least(-found["later"]) if walk.has_positions else torch.full((held.shape[0],), math.nan),
+        column_sums=(found["mass"] + hidden.of_columns - 1).abs().amax(-1)
+        if rows is None
+        else torch.full((held.shape[0],), math.nan),
+        sink=_sink(found),
+        projection=projection_of(held),
+        hidden_later=hidden.later,
+        hidden_padding=hidden.padding,
         reach=reach,
         upside_down=upside_down,
         spread=_spread(held, counted),
@@ -108,7 +110,23 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
     )
 
 
-_SUMS = {"mass": mass_received, "seen": times_seen}
+def _with_a_choice(rows: Rows) -> Rows:
+    """Rows that see one key made rows without values."""
+    return replace(rows, weights=rows.weights.masked_fill((rows.count <= 1)[..., None], math.nan))
+
+
+_SUMS: dict[str, Measure] = {
+    "mass": mass_received,
+    "seen": times_seen,
+    "chosen": lambda rows: mass_received(_with_a_choice(rows)),
+    "choosing": lambda rows: times_seen(_with_a_choice(rows)),
+}
+
+
+def _sink(found: dict[str, Tensor]) -> Tensor:
+    """Mean weight of every key that at least half of the queries with a choice can see."""
+    score = sink_scores(found["chosen"], found["choosing"])
+    return score.masked_fill(2 * found["choosing"] < found["choosing"].amax(-1, keepdim=True), math.nan)
 
 
 def _measures(walk: Walk) -> dict[str, Measure]:
@@ -167,7 +185,8 @@ def _even_rows(n_queries: int) -> Tensor:
     return torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, n_queries)).round().long()
 
 
-def _projection(held: Layer) -> Projection | None:
+def projection_of(held: Layer) -> Projection | None:
+    """What the queries and keys of a layer say; None where they are not held."""
     if not isinstance(held, ProjectedLayer):
         return None
     q, k = held.q.detach().float().cpu(), held.k.detach().float().cpu()
@@ -179,30 +198,41 @@ def _projection(held: Layer) -> Projection | None:
     )
 
 
-def _hidden_mass(alone: AttentionMaps, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mass that a given matrix puts on keys that the mask hides: on later keys, and on keys hidden from everyone."""
+@dataclass(frozen=True)
+class _Hidden:
+    """Mass that a given matrix puts on keys that the mask hides; what is made from q and k has none."""
+
+    of_rows: Tensor | float = 0.0  # [heads, rows]
+    of_columns: Tensor | float = 0.0  # [heads, keys]
+    later: Tensor = field(default_factory=lambda: torch.zeros(1))  # [heads], most of a row
+    padding: Tensor = field(default_factory=lambda: torch.zeros(1))  # [heads], most of a row, where nobody may look
+
+
+def _hidden_mass(alone: AttentionMaps, rows: Tensor | None) -> _Hidden:
     held = alone.layers[0]
     heads, n_queries, n_keys = held.shape
-    later, padding = torch.zeros(heads), torch.zeros(heads)
     if not isinstance(held, DenseLayer) or (held.mask.additive is None and not held.mask.causal):
-        return later, padding
+        return _Hidden(later=torch.zeros(heads), padding=torch.zeros(heads))
     every = slice(0, heads)
     read = [*blocks(n_queries, heads * n_keys)] if rows is None else [rows]
     nobody = torch.ones(n_keys, dtype=torch.bool, device=held.matrix.device)
     for part in read:
         nobody &= ~held.visible(every, part).any(0).any(0)
     key = torch.arange(n_keys, device=nobody.device)
-    number = 0
+    of_rows, later, padding = [], [], []
+    of_columns = torch.zeros(heads, n_keys, device=nobody.device)
     for part in read:
         seen = held.visible(every, part)
-        hidden = held.weights(every, part).nan_to_num(0).masked_fill(seen, 0)
+        hidden = held.weights(every, part).nan_to_num(0).float().masked_fill(seen, 0)
         hidden = hidden * seen.any(-1, keepdim=True)  # a row that sees nothing has a finding of its own
         position = (torch.arange(part.start, part.stop) if isinstance(part, slice) else part).to(key.device)
         after = (key > position[:, None] + held.mask.offset) & ~nobody
-        padding += hidden[..., nobody].sum((-2, -1)).float().cpu()
-        later += (hidden * after).sum((-2, -1)).float().cpu()
-        number += hidden.shape[1]
-    return later / number, padding / number
+        of_rows.append(hidden.sum(-1))
+        of_columns += hidden.sum(-2)
+        later.append((hidden * after).sum(-1))
+        padding.append(hidden[..., nobody].sum(-1))
+    most = [torch.cat(parts, -1).amax(-1).cpu() for parts in (later, padding)]
+    return _Hidden(torch.cat(of_rows, -1).cpu(), of_columns.cpu(), *most)
 
 
 def _mask_shape(walk: Walk, alone: AttentionMaps) -> tuple[tuple[int, int] | None, bool]:
@@ -214,9 +244,11 @@ def _mask_shape(walk: Walk, alone: AttentionMaps) -> tuple[tuple[int, int] | Non
     wanted = _even_rows(n_queries)
     visible = held.visible(slice(0, 1), wanted)[0].cpu()
     key, position = torch.arange(n_keys), wanted[:, None] + held.mask.offset
+    banded = not bool((visible | (key > position))[:-1].all())
     earlier, after = (visible & (key < position)).any(), (visible & (key > position)).any(-1)
     # The last row has no later key, and says nothing.
     inner = visible[:-1].any(-1)
     last = torch.where(visible, key, -1).amax(-1)[:-1][inner] - wanted[:-1][inner] - held.mask.offset
-    reach = (int(last.min()), int(last.max())) if len(last) else None
+    # A band around the diagonal sees later keys on purpose.
+    reach = (int(last.min()), int(last.max())) if len(last) and not banded else None
     return reach, bool(after[:-1].any()) and not bool(earlier)

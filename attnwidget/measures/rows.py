@@ -184,7 +184,7 @@ def entropy(
             return normalized_entropy(rows.weights, rows.count)
         value = row_entropy(rows.weights, epsilon)
         if normalize:
-            return value / rows.count.log().masked_fill(rows.count <= 1, math.nan)
+            return over_largest(value, rows.count)
         return value / math.log(2) if unit == "bits" else value
 
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)

@@ -124,9 +124,10 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     Returns
     -------
     pandas.DataFrame
-        One row for each (map, layer, head), which are its index. Means over the queries that have values; NaN where
-        a number does not exist. ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in
-        and what it means.
+        One row for each (map, layer, head), which are its index. Means over the queries that have values; those that
+        see one key, as the first of a causal map, count in entropy, confidence, distance and near mass, and not in
+        what a single key decides: normalised entropy, patterns and sparsity. NaN where a number does not exist.
+        ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means.
 
     Raises
     ------

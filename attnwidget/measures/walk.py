@@ -359,6 +359,8 @@ def mean_over_queries(values: Tensor) -> Tensor:
 
 def as_weights(a: Any, name: str = "a") -> Tensor:
     """A tensor [..., queries, keys] of float32 or float64; TypeError or ValueError where that cannot be."""
+    if hasattr(a, "by_name"):
+        raise TypeError(f"{name} is {type(a).__name__}, which may hold several maps; pass one of them: run.maps.")
     if not isinstance(a, (Tensor, np.ndarray)):
         raise TypeError(f"{name} is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
     weights = as_tensor(a, name)

@@ -146,13 +146,14 @@ class Explorer(anywidget.AnyWidget):
         own = own_measures(measures or {}, heads[first])
         self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
         derived = _derived(heads)
-        self._maps = heads | {name: m for name, (m, _) in derived.items()}
+        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
+        self._maps = heads | {name: m for name, (m, _, _) in derived.items()}
         title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
         facts = [
             _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
             for name, m in heads.items()
         ]
-        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind) in derived.items()]
+        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
         self.set_trait("facts", {"title": title, "maps": facts})
         choices.setdefault("map", first)
         super().__init__(**choices)
@@ -169,8 +170,8 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def findings(self) -> Findings:
-        """What is unusual about the maps that are shown; empty for derived maps."""
-        return self._measuring[self.map].findings() if self.map in self._measuring else Findings()
+        """What is unusual about the maps that are shown, or about the heads that they were derived from."""
+        return self._measuring[self._derived_from.get(self.map, self.map)].findings()
 
     def close(self) -> None:
         """Close the widget and give its memory back."""
@@ -182,7 +183,7 @@ class Explorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         if not self._maps:
             return "<Explorer, closed: make a new one with attnwidget.explore()>"
-        return f"<Explorer of {', '.join(repr(maps) for maps in self._maps.values())}>"
+        return f"<Explorer of {', '.join(repr(self._maps[name]) for name in self._measuring)}>"
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -420,14 +421,14 @@ def _by_name(maps: Any) -> dict[str, AttentionMaps]:
     )
 
 
-def _derived(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str]]:
-    """Derived maps with the names they are chosen by, and what they are."""
+def _derived(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str, str]]:
+    """Derived maps with the names they are chosen by, what they are, and what they were derived from."""
     found = {}
     for name, maps in heads.items():
         for kind, derived in derived_maps(maps).items():
             chosen = kind if len(heads) == 1 else f"{name}: {kind}"
             if chosen not in heads:
-                found[chosen] = (derived, kind)
+                found[chosen] = (derived, kind, name)
     return found
 
 

@@ -184,6 +184,54 @@ class TestTenHealthyCases:
         assert accused(diagnose(matrices(3, 4, 9, 12))) == []
         assert accused(diagnose(draw(2, HEADS, 9, 12).softmax(-1))) == []
 
+    @pytest.mark.parametrize("mass", [0.95, 0.999])
+    def test_sinks_in_all_but_the_first_layers(self, mass):
+        weights = matrices(20, 4, 24, 24, causal=True)
+        weights[1:] *= 1 - mass
+        weights[1:, ..., 0] += mass
+        found = diagnose(weights)
+        assert accused(found) == []
+        assert names(found) == ["sink"]
+
+    def test_tokens_that_see_only_themselves(self):
+        mask = TRIL.clone()
+        mask[:, :8] = torch.eye(N, 8, dtype=torch.bool)
+        q, k = q_and_k()
+        weights = (q @ k.mT / 8).masked_fill(~mask, -math.inf).softmax(-1)
+        assert diagnose(query=q, key=k, mask=mask, causal=True) == diagnose(weights, mask=mask) == []
+
+    def test_a_sharp_layer_by_itself(self, storyteller):
+        model, tokenizer = storyteller
+        layer = aw.capture(model, aw.demo.repeated_words(12), tokenizer).maps.layers[1]
+        assert accused(diagnose(query=layer.q, key=layer.k, causal=True)) == []
+        found = diagnose(layer.weights(slice(0, 4), slice(0, layer.shape[1])))
+        assert [finding.severity for finding in found] == ["warning"]  # weights alone cannot tell
+
+    def test_scores_that_are_not_scaled_on_purpose(self):
+        q, k = q_and_k()
+        assert accused(diagnose(query=q / 8, key=k, scaling=1.0)) == []
+
+    def test_attentions_as_a_model_returns_them(self):
+        assert accused(diagnose(tuple(matrices(1, 3, 9, 9, seed=seed) for seed in range(3)))) == []
+
+    def test_a_band_around_the_diagonal(self):
+        q, k = q_and_k()
+        assert accused(diagnose(query=q, key=k, mask=torch.ones(N, N, dtype=torch.bool).triu(-1).tril(1))) == []
+
+    def test_causal_without_a_mask_is_the_rule_itself(self):
+        q, k = q_and_k()
+        assert accused(diagnose(query=q.numpy(), key=k.numpy(), causal=True)) == []
+
+    def test_a_long_text_of_modest_scores(self):
+        draws = draw(1, 2, 2048, 32, seed=3), draw(1, 2, 2048, 32, seed=4)
+        assert accused(diagnose(query=draws[0] * 0.6, key=draws[1])) == []
+
+    def test_two_exact_previous_token_heads(self):
+        maps = matrices(2, 3, 12, 12, causal=True)
+        maps[:, 1:] = torch.eye(12).roll(1, 0).tril(0)
+        maps[:, 1:, 0, 0] = 1
+        assert accused(diagnose(maps)) == []
+
     def test_a_head_that_looks_at_the_first_token_is_no_fault(self):
         weights = 0.3 * matrices(3, 4, 12, 12, causal=True)
         weights[..., 0] += 0.7
@@ -200,7 +248,7 @@ class TestWhatElseIsFound:
         assert found[0].title == "Scores are scaled twice"
         maps = projected(40, width=64)
         twice = aw.AttentionMaps([replace(layer, scaling=1 / 64) for layer in maps.layers], maps.tokens)
-        assert "scaled twice" in diagnose(twice).named("uniform").sentence
+        assert "scaled twice" in diagnose(twice).named("uniform").causes[0]
 
     @pytest.mark.parametrize(("part", "word"), [("query", "queries"), ("key", "keys")])
     def test_which_side_has_too_little_variance(self, part, word):
@@ -240,13 +288,32 @@ class TestWhatElseIsFound:
         elif stage == "output":
             v[1, 2, 5] = math.inf
         else:
-            q, k, v = (tensor.half() * 300 for tensor in (q, k, v))
+            q, k = q * 1e20, k * 1e20
         found = diagnose(query=q, key=k, value=v, mask=mask).named("nan")
         word = {"q": "queries", "k": "keys", "value": "values"}.get(stage, stage)
         assert f"in the {word} of" in found.sentence
         assert found.severity == "alarm"
         if stage in {"q", "k", "value", "output"}:
             assert found.places == ((1, 2),)
+
+    def test_half_precision_that_would_overflow(self):
+        q, k = (tensor * 300 for tensor in q_and_k())
+        weights = (q @ k.mT / 8).softmax(-1)
+        found = diagnose(weights, query=q.half(), key=k.half()).named("overflow")
+        assert found.severity == "warning"
+        assert "float16 ends at 65,504" in found.sentence
+        assert "overflow" not in names(diagnose(weights, query=q.bfloat16(), key=k.bfloat16()))
+
+    def test_nan_of_learned_sinks(self):
+        sinks = torch.tensor([1.0, math.nan, 1.0, 1.0])
+        found = diagnose(projected(sinks=sinks)).named("nan")
+        assert "learned sinks" in found.sentence
+        assert found.places == ((0, 1), (1, 1), (2, 1))[:1]
+
+    def test_minus_infinity_in_the_queries(self):
+        q, k = q_and_k()
+        q[0, 1, 2, 3] = -math.inf
+        assert "in the queries of" in diagnose(query=q, key=k).named("nan").sentence
 
     def test_nan_of_the_softmax(self):
         q, k = q_and_k()
@@ -289,6 +356,34 @@ class TestWhatElseIsFound:
         found = diagnose(weights).named("causality")
         assert found.places == ((2, 1),)
 
+    def test_a_small_leak_to_later_keys_when_there_should_be_none(self):
+        weights = matrices(2, 3, 12, 12, causal=True)
+        weights[1, 2, 4] = 0.98 * weights[1, 2, 4]
+        weights[1, 2, 4, 9] = 0.02
+        for options in ({"causal": True}, {"mask": torch.ones(12, 12).tril().bool()}):
+            found = diagnose(weights, **options)
+            assert accused(found) == ["causality"]
+            assert found[0].places == ((1, 2),)
+
+    def test_transposed_causal_weights(self):
+        assert accused(diagnose(matrices(2, 3, 12, 12, causal=True).mT, causal=True)) == ["transposed"]
+
+    def test_weights_that_q_and_k_do_not_explain(self):
+        q, k = q_and_k()
+        found = diagnose((q @ k.mT / 8).softmax(-1), query=q.flip(0), key=k)
+        assert accused(found) == ["unexplained"]
+
+    def test_weights_with_keys_of_too_little_variance(self):
+        q, k = q_and_k()
+        k = k * 1e-2
+        assert "The keys have" in diagnose((q @ k.mT / 8).softmax(-1), query=q, key=k).named("uniform").causes[0]
+
+    def test_which_of_several_maps(self):
+        flat = aw.AttentionMaps.from_arrays(torch.full((2, 3, 8, 8), 1 / 8), layout="LHQK")
+        found = diagnose({"encoder": projected(causal=False), "decoder": flat})
+        assert [finding.map for finding in found] == ["decoder"]
+        assert str(found).startswith("ALARM: decoder: Uniform attention")
+
     def test_dropout(self):
         weights = nn.functional.dropout(matrices(2, HEADS, N, N), 0.1)
         assert "dropout" in names(diagnose(weights))
@@ -324,6 +419,14 @@ class TestWhatElseIsFound:
         maps = projected()
         found = diagnose(aw.AttentionMaps([*maps.layers[:2], maps.layers[1]], maps.tokens)).named("layers")
         assert found.places == ((1, None), (2, None))
+
+    def test_a_prefix_that_is_ignored_but_for_the_first_token(self):
+        weights = matrices(2, 3, 12, 12)
+        weights[..., 1:4] *= 0.001
+        weights[..., 0] += 1
+        weights /= weights.sum(-1, keepdim=True)
+        found = diagnose(weights, prefix=4).named("prefix")
+        assert "position 0 apart" in found.sentence
 
     def test_a_prefix_that_is_ignored(self):
         weights = matrices(2, 3, 12, 12)
@@ -382,7 +485,15 @@ class TestFindings:
     ("given", "error", "words"),
     [
         ({}, ValueError, "nothing came to look at"),
-        ({"query": draw(2, 4, 8)}, ValueError, "query and key belong together"),
+        ({"query": draw(2, 4, 8)}, ValueError, "query came without key"),
+        ({"value": draw(2, 4, 8)}, ValueError, "value came without query"),
+        ({"maps": matrices(2, 5, 5), "anchor": [1]}, ValueError, "anchor came without prefix"),
+        ({"maps": matrices(2, 5, 5), "scaling": 1.0}, ValueError, "scaling came without query"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 8), "scaling": -1.0}, ValueError, "scaling=-1.0"),
+        ({"query": draw(2, 4, 8), "key": draw(2, 4, 8), "scaling": "x"}, TypeError, "scaling='x' is str"),
+        ({"query": draw(2, 0, 8), "key": draw(2, 0, 8)}, ValueError, r"query has shape \(2, 0, 8\)"),
+        ({"maps": projected(), "query": draw(2, 4, 8), "key": draw(2, 4, 8)}, TypeError, "pass the weights your code"),
+        ({"maps": draw(1, 4, 8, 8)}, ValueError, "apply softmax over the last axis first"),
         ({"query": draw(4, 8), "key": draw(4, 8)}, ValueError, r"query has shape \(4, 8\)"),
         ({"query": draw(2, 4, 8), "key": draw(2, 4, 9)}, ValueError, "same examples and width"),
         ({"query": draw(2, 4, 8), "key": draw(2, 4, 8).long()}, TypeError, "key is torch.int64"),

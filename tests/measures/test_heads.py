@@ -73,6 +73,12 @@ class TestHeadSimilarity:
                 head_similarity(maps, metric=metric)[1], head_similarity(stacked, metric=metric, causal=True)
             )
 
+    def test_a_row_with_nan_counts_for_neither(self):
+        weights = matrices(1, 4, 4).repeat(2, 1, 1)
+        weights[0, 2] = math.nan
+        with pytest.warns(aw.AttentionWarning):
+            assert head_similarity(weights, metric="cosine")[0, 1] == pytest.approx(1)
+
     def test_layers_with_fewer_heads(self):
         maps = aw.AttentionMaps.from_arrays([matrices(2, 4, 4), matrices(3, 4, 4)])
         found = head_similarity(maps)
@@ -178,6 +184,10 @@ class TestHeadClusters:
         assert head_clusters(matrices(1, 1, 4, 4), 1).order == [(0, 0)]
 
     def test_bad_input(self):
+        with pytest.raises(ValueError, match="max_queries=-1"):
+            head_clusters(self.copies()[0], max_queries=-1)
+        with pytest.raises(TypeError, match=r"k=1\.5 is float"):
+            head_clusters(self.copies()[0], 1.5)
         with pytest.raises(ValueError, match="k=7; expected 1 to 6"):
             head_clusters(self.copies()[0], 7)
         with pytest.raises(ValueError, match=r"expected \[layers, heads, queries, keys\]"):
@@ -216,6 +226,13 @@ class TestCompare:
     def test_bad_input(self):
         with pytest.raises(ValueError, match=r"a has heads \(4, 4, 4\) and b \(4, 4\)"):
             compare(projected(), projected(layers=2))
+        uneven = [aw.AttentionMaps.from_arrays([matrices(h, 4, 4) for h in heads]) for heads in ((4, 2), (4, 1))]
+        with pytest.raises(ValueError, match=r"a has heads \(4, 2\) and b \(4, 1\)"):
+            compare(*uneven)
+        with pytest.raises(TypeError, match="expected maps and maps"):
+            compare(uneven[0], matrices(2, 4, 4))
+        with pytest.raises(ValueError, match="expected pairs of integers"):
+            compare(projected(), projected(), aligned=[0, 1, 2])
         with pytest.raises(ValueError, match="aligned names no positions of a"):
             compare(projected(), projected(), aligned=[])
 

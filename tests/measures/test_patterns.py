@@ -100,6 +100,10 @@ class TestPatternLabels:
         assert found.thresholds["uniform"] == 0.99
         assert found.thresholds["diagonal"] == 0.5
 
+    def test_heads_that_do_not_exist_have_none(self):
+        maps = aw.AttentionMaps.from_arrays([matrices(1, 4, 4), torch.eye(4).expand(2, 4, 4)])
+        assert pattern_labels(maps).labels == [[("mixed",), ()], [("diagonal",), ("diagonal",)]]
+
     def test_bad_input(self):
         with pytest.raises(ValueError, match="names 'diag'; expected some of diagonal"):
             pattern_labels(matrices(3, 3), {"diag": 0.5})
@@ -122,6 +126,14 @@ class TestPatternReport:
             assert found["entropy"][head] == pytest.approx(-(one * np.log(one + 1e-10)).sum(-1).mean(), abs=1e-6)
         assert found["max_entropy"][0] == pytest.approx(math.log(7))
         assert pattern_report(weights, correction=1)["deviation"][0] == pytest.approx(array[0].std(ddof=1))
+
+    def test_padding_changes_nothing(self):
+        real = matrices(5, 5)
+        weights, mask = torch.full((8, 8), 1 / 8), torch.zeros(8, 8, dtype=torch.bool)
+        weights[3:], weights[3:, 3:], mask[3:, 3:] = 0, real, True
+        padded = pattern_report(weights, mask=mask)
+        for name, value in pattern_report(real).items():
+            torch.testing.assert_close(padded[name], value)
 
     def test_its_tests(self):
         diagonal, flat = pattern_report(torch.eye(8)), pattern_report(torch.full((8, 8), 1 / 8))
@@ -229,6 +241,18 @@ class TestHeadScores:
                 }
                 assert found[f"{name}_abs"][head] == pytest.approx(theirs["abs"], abs=6e-4)  # theirs is rounded
                 assert found[f"{name}_mul"][head] == pytest.approx(theirs["mul"], abs=1e-6)
+
+    @pytest.mark.parametrize("eager", [False, True])
+    @pytest.mark.parametrize("style", ["target", "transformerlens"])
+    def test_padding_changes_nothing(self, eager, style):
+        real, ids = matrices(2, 5, 5, causal=True), [1, 2, 1, 2, 1]
+        weights, mask = torch.zeros(2, 8, 8), torch.zeros(8, 8, dtype=torch.bool)
+        weights[:, 3:, 3:], mask[3:, 3:] = real, torch.ones(5, 5).tril().bool()
+        if eager:
+            weights[:, :3] = 1 / 8  # what eager transformers gives padding queries
+        padded = head_scores(weights, [1, 1, 2, *ids], style=style, mask=mask)
+        for name, value in head_scores(real, ids, style=style).items():
+            torch.testing.assert_close(padded[name], value)
 
     def test_style_and_its_options(self):
         with pytest.raises(ValueError, match="style='mul'"):

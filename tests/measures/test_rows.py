@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import attnwidget as aw
+from attnwidget import measures
+from attnwidget.layers import Mask
 from attnwidget.measures import entropy, locality, prefix_mass, sinks, top_targets
 from tests.make import matrices, projected
 
@@ -294,3 +298,137 @@ class TestTopTargets:
     def test_bad_input(self, query, options, error, words):
         with pytest.raises(error, match=words):
             top_targets(matrices(4, 4), query, **options)
+
+
+class TestWhatAQueryMaySee:
+    def additive(self, side="left", n=14, pads=4):
+        """Maps held as q and k whose mask is causal and hides padding, and the same maps without the padding."""
+        maps = projected(n)
+        inside = slice(pads, n) if side == "left" else slice(0, n - pads)
+        shown = torch.zeros(n, n, dtype=torch.bool)
+        shown[inside, inside] = torch.ones(n - pads, n - pads).tril().bool()
+        mask = Mask(additive=torch.zeros(1, n, n).masked_fill(~shown, -math.inf))
+        padded = aw.AttentionMaps([replace(layer, mask=mask) for layer in maps.layers], maps.tokens)
+        cut = [replace(layer, q=layer.q[:, inside], k=layer.k[:, inside]) for layer in maps.layers]
+        return padded, aw.AttentionMaps(cut, maps.tokens[inside])
+
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_an_additive_mask_that_is_causal_is_causal(self, side):
+        padded, trimmed = self.additive(side)
+        assert padded.causal
+        found, expected = aw.summarize(padded), aw.summarize(trimmed)
+        moved = 4 if side == "left" else 0
+        expected["sink_key"] += moved
+        pd.testing.assert_frame_equal(found, expected, atol=1e-5, rtol=1e-5)
+
+    def test_nan_beside_healthy_heads_does_not_make_them_bidirectional(self):
+        weights = matrices(2, 3, 6, 6, causal=True)
+        weights[0, 0, 2] = math.nan
+        with pytest.warns(aw.AttentionWarning):
+            maps = aw.AttentionMaps.from_arrays(weights, layout="LHQK")
+        assert maps.causal
+
+    def test_matrices_come_with_what_is_known_of_them(self):
+        real = matrices(2, 3, 5, 5, causal=True)
+        weights, mask = torch.full((2, 3, 7, 7), 1 / 7), torch.zeros(7, 7, dtype=torch.bool)
+        weights[:, :, :5] = 0
+        weights[:, :, :5, :5], mask[:5, :5] = real, torch.ones(5, 5).tril().bool()
+        maps = aw.AttentionMaps.from_arrays(weights, layout="LHQK", mask=mask)
+        torch.testing.assert_close(entropy(maps, reduce="queries"), entropy(real, reduce="queries"))
+        cached = aw.AttentionMaps.from_arrays(matrices(1, 2, 6, 6, causal=True)[:, :, 4:], layout="LHQK", causal=True)
+        assert cached.causal
+        assert locality(cached, measure="distance").isfinite().all()
+        with pytest.raises(ValueError, match=r"mask has shape \(1, 3, 3\)"):
+            aw.AttentionMaps.from_arrays(weights, layout="LHQK", mask=torch.ones(3, 3, dtype=torch.bool))
+
+    def test_sinks_by_mask_and_by_rule(self):
+        weights = matrices(3, 9, 9, causal=True)
+        by_mask, by_rule = sinks(weights, mask=torch.ones(9, 9).tril().bool()), sinks(weights, causal=True)
+        for name, value in by_rule.items():
+            torch.testing.assert_close(by_mask[name], value, equal_nan=True)
+        shown = torch.ones(40, 40).tril().triu(-3).bool()
+        windowed = (torch.rand(2, 40, 40) * shown + shown * 0.1) / 4
+        windowed = windowed / windowed.sum(-1, keepdim=True)
+        assert sinks(windowed, mask=shown)["score"][:, :36].isfinite().all()
+
+    def test_the_first_token_after_padding(self):
+        padded, trimmed = self.additive()
+        torch.testing.assert_close(sinks(padded)["first"], sinks(trimmed)["first"])
+
+    def test_masks_of_every_kind_of_array(self):
+        weights, mask = matrices(4, 4, causal=True), np.tri(4, dtype=bool)
+        mask.setflags(write=False)
+        torch.testing.assert_close(entropy(weights, mask=mask), entropy(weights, causal=True))
+        torch.testing.assert_close(entropy(weights, mask=mask[::-1, ::-1].T), entropy(weights, causal=True))
+
+
+class TestGradients:
+    @pytest.mark.parametrize(
+        "measure",
+        [
+            lambda w: entropy(w, normalize=True, causal=True, reduce="queries"),
+            lambda w: entropy(w, normalize=True, causal=True, epsilon=1e-10, reduce="queries"),
+            lambda w: locality(w, causal=True),
+            lambda w: sinks(w, causal=True)["first"],
+            lambda w: prefix_mass(w, 2, [3], causal=True)["prefix_std"],
+            lambda w: measures.pattern_scores(w, causal=True)["sparse"],
+            lambda w: measures.pattern_scores(w, causal=True)["uniform"],
+            lambda w: measures.pattern_report(w, causal=True)["deviation"],
+            lambda w: measures.head_scores(w, [1, 2, 1, 2, 1, 2])["induction"],
+            lambda w: measures.rollout(w[None], causal=True)[-1, 1],
+        ],
+    )
+    @pytest.mark.parametrize("equal", [False, True])
+    def test_are_finite_through_a_masked_softmax(self, measure, equal):
+        scores = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0))
+        scores = (scores * 0 if equal else scores).requires_grad_()
+        hidden = ~torch.ones(6, 6, dtype=torch.bool).tril()
+        measure(scores.masked_fill(hidden, -math.inf).softmax(-1)).nansum().backward()
+        assert scores.grad.isfinite().all()
+
+    def test_reach_q_and_k(self):
+        maps = projected(6)
+        q = maps.layers[0].q.clone().requires_grad_()
+        shown = torch.ones(6, 6).tril().bool()
+        shown[3] = False
+        mask = Mask(additive=torch.zeros(1, 6, 6).masked_fill(~shown, -math.inf))
+        for options in ({}, {"mask": mask}, {"softcap": 5.0}):
+            layer = replace(maps.layers[0], q=q, **options)
+            value = entropy(aw.AttentionMaps([layer], maps.tokens), reduce="queries")
+            (grad,) = torch.autograd.grad(value.sum(), q)
+            assert grad.isfinite().all()
+            assert grad.abs().sum() > 0
+
+
+class TestBadWeights:
+    def test_nan_does_not_hide_them(self):
+        with pytest.raises(ValueError, match="weights from -3 to 4"):
+            entropy(torch.tensor([[math.nan, 0.5], [-3.0, 4.0]]))
+        with pytest.raises(ValueError, match="holds weights from -3 to"):
+            aw.AttentionMaps.from_arrays(torch.tensor([[math.nan, 0.5], [-3.0, 4.0]]))
+
+    @pytest.mark.parametrize(
+        ("excluded", "error", "words"),
+        [
+            ([False, True], TypeError, "exclude_tokens=False is bool"),
+            ([1.7], TypeError, "exclude_tokens=1.7 is float"),
+            ([9], ValueError, "exclude_tokens names token 9; there are tokens 0 to 3"),
+        ],
+    )
+    def test_tokens_that_cannot_be_excluded(self, excluded, error, words):
+        with pytest.raises(error, match=words):
+            entropy(matrices(4, 4), exclude_tokens=excluded)
+
+    def test_one_warning_says_the_worst(self):
+        weights = matrices(2, 3, 3)
+        weights[0] *= 0.9
+        weights[1] *= 0.1
+        with pytest.warns(
+            aw.AttentionWarning, match=r"a\[0\]; a\[1\] do not sum to 1 \(the worst to 0.100\)"
+        ) as warned:
+            entropy(weights)
+        assert len(warned) == 1
+
+    def test_a_row_with_one_key_and_little_mass_is_certain(self):
+        maps = projected(sinks=torch.full((4,), 2.0))
+        assert (entropy(maps)[..., 0] == 0).all()

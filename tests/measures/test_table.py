@@ -97,6 +97,12 @@ def test_bad_input():
         aw.summarize({})
 
 
+def test_a_capture_where_one_map_is_needed():
+    model, tokenizer = aw.demo.load("storyteller")
+    with pytest.raises(TypeError, match=r"several maps; pass one of them: run\.maps"):
+        measures.entropy(aw.capture(model, "Lily ran .", tokenizer))
+
+
 def test_rows_without_values_are_warned_of_and_left_out():
     weights = matrices(1, 2, 4, 4)
     weights[0, 1, 2, 0] = math.nan

@@ -246,7 +246,9 @@ class TestDerivedMaps:
         assert kinds == {"attention": None, "mean of heads": "mean of heads", "rollout": "rollout", "flow": "flow"}
         view.map = "rollout"
         assert view.maps.heads == (1, 1, 1, 1)
-        assert view.findings == []
+        flat = aw.Explorer(aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK"))
+        flat.map = "rollout"
+        assert [finding.name for finding in flat.findings] == ["uniform"]  # of the heads it was derived from
 
     def test_hold_what_the_measures_say(self):
         view = aw.Explorer(projected())

@@ -1,0 +1,207 @@
+"""Own attention: somebody's weights, or queries and keys, made into maps that can be looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnwidget.diagnosis.findings import Evidence, Finding
+from attnwidget.diagnosis.origin import Inputs
+from attnwidget.diagnosis.vitals import Projection, projection_of
+from attnwidget.intake import as_tensor
+from attnwidget.layers import HIDDEN, DenseLayer, Layer, Mask, ProjectedLayer
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import numeric
+from attnwidget.measures.walk import MaskLike, as_weights, check_weights
+from attnwidget.tokens import Tokens
+
+__all__ = ["Own", "given_maps", "own_attention", "unexplained"]
+
+ROWS_AGREE = 0.98  # of the log-weights' variance that scores must explain, to name a factor
+
+
+@dataclass(frozen=True)
+class Own:
+    """Somebody's own attention."""
+
+    maps: AttentionMaps
+    inputs: list[Inputs]
+    projections: list[Projection | None]
+    factor: float | None  # of the weights over softmax(q k^T), in 1 / sqrt(width)
+    explained: float | None  # share of the given weights' variance that the scores explain; None where none were given
+    unit: str  # what the first axis is
+
+
+def given_maps(weights: Any, mask: MaskLike, *, causal: bool) -> AttentionMaps:
+    """Maps of weights [..., heads, queries, keys]; the axes in front of the heads become layers."""
+    if isinstance(weights, AttentionMaps):
+        raise TypeError(
+            "maps is AttentionMaps, which knows its own q and k; beside query= and key= pass the weights your code "
+            "made of them."
+        )
+    matrix = as_weights(weights, "maps").detach()
+    check_weights(matrix)
+    if matrix.ndim < 3:
+        matrix = matrix[None]
+    visible = _additive(mask, tuple(matrix.shape))
+    matrix = matrix.flatten(0, -4) if matrix.ndim > 3 else matrix[None]
+    n_queries, n_keys = matrix.shape[-2:]
+    rule = Mask(causal=True, offset=n_keys - n_queries) if causal else None
+    masks = [rule] * len(matrix) if visible is None else [_rule(one) for one in visible]
+    layers: list[Layer] = [DenseLayer(one, rule) for one, rule in zip(matrix, masks, strict=True)]
+    return AttentionMaps(layers, Tokens.positions(n_queries), Tokens.positions(n_keys) if n_keys != n_queries else None)
+
+
+def _additive(mask: MaskLike, shape: tuple[int, ...]) -> Tensor | None:
+    """One additive mask [1 or heads, queries, keys] for each layer, from a mask of any accepted kind."""
+    if mask is None:
+        return None
+    given = torch.as_tensor(mask).detach()
+    try:
+        given.expand(shape)
+    except RuntimeError as error:
+        raise ValueError(
+            f"mask has shape {tuple(given.shape)}, which does not fit attention of shape {shape}."
+        ) from error
+    if given.dtype == torch.bool:
+        given = torch.zeros(given.shape).masked_fill(~given.cpu(), -math.inf)
+    elif not given.is_floating_point():
+        raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend, or numbers to add.")
+    given = given.reshape((1,) * (len(shape) - given.ndim) + given.shape)
+    given = given.expand(*shape[:-3], given.shape[-3], *shape[-2:]).float()
+    return given.flatten(0, -4) if given.ndim > 3 else given[None]
+
+
+def own_attention(
+    query: Any,
+    key: Any,
+    value: Any = None,
+    *,
+    mask: MaskLike = None,
+    scaling: float | None = None,
+    causal: bool = False,
+    weights: Any = None,
+) -> Own:
+    """Read somebody's queries and keys, the parameters being those of `attnwidget.diagnose`."""
+    given = {"query": query, "key": key, "value": value}
+    tensors = {name: as_tensor(one, name) if isinstance(one, np.ndarray) else one for name, one in given.items()}
+    found, inputs = _projected(tensors["query"], tensors["key"], tensors["value"], mask, scaling, causal=causal)
+    unit = "layer" if tensors["query"].ndim == 3 else "example"
+    projections = [projection_of(layer) for layer in found.layers]
+    if weights is None:
+        return Own(found, inputs, projections, None, None, unit)
+    theirs = given_maps(weights, mask, causal=causal)
+    return Own(theirs, inputs, projections, *_factor(theirs, found), unit)
+
+
+def _projected(
+    query: Tensor, key: Tensor, value: Tensor | None, mask: MaskLike, scaling: float | None, *, causal: bool
+) -> tuple[AttentionMaps, list[Inputs]]:
+    """Maps of somebody's own q and k, one layer for each example."""
+    if scaling is not None:
+        numeric("scaling", scaling, math.ulp(0.0), math.inf)
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        if tensor is None:
+            continue
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise TypeError(
+                f"{name} is {getattr(tensor, 'dtype', type(tensor).__name__)}; expected floating-point numbers."
+            )
+        if tensor.ndim not in {3, 4} or tensor.ndim != query.ndim or 0 in tensor.shape:
+            raise ValueError(
+                f"{name} has shape {tuple(tensor.shape)}; expected [heads, tokens, width] or [examples, heads, tokens, "
+                "width], the same number of axes for all."
+            )
+    q, k = (tensor.detach() if tensor.ndim == 4 else tensor.detach()[None] for tensor in (query, key))
+    v = None if value is None else value.detach() if value.ndim == 4 else value.detach()[None]
+    if len(q) != len(k) or q.shape[-1] != k.shape[-1] or q.shape[1] % k.shape[1]:
+        raise ValueError(
+            f"query has shape {tuple(query.shape)} and key {tuple(key.shape)}; expected the same examples and width, "
+            "and heads that the key's heads divide."
+        )
+    if v is not None and (v.shape[0] != k.shape[0] or v.shape[2] != k.shape[2] or q.shape[1] % v.shape[1]):
+        raise ValueError(f"value has shape {tuple(v.shape)} and key {tuple(k.shape)}; expected the same tokens.")
+    factor = q.shape[-1] ** -0.5 if scaling is None else scaling
+    shape = (*q.shape[:3], k.shape[2])
+    additive = _additive(mask, shape if query.ndim == 4 else shape[1:])
+    plain = Mask(causal=True, offset=shape[3] - shape[2]) if causal else Mask()
+    rules = [plain] * len(q) if additive is None else [_rule(one) for one in additive]
+    layers = [ProjectedLayer(one, other, factor, rule) for one, other, rule in zip(q, k, rules, strict=True)]
+    maps = AttentionMaps(
+        layers, Tokens.positions(shape[2]), Tokens.positions(shape[3]) if shape[2] != shape[3] else None
+    )
+    inputs = [Inputs(layer, q[i], k[i], None if v is None else v[i]) for i, layer in enumerate(layers)]
+    return maps, inputs
+
+
+def _rule(additive: Tensor) -> Mask:
+    """The mask as it is, NaN included, so that it can be looked at."""
+    hidden = additive <= HIDDEN
+    offset = max(0, additive.shape[-1] - additive.shape[-2])
+    return Mask(offset=offset, additive=additive.masked_fill(hidden, -math.inf))
+
+
+def _factor(given: AttentionMaps, expected: AttentionMaps) -> tuple[float | None, float | None]:
+    """Factor of given weights over softmax(q k^T), in 1 / sqrt(width), and the share of variance that scores explain.
+
+    The factor is None where scores do not explain the weights, and both where the weights or scores do not vary.
+    """
+    shapes = [[layer.shape for layer in maps.layers] for maps in (given, expected)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"maps have layers of shape {shapes[0]} and query and key make {shapes[1]}; expected the same."
+        )
+    rows = torch.linspace(0, given.n_queries - 1, min(64, given.n_queries)).round().long()
+    shared = own = theirs = 0.0
+    for one, other in zip(given.layers, expected.layers, strict=True):
+        heads = slice(0, one.shape[0])
+        weights, scores = one.weights(heads, rows).double(), other.scores(heads, rows).double()
+        there = (weights > 0) & scores.isfinite()
+        count = there.sum(-1, keepdim=True)
+        log, score = (
+            values.masked_fill(~there, 0) - values.masked_fill(~there, 0).sum(-1, keepdim=True) / count
+            for values in (weights.log(), scores)
+        )
+        log, score = log.masked_fill(~there, 0), score.masked_fill(~there, 0)
+        shared, own, theirs = (
+            shared + float((log * score).sum()),
+            own + float(score.square().sum()),
+            theirs + float(log.square().sum()),
+        )
+    if not own or not theirs:
+        return None, None
+    share = shared**2 / (own * theirs)
+    held = expected.layers[0]
+    if share < ROWS_AGREE or shared < 0 or not isinstance(held, ProjectedLayer):
+        return None, share
+    return shared / own * held.scaling * math.sqrt(held.q.shape[-1]), share
+
+
+def unexplained(own: Own) -> Iterator[Finding]:
+    """Weights that did not come from the queries and keys they were given with."""
+    if own.factor is not None or own.explained is None:
+        return
+    yield Finding(
+        "unexplained",
+        "Weights that q and k do not explain",
+        "warning",
+        "The weights are not softmax(q k^T) times any factor.",
+        (),
+        (
+            Evidence(
+                "share of the scores' variance that is explained", f"{own.explained:.0%}", f"above {ROWS_AGREE:.0%}"
+            ),
+        ),
+        (
+            "Other queries or keys, before a rotation or from another layer.",
+            "Shared keys repeated in another order: heads of a group stand next to each other.",
+            "A bias on the scores that was not passed as mask.",
+        ),
+        ("Pass q and k as they go into the product, and what is added to the scores as mask=.",),
+    )
