@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from attnwidget.diagnosis.checks import CHECKS, LEAK, Patient
+from attnwidget.diagnosis import shape, soundness
 from attnwidget.diagnosis.findings import Evidence, Finding, Findings, number
 from attnwidget.diagnosis.origin import Inputs, not_a_number, would_overflow
 from attnwidget.diagnosis.own import given_maps, own_attention, unexplained
+from attnwidget.diagnosis.patient import Patient
 from attnwidget.diagnosis.vitals import Projection, Vitals, vitals_of
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
@@ -23,6 +24,18 @@ from attnwidget.measures.walk import Given, MaskLike
 
 __all__ = ["Evidence", "Finding", "Findings", "Vitals", "diagnose", "judge", "vitals_of"]
 
+CHECKS = (
+    soundness.masked_rows,
+    soundness.padding,
+    soundness.causality,
+    soundness.row_sums,
+    shape.scaling,
+    shape.uniform,
+    shape.collapsed,
+    shape.sink,
+    shape.duplicates,
+    shape.layers_alike,
+)
 IGNORED = 0.1  # of the mass that chance gives a prefix
 DOMINANT = 5.0  # times the mass per token of the prefix
 
@@ -183,7 +196,7 @@ def _prompt(maps: AttentionMaps, prefix: int | Sequence[int], anchor: Sequence[i
     if anchor is None:
         return
     per_token = [float(mass[f"{name}_per_token"].nanmean()) for name in ("anchor", "prefix")]
-    if per_token[0] > DOMINANT * per_token[1] and float(mass["anchor"].nanmean()) > LEAK:
+    if per_token[0] > DOMINANT * per_token[1] and float(mass["anchor"].nanmean()) > soundness.LEAK:
         yield Finding(
             "anchor",
             "The anchor dominates the prefix",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnwidget.diagnosis.checks import Patient
 from attnwidget.diagnosis.findings import Evidence, Finding
+from attnwidget.diagnosis.patient import Patient
 from attnwidget.layers import Layer, ProjectedLayer, blocks
 
 __all__ = ["Inputs", "not_a_number", "would_overflow"]

@@ -1,16 +1,9 @@
 """Measures: what a map says, in numbers. Torch in, torch out, on the tensor's own device; inputs are not changed."""
 
 from attnwidget.measures.alignment import alignment_entropy, coverage, coverage_penalty, focus, monotonicity
+from attnwidget.measures.comparison import Comparison, align_tokens, compare
 from attnwidget.measures.flow import additive_relevance, cross_rollout, rollout, rollout_baseline
-from attnwidget.measures.heads import (
-    Comparison,
-    HeadClusters,
-    align_tokens,
-    compare,
-    head_clusters,
-    head_diversity,
-    head_similarity,
-)
+from attnwidget.measures.heads import HeadClusters, head_clusters, head_diversity, head_similarity
 from attnwidget.measures.links import align, alignment_error_rate
 from attnwidget.measures.maxflow import attention_flow
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores

@@ -8,8 +8,6 @@ A row that sees no key, or holds NaN, has no values: it is NaN throughout and co
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,10 +17,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from attnwidget.intake import AttentionWarning, as_tensor
+from attnwidget.intake import as_tensor
 from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import positions
+from attnwidget.measures.faults import Faults
 
 __all__ = [
     "Excluded",
@@ -167,7 +166,7 @@ class Walk:
         short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
         with tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress) as bar:
             for block in self._settled_blocks():
-                faults.look(block, sums=self.maps is None and not len(self.excluded))
+                faults.look(block.layer, block.total, sums=self.maps is None and not len(self.excluded))
                 yield block
                 bar.update(block.total.numel() / (n_rows * math.prod(self.leading)))
         if self._faults is None:
@@ -422,67 +421,6 @@ def _excluded(chosen: Excluded, walk: Walk) -> Tensor:
 
 
 def root(values: Tensor) -> Tensor:
-    """Square root whose gradient at 0 is 0, where that of sqrt has no value."""
-    return torch.where(values > 0, values, 1).sqrt() * (values > 0)
-
-
-class Faults:
-    """Where rows hold NaN or do not sum to 1, for one warning at the end of a walk."""
-
-    def __init__(self) -> None:
-        self._nan: dict[str, None] = {}
-        self._sums: dict[str, None] = {}
-        self._worst = 0.0
-
-    def look(self, block: Rows, *, sums: bool) -> None:
-        """Keep in mind what is wrong with a block."""
-        total = block.total.detach()
-        for place in self._places(block, total.isnan()):
-            self._nan[place] = None
-        if sums:
-            off = (total - 1).masked_fill((total == 0) | total.isnan(), 0)
-            for place in self._places(block, off.abs() > ROW_SUM_TOLERANCE):
-                self._sums[place] = None
-            worst = float(off.flatten()[off.abs().argmax()])
-            self._worst = max(self._worst, worst, key=abs)
-
-    @staticmethod
-    def _places(block: Rows, rows: Tensor) -> list[str]:
-        heads = rows.any(-1)
-        if not bool(heads.any()):
-            return []
-        if block.layer is not None:
-            return [f"layer {block.layer}, head {index[-1]}" for index in heads.nonzero().tolist()]
-        if heads.ndim == 0:
-            return ["the map"]
-        return [f"a{index}" for index in heads.nonzero().tolist()]
-
-    def warn(self) -> None:
-        """Say it, once, at the caller's line."""
-        if self._nan:
-            warnings.warn(
-                f"NaN in rows of {_listed(list(self._nan))}: those rows have no values, and count in no mean. Usual "
-                "causes: a row in which every key is masked, or an overflow in half precision.",
-                AttentionWarning,
-                stacklevel=_outside(),
-            )
-        if self._sums:
-            warnings.warn(
-                f"Rows of {_listed(list(self._sums))} do not sum to 1 (the worst to {1 + self._worst:.3f}): they are "
-                "not rescaled, except where only a row's shape counts (entropy, divergence, rollout). Less than 1 "
-                "means that mass went elsewhere, more than 1 that dropout was on.",
-                AttentionWarning,
-                stacklevel=_outside(),
-            )
-
-
-def _outside() -> int:
-    """How many calls up the caller's own line is."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("attnwidget."):
-        level, frame = level + 1, frame.f_back
-    return level
-
-
-def _listed(places: list[str], limit: int = 6) -> str:
-    return "; ".join(places[:limit]) + (f"; and {len(places) - limit} more" if len(places) > limit else "")
+    """Square root whose gradient at 0 is 0, where that of sqrt has no value; NaN stays NaN."""
+    zero = values <= 0
+    return values.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
