@@ -11,7 +11,8 @@ from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_not
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 CELL = """import attnwidget as aw
-view = aw.explore("Lily and Ben went to the park . Lily gave the ball to", layer=3, head=0, query=13, temperature=1.6)
+view = aw.explore("Lily and Ben went to the park . Lily gave the ball to", layer=3, head=0, query=13, temperature=1.6,
+                  measure="induction")
 view"""
 
 
@@ -31,6 +32,7 @@ def main() -> None:
             expect(widget.locator(f".explorer[data-scheme={name}]")).to_be_visible()
             expect(widget).to_have_attribute("data-state", "ready", timeout=30_000)
             expect(widget.locator("[data-part=progress][data-done=true]")).to_be_attached(timeout=30_000)
+            expect(widget.locator("[data-part=findings][data-healthy=true]")).to_be_attached(timeout=30_000)
             widget.screenshot(path=IMAGES / f"explorer-{name}.png")
         notebook.close()
         browser.close()

@@ -1,0 +1,54 @@
+"""The notebooks as a newcomer runs them: in JupyterLab, from top to bottom, in light and in dark."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.lab import Notebook
+
+NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
+STDERR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+
+
+def run_all(lab, context, name, n_widgets):
+    """Run a notebook and wait until each of its widgets shows its map."""
+    path = lab.folder / "work" / name
+    shutil.copy(NOTEBOOKS / name, path)
+    notebook = Notebook(lab, context.new_page(), path)
+    notebook.run_all()
+    assert notebook.page.locator(STDERR).count() == 0
+    widgets = notebook.page.locator("[data-attnwidget=explorer]")
+    expect(widgets).to_have_count(n_widgets)
+    for index in range(n_widgets):
+        widget = widgets.nth(index)
+        widget.scroll_into_view_if_needed()
+        expect(widget).to_have_attribute("data-state", "ready", timeout=30_000)
+        expect(widget.locator("[data-part=heatmap]")).to_be_visible()
+    return notebook, widgets
+
+
+def test_the_quickstart(lab, context):
+    notebook, widgets = run_all(lab, context, "quickstart.ipynb", 3)
+    notebook.set_theme("JupyterLab Dark")
+    expect(widgets.first.locator(".explorer[data-scheme=dark]")).to_be_attached()
+    notebook.set_theme("JupyterLab Light")
+    expect(widgets.first.locator(".explorer[data-scheme=light]")).to_be_attached()
+    # The story told in words: the last "to" looks at Ben.
+    assert notebook.value("view.maps.tokens.labels[view.maps.weights(1, 0)[13].argmax()]") == "Ben"
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_the_lesson_on_numbers(lab, context):
+    notebook, widgets = run_all(lab, context, "measures.ipynb", 4)
+    ranked, grouped, rollout, broken = (widgets.nth(index) for index in range(4))
+    first = ranked.locator("[data-part=thumb]").first
+    expect(first).to_have_attribute("data-layer", "1")  # an induction head leads
+    expect(grouped.locator("[data-part=badge]")).to_have_count(16)
+    expect(rollout.locator("h2").first).to_contain_text("rollout")
+    expect(broken.locator("[data-part=finding][data-name=collapsed]")).to_have_count(1, timeout=30_000)
+    assert not notebook.errors
+    notebook.close()
