@@ -41,12 +41,12 @@ def uniform(patient: Patient) -> Iterator[Finding]:
         return (vitals.normalized_entropy > UNIFORM - 0.02) & bool(median > UNIFORM)
 
     places = patient.places(flat)
-    if not places or not float(torch.cat([v.spread for v in patient.vitals]).nanmean()) < FLAT_SPREAD:
-        return
     layers = sorted({layer for layer, _ in places})
     seen = [patient.vitals[layer] for layer in layers]
+    spread = torch.cat([vitals.spread for vitals in seen]).nanmean() if seen else math.nan
+    if not spread < FLAT_SPREAD:  # over very many keys scores of a healthy spread look uniform too
+        return
     share = torch.cat([vitals.normalized_entropy for vitals in seen]).nanmean()
-    spread = torch.cat([vitals.spread for vitals in seen]).nanmean()
     evidence = [
         Evidence("entropy, of the largest", number(share), f"below {UNIFORM - 0.02:g}"),
         Evidence("spread of scores in a row", number(spread), "0.5 to 5"),
@@ -238,8 +238,8 @@ def sink(patient: Patient) -> Iterator[Finding]:
         "sink",
         "A sink holds most of the attention",
         "note",
-        f"{patient.key(key).capitalize()} gets {float(scores[key]):.0%} of the attention of all heads. Trained models "
-        "do so when a head has nothing to say; the rest of the map is in the remaining mass.",
+        f"Of the attention of all heads, {float(scores[key]):.0%} rests on {patient.key(key)}. Trained models do so "
+        "when a head has nothing to say; the rest of the map is in the remaining mass.",
         places,
         (Evidence("mean weight on it", number(scores[key]), f"below {SINK:g}, above it in many large models"),),
         ("Heads park attention that they do not need on the first token, or on separators.",),

@@ -257,6 +257,14 @@ class TestWhatElseIsFound:
         given[part] = given[part] * 1e-2
         assert f"The {word} have" in diagnose(**given).named("uniform").causes[0]
 
+    def test_one_layer_of_several(self):
+        maps = projected(40)
+        flat = replace(maps.layers[1], q=maps.layers[1].q * 1e-3)
+        found = diagnose(aw.AttentionMaps([maps.layers[0], flat, maps.layers[2]], maps.tokens))
+        assert accused(found) == ["uniform"]
+        assert found[0].severity == "warning"
+        assert found[0].places == ((1, None),)
+
     def test_keys_that_are_all_alike_are_of_little_variance_however_large(self):
         q, k = q_and_k()
         found = diagnose(query=q, key=k[:, :, :1].expand_as(k) * 5 + 0.01 * k).named("uniform")
