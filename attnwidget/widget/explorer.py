@@ -195,6 +195,7 @@ class Explorer(anywidget.AnyWidget):
             "profile": self._profile,
             "thumbnails": self._thumbnails,
             "measures": self._measures,
+            "vitals": self._vitals,
             "findings": self._findings,
         }
         answered = reply(content, handlers)
@@ -218,6 +219,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _measures(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
         return self._measured(map).layer(layer)
+
+    def _vitals(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
+        return self._measured(map).examined(layer)
 
     def _findings(self, map: str) -> codec.Answer:  # noqa: A002
         return self._measured(map).listed()

@@ -17,7 +17,7 @@ from attnwidget.widget.codec import SAMPLED_ROWS, Answer
 
 __all__ = ["Measuring", "own_measures"]
 
-JUDGED_ROWS = 256  # findings are about what holds in most rows: an even spread of them is enough
+JUDGED_ROWS = 128  # findings are about what holds in most rows: an even spread of them is enough
 
 
 class Measuring:
@@ -54,12 +54,21 @@ class Measuring:
         buffer = torch.stack(values).detach().numpy().astype("<f4").tobytes()
         return Answer({"layer": layer, "heads": held.shape[0]}, [buffer])
 
+    def vitals(self, layer: int) -> Vitals:
+        """What is measured of a layer before the maps are judged."""
+        self._maps.locate(layer, 0)
+        if layer not in self._vitals:
+            self._vitals[layer] = vitals_of(self._maps, layer, rows=self._rows(JUDGED_ROWS))
+        return self._vitals[layer]
+
+    def examined(self, layer: int) -> Answer:
+        """Measure a layer for the findings, so that they come at once when all layers were."""
+        self.vitals(layer)
+        return Answer({"layer": layer})
+
     def findings(self) -> Findings:
         """What is unusual about these maps."""
-        for layer in range(self._maps.n_layers):
-            if layer not in self._vitals:
-                self._vitals[layer] = vitals_of(self._maps, layer, rows=self._rows(JUDGED_ROWS))
-        return judge(self._maps, [self._vitals[layer] for layer in range(self._maps.n_layers)])
+        return judge(self._maps, [self.vitals(layer) for layer in range(self._maps.n_layers)])
 
     def listed(self) -> Answer:
         """The findings as the browser lists them."""

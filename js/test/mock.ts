@@ -296,6 +296,7 @@ const OPERATIONS = {
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),
   thumbnails: (map: MockMap, asked: Question) => thumbnailsOf(map, asked.layer),
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
+  vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
   findings: findingsOf,
 };
 

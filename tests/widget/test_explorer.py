@@ -234,6 +234,13 @@ class TestFindings:
         assert listed["evidence"][0] == ["entropy, of the largest", "1", "below 0.96"]
         json.dumps(listed)
 
+    def test_a_layer_at_a_time(self, view, monkeypatch):
+        for layer in range(3):
+            assert ask(view, id="1", op="vitals", map="attention", layer=layer)[0]["header"] == {"layer": layer}
+        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")  # nothing is measured twice
+        assert ask(view, id="2", op="findings", map="attention")[0]["ok"]
+        assert "layer 9 does not exist" in ask(view, id="3", op="vitals", map="attention", layer=9)[0]["error"]
+
     def test_nothing_found(self, view):
         content, _ = ask(view, id="1", op="findings", map="attention")
         assert content["header"] == {"findings": [], "healthy": "Nothing unusual was found."}

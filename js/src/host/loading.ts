@@ -1,4 +1,4 @@
-/** What is asked for, and in which order: the selected head, its layer, the grid, its measures, the neighbours, the findings. */
+/** What is asked for, and in which order: the selected head, its layer, the grid, its measures, neighbours, findings. */
 import { computed, effect, type Signal, signal, untracked } from "@preact/signals";
 import { decodeTile, numbers, type TileHeader } from "../attention/tile";
 import type { ShownTile, Store } from "../store";
@@ -61,6 +61,8 @@ export class Loader {
   readonly #store: Store;
   readonly #requests: Requests;
   readonly #cache = new Cache<Cached>(CACHE_BYTES);
+  /** Layers that the kernel has looked at for the findings. */
+  readonly #examined = new Set<string>();
   #epoch = new AbortController();
   #wake: () => void = () => {};
   #facts: Facts | null = null;
@@ -88,6 +90,7 @@ export class Loader {
         store.map.value;
         store.layer.value;
         store.head.value;
+        store.traits.measure.value;
         this.tile.value;
         this.faults.value;
         this.#wake();
@@ -143,6 +146,7 @@ export class Loader {
     this.thumbnails.value = new Map();
     this.measured.value = new Map();
     this.findings.value = new Map();
+    this.#examined.clear();
     this.faults.value = new Map();
     this.tile.value = null;
     this.#store.exactRow.value = null;
@@ -241,7 +245,9 @@ export class Loader {
       if (!this.thumbnails.value.has(layerName(map, other))) jobs.push(this.#thumbnailsJob(map, other));
     }
     const measures = facts.measures?.length ?? 0;
-    for (const other of measures > 0 ? layers : []) {
+    // Numbers are read when somebody wants to see them: the kernel has better things to do.
+    const wanted = facts.measures?.some(({ name }) => name === this.#store.traits.measure.value);
+    for (const other of wanted ? layers : []) {
       if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
     }
     if (Math.max(facts.n_queries, facts.n_keys) <= PREFETCHED) {
@@ -255,7 +261,13 @@ export class Loader {
         });
       }
     }
-    if (facts.diagnosed && !this.findings.value.has(map)) jobs.push(this.#findingsJob(map));
+    if (facts.diagnosed && !this.findings.value.has(map)) {
+      // A layer at a time, so that a click never waits for a whole diagnosis.
+      for (const other of layers) {
+        if (!this.#examined.has(layerName(map, other))) jobs.push(this.#vitalsJob(map, other));
+      }
+      jobs.push(this.#findingsJob(map));
+    }
     return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
   }
 
@@ -292,6 +304,14 @@ export class Loader {
       this.measured.value = new Map(this.measured.value).set(layerName(map, layer), { heads, values });
     };
     return { name: `measures/${layerName(map, layer)}`, run };
+  }
+
+  #vitalsJob(map: string, layer: number): Job {
+    const run = async () => {
+      await this.#ask({ op: "vitals", map, layer });
+      this.#examined.add(layerName(map, layer));
+    };
+    return { name: `vitals/${layerName(map, layer)}`, run };
   }
 
   #findingsJob(map: string): Job {

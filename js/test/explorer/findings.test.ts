@@ -32,7 +32,7 @@ const place = (view: ReturnType<typeof mount>, layer: number, head: number | "")
   view.part("finding-place", `[data-layer="${layer}"][data-head="${head}"]`);
 
 describe("findings", () => {
-  it("are looked for after thumbnails and measures, and awaited quietly", async () => {
+  it("are looked for after the thumbnails, a layer at a time, and awaited quietly", async () => {
     const host = model([COLLAPSE, ALIKE]);
     host.policy = ({ op }) => (op === "findings" ? "hold" : "answer");
     const view = mount(host);
@@ -40,7 +40,7 @@ describe("findings", () => {
     await vi.waitFor(() => expect(host.held).toHaveLength(1));
     expect(host.sent.at(-1)).toMatchObject({ op: "findings", map: "attention" });
     const before = host.sent.map(({ op }) => op);
-    expect(before.filter((op) => op === "thumbnails" || op === "measures")).toHaveLength(8);
+    expect(before.filter((op) => op === "thumbnails" || op === "vitals")).toHaveLength(8);
     expect(text(view)).toBe("Findingslooking …");
     expect(view.state()).toBe("ready");
     const below = () =>

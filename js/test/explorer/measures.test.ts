@@ -22,8 +22,18 @@ const wanted = (host: MockModel, index: number, sign: number) =>
     .map(({ place }) => `${place.layer}/${place.head}`);
 
 describe("measures", () => {
-  it("are asked for after the thumbnails, the selected layer first", async () => {
+  it("are asked for when one is chosen", async () => {
     const host = model({ layer: 1, head: 3 });
+    const view = mount(host);
+    await view.ready();
+    await vi.waitFor(() => expect(host.sent.at(-1)!.op).toBe("tile")); // of the neighbour: the grid is there
+    expect(host.sent.map(({ op }) => op)).not.toContain("measures");
+    host.fromPython({ measure: "entropy" });
+    await vi.waitFor(() => expect(badges(view)).toHaveLength(10));
+  });
+
+  it("are asked for after the thumbnails, the selected layer first", async () => {
+    const host = model({ layer: 1, head: 3, measure: "entropy" });
     mount(host);
     await vi.waitFor(() => expect(host.sent.length).toBe(9));
     expect(host.sent.map(({ op, layer }) => [op, layer]).slice(2)).toEqual([
