@@ -62,6 +62,13 @@ class Finding:
         """The title, and whose it is."""
         return f"{self.map}: {self.title}" if self.map else self.title
 
+    @property
+    def where(self) -> str:
+        """The places in short: "L0, L2 H3"."""
+        shown = [f"L{layer}" + ("" if head is None else f" H{head}") for layer, head in self.places[:4]]
+        rest = len(self.places) - len(shown)
+        return ", ".join(shown) + (f" +{rest}" if rest else "")
+
     def __str__(self) -> str:
         lines = [f"{self.severity.upper()}: {self.heading} [{self.name}]", f"  {self.sentence}"]
         lines += [f"  {label}: {value} (healthy: {healthy})" for label, value, healthy in self.evidence]
@@ -84,7 +91,16 @@ class Findings(list[Finding]):
         raise KeyError(f"there is no finding {name!r}; there are {[finding.name for finding in self]}.")
 
     def __str__(self) -> str:
-        return "\n\n".join(map(str, self)) or HEALTHY
+        if not self:
+            return HEALTHY
+        rows = [("severity", "finding", "where", "measured", "healthy")]
+        for finding in self:
+            first = finding.evidence[0] if finding.evidence else Evidence("", "", "")
+            measured = f"{first.label}: {first.value}" if finding.evidence else ""
+            rows.append((finding.severity, finding.heading, finding.where, measured, first.healthy))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*table, "", "\n\n".join(map(str, self))])
 
     __repr__ = __str__
 

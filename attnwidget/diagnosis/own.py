@@ -49,7 +49,7 @@ def given_maps(weights: Any, mask: MaskLike, *, causal: bool) -> AttentionMaps:
     check_weights(matrix)
     if matrix.ndim < 3:
         matrix = matrix[None]
-    visible = _additive(mask, tuple(matrix.shape))
+    visible = _additive(mask, tuple(matrix.shape), matrix.device)
     matrix = matrix.flatten(0, -4) if matrix.ndim > 3 else matrix[None]
     n_queries, n_keys = matrix.shape[-2:]
     rule = Mask(causal=True, offset=n_keys - n_queries) if causal else None
@@ -58,11 +58,11 @@ def given_maps(weights: Any, mask: MaskLike, *, causal: bool) -> AttentionMaps:
     return AttentionMaps(layers, Tokens.positions(n_queries), Tokens.positions(n_keys) if n_keys != n_queries else None)
 
 
-def _additive(mask: MaskLike, shape: tuple[int, ...]) -> Tensor | None:
+def _additive(mask: MaskLike, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
     """One additive mask [1 or heads, queries, keys] for each layer, from a mask of any accepted kind."""
     if mask is None:
         return None
-    given = torch.as_tensor(mask).detach()
+    given = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask, device=device).detach()
     try:
         given.expand(shape)
     except RuntimeError as error:
@@ -70,7 +70,7 @@ def _additive(mask: MaskLike, shape: tuple[int, ...]) -> Tensor | None:
             f"mask has shape {tuple(given.shape)}, which does not fit attention of shape {shape}."
         ) from error
     if given.dtype == torch.bool:
-        given = torch.zeros(given.shape).masked_fill(~given.cpu(), -math.inf)
+        given = torch.zeros(given.shape, device=device).masked_fill(~given, -math.inf)
     elif not given.is_floating_point():
         raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend, or numbers to add.")
     given = given.reshape((1,) * (len(shape) - given.ndim) + given.shape)
@@ -129,7 +129,7 @@ def _projected(
         raise ValueError(f"value has shape {tuple(v.shape)} and key {tuple(k.shape)}; expected the same tokens.")
     factor = q.shape[-1] ** -0.5 if scaling is None else scaling
     shape = (*q.shape[:3], k.shape[2])
-    additive = _additive(mask, shape if query.ndim == 4 else shape[1:])
+    additive = _additive(mask, shape if query.ndim == 4 else shape[1:], q.device)
     plain = Mask(causal=True, offset=shape[3] - shape[2]) if causal else Mask()
     rules = [plain] * len(q) if additive is None else [_rule(one) for one in additive]
     layers = [ProjectedLayer(one, other, factor, rule) for one, other, rule in zip(q, k, rules, strict=True)]

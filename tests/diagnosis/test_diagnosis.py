@@ -390,7 +390,7 @@ class TestWhatElseIsFound:
         flat = aw.AttentionMaps.from_arrays(torch.full((2, 3, 8, 8), 1 / 8), layout="LHQK")
         found = diagnose({"encoder": projected(causal=False), "decoder": flat})
         assert [finding.map for finding in found] == ["decoder"]
-        assert str(found).startswith("ALARM: decoder: Uniform attention")
+        assert str(found[0]).startswith("ALARM: decoder: Uniform attention")
 
     def test_dropout(self):
         weights = nn.functional.dropout(matrices(2, HEADS, N, N), 0.1)
@@ -456,7 +456,13 @@ class TestFindings:
 
     def test_prints_as_a_table(self):
         text = str(self.found())
-        assert text.startswith("ALARM: Uniform attention [uniform]")
+        table, details = text.split("\n\n", 1)
+        head, line = table.split("\n")
+        assert head.split() == ["severity", "finding", "where", "measured", "healthy"]
+        assert line.split("  ")[0] == "alarm"
+        assert line[head.index("where") :].startswith("L0 ")
+        assert line[head.index("healthy") :] == "below 0.96"
+        assert details.startswith("ALARM: Uniform attention [uniform]")
         assert "entropy, of the largest: 1 (healthy: below 0.96)" in text
         assert repr(self.found()) == text
         assert "likely cause:" in text
