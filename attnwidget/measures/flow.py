@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,6 +40,7 @@ def rollout(
     start_layer: int = 0,
     compat: str | None = None,
     per_layer: bool = False,
+    progress: bool = True,
     mask: MaskLike = None,
     causal: bool = False,
     exclude_tokens: Excluded = None,
@@ -80,6 +82,8 @@ def rollout(
         ``fusion`` and ``discard`` and nothing else, and for one example.
     per_layer : bool
         All partial products, from ``start_layer`` up to each layer.
+    progress : bool
+        Show a progress bar where it takes long.
     mask : Tensor or ndarray of bool, broadcast to ``a``, or to each element of a sequence, or None
         True where a query may attend, for bare arrays. Padding columns must be masked, or padding takes part.
     causal : bool
@@ -113,7 +117,8 @@ def rollout(
     Abnar & Zuidema, Quantifying Attention Flow in Transformers, ACL 2020, section 3. Discarding: Gildenblat,
     vit-explain, 2020.
     """
-    layers = Layers.square(a, "rollout", mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+    options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens, "progress": progress}
+    layers = Layers.square(a, "rollout", mask=mask, **options)
     recipe = Recipe(
         fusion=fusion,
         residual=residual,

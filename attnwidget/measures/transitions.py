@@ -34,7 +34,7 @@ class Layers(Walk):
     a : AttentionMaps, Tensor or ndarray [layers, ..., heads, queries, keys], or sequence of them [..., heads, queries,
         keys], one a layer
         Weights after softmax.
-    mask, causal, exclude_tokens
+    mask, causal, exclude_tokens, progress
         As for `Walk`.
 
     Raises
@@ -44,15 +44,22 @@ class Layers(Walk):
     """
 
     def __init__(
-        self, a: GivenLayers, *, mask: MaskLike = None, causal: bool = False, exclude_tokens: Excluded = None
+        self,
+        a: GivenLayers,
+        *,
+        mask: MaskLike = None,
+        causal: bool = False,
+        exclude_tokens: Excluded = None,
+        progress: bool = False,
     ) -> None:
+        options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens, "progress": progress}
         if isinstance(a, (list, tuple)):
             arrays = _checked([as_weights(array, f"a[{number}]") for number, array in enumerate(a)])
-            super().__init__(arrays[0], mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+            super().__init__(arrays[0], mask=mask, **options)
             self.leading = (len(arrays), *self.leading)
             self._arrays, self._masks = arrays, [self.mask] * len(arrays)
         elif isinstance(a, AttentionMaps):
-            super().__init__(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+            super().__init__(a, mask=mask, **options)
         else:
             whole = as_weights(a)
             if whole.ndim < 4:
@@ -60,7 +67,7 @@ class Layers(Walk):
                     f"a has shape {tuple(whole.shape)}; expected [layers, heads, queries, keys] or [layers, batch, "
                     "heads, queries, keys]. For one layer write a[None], for layers of one head a[:, None]."
                 )
-            super().__init__(whole, mask=mask, causal=causal, exclude_tokens=exclude_tokens)
+            super().__init__(whole, mask=mask, **options)
             self._arrays, self._masks = list(whole), [self.mask] * len(whole)
             if self.mask is not None and self.mask.ndim == whole.ndim:
                 self._masks = list(self.mask.expand(len(whole), *self.mask.shape[1:]))

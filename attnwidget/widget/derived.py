@@ -141,7 +141,7 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
         @cache
         def rolled() -> Tensor:
             with torch.no_grad():
-                return rollout(maps, per_layer=True)
+                return rollout(maps, per_layer=True, progress=False)
 
         def up_to(layer: int) -> Callable[[], Tensor]:
             return lambda: rolled()[layer]
