@@ -15,15 +15,24 @@ from torch import Tensor
 
 from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import positions
+from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.rows import mass_received, normalized_entropy, row_entropy, times_seen
-from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries, settle
+from attnwidget.measures.walk import (
+    Given,
+    MaskLike,
+    Measure,
+    Rows,
+    Walk,
+    as_weights,
+    excluded_keys,
+    mean_over_queries,
+    settle,
+)
 
 __all__ = [
     "alignment_entropy",
     "coverage",
     "coverage_penalty",
-    "excluded_sources",
     "focus",
     "monotonicity",
     "without_sources",
@@ -76,10 +85,10 @@ def coverage(
     AttentionWarning
         When rows hold NaN; and when rows of a bare array do not sum to 1.
     """
-    if measure not in {"share", "max", "vector"}:
-        raise ValueError(f"measure={measure!r} is not known; expected 'share', 'max' or 'vector'.")
+    choice("measure", measure, ("share", "max", "vector"))
     if threshold is None:
         threshold = 0.1 if measure == "max" else 0.5
+    threshold = numeric("threshold", threshold, 0, math.inf)
     received, counted, n_targets, above = _columns(c, exclude_source, mask, above=threshold)
     if measure == "vector":
         return received.masked_fill(~counted, math.nan)
@@ -133,8 +142,7 @@ def coverage_penalty(
     ----------
     "gnmt": Wu et al., arXiv:1609.08144, 2016. "deviation": Rikters & Fishel, MT Summit 2017.
     """
-    if style not in {"gnmt", "deviation", "summary"}:
-        raise ValueError(f"style={style!r} is not known; expected 'gnmt', 'deviation' or 'summary'.")
+    choice("style", style, ("gnmt", "deviation", "summary"))
     received, counted, _, _ = _columns(c, exclude_source, mask)
     # 1 is no penalty in all three.
     received = received.masked_fill(~counted, 1)
@@ -180,8 +188,7 @@ def monotonicity(
     ----------
     Kendall, The Treatment of Ties in Ranking Problems, Biometrika 1945.
     """
-    if measure not in {"tau", "steps"}:
-        raise ValueError(f"measure={measure!r} is not known; expected 'tau' or 'steps'.")
+    choice("measure", measure, ("tau", "steps"))
     place = _expected_position if measure == "tau" else _top_position
     (position,) = _gathered(c, exclude_source, mask, {"": place}).values()
     return _tau(position.detach(), _n_keys(c)) if measure == "tau" else _steps_forward(position)
@@ -253,27 +260,14 @@ def _gathered(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Measures of the rows, without the excluded source tokens."""
     walk = Walk(c if isinstance(c, AttentionMaps) else as_weights(c, "c"), mask=mask)
-    excluded = excluded_sources(walk, exclude_source)
+    # Not the walk's own exclusion, which takes the query rows of a square map with it.
+    excluded = excluded_keys(exclude_source, walk, "exclude_source")
 
     def of_the_rest(measure: Measure) -> Measure:
         return lambda rows: measure(without_sources(rows, excluded))
 
     wrapped = [{name: of_the_rest(measure) for name, measure in group.items()} for group in (rows, sums or {})]
     return walk.gather(*wrapped)
-
-
-def excluded_sources(walk: Walk, exclude_source: str | Sequence[int] | None) -> list[int]:
-    """Positions; unlike the walk's own excluded tokens they are no target rows where the map is square."""
-    if exclude_source is None:
-        return []
-    if isinstance(exclude_source, str):
-        if exclude_source != "special" or walk.maps is None:
-            raise ValueError(
-                f"exclude_source={exclude_source!r} is not known here; expected positions, or 'special' for maps, "
-                "whose tokens say which they are."
-            )
-        return [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
-    return positions(exclude_source, walk.n_keys, "exclude_source")
 
 
 def without_sources(rows: Rows, excluded: list[int]) -> Rows:

@@ -15,7 +15,8 @@ __all__ = ["choice", "numeric", "positions", "whole"]
 def choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
     """Raise ValueError where a value is none of those allowed."""
     if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
-        raise ValueError(f"{name}={value!r} is not known; expected {' or '.join(map(repr, allowed))}.")
+        *others, last = map(repr, allowed)
+        raise ValueError(f"{name}={value!r} is not known; expected {', '.join(others)} or {last}.")
 
 
 def numeric(name: str, value: Any, least: float, most: float) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import positions
+from attnwidget.measures.arguments import choice, positions
 from attnwidget.measures.transitions import (
     GivenLayers,
     Known,
@@ -285,8 +285,7 @@ def additive_relevance(
     ----------
     Chefer, Gur & Wolf, Generic Attention-model Explainability, ICCV 2021, eq. 6.
     """
-    if output not in {"relevance", "normalized", "raw"}:
-        raise ValueError(f"output={output!r} is not known; expected 'relevance', 'normalized' or 'raw'.")
+    choice("output", output, ("relevance", "normalized", "raw"))
     layers = Layers.square(a, "relevance", mask=mask, causal=causal, exclude_tokens=exclude_tokens)
     layers.start_at(start_layer)
     recipe = Recipe(normalize=False)

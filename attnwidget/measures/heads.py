@@ -17,10 +17,10 @@ from tqdm.auto import tqdm
 from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions, whole
+from attnwidget.measures.faults import Faults
 from attnwidget.measures.rows import row_entropy
 from attnwidget.measures.walk import (
     Excluded,
-    Faults,
     Given,
     MaskLike,
     Rows,

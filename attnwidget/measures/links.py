@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.alignment import excluded_sources, without_sources
-from attnwidget.measures.walk import Walk, as_weights
+from attnwidget.measures.alignment import without_sources
+from attnwidget.measures.arguments import choice
+from attnwidget.measures.walk import Walk, as_weights, excluded_keys
 
 __all__ = ["align", "alignment_error_rate"]
 
@@ -69,10 +70,9 @@ def align(
     if isinstance(c, AttentionMaps) or getattr(c, "ndim", 2) != 2:
         came = repr(c) if isinstance(c, AttentionMaps) else f"of shape {tuple(c.shape)}"
         raise ValueError(f"c is {came}; align takes one map [target, source]: maps.weights(layer, head), or a mean.")
-    if setting not in {"output", "input"}:
-        raise ValueError(f"setting={setting!r} is not known; expected 'output' or 'input'.")
+    choice("setting", setting, ("output", "input"))
     walk = Walk(as_weights(c, "c"))
-    excluded = excluded_sources(walk, exclude_source)
+    excluded = excluded_keys(exclude_source, walk, "exclude_source")
     weights = torch.cat([without_sources(rows, excluded).weights for rows in walk], -2).detach().double()
     targets = _word_numbers(target_words, weights.shape[0], "target_words")
     sources = _word_numbers(source_words, weights.shape[1], "source_words")
@@ -86,10 +86,10 @@ def align(
     source_names, of_source = _grouping([sources[s] for s in columns], weights)
     of_target = of_target / of_target.sum(-1, keepdim=True)
     by_word = of_target @ weights[rows][:, columns] @ of_source.T
-    best, choice = by_word.max(-1)
+    best, chosen = by_word.max(-1)
     return {
         (source_names[source], target)
-        for target, source, weight in zip(target_names, choice.tolist(), best.tolist(), strict=True)
+        for target, source, weight in zip(target_names, chosen.tolist(), best.tolist(), strict=True)
         if weight > 0  # nothing of it goes to any word
     }
 

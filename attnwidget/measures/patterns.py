@@ -97,8 +97,9 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
 
     def to_first(of: str) -> Measure:
         def measure(rows: Rows) -> Tensor:
-            value = _informative(rows, getattr(rows, of)).take_along_dim(_expanded(first, rows), -1)[..., 0]
-            return value.masked_fill(rows.query[:, 0] <= first, math.nan)
+            value: Tensor = getattr(rows, of).expand_as(rows.weights).take_along_dim(_expanded(first, rows), -1)[..., 0]
+            without = rows.weights[..., 0].isnan() | (rows.count <= 1) | (rows.query[:, 0] <= first)
+            return value.masked_fill(without, math.nan)
 
         return measure
 
@@ -119,11 +120,6 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
 def _expanded(first: Tensor, rows: Rows) -> Tensor:
     """The position once for each row: [..., rows, 1]."""
     return first[..., None, :].expand(*rows.weights.shape[:-1], 1)
-
-
-def _informative(rows: Rows, values: Tensor) -> Tensor:
-    """Values [..., rows, keys], NaN in the rows that have none or that see one key."""
-    return values + torch.where(rows.weights[..., :1].isnan() | (rows.count <= 1)[..., None], math.nan, 0.0)
 
 
 def _at(rows: Rows, of: str, key: Tensor) -> Tensor:

@@ -152,9 +152,10 @@ def entropy(
     reduce : {None, "queries"}
         "queries" takes the mean over rows that are not NaN.
     mask : Tensor or ndarray of bool, broadcast to the weights, or None
-        True where a query may attend, for bare arrays. Maps know their own.
+        True where a query may attend, for bare arrays; maps know their own. A row without any True counts nowhere,
+        which is how padding queries are left out.
     causal : bool
-        For bare arrays: query i sees keys 0 to i.
+        For bare arrays: the last query sees all keys, each one before it one key less.
     exclude_tokens : "special", sequence of int, or None
         Tokens whose rows and columns are left out; the rest is rescaled.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnwidget.intake import as_tensor
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import positions
+from attnwidget.measures.arguments import choice, positions
 from attnwidget.measures.rows import mass_received
 from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries, root
 
@@ -89,10 +89,8 @@ def cls_map(
     ----------
     Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021.
     """
-    if reduce not in {None, "heads"}:
-        raise ValueError(f"reduce={reduce!r} is not known; expected None or 'heads'.")
-    if display not in {None, "max", "minmax"}:
-        raise ValueError(f"display={display!r} is not known; expected None, 'max' or 'minmax'.")
+    choice("reduce", reduce, (None, "heads"))
+    choice("display", display, (None, "max", "minmax"))
     values = _of_maps(a, query) if isinstance(a, AttentionMaps) else _of_array(as_weights(a), query)
     size = _check_grid(grid, prefix, values.shape[-1])
     if reduce == "heads":
@@ -227,8 +225,7 @@ def patch_distance(
     ----------
     Dosovitskiy et al., ICLR 2021, appendix D.7; Raghu et al., NeurIPS 2021.
     """
-    if reduce not in {None, "queries"}:
-        raise ValueError(f"reduce={reduce!r} is not known; expected None or 'queries'.")
+    choice("reduce", reduce, (None, "queries"))
     height, width = (patch, patch) if isinstance(patch, int) else patch
     if not (height > 0 and width > 0):
         raise ValueError(f"patch={patch!r}; expected the height and width of a patch in pixels.")

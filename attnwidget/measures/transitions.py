@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.walk import Excluded, Given, MaskLike, Rows, Walk, as_weights, check_weights
 
 __all__ = ["GivenLayers", "Known", "Layers", "Recipe", "Step", "fuse", "through", "transitions"]
@@ -134,12 +135,10 @@ class Recipe:
     normalize: bool = True
 
     def __post_init__(self) -> None:
-        if self.fusion not in _NEUTRAL:
-            raise ValueError(f"fusion={self.fusion!r} is not known; expected 'mean', 'max' or 'min'.")
-        if self.discard_scope not in {"matrix", "row"}:
-            raise ValueError(f"discard_scope={self.discard_scope!r} is not known; expected 'matrix' or 'row'.")
+        choice("fusion", self.fusion, tuple(_NEUTRAL))
+        choice("discard_scope", self.discard_scope, ("matrix", "row"))
         for name in ("residual", "discard"):
-            if not 0 <= getattr(self, name) < 1:
+            if not numeric(name, getattr(self, name), 0, 1) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; expected a share from 0 to below 1.")
 
 

@@ -25,7 +25,6 @@ from attnwidget.measures.faults import Faults
 
 __all__ = [
     "Excluded",
-    "Faults",
     "Given",
     "MaskLike",
     "Measure",
@@ -33,6 +32,7 @@ __all__ = [
     "Walk",
     "as_weights",
     "check_weights",
+    "excluded_keys",
     "mean_over_queries",
     "root",
     "settle",
@@ -157,7 +157,8 @@ class Walk:
             self.n_queries, self.n_keys = self.weights.shape[-2:]
             self.mask = _as_mask(mask, self.weights)
             self.causal = causal or (self.mask is not None and _hides_later_keys(self.mask))
-        self.excluded = _excluded(exclude_tokens, self)
+        excluded = excluded_keys(exclude_tokens, self, "exclude_tokens")
+        self.excluded = torch.tensor(excluded, dtype=torch.long, device=self.device)
 
     def __iter__(self) -> Iterator[Rows]:
         """Rows, block by block; a warning comes at the end."""
@@ -284,8 +285,8 @@ class Walk:
                 yield self._wanted[part]
 
     def _query(self, rows: slice | Tensor, offset: int) -> Tensor:
-        positions = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        return positions.to(self.device)[:, None] + offset
+        numbers = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return numbers.to(self.device)[:, None] + offset
 
     def _settled(
         self,
@@ -407,17 +408,24 @@ def _hides_later_keys(mask: Tensor) -> bool:
     )
 
 
-def _excluded(chosen: Excluded, walk: Walk) -> Tensor:
+def excluded_keys(chosen: Excluded, walk: Walk, name: str) -> list[int]:
+    """Positions of keys to leave out: given, or the special tokens of maps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When they are no positions, or "special" is asked of a bare array.
+    """
     if chosen is None:
-        return torch.empty(0, dtype=torch.long, device=walk.device)
-    if isinstance(chosen, str):
-        if chosen != "special" or walk.maps is None:
-            raise ValueError(
-                f"exclude_tokens={chosen!r} is not known here; expected positions, or 'special' for maps, whose tokens "
-                "say which they are."
-            )
-        chosen = [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
-    return torch.tensor(positions(chosen, walk.n_keys, "exclude_tokens"), dtype=torch.long, device=walk.device)
+        return []
+    if not isinstance(chosen, str):
+        return positions(chosen, walk.n_keys, name)
+    if chosen != "special" or walk.maps is None:
+        raise ValueError(
+            f"{name}={chosen!r} is not known here; expected positions, or 'special' for maps, whose tokens say which "
+            "they are."
+        )
+    return [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
 
 
 def root(values: Tensor) -> Tensor:
