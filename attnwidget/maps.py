@@ -39,6 +39,12 @@ class AttentionMaps:
         Where in the model each layer is, for example "h.0.attn".
     notes : sequence of str
         What a reader of the maps should know, one sentence each.
+    layer_numbers : sequence of int or None
+        The number of each layer in the model, where only some were kept; None where all were.
+    head_numbers : sequence of sequence of int or None
+        The numbers of each layer's heads in the model, where only some were kept; None where all were.
+    following : str or None
+        Label of the token after the last query: generated last, and never a query itself.
 
     Raises
     ------
@@ -55,6 +61,9 @@ class AttentionMaps:
         name: str = "attention",
         layer_names: Sequence[str] | None = None,
         notes: Sequence[str] = (),
+        layer_numbers: Sequence[int] | None = None,
+        head_numbers: Sequence[Sequence[int]] | None = None,
+        following: str | None = None,
     ) -> None:
         if not layers:
             raise ValueError("there is no layer; expected at least one.")
@@ -72,7 +81,17 @@ class AttentionMaps:
         if key_tokens is not None and not isinstance(key_tokens, Tokens):
             key_tokens = Tokens.from_labels(key_tokens)
         self.key_tokens = self.tokens if key_tokens is None else key_tokens
-        self.layer_names = tuple(layer_names) if layer_names else tuple(f"layer {i}" for i in range(len(layers)))
+        self.layer_numbers = tuple(range(len(layers))) if layer_numbers is None else tuple(layer_numbers)
+        self.head_numbers = (
+            tuple(tuple(range(n)) for n in self.heads) if head_numbers is None else tuple(map(tuple, head_numbers))
+        )
+        if len(self.layer_numbers) != self.n_layers or tuple(map(len, self.head_numbers)) != self.heads:
+            raise ValueError(
+                f"layer_numbers and head_numbers name {len(self.layer_numbers)} layers with "
+                f"{list(map(len, self.head_numbers))} heads; these maps have {self.n_layers} with {list(self.heads)}."
+            )
+        self.following = following
+        self.layer_names = tuple(layer_names) if layer_names else tuple(f"layer {i}" for i in self.layer_numbers)
         _check_labels("tokens", self.tokens, self.n_queries, "queries")
         _check_labels("tokens" if key_tokens is None else "key_tokens", self.key_tokens, self.n_keys, "keys")
 

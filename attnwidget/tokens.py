@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Tokens"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ImageGrid", "Span", "Tokens"]
 
 _SPECIAL_FORM = re.compile(
     r"\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\]|<(?:s|/s|pad|unk|mask|bos|eos|cls|sep)>|<\|[^|]*\|>",
@@ -17,6 +20,48 @@ _SPECIAL_FORM = re.compile(
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _WORD_PIECE = re.compile(r"##\S")
 _SPACE_MARK = "\u2581"  # the mark that sentence-piece puts where a space was
+
+
+@dataclass(frozen=True)
+class Span:
+    """A named run of tokens: "prompt", "generated", "prefix", "anchor", or any other.
+
+    Parameters
+    ----------
+    name : str
+        What the run is.
+    start, stop : int
+        First position, and the one after the last.
+    """
+
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """The patches of a picture among the tokens, row by row from its top left.
+
+    Parameters
+    ----------
+    start : int
+        Position of the first patch: the number of tokens in front of it.
+    rows, columns : int
+        Size of the grid.
+    picture : Tensor uint8 [height, width, 3] or None
+        What the model saw, as it can be shown.
+    """
+
+    start: int
+    rows: int
+    columns: int
+    picture: Tensor | None = field(default=None, compare=False)
+
+    @property
+    def stop(self) -> int:
+        """The position after the last patch."""
+        return self.start + self.rows * self.columns
 
 
 @dataclass(frozen=True)
@@ -34,12 +79,18 @@ class Tokens:
         True for [CLS], <s> and their like.
     words : tuple of int
         Number of the word each token belongs to, from 0. Pieces of one word share a number.
+    spans : tuple of Span
+        Named runs of tokens, drawn as boundaries.
+    image : ImageGrid or None
+        Which tokens are the patches of a picture.
     """
 
     labels: tuple[str, ...]
     ids: tuple[int, ...] | None = None
     special: tuple[bool, ...] = ()
     words: tuple[int, ...] = ()
+    spans: tuple[Span, ...] = ()
+    image: ImageGrid | None = None
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -51,6 +102,16 @@ class Tokens:
             values = getattr(self, name)
             if values is not None and len(values) != n:
                 raise ValueError(f"{n} labels came with {len(values)} {name}; give one for each label.")
+        for span in self.spans:
+            if not 0 <= span.start <= span.stop <= n:
+                raise ValueError(
+                    f"the span {span.name!r} goes from {span.start} to {span.stop} and there are {n} tokens."
+                )
+        if self.image is not None and not 0 <= self.image.start < self.image.stop <= n:
+            raise ValueError(
+                f"a grid of {self.image.rows} x {self.image.columns} patches from position {self.image.start} on does "
+                f"not fit {n} tokens."
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,7 +132,17 @@ class Tokens:
             ids=None if self.ids is None else tuple(self.ids[i] for i in chosen),
             special=tuple(self.special[i] for i in chosen),
             words=tuple(self.words[i] for i in chosen),
+            spans=tuple(moved for span in self.spans if (moved := _moved_span(span, chosen)) is not None),
+            image=_moved_image(self.image, chosen),
         )
+
+    def with_spans(self, *spans: Span) -> Tokens:
+        """The same tokens with more named runs; runs of no token are left out."""
+        return replace(self, spans=(*self.spans, *(span for span in spans if span.start < span.stop)))
+
+    def with_image(self, image: ImageGrid) -> Tokens:
+        """The same tokens, some of which are the patches of a picture."""
+        return replace(self, image=image)
 
     @classmethod
     def positions(cls, n: int) -> Tokens:
@@ -166,6 +237,26 @@ class Tokens:
             run = []
         # A special token ends a word, so whatever follows it starts one.
         return cls(tuple(labels), None, tuple(special), _number_words(starts))
+
+
+def _moved_span(span: Span, chosen: Sequence[int]) -> Span | None:
+    """Where a run is among chosen tokens; None where it is gone, or no run any more."""
+    inside = [new for new, old in enumerate(chosen) if span.start <= old < span.stop]
+    if not inside or inside[-1] - inside[0] + 1 != len(inside):
+        return None
+    return Span(span.name, inside[0], inside[-1] + 1)
+
+
+def _moved_image(image: ImageGrid | None, chosen: Sequence[int]) -> ImageGrid | None:
+    """Where the patches are among chosen tokens; None where one is missing."""
+    if image is None:
+        return None
+    wanted = range(image.start, image.stop)
+    inside = [new for new, old in enumerate(chosen) if old in wanted]
+    whole = len(inside) == len(wanted) and [chosen[i] for i in inside] == list(wanted)
+    if not whole or inside[-1] - inside[0] + 1 != len(inside):
+        return None
+    return replace(image, start=inside[0])
 
 
 def _shorten(text: str, limit: int = 40) -> str:

@@ -19,7 +19,7 @@ from attnwidget.capturing import Capture, capture
 from attnwidget.diagnosis import Findings
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
-from attnwidget.tokens import Tokens
+from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget import codec
 from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
 from attnwidget.widget.measuring import Measuring, own_measures
@@ -457,11 +457,14 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "name": name,
         "heads": list(maps.heads),
         "layer_names": list(maps.layer_names),
+        "layer_numbers": list(maps.layer_numbers),
+        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
         "queries": _labels(maps.tokens),
         "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
+        "following": maps.following,
         "causal": maps.causal,
         "notes": notes,
     }
@@ -473,4 +476,15 @@ def _labels(tokens: Tokens) -> dict[str, Any]:
         "special": [i for i, special in enumerate(tokens.special) if special],
         # Where a token goes on with the word before it.
         "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
+        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
+        "image": None if tokens.image is None else _describe_image(tokens.image),
+    }
+
+
+def _describe_image(image: ImageGrid) -> dict[str, Any]:
+    return {
+        "start": image.start,
+        "rows": image.rows,
+        "columns": image.columns,
+        "picture": image.picture is not None,
     }
