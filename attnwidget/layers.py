@@ -50,14 +50,21 @@ class Mask:
         # No bias is as low as that; -1e4 and -1e9 are how people write a mask by hand.
         hidden = additive <= HIDDEN
         if bool(((additive == 0) | hidden).all()):
-            visible = ~hidden
-            if bool(visible.all()):
-                return cls()
-            rule = cls._rule_like(visible)
-            if rule is not None:
-                return rule
+            return cls.from_visible(~hidden)
         offset = max(0, additive.shape[-1] - additive.shape[-2])
         return cls(offset=offset, additive=additive.float().masked_fill(hidden, -math.inf))
+
+    @classmethod
+    def from_visible(cls, visible: Tensor) -> Mask:
+        """Find the rule behind what may be seen: bool [1 or heads, queries, keys]."""
+        if bool(visible.all()):
+            return cls()
+        rule = cls._rule_like(visible)
+        if rule is not None:
+            return rule
+        offset = max(0, visible.shape[-1] - visible.shape[-2])
+        blank = torch.zeros(visible.shape, device=visible.device)
+        return cls(offset=offset, additive=blank.masked_fill_(~visible, -math.inf))
 
     @classmethod
     def _rule_like(cls, visible: Tensor) -> Mask | None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
 
 from attnwidget.intake import dense_layers
-from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer, check_factor, temper
+from attnwidget.layers import DenseLayer, Layer, check_factor, temper
+from attnwidget.storage import Shelf, layers_from, read, tokens_from
 from attnwidget.tokens import Tokens
 
 __all__ = ["AttentionMaps"]
-
-_FORMAT = 1  # of the saved file
 
 
 class AttentionMaps:
@@ -249,43 +247,20 @@ class AttentionMaps:
         return cls(layers, queries, keys, name=name, notes=notes)
 
     def save(self, path: str | Path) -> Path:
-        """Write the maps to a safetensors file.
+        """Write the maps to a safetensors file: what the layers hold, the tokens and the rules.
 
         Parameters
         ----------
         path : str or Path
-            The file; an existing one is replaced.
+            Where to; by custom it ends in ".safetensors".
 
         Returns
         -------
         Path
             The file.
         """
-        from safetensors.torch import save_file
-
-        tensors: dict[str, Tensor] = {}
-        stored: dict[tuple[Any, ...], str] = {}  # tensors that layers share are written once
-        layers = []
-        for number, layer in enumerate(self.layers):
-            names = {}
-            for role, tensor in layer.tensors().items():
-                same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-                names[role] = stored.setdefault(same, f"layers.{number}.{role}")
-                if names[role] not in tensors:
-                    tensors[names[role]] = tensor.detach().clone().contiguous()
-            layers.append({"tensors": names, **_rule(layer)})
-        description = {
-            "format": _FORMAT,
-            "name": self.name,
-            "layer_names": self.layer_names,
-            "notes": self.notes,
-            "layers": layers,
-            "tokens": _tokens_to_json(self.tokens),
-            "key_tokens": None if self.key_tokens is self.tokens else _tokens_to_json(self.key_tokens),
-        }
-        path = Path(path)
-        save_file(tensors, path, metadata={"attnwidget": json.dumps(description)})
-        return path
+        shelf = Shelf()
+        return shelf.write(path, "maps", self.described(shelf))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -298,32 +273,37 @@ class AttentionMaps:
         ValueError
             When the file was not written by `save`, or by a later version.
         """
-        from safetensors import SafetensorError, safe_open
+        return cls.from_description(*read(path, {"maps": "AttentionMaps.load", "capture": "Capture.load"}))
 
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; expected a file written by AttentionMaps.save.")
-        try:
-            with safe_open(path, framework="pt") as file:
-                description = json.loads((file.metadata() or {})["attnwidget"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"{path} holds no attention maps; expected a file that AttentionMaps.save wrote."
-            ) from error
-        if description.get("format") != _FORMAT:
-            raise ValueError(
-                f"{path} has format {description.get('format')!r} and this version of attnwidget reads format "
-                f"{_FORMAT}. Update attnwidget."
-            )
-        keys = description["key_tokens"]
+    def described(self, shelf: Shelf, place: str = "") -> dict[str, Any]:
+        """Put what the maps hold on a shelf, and describe it."""
+        keys = None if self.key_tokens is self.tokens else shelf.tokens(self.key_tokens, f"{place}keys.")
+        return {
+            "name": self.name,
+            "layer_names": self.layer_names,
+            "layer_numbers": self.layer_numbers,
+            "head_numbers": self.head_numbers,
+            "following": self.following,
+            "notes": self.notes,
+            "layers": shelf.layers(self.layers, place),
+            "tokens": shelf.tokens(self.tokens, f"{place}queries."),
+            "key_tokens": keys,
+        }
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """Maps from what `described` gave, and the tensors of the shelf."""
+        keys = described["key_tokens"]
         return cls(
-            [_layer_from_json(layer, tensors) for layer in description["layers"]],
-            _tokens_from_json(description["tokens"]),
-            None if keys is None else _tokens_from_json(keys),
-            name=description["name"],
-            layer_names=description["layer_names"],
-            notes=description["notes"],
+            layers_from(described["layers"], tensors),
+            tokens_from(described["tokens"], tensors),
+            None if keys is None else tokens_from(keys, tensors),
+            name=described["name"],
+            layer_names=described["layer_names"],
+            notes=described["notes"],
+            layer_numbers=described.get("layer_numbers"),
+            head_numbers=described.get("head_numbers"),
+            following=described.get("following"),
         )
 
 
@@ -339,41 +319,3 @@ def _as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
     if labels is None:
         return Tokens.positions(expected)
     return labels if isinstance(labels, Tokens) else Tokens.from_labels(labels)
-
-
-def _rule(layer: Layer) -> dict[str, Any]:
-    """What a layer knows beside its tensors."""
-    mask = layer.mask
-    described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}}
-    if isinstance(layer, ProjectedLayer):
-        described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
-    return described
-
-
-def _layer_from_json(described: dict[str, Any], tensors: dict[str, Tensor]) -> Layer:
-    held = {role: tensors[name] for role, name in described["tensors"].items()}
-    additive = held.pop("mask", None)
-    mask = Mask(**described["mask"], additive=additive)
-    if "matrix" in held:
-        return DenseLayer(held["matrix"], mask)
-    return ProjectedLayer(
-        **held,
-        mask=mask,
-        scaling=described["scaling"],
-        softcap=described["softcap"],
-        dropout=described.get("dropout", 0.0),
-    )
-
-
-def _tokens_to_json(tokens: Tokens) -> dict[str, Any]:
-    return {"labels": tokens.labels, "ids": tokens.ids, "special": tokens.special, "words": tokens.words}
-
-
-def _tokens_from_json(fields: dict[str, Any]) -> Tokens:
-    ids = fields["ids"]
-    return Tokens(
-        tuple(fields["labels"]),
-        None if ids is None else tuple(ids),
-        tuple(fields["special"]),
-        tuple(fields["words"]),
-    )

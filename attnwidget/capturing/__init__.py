@@ -3,161 +3,156 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from attnwidget.capturing.assemble import assemble, is_matrices
+from attnwidget.capturing.axes import Labels
+from attnwidget.capturing.captured import Capture, Example, NextToken
+from attnwidget.capturing.generation import Generated, Run, join, runs_of
 from attnwidget.capturing.inputs import as_inputs, load_model
-from attnwidget.capturing.recorder import Pass, Recorder
-from attnwidget.capturing.registry import switched, switches
+from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.outputs import Outputs
+from attnwidget.capturing.pictures import as_picture
+from attnwidget.capturing.recorder import Call, Pass, Recorder
+from attnwidget.capturing.registry import switched, switches, transformers_in
 from attnwidget.intake import AttentionWarning
-from attnwidget.maps import AttentionMaps
 
-__all__ = ["Capture", "Recording", "capture", "recording"]
-
-
-class Capture:
-    """What one forward pass attended to.
-
-    ``capture.maps`` are the maps of a model with one kind of attention; ``capture.encoder``, ``capture.decoder`` and
-    ``capture.cross`` those of an encoder-decoder model. A batch has one capture an example: ``capture[0].maps``.
-    """
-
-    def __init__(self, examples: list[dict[str, AttentionMaps]]) -> None:
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, example: int) -> Capture:
-        if not -len(self) <= example < len(self):
-            raise IndexError(f"example {example} does not exist: this capture holds examples 0 to {len(self) - 1}.")
-        return Capture([self._examples[example]])
-
-    def __iter__(self) -> Iterator[Capture]:
-        return (self[i] for i in range(len(self)))
-
-    @property
-    def by_name(self) -> dict[str, AttentionMaps]:
-        """All maps of a single example, by name."""
-        if len(self) > 1:
-            raise ValueError(f"this capture holds a batch of {len(self)} examples; choose one: capture[0].")
-        return dict(self._examples[0])
-
-    @property
-    def maps(self) -> AttentionMaps:
-        """The maps of a model with one kind of attention."""
-        found = self.by_name
-        if len(found) > 1:
-            raise ValueError(
-                f"this capture holds {len(found)} kinds of maps: {', '.join(found)}. Choose one: "
-                f"capture.by_name[{next(iter(found))!r}]."
-            )
-        return next(iter(found.values()))
-
-    @property
-    def encoder(self) -> AttentionMaps:
-        """Self-attention of the encoder."""
-        return self._named("encoder")
-
-    @property
-    def decoder(self) -> AttentionMaps:
-        """Self-attention of the decoder."""
-        return self._named("decoder")
-
-    @property
-    def cross(self) -> AttentionMaps:
-        """Attention of the decoder to the encoder: queries are target tokens, keys source tokens."""
-        return self._named("cross")
-
-    def _named(self, name: str) -> AttentionMaps:
-        found = self.by_name
-        if name not in found:
-            raise AttributeError(f"this capture has no {name!r} maps; it has {', '.join(found)}.")
-        return found[name]
-
-    def __repr__(self) -> str:
-        if len(self) > 1:
-            return f"<Capture of {len(self)} examples>"
-        return "<Capture: " + ", ".join(repr(maps) for maps in self._examples[0].values()) + ">"
+__all__ = ["Capture", "NextToken", "Recording", "capture", "recording"]
 
 
 class Recording:
-    """Handle on the passes recorded in a `recording` block."""
+    """Handle on the runs recorded in a `recording` block.
 
-    def __init__(self, recorder: Recorder, tokenizer: Any) -> None:
+    A run is one forward pass, or the passes that go on over one cache: a whole generation.
+    """
+
+    def __init__(self, recorder: Recorder, labels: Labels) -> None:
         self._recorder = recorder
-        self._tokenizer = tokenizer
+        self._labels = labels
 
     def __len__(self) -> int:
-        return len(self._recorder.passes)
+        return len(self._runs())
 
-    def capture(self, index: int | None = None) -> Capture:
-        """The capture of one recorded pass.
+    @property
+    def heard_anything(self) -> bool:
+        """Whether any attention was seen."""
+        return any(one.counts or _returned_matrices(one) for one in self._recorder.passes)
+
+    def _runs(self) -> list[Run]:
+        return runs_of([one for one in self._recorder.passes if one is not self._recorder.unfinished])
+
+    def capture(self, index: int | None = None, *, generated: Any = None) -> Capture:
+        """The capture of one recorded run.
 
         Parameters
         ----------
         index : int or None
-            Which pass, from 0; may be left out when there is one.
+            Which run, from 0; may be left out when there is one.
+        generated : Tensor or model output, or None
+            What model.generate() returned: it names the token generated last, cuts what stands behind the end of a
+            sequence, and after a beam search it is needed to follow the beams
+            (``return_dict_in_generate=True, output_scores=True``).
 
         Raises
         ------
         ValueError
-            When nothing was recorded, when there are several passes and no index, or when the model computes its
-            attention in a way that cannot be seen.
+            When nothing was recorded, when there are several runs and no index, when beams cannot be followed, or
+            when the model computes its attention in a way that cannot be seen.
         IndexError
-            When there is no such pass.
+            When there is no such run.
         """
-        passes = self._recorder.passes
-        if not passes:
+        runs = self._runs()
+        if not runs:
             raise ValueError(
                 "no forward pass was recorded: run the model inside the block, in the same thread, before capture()."
             )
         if index is None:
-            if len(passes) > 1:
+            if len(runs) > 1 and generated is None:
                 raise ValueError(
-                    f"{len(passes)} forward passes were recorded; choose one: recorder.capture(0) is the first, "
+                    f"{len(runs)} runs were recorded; choose one: recorder.capture(0) is the first, "
                     "recorder.capture(-1) the last."
                 )
-            index = 0
-        if not -len(passes) <= index < len(passes):
-            raise IndexError(f"pass {index} does not exist: passes 0 to {len(passes) - 1} were recorded.")
-        chosen = passes[index]
-        if not _has_attention(chosen):
-            raise ValueError(_nothing_seen(self._recorder.model))
-        config = getattr(self._recorder.model, "config", None)
-        both = bool(getattr(config, "is_encoder_decoder", False))
-        examples = assemble(chosen, self._tokenizer, encoder_decoder=both)
-        missing = {"encoder", "decoder", "cross"} - set(examples[0])
-        if both and chosen.inputs and missing and chosen.inputs.get("encoder_outputs") is None:
-            warnings.warn(
-                f"{type(self._recorder.model).__name__} computes part of its attention in code of its own, which is "
-                f"not captured: there are no {' and no '.join(sorted(missing))} maps.",
-                AttentionWarning,
-                stacklevel=2,
-            )
-        return Capture(examples)
+            index = -1  # without a cache each step reads the whole text, and the last one has all of it
+        if not -len(runs) <= index < len(runs):
+            raise IndexError(f"run {index} does not exist: runs 0 to {len(runs) - 1} were recorded.")
+        model = self._recorder.model
+        ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+        return self._assembled(runs[index], None if generated is None else Generated.of(generated, ends))
+
+    def _assembled(self, run: Run, generated: Generated | None) -> Capture:
+        recorder = self._recorder
+        chosen = join(run, generated)
+        if not chosen.counts and not _returned_matrices(chosen):
+            raise ValueError(_nothing_seen(recorder.model))
+        if chosen.unheard:
+            warnings.warn(_partly_seen(recorder.model, chosen.unheard), AttentionWarning, stacklevel=4)
+        maps = assemble(chosen, recorder.model, self._labels, recorder.keep)
+        outputs = Outputs(chosen, recorder.model, recorder.keep, self._labels.tokenizer)
+        return Capture([Example(one, *outputs.of_example(number)) for number, one in enumerate(maps)])
 
 
-def capture(model: Any, inputs: Any, tokenizer: Any = None) -> Capture:
-    """Run a model once and keep its attention.
+def capture(
+    model: Any,
+    inputs: Any,
+    tokenizer: Any = None,
+    *,
+    generate: Mapping[str, Any] | None = None,
+    layers: Any = None,
+    heads: Any = None,
+    offload: bool = False,
+    logits: str = "auto",
+    tokens: Any = None,
+    prefix: int = 0,
+    spans: Mapping[str, tuple[int, int]] | None = None,
+    picture: Any = None,
+    watch: Callable[[Capture], Any] | None = None,
+    progress: bool = True,
+) -> Capture:
+    """Run a model once, or let it generate, and keep its attention.
 
     Queries and keys are kept, not matrices, so memory grows with the length of the text and not with its square. The
-    model is in eval mode for the pass, needs no gradient, and is afterwards as it was before.
+    model is in eval mode for the pass, needs no gradient, and is afterwards as it was before, also when it is
+    interrupted.
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel, str or Path
-        The model, its name on the hub, or the folder it was saved to.
-    inputs : str, list of str, mapping, or Tensor [batch, tokens]
-        A text, several texts, what the tokenizer returned, or token ids.
-    tokenizer : transformers.PreTrainedTokenizerBase or None
+    model : nn.Module, str or Path
+        A transformers model or a module that holds one, a PyTorch module with attention of its own, the model's name
+        on the hub, or the folder it was saved to. A compiled model runs uncompiled.
+    inputs : str, list of str, mapping, tuple, or Tensor
+        A text, several texts, what the tokenizer or processor returned, or token ids [batch, tokens]; for other
+        modules the arguments of their forward.
+    tokenizer : transformers.PreTrainedTokenizerBase, processor, or None
         Makes tokens of a text, and labels of ids.
+    generate : mapping or None
+        Options of model.generate(), for example ``{"max_new_tokens": 20}``: its steps become one map of the prompt and
+        what was generated. The token generated last was never a query and has no row.
+    layers, heads : sequence of int, or None
+        Numbers of the layers and heads to keep; None keeps all. Heads may be given by layer: ``{0: [3], 5: [1, 2]}``.
+    offload : bool
+        Move what is kept to the host as each layer finishes.
+    logits : {"auto", "all", "last", "none"}
+        Which positions' logits are kept; "auto" keeps the last one of a model that generates, and all of another.
+    tokens : Tokens, sequence of str, or None
+        Labels, for inputs without ids.
+    prefix : int
+        Number of learned positions in front: of a soft prompt in inputs_embeds, or of keys and values in
+        past_key_values.
+    spans : mapping of str to (start, stop), or None
+        Named runs of positions, drawn as boundaries: ``{"anchor": (5, 9)}``. The prefix counts.
+    picture : PIL.Image, ndarray, Tensor, or None
+        The picture a vision model saw; None makes one from its pixel values.
+    watch : callable or None
+        Called after each pass of a generation with the capture so far, for example ``view.show``.
+    progress : bool
+        Show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -169,33 +164,58 @@ def capture(model: Any, inputs: Any, tokenizer: Any = None) -> Capture:
     TypeError
         When model or inputs is of a kind that cannot be run.
     ValueError
-        When the text is empty or too long, or when the model shows its attention in no way.
+        When the text is empty or too long, when the model shows its attention in no way, or when a layer or head
+        does not exist.
     """
     model, tokenizer = load_model(model, tokenizer)
     _check_model(model)
-    arguments = as_inputs(model, inputs, tokenizer)
-    for matrices in (False, True) if switches(model) else (True,):
-        recorder = Recorder(model, matrices=matrices)
-        with switched(model, recorder), torch.no_grad():
-            model(**arguments)
-        if any(map(_has_attention, recorder.passes)):
+    keep = Keep.of(layers, heads, offload=offload, logits=logits)
+    labels = Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture))
+    options = None if generate is None else _generation(model, generate, watch)
+    positional, named = as_inputs(model, inputs, tokenizer, generating=options is not None)
+    if options is None and watch is not None:
+        raise TypeError("watch follows a generation, token by token; pass generate= too.")
+    roots = transformers_in(model)
+    returned: Any = None
+    for matrices in (False, True) if not roots or any(map(switches, roots)) else (True,):
+        watched = _listening(model, keep, labels, watch, matrices=matrices, progress=progress, generating=options)
+        with watched as handle, torch.no_grad():
+            returned = model(*positional, **named) if options is None else model.generate(**named, **options)
+        if not roots or handle.heard_anything:
             break
-    return Recording(recorder, tokenizer).capture(0)
+    return handle.capture(generated=None if options is None else returned)
 
 
 @contextmanager
-def recording(model: Any, tokenizer: Any = None) -> Iterator[Recording]:
-    """Record the passes that you run yourself.
+def recording(
+    model: Any,
+    tokenizer: Any = None,
+    *,
+    layers: Any = None,
+    heads: Any = None,
+    offload: bool = False,
+    logits: str = "auto",
+    tokens: Any = None,
+    prefix: int = 0,
+    spans: Mapping[str, tuple[int, int]] | None = None,
+    picture: Any = None,
+    watch: Callable[[Capture], Any] | None = None,
+) -> Iterator[Recording]:
+    """Record the passes that you run yourself, generate() included.
 
     Inside the block the model is in eval mode; afterwards it is as it was before, also after an exception. Only passes
     in the block's own thread are recorded.
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
+    model : nn.Module
         The model to watch.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Gives token ids their labels.
+    layers, heads, offload, logits, tokens, prefix, spans, picture
+        As in `capture`.
+    watch : callable or None
+        Called after each pass with the capture of the newest run so far.
 
     Yields
     ------
@@ -205,44 +225,117 @@ def recording(model: Any, tokenizer: Any = None) -> Iterator[Recording]:
     Raises
     ------
     TypeError
-        When model is no transformers model.
+        When model is no module.
 
     Examples
     --------
     >>> with aw.recording(model, tokenizer) as recorder:
-    ...     model(**inputs)
-    >>> run = recorder.capture()
+    ...     output = model.generate(**inputs)
+    >>> run = recorder.capture(generated=output)
     """
     if isinstance(model, (str, Path)):
         raise TypeError(f"model is the name {str(model)!r}; recording watches a model that you run: load it first.")
     _check_model(model)
-    recorder = Recorder(model, matrices=not switches(model))
-    with switched(model, recorder):
-        yield Recording(recorder, tokenizer)
+    keep = Keep.of(layers, heads, offload=offload, logits=logits)
+    labels = Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture))
+    roots = transformers_in(model)
+    with _listening(model, keep, labels, watch, matrices=bool(roots) and not any(map(switches, roots))) as handle:
+        yield handle
+
+
+@contextmanager
+def _listening(
+    model: nn.Module,
+    keep: Keep,
+    labels: Labels,
+    watch: Callable[[Capture], Any] | None,
+    *,
+    matrices: bool,
+    progress: bool = False,
+    generating: Mapping[str, Any] | None = None,
+) -> Iterator[Recording]:
+    """A recorder at its work, with a progress bar and somebody who watches."""
+    roots = transformers_in(model)
+    own_code = [root for root in roots if not switches(root)]
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(
+                desc="layers" if generating is None else "tokens",
+                total=None if generating is None else generating.get("max_new_tokens"),
+                delay=1,
+                leave=False,
+                disable=not progress,
+            )
+        )
+
+        def heard(_call: Call) -> None:
+            if generating is None:
+                bar.update()
+
+        def passed() -> None:
+            if generating is not None:
+                bar.update()
+            if watch is not None:
+                watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
+
+        recorder = Recorder(model, roots, keep, matrices=matrices, asked=own_code, heard=heard, passed=passed)
+        handle = Recording(recorder, labels)
+        stack.enter_context(switched(model, recorder))
+        yield handle
+
+
+def _generation(model: Any, generate: Any, watch: Any) -> dict[str, Any]:
+    """Options of generate(), with what is needed to follow it."""
+    if not callable(getattr(model, "generate", None)):
+        raise TypeError(
+            f"{type(model).__name__} cannot generate; load a model that can, for example with AutoModelForCausalLM, or "
+            "leave generate= out."
+        )
+    if not isinstance(generate, Mapping):
+        raise TypeError(
+            f"generate is {type(generate).__name__}; expected options of model.generate(), for example "
+            "generate={'max_new_tokens': 20}."
+        )
+    config = generate.get("generation_config") or getattr(model, "generation_config", None)
+    beams = generate.get("num_beams") or getattr(config, "num_beams", None) or 1
+    if beams > 1 and watch is not None:
+        raise ValueError(
+            f"watch cannot follow a search of {beams} beams, of which only the last step says which was the best; use "
+            "num_beams=1, or leave watch out."
+        )
+    return {"disable_compile": True, **generate, "return_dict_in_generate": True, "output_scores": beams > 1}
 
 
 def _check_model(model: Any) -> None:
-    from transformers import PreTrainedModel
-
-    if not isinstance(model, PreTrainedModel):
-        kind = "a PyTorch module" if isinstance(model, nn.Module) else "no model"
+    if not isinstance(model, nn.Module):
         raise TypeError(
-            f"model is {type(model).__name__}, {kind}; expected a transformers model. For other modules pass the "
-            "weights they return to AttentionMaps.from_arrays (nn.MultiheadAttention: need_weights=True, "
-            "average_attn_weights=False)."
+            f"model is {type(model).__name__}, no model; expected a transformers model or another PyTorch module. "
+            "Weights that you have already go to AttentionMaps.from_arrays."
         )
 
 
-def _has_attention(recorded: Pass) -> bool:
-    if recorded.calls:
-        return True
+def _returned_matrices(recorded: Pass) -> bool:
     kinds = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
-    return any(is_matrices(getattr(recorded.outputs, kind, None)) for kind in kinds)
+    return any(is_matrices(getattr(output, kind, None)) for output in recorded.matrices for kind in kinds)
 
 
 def _nothing_seen(model: nn.Module) -> str:
+    if transformers_in(model):
+        return (
+            f"{type(model).__name__} computes its attention in code of its own, outside transformers' attention "
+            "registry, and returns no weights when asked with output_attentions=True. If you can change the model, "
+            "return the weights and pass them to AttentionMaps.from_arrays(weights, tokens=...)."
+        )
     return (
-        f"{type(model).__name__} computes its attention in code of its own, outside transformers' attention registry, "
-        "and returns no weights when asked with output_attentions=True. If you can change the model, return the "
-        "weights and pass them to AttentionMaps.from_arrays(weights, tokens=...)."
+        f"{type(model).__name__} holds no attention that is known here: no transformers model, no "
+        "nn.MultiheadAttention, no block with a fused qkv. Pass the weights it computes to AttentionMaps.from_arrays."
+    )
+
+
+def _partly_seen(model: nn.Module, unheard: list[str]) -> str:
+    more = f" and {len(unheard) - 1} more" if len(unheard) > 1 else ""
+    kind = type(model.get_submodule(unheard[0])).__name__ if unheard[0] in dict(model.named_modules()) else "a module"
+    return (
+        f"{type(model).__name__} computes part of its attention in code of its own, which is not captured: "
+        f"{unheard[0]} ({kind}){more}."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -103,17 +104,27 @@ def _cannot_load(what: str, name: str | Path) -> str:
     )
 
 
-def as_inputs(model: nn.Module, inputs: Any, tokenizer: Any) -> dict[str, Any]:
-    """Keyword arguments of a forward call, on the model's device.
+def as_inputs(
+    model: nn.Module, inputs: Any, tokenizer: Any, *, generating: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments of a forward call, on the model's device.
 
     Parameters
     ----------
     model : nn.Module
         The model they go into.
-    inputs : str, list of str, mapping, or Tensor [batch, tokens] or [tokens]
-        A text, several texts, what a tokenizer or processor returned, or token ids.
+    inputs : str, list of str, mapping, tuple, or Tensor
+        A text, several texts, what a tokenizer or processor returned, token ids [batch, tokens] or [tokens]; for
+        modules that are no transformers model the arguments themselves.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for text.
+    generating : bool
+        Whether the model is going to make its own target.
+
+    Returns
+    -------
+    tuple of tuple and dict
+        Positional and named arguments.
 
     Raises
     ------
@@ -122,11 +133,20 @@ def as_inputs(model: nn.Module, inputs: Any, tokenizer: Any) -> dict[str, Any]:
     ValueError
         When a text is empty, when a tokenizer is missing, or when the text is longer than the model allows.
     """
+    device, dtype = _device(model), getattr(model, "dtype", None)
+    reads_ids = "input_ids" in inspect.signature(model.forward).parameters or bool(
+        {"args", "kwargs"} & set(inspect.signature(model.forward).parameters)
+    )
+    if not isinstance(model, PreTrainedModel) and (
+        isinstance(inputs, tuple) or (isinstance(inputs, Tensor) and not (reads_ids and _are_ids(inputs)))
+    ):
+        given = inputs if isinstance(inputs, tuple) else (inputs,)
+        return tuple(_moved(value, device, _own_dtype(model)) for value in given), {}
     if isinstance(inputs, str) or (isinstance(inputs, (list, tuple)) and inputs and isinstance(inputs[0], str)):
         arguments = _tokenize(inputs, tokenizer)
     elif isinstance(inputs, Mapping):
         arguments = dict(inputs)
-    elif isinstance(inputs, Tensor) and not inputs.is_floating_point() and inputs.ndim in {1, 2}:
+    elif _are_ids(inputs):
         arguments = {"input_ids": inputs}
     else:
         raise TypeError(
@@ -137,9 +157,17 @@ def as_inputs(model: nn.Module, inputs: Any, tokenizer: Any) -> dict[str, Any]:
     for name in ("input_ids", "decoder_input_ids"):
         if isinstance(arguments.get(name), Tensor):
             _check_ids(model, name, arguments[name])
-    _check_target(model, arguments)
-    device, dtype = _device(model), getattr(model, "dtype", None)
-    return {name: _moved(value, device, dtype) for name, value in arguments.items()}
+    if not generating:
+        _check_target(model, arguments)
+    return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
+
+
+def _are_ids(inputs: Any) -> bool:
+    return isinstance(inputs, Tensor) and not inputs.is_floating_point() and inputs.ndim in {1, 2}
+
+
+def _own_dtype(model: nn.Module) -> torch.dtype | None:
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
 
 
 def _moved(value: Any, device: torch.device, dtype: Any) -> Any:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
-from collections.abc import Iterator
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder"]
+from attnwidget.capturing.keep import Keep
+
+__all__ = ["Call", "Pass", "Recorder", "active_recorder", "stack_of"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
+_CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec|multihead_attn", re.IGNORECASE)
 
 
 def active_recorder() -> Recorder | None:
@@ -23,12 +29,18 @@ def active_recorder() -> Recorder | None:
     return stack[-1] if stack else None
 
 
+def stack_of(module: str) -> tuple[str, bool]:
+    """The stack of layers that an attention module belongs to: the path to its first number, and whether it crosses."""
+    path = re.split(r"(?:^|\.)\d+(?:\.|$)", module, maxsplit=1)[0]
+    return path, bool(_CROSS.search(module.removeprefix(path)))
+
+
 @dataclass
 class Call:
     """One call of the attention function, for a whole batch.
 
-    query is [batch, heads, queries, width], key [batch, key-value heads, keys, width], mask additive
-    [batch, 1 or heads, queries, keys].
+    query is [batch, heads, queries, width], key [batch, key-value heads, keys, width]. mask is bool (True may be seen)
+    or additive, [batch, 1 or heads, queries, keys]; without one, ``causal`` says whether later keys are hidden.
     """
 
     query: Tensor
@@ -40,31 +52,54 @@ class Call:
     sinks: Tensor | None = None
     dropout: float = 0.0
     module: str = ""
+    causal: bool = False
+    layer: int = 0  # number of the layer in its stack
+    heads: tuple[int, ...] | None = None  # numbers of the heads kept, None for all
+    n_heads: int = 0  # heads there were
+    n_seen: int = 0  # keys there were, which may be more than are kept
 
-    def kept(self, module: str) -> Call:
-        """The call as it is kept: q and k copied, since caches change them in place, the rest by reference."""
-        return Call(
-            self.query.detach().clone(memory_format=torch.contiguous_format),
-            self.key.detach().clone(memory_format=torch.contiguous_format),
-            None if self.mask is None else self.mask.detach(),
-            self.scaling,
-            None if self.position_bias is None else self.position_bias.detach(),
-            self.softcap,
-            None if self.sinks is None else self.sinks.detach().clone(),
-            self.dropout,
-            module,
-        )
+    def terms(self, rows: slice) -> Tensor:
+        """What the mask adds to the scores of some rows: [batch or 1, 1 or heads, rows, keys]."""
+        n_queries, n_keys = self.query.shape[2], self.key.shape[2]
+        if self.mask is None:
+            terms = self.query.new_zeros(1, 1, rows.stop - rows.start, n_keys)
+            if self.causal:
+                hidden = torch.ones_like(terms, dtype=torch.bool).triu(rows.start + n_keys - n_queries + 1)
+                terms.masked_fill_(hidden, torch.finfo(terms.dtype).min)
+            return terms
+        mask = self.mask[:, :, rows] if self.mask.shape[2] != 1 else self.mask
+        if mask.dtype == torch.bool:
+            return torch.zeros_like(mask, dtype=self.query.dtype).masked_fill(~mask, torch.finfo(self.query.dtype).min)
+        return mask
 
 
 @dataclass
 class Pass:
-    """One forward pass: what went in, what attention was computed, and the matrices the model returned."""
+    """One forward pass: what went in, what attention was computed, and what the model returned of it."""
 
     inputs: dict[str, Any] = field(default_factory=dict)
     encoder_inputs: dict[str, Any] = field(default_factory=dict)
     decoder_inputs: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    outputs: Any = None
+    matrices: list[Any] = field(default_factory=list)  # outputs of models that were asked for their matrices
+    logits: Tensor | None = None
+    whole: bool = False  # the model's own pass, and not one of a part called by itself
+    past: int = 0  # cached tokens before this pass
+    continues: bool = False  # the pass before this one left the cache that this one begins with
+    reordered: bool = False  # the rows of the batch are not in the order they had before, as in beam search
+    unheard: list[str] = field(default_factory=list)  # attention modules that ran and said nothing
+    cache: Callable[[], Any] = lambda: None
+    newest: Tensor | None = None  # keys of the last token in the first layer, by which the next pass knows its rows
+    n_queries: int = 0
+    prompt: int = 0  # length of what was given, in a generation
+    following: Tensor | None = None  # ids of the tokens generated last, [batch]
+    counts: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache after this pass."""
+        return self.past + self.n_queries
 
 
 class Recorder:
@@ -74,43 +109,84 @@ class Recorder:
     ----------
     model : nn.Module
         The model to listen to.
+    roots : sequence of nn.Module
+        The transformers models in it, outermost first.
+    keep : Keep
+        How much is kept.
     matrices : bool
-        Ask the model for its matrices instead of listening at the attention function, for models that have
+        Ask the roots for their matrices instead of listening at the attention function, for models that have
         attention code of their own.
+    asked : sequence of nn.Module
+        Roots that are asked for their matrices in any case.
+    heard : callable or None
+        Called with every call that was recorded.
+    passed : callable or None
+        Called after every pass of the whole model.
     """
 
-    def __init__(self, model: nn.Module, *, matrices: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        roots: Sequence[nn.Module] = (),
+        keep: Keep | None = None,
+        *,
+        matrices: bool = False,
+        asked: Sequence[nn.Module] = (),
+        heard: Callable[[Call], None] | None = None,
+        passed: Callable[[], None] | None = None,
+    ) -> None:
         self.model = model
+        self.roots = tuple(roots) or (model,)
+        self.keep = keep or Keep()
         self.matrices = matrices
+        self._asked = set(self.roots if matrices else asked)
+        self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
         self._open: Pass | None = None
+        self._depth = 0
         self._part: Pass | None = None  # of a part that is called by itself, until a module comes again
-        self._names = {id(module): name for name, module in model.named_modules()}
+        self._names = {id(m): name.replace("_orig_mod.", "") for name, m in model.named_modules()}
+
+    @property
+    def unfinished(self) -> Pass | None:
+        """The pass that is going on."""
+        return self._open
 
     def record(self, module: nn.Module, call: Call) -> None:
         """Keep one call of the attention function, if it comes from this model."""
         name = self._names.get(id(module))
         if name is None:
             return
+        stack = stack_of(name)
         current = self._open or self._part
         if current is None or (self._open is None and any(kept.module == name for kept in current.calls)):
             # A part of the model was called by itself, as generate() does with the encoder.
             self._part = current = Pass()
             self.passes.append(current)
-        current.calls.append(call.kept(name))
+        if not stack[1] and current.newest is None:
+            self._meet(current, call)
+        call = replace(call, module=name, layer=current.counts[stack], n_heads=call.query.shape[1])
+        current.counts[stack] += 1
+        if self.keep.layer(call.layer):
+            current.calls.append(self._kept(call, current, crossing=stack[1]))
+        if self._heard is not None:
+            self._heard(call)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
         stack = _local.__dict__.setdefault("stack", [])
-        hooks = [
-            self.model.register_forward_pre_hook(self._begin, with_kwargs=True),
-            self.model.register_forward_hook(self._end, with_kwargs=True, always_call=True),
-        ]
-        for part, keep in (("encoder", "encoder_inputs"), ("decoder", "decoder_inputs")):
-            module = _part(self.model, part)
-            if module is not None:
-                hooks.append(module.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
+        hooks: list[Any] = []
+        for module in {id(m): m for m in (self.model, *self.roots)}.values():
+            hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
+            hooks.append(module.register_forward_hook(self._end, with_kwargs=True, always_call=True))
+        for root in self.roots:
+            for part, keep in (("encoder", "encoder_inputs"), ("decoder", "decoder_inputs")):
+                held = _part(root, part)
+                if held is not None:
+                    hooks.append(held.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
+            if root not in self._asked:
+                hooks += [m.register_forward_hook(self._ran) for m in root.modules() if _looks_like_attention(m)]
         stack.append(self)
         try:
             yield
@@ -122,42 +198,209 @@ class Recorder:
     def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         if active_recorder() is not self:
             return None
-        self._part = None
-        self._open = Pass(inputs=_bound(module, args, kwargs))
-        self.passes.append(self._open)
-        if not self.matrices:
+        bound = _bound(module, args, kwargs)
+        if self._depth == 0 or self._open is None:
+            self._part, self._depth = None, 0
+            self._open = Pass(whole=True)
+            self.passes.append(self._open)
+        # What a wrapper made of its inputs is what the model inside reads.
+        self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
+        cache = bound.get("past_key_values")
+        if cache is not None and self._open.cache() is None:
+            self._continue(self._open, cache)
+        self._depth += 1
+        if module not in self._asked:
             return None
         return args, {**kwargs, "output_attentions": True, "return_dict": True}
 
     def _end(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
         if active_recorder() is not self or self._open is None:
             return
+        self._depth -= 1
+        if output is not None and module in self._asked:
+            self._open.matrices.append(output)
+        if self._depth > 0:
+            return
+        ended, self._open = self._open, None
+        ended.shared.clear()
+        if not ended.n_queries:
+            ended.n_queries = _n_tokens(ended.inputs)
         if output is None:
-            self.passes.remove(self._open)  # the pass failed half-way: what it left is no map
-        elif self.matrices:
-            self._open.outputs = output
-        self._open = None
+            self.passes.remove(ended)  # the pass failed half-way: what it left is no map
+            return
+        ended.logits = self._kept_logits(module, ended, output)
+        made = getattr(output, "past_key_values", None)
+        if made is not None and ended.cache() is None:
+            ended.cache = _reference(made)
+        if self._passed is not None:
+            self._passed()
+
+    def _ran(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        current = self._open or self._part
+        if active_recorder() is not self or current is None:
+            return
+        name = self._names.get(id(module), "")
+        stack = stack_of(name)
+        # Whether any layer of its stack spoke, kept or not.
+        if not current.counts[stack] and not any(_related(call.module, name) for call in current.calls):
+            current.unheard.append(name)
 
     def _keep_inputs(self, where: str) -> Any:
         def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
-            if active_recorder() is self and self._open is not None:
-                setattr(self._open, where, _bound(module, args, kwargs))
+            if active_recorder() is not self:
+                return
+            if self._open is None and where == "encoder_inputs":
+                # generate() runs the encoder before anything else.
+                self._part = Pass()
+                self.passes.append(self._part)
+            current = self._open or self._part
+            if current is not None:
+                setattr(current, where, _bound(module, args, kwargs))
 
         return keep
+
+    def _continue(self, current: Pass, cache: Any) -> None:
+        """See whether a pass goes on where the one before it ended."""
+        current.past, current.cache = _length_of(cache), _reference(cache)
+        before = self._before()
+        current.continues = (
+            before is not None and before.cache() is cache and before.length == current.past and current.past > 0
+        )
+
+    def _before(self) -> Pass | None:
+        return next((p for p in reversed(self.passes[:-1]) if p.whole), None)
+
+    def _meet(self, current: Pass, first: Call) -> None:
+        """Read from the first layer how many tokens are new, and whether the batch has its rows in their old order."""
+        current.n_queries = first.query.shape[2]
+        new, before = _new_keys(first.key, current), self._before()
+        current.newest = first.key[:, :, new.stop - 1].detach().clone()
+        if current.continues and before is not None and before.newest is not None and new.start > 0:
+            last = first.key[:, :, new.start - 1]
+            current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
+
+    def _kept(self, call: Call, current: Pass, *, crossing: bool) -> Call:
+        """The call as it is kept: q and k copied, since caches change them in place, the rest shared by layers."""
+        query, key = call.query.detach(), call.key.detach()
+        n_seen = key.shape[2]
+        if current.continues and crossing:
+            key = key[:, :, :0]  # the source has not changed
+        elif current.continues:
+            key = key[:, :, _new_keys(key, current)]
+        elif current.cache() is not None:
+            key = key[:, :, : current.length]  # a cache of fixed size has room behind
+        heads = self.keep.heads_of(call.layer, call.n_heads)
+        mask, bias, sinks = call.mask, call.position_bias, call.sinks
+        if heads is not None:
+            groups = call.n_heads // key.shape[1]
+            query = query[:, list(heads)]
+            key = key[:, _groups_of(heads, groups)]
+            mask = mask[:, list(heads)] if mask is not None and mask.shape[1] > 1 else mask
+            bias = bias[:, list(heads)] if bias is not None and bias.shape[1] > 1 else bias
+            sinks = None if sinks is None else sinks.flatten()[list(heads)]
+        return replace(
+            call,
+            query=self._copy(query),
+            key=self._copy(key),
+            mask=self._share(mask, current),
+            position_bias=self._share(bias, current),
+            sinks=None if sinks is None else self._copy(sinks.detach()),
+            heads=heads,
+            n_seen=n_seen,
+        )
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        device = torch.device("cpu") if self.keep.offload else tensor.device
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device=device).copy_(tensor)
+
+    def _share(self, term: Tensor | None, current: Pass) -> Tensor | None:
+        """A mask or bias, by reference, so that layers that share it share what is kept."""
+        if term is None:
+            return None
+        if id(term) not in current.shared:
+            kept = term.detach()
+            current.shared[id(term)] = term, kept.cpu() if self.keep.offload else kept
+        return current.shared[id(term)][1]
+
+    def _kept_logits(self, module: nn.Module, ended: Pass, output: Any) -> Tensor | None:
+        logits = getattr(output, "logits", None)
+        if not isinstance(logits, Tensor) or self.keep.logits == "none":
+            return None
+        logits = logits.detach()
+        predicts_next = any(can() for root in self.roots if (can := getattr(root, "can_generate", None)))
+        last_only = self.keep.logits == "last" or (self.keep.logits == "auto" and predicts_next)
+        if logits.ndim == 3 and last_only:
+            ids = ended.inputs.get("decoder_attention_mask" if _is_pair(module) else "attention_mask")
+            last = torch.full((logits.shape[0],), logits.shape[1] - 1, device=logits.device)
+            if isinstance(ids, Tensor) and ids.ndim == 2 and ids.shape == logits.shape[:2]:
+                # The last real position of each text, whichever side the padding is on.
+                last = (ids.to(logits.device).cumsum(-1) * ids.to(logits.device)).argmax(-1)
+            logits = logits[torch.arange(len(last), device=logits.device), last][:, None]
+        return self._copy(logits)
+
+
+def _new_keys(key: Tensor, current: Pass) -> slice:
+    """Which keys belong to the queries of the pass."""
+    # A cache of fixed size has room behind the new keys, a sliding one has dropped old ones.
+    stop = min(current.length, key.shape[2])
+    return slice(max(0, stop - current.n_queries), stop)
+
+
+def _groups_of(heads: Sequence[int], size: int) -> list[int]:
+    """Key-value heads of some heads: each once where they serve equally many, else one a head."""
+    groups = [head // size for head in heads]
+    counts = Counter(groups)
+    return list(counts) if len(set(counts.values())) == 1 else groups
 
 
 def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
     """Arguments of a forward call by name."""
     try:
         bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
-    except TypeError:
+    except (TypeError, ValueError):
         return dict(kwargs)  # the call itself will say what is wrong with it
+    bound.pop("args", None)
     return {**bound.pop("kwargs", {}), **bound}
+
+
+def _n_tokens(inputs: dict[str, Any]) -> int:
+    """How many tokens a pass reads, by its inputs."""
+    for name in ("decoder_input_ids", "decoder_inputs_embeds", "input_ids", "inputs_embeds"):
+        if isinstance(inputs.get(name), Tensor):
+            return int(inputs[name].shape[1])
+    return 0
+
+
+def _length_of(cache: Any) -> int:
+    length = getattr(cache, "get_seq_length", None)
+    return int(length()) if callable(length) else 0
+
+
+def _reference(cache: Any) -> Callable[[], Any]:
+    try:
+        return weakref.ref(cache)
+    except TypeError:
+        return lambda: None
+
+
+def _related(one: str, other: str) -> bool:
+    """Whether one module is, or holds, or is in the other."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _looks_like_attention(module: nn.Module) -> bool:
+    """Whether a module of a transformers model computes attention, by its name and by holding no other that does."""
+    named = [type(m).__name__.endswith("Attention") for m in module.modules()]
+    return named[0] and sum(named) == 1 and not isinstance(module, nn.MultiheadAttention)
+
+
+def _is_pair(module: nn.Module) -> bool:
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
 
 
 def _part(model: nn.Module, part: str) -> nn.Module | None:
     """Encoder or decoder of an encoder-decoder model."""
-    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+    if not _is_pair(model):
         return None
     module = getattr(model, f"get_{part}")()
     return module if isinstance(module, nn.Module) and module is not model else None

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
 from attnwidget.capturing.recorder import Call, Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
-__all__ = ["switched", "switches"]
+__all__ = ["switched", "switches", "transformers_in"]
 
 # A neutral name: "sdpa", "flash" or "flex_attention" inside it would start checks of support.
 _NAME = "attnwidget_capture"
+_MASKED_NAME = "attnwidget_capture_masked"
 
 # Keywords that say nothing about the weights beyond what q, k, scaling and the mask say already.
 _HARMLESS = frozenset(
@@ -78,6 +81,9 @@ def _attend(  # noqa: PLR0917
     position_bias: Tensor | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
+    is_causal: bool | None = None,
+    *,
+    unmasked_is_causal: bool,
     **others: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """The attention function that models call while they are recorded: attends, and keeps q and k."""
@@ -85,37 +91,40 @@ def _attend(  # noqa: PLR0917
     # Models that pass their sinks under another name mean the same logits.
     sinks = s_aux if s_aux is not None else others.pop("sinks", None)
     _warn_of_unknown(others)
-    if attention_mask is not None and attention_mask.dtype == torch.bool:
-        attention_mask = torch.zeros_like(attention_mask, dtype=query.dtype).masked_fill(~attention_mask, -torch.inf)
-    call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks, dropout)
+    n_queries = query.shape[2]
+    causal = unmasked_is_causal and attention_mask is None and n_queries > 1
+    causal = causal and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
+    if causal and key.shape[2] > n_queries:  # a static cache that was empty: what follows the queries is no key yet
+        key, value = key[:, :, :n_queries], value[:, :, :n_queries]
+        position_bias = None if position_bias is None else position_bias[..., :n_queries]
+    call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks, dropout, causal=causal)
     recorder = active_recorder()
     if recorder is not None:
         recorder.record(module, call)
     wants_weights = bool(others.get("output_attentions"))
     if softcap is None and sinks is None and not wants_weights:
-        return _attend_plainly(call, value, dropout), None
-    return _attend_by_blocks(call, value, dropout, wants_weights=wants_weights)
+        return _attend_plainly(call, value), None
+    return _attend_by_blocks(call, value, wants_weights=wants_weights)
 
 
-def _attend_plainly(call: Call, value: Tensor, dropout: float) -> Tensor:
+def _attend_plainly(call: Call, value: Tensor) -> Tensor:
     groups = call.query.shape[1] // call.key.shape[1]
     mask = call.mask
     if call.position_bias is not None:
-        mask = call.position_bias if mask is None else mask + call.position_bias
+        mask = call.terms(slice(0, call.query.shape[2])) + call.position_bias
     output = scaled_dot_product_attention(
         call.query,
         call.key.repeat_interleave(groups, 1) if groups > 1 else call.key,
         value.repeat_interleave(groups, 1) if groups > 1 else value,
         attn_mask=mask,
-        dropout_p=dropout,
+        dropout_p=call.dropout,
+        is_causal=call.causal and mask is None,
         scale=call.scaling,
     )
     return output.transpose(1, 2).contiguous()
 
 
-def _attend_by_blocks(
-    call: Call, value: Tensor, dropout: float, *, wants_weights: bool
-) -> tuple[Tensor, Tensor | None]:
+def _attend_by_blocks(call: Call, value: Tensor, *, wants_weights: bool) -> tuple[Tensor, Tensor | None]:
     """Attention with a soft cap or sinks, which sdpa does not know, over blocks of rows."""
     q, k = call.query, call.key
     groups = q.shape[1] // k.shape[1]
@@ -127,8 +136,7 @@ def _attend_by_blocks(
             scores = scores + call.position_bias[:, :, rows]
         if call.softcap is not None:
             scores = torch.tanh(scores / call.softcap) * call.softcap
-        if call.mask is not None:
-            scores = scores + call.mask[:, :, rows]
+        scores = scores + call.terms(rows)
         if call.sinks is not None:
             sinks = call.sinks.reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1).to(scores)
             scores = torch.cat([scores, sinks], -1)
@@ -137,7 +145,7 @@ def _attend_by_blocks(
             p = p[..., :-1]
         if wants_weights:
             weights.append(p)
-        outputs.append(nn.functional.dropout(p, dropout, training=dropout > 0) @ value)
+        outputs.append(nn.functional.dropout(p, call.dropout, training=call.dropout > 0) @ value)
     output = torch.cat(outputs, 2).transpose(1, 2).contiguous()
     return output, torch.cat(weights, 2) if wants_weights else None
 
@@ -155,15 +163,26 @@ def _warn_of_unknown(others: dict[str, Any]) -> None:
         )
 
 
-AttentionInterface.register(_NAME, _attend)
 # Without a mask function of the same name the model passes no mask at all, and causality is silently gone.
-AttentionMaskInterface.register(_NAME, eager_mask)
+# Where models know sdpa, a mask is only made where causality alone does not say it: n x n cells less.
+AttentionInterface.register(_NAME, partial(_attend, unmasked_is_causal=True))
+AttentionMaskInterface.register(_NAME, sdpa_mask)
+# The others mean it when they pass no mask.
+AttentionInterface.register(_MASKED_NAME, partial(_attend, unmasked_is_causal=False))
+AttentionMaskInterface.register(_MASKED_NAME, eager_mask)
 
 
 def switches(model: nn.Module) -> bool:
     """Whether the model takes its attention function from the registry."""
     can_set = getattr(model, "_can_set_attn_implementation", None)
     return isinstance(model, PreTrainedModel) and can_set is not None and bool(can_set())
+
+
+def transformers_in(model: nn.Module) -> list[PreTrainedModel]:
+    """The outermost transformers models inside a module: itself, or what a wrapper holds."""
+    if isinstance(model, PreTrainedModel):
+        return [model]
+    return [found for child in model.children() for found in transformers_in(child)]
 
 
 @dataclass
@@ -176,32 +195,62 @@ class _Original:
     users: int = 0
 
 
+class _Compiler:
+    """How compiled modules run, as an attribute that can be changed and put back."""
+
+    @property
+    def stance(self) -> Any:
+        from torch._dynamo import eval_frame  # torch sets its stance in public, and tells it nowhere else
+
+        return eval_frame._stance  # noqa: SLF001
+
+    @stance.setter
+    def stance(self, value: Any) -> None:
+        torch.compiler.set_stance(
+            value.stance, skip_guard_eval_unsafe=value.skip_guard_eval_unsafe, force_backend=value.backend
+        )
+
+    def run_eagerly(self) -> None:
+        torch.compiler.set_stance("force_eager")
+
+
+_compiler = _Compiler()
 _lock = threading.Lock()
 # By owner and not by model: parts and wholes, and models built from one config, share what is changed.
 _originals: dict[tuple[int, str], _Original] = {}
 
 
 @contextmanager
-def switched(model: PreTrainedModel, recorder: Recorder) -> Iterator[None]:
+def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
     """Hold a model in eval mode, with the attention function that the recorder needs; restore it in the end.
 
     The first to change something keeps what it was and the last to leave puts it back, in whatever order captures of
     one model, of its parts, and in several threads begin and end.
     """
-    implementation = "eager" if recorder.matrices else _NAME
-    changed = [(config, "_attn_implementation_internal") for config in _configs(model)]
+    found = transformers_in(model)
+    configs = [config for part in found for config in _configs(part)]
+    changed: list[tuple[Any, str]] = [(config, "_attn_implementation_internal") for config in configs]
     # Every flag, not only those that are set: code inside the block may set others.
     changed += [(module, "training") for module in model.modules()]
+    if "torch._dynamo" in sys.modules:  # else nothing can be compiled
+        changed.append((_compiler, "stance"))
     with _lock:
-        inside = [config for config in _configs(model) if config._attn_implementation == _NAME]  # noqa: SLF001
+        inside = {
+            id(config): (config, config._attn_implementation)  # noqa: SLF001
+            for config in configs
+            if config._attn_implementation in {_NAME, _MASKED_NAME}  # noqa: SLF001
+        }
         for owner, name in changed:
             key = (id(owner), name)
             _originals.setdefault(key, _Original(owner, name, getattr(owner, name))).users += 1
         try:
-            if switches(model):
-                _set_implementation(model, implementation)
+            for part in found:
+                if switches(part):
+                    _set_implementation(part, _implementation(part, recorder))
             # Dropout would make the rows sum to anything.
-            model.eval()  # type: ignore[no-untyped-call]
+            model.eval()
+            if (_compiler, "stance") in changed:
+                _compiler.run_eagerly()  # compiled code has no place to listen at
         except BaseException:
             _give_back(changed, inside)
             raise
@@ -213,9 +262,16 @@ def switched(model: PreTrainedModel, recorder: Recorder) -> Iterator[None]:
             _give_back(changed, inside)
 
 
-def _give_back(changed: list[tuple[Any, str]], inside: list[Any]) -> None:
-    for config in inside:
-        config._attn_implementation_internal = _NAME  # noqa: SLF001 - a capture around this one goes on
+def _implementation(part: PreTrainedModel, recorder: Recorder) -> str:
+    if recorder.matrices:
+        return "eager"
+    parts = [module for module in part.modules() if isinstance(module, PreTrainedModel)]
+    return _NAME if all(module._supports_sdpa for module in parts) else _MASKED_NAME  # noqa: SLF001
+
+
+def _give_back(changed: list[tuple[Any, str]], inside: dict[int, tuple[Any, str]]) -> None:
+    for config, name in inside.values():
+        config._attn_implementation_internal = name  # noqa: SLF001 - a capture around this one goes on
     for owner, name in changed:
         original = _originals[id(owner), name]
         original.users -= 1

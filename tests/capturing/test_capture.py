@@ -214,16 +214,7 @@ class TestWhatThePassComputes:
             model(ids(1, 4), past_key_values=cache)
             first = recorder.capture(0).maps.weights(1, 1).clone()
             model(ids(1, 1), past_key_values=cache)
-        assert torch.equal(recorder.capture(0).maps.weights(1, 1), first)
-
-    def test_steps_of_a_cached_generation(self):
-        model = llama().eval()
-        with aw.recording(model) as recorder:
-            model.generate(ids(1, 5), attention_mask=torch.ones(1, 5), max_new_tokens=3, do_sample=False)
-        shapes = [(c.maps.n_queries, c.maps.n_keys) for c in map(recorder.capture, range(len(recorder)))]
-        assert shapes == [(5, 5), (1, 6), (1, 7)]
-        last = recorder.capture(-1).maps
-        torch.testing.assert_close(last.weights(1, 3).sum(-1), torch.ones(1))
+        assert torch.equal(recorder.capture(0).maps.weights(1, 1)[:4, :4], first)
 
 
 class TestPasses:
@@ -233,16 +224,6 @@ class TestPasses:
             model.model(ids(1, 3))
             model.model(ids(1, 4))
         assert [recorder.capture(i).maps.n_layers for i in range(len(recorder))] == [2, 2]
-
-    def test_generation_of_an_encoder_decoder_is_the_encoder_and_its_steps(self):
-        make, inputs = FAMILIES["bart"]
-        model = make().eval()
-        with aw.recording(model) as recorder:
-            model.generate(inputs["input_ids"][:1], max_new_tokens=3, min_new_tokens=3, num_beams=1, do_sample=False)
-        assert list(recorder.capture(0).by_name) == ["encoder"]
-        assert recorder.capture(0).maps.n_layers == 2
-        last = recorder.capture(-1)
-        assert (last.decoder.n_queries, last.decoder.n_keys, last.cross.n_keys) == (1, 3, 7)
 
     def test_none_was_recorded(self):
         with aw.recording(llama()) as recorder:
@@ -255,7 +236,7 @@ class TestPasses:
         with aw.recording(model) as recorder:
             model(ids(1, 3))
             model(ids(1, 4))
-        with pytest.raises(ValueError, match=r"2 forward passes.*recorder\.capture\(0\)"):
+        with pytest.raises(ValueError, match=r"2 runs.*recorder\.capture\(0\)"):
             recorder.capture()
         with pytest.raises(IndexError, match="0 to 1"):
             recorder.capture(2)
@@ -384,7 +365,10 @@ class TestInputs:
         with pytest.raises(ValueError, match="meta device"):
             aw.capture(model, ids())
 
-    @pytest.mark.parametrize(("model", "words"), [(torch.nn.Linear(2, 2), "a PyTorch module"), (7, "model is int")])
-    def test_what_is_no_transformers_model(self, model, words):
-        with pytest.raises(TypeError, match=words):
-            aw.capture(model, ids())
+    def test_what_is_no_model(self):
+        with pytest.raises(TypeError, match="model is int"):
+            aw.capture(7, ids())
+
+    def test_a_module_without_attention(self):
+        with pytest.raises(ValueError, match="Linear holds no attention that is known here"):
+            aw.capture(torch.nn.Linear(2, 2), torch.ones(1, 2))

@@ -1,0 +1,167 @@
+"""Axes: which positions of a map are real, and what stands on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnwidget.tokens import Span, Tokens
+
+__all__ = ["Axis", "Labels", "token_label"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a caller says of the positions, beside their ids.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Gives the ids their labels.
+    tokens : Tokens or None
+        Labels of positions that have no ids; without those of the prefix.
+    prefix : int
+        Number of learned positions in front of the tokens: embeddings, or keys and values.
+    spans : tuple of Span
+        Named runs of positions, the prefix counted.
+    picture : Tensor uint8 [height, width, 3] or None
+        The picture that the model saw.
+    """
+
+    tokenizer: Any = None
+    tokens: Tokens | None = None
+    prefix: int = 0
+    spans: tuple[Span, ...] = ()
+    picture: Tensor | None = None
+
+    @classmethod
+    def of(cls, tokenizer: Any, tokens: Any, prefix: Any, spans: Any, picture: Any) -> Labels:
+        """What a caller gave, checked.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When prefix is no number of positions, or spans are no ranges of positions.
+        """
+        if isinstance(prefix, bool) or not isinstance(prefix, int) or prefix < 0:
+            raise ValueError(f"prefix={prefix!r}; expected the number of learned positions in front of the tokens.")
+        if spans is not None and not isinstance(spans, Mapping):
+            raise TypeError(f"spans is {type(spans).__name__}; expected names and ranges: spans={{'anchor': (5, 9)}}.")
+        named = []
+        for name, place in (spans or {}).items():
+            try:
+                start, stop = (int(edge) for edge in place)
+            except (TypeError, ValueError):
+                raise ValueError(f"spans[{name!r}]={place!r}; expected (start, stop), stop not included.") from None
+            if not 0 <= start < stop:
+                raise ValueError(f"spans[{name!r}]=({start}, {stop}); expected 0 <= start < stop.")
+            named.append(Span(str(name), start, stop))
+        if tokens is not None and not isinstance(tokens, Tokens):
+            tokens = Tokens.from_labels(tokens)
+        return cls(tokenizer, tokens, prefix, tuple(named), picture)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One side of the maps, for the whole batch.
+
+    Parameters
+    ----------
+    ids : Tensor [batch, tokens] or None
+        Ids of the last positions; negative where one is not known.
+    real : Tensor of bool [batch, positions] or None
+        False for padding.
+    cached : int
+        Number of keys of earlier passes in front.
+    prompt : int
+        Length of what was given, where the rest was generated; 0 where nothing was.
+    labels : Labels
+        What the caller says.
+    """
+
+    ids: Tensor | None = None
+    real: Tensor | None = None
+    cached: int = 0
+    prompt: int = 0
+    labels: Labels = field(default_factory=Labels)
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Any], labels: Labels, prefix: str = "", *, cached: int = 0) -> Axis:
+        """The axis that a model's inputs describe."""
+        ids, real = inputs.get(f"{prefix}input_ids"), inputs.get(f"{prefix}attention_mask")
+        real = real.bool() if isinstance(real, Tensor) and real.ndim == 2 else None
+        embedded = inputs.get(f"{prefix}inputs_embeds")
+        if embedded is None and not cached:
+            labels = replace(labels, prefix=0)
+        elif ids is not None and embedded is not None and not cached and not labels.prefix:
+            # A wrapper put learned embeddings in front of those of the ids.
+            labels = replace(labels, prefix=max(0, embedded.shape[1] - ids.shape[1]))
+        return cls(ids if isinstance(ids, Tensor) and ids.ndim == 2 else None, real, cached, labels=labels)
+
+    def of_example(self, example: int, length: int, device: torch.device) -> tuple[Tensor | None, Tokens]:
+        """Real positions of one example among ``length``, None where all are real, and their tokens."""
+        real = self.positions(example, length, device)
+        tokens = self._tokens(example, length)
+        return real, tokens if real is None else tokens[real.tolist()]
+
+    def positions(self, example: int, length: int, device: torch.device) -> Tensor | None:
+        """Real positions of one example, None where all are real."""
+        if self.real is None or self.real.shape[1] != length:
+            return None
+        real = self.real[min(example, self.real.shape[0] - 1)]
+        return None if bool(real.all()) else real.nonzero().flatten().to(device)
+
+    def _tokens(self, example: int, length: int) -> Tokens:
+        known = self._known(example, length)
+        before = length - len(known)
+        spans = []
+        if before:
+            prefix = min(before, self.labels.prefix)
+            known = _join(_prefix(prefix), _join(Tokens.positions(before - prefix), known))
+            spans += [Span("prefix", 0, prefix), Span("cached", prefix, before)] if self.cached or prefix else []
+        if self.prompt and self.prompt < length:
+            spans += [Span("prompt", before if before < self.prompt else 0, self.prompt)]
+            spans += [Span("generated", self.prompt, length)]
+        spans += [span for span in self.labels.spans if span.stop <= length]
+        return known.with_spans(*spans)
+
+    def _known(self, example: int, length: int) -> Tokens:
+        """Tokens of the positions at the end that have some; the ones in front are a prefix, or cached keys."""
+        if self.labels.tokens is not None and len(self.labels.tokens) <= length:
+            return self.labels.tokens
+        front = max(self.cached, self.labels.prefix)
+        # Patches of a picture beside a text are no tokens of that text.
+        if self.ids is None or not length - front <= self.ids.shape[1] <= length:
+            return Tokens.positions(length - min(front, length))
+        ids = self.ids[min(example, self.ids.shape[0] - 1)].tolist()
+        if self.labels.tokenizer is None:
+            return Tokens(tuple(str(i) if one < 0 else str(one) for i, one in enumerate(ids)), tuple(ids))
+        known = Tokens.from_tokenizer(self.labels.tokenizer, ids)
+        labels = tuple(
+            str(i) if one < 0 else label for i, (one, label) in enumerate(zip(ids, known.labels, strict=True))
+        )
+        return replace(known, labels=labels)
+
+
+def _prefix(n: int) -> Tokens:
+    return Tokens(tuple(f"prefix {i}" for i in range(n)), special=(True,) * n)
+
+
+def _join(first: Tokens, second: Tokens) -> Tokens:
+    if not len(first) or not len(second):
+        return second if not len(first) else first
+    return Tokens(
+        first.labels + second.labels,
+        None,
+        first.special + second.special,
+        first.words + tuple(first.words[-1] + 1 + word for word in second.words),
+    )
+
+
+def token_label(tokenizer: Any, number: int) -> str:
+    """Label of one id."""
+    return str(number) if tokenizer is None else Tokens.from_tokenizer(tokenizer, [number]).labels[0]

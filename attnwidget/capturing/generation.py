@@ -1,0 +1,339 @@
+"""Generation: the passes of one run, each a few tokens on from the last, joined into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnwidget.capturing.recorder import Call, Pass, stack_of
+
+__all__ = ["Generated", "Run", "join", "runs_of"]
+
+
+@dataclass
+class Run:
+    """Passes that belong together: steps over one cache, and before them the encoder where it ran by itself."""
+
+    steps: list[Pass]
+    source: Pass | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What generate() returned.
+
+    Parameters
+    ----------
+    sequences : Tensor of int [outputs, tokens]
+        The ids, with the prompt in front where the model has no encoder.
+    beam_indices : Tensor of int [outputs, steps] or None
+        The row of the batch that each token came from; negative after the end.
+    ends : tuple of int
+        Ids that end a sequence: what stands behind one is padding.
+    """
+
+    sequences: Tensor
+    beam_indices: Tensor | None = None
+    ends: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, returned: Any, ends: Any = ()) -> Generated:
+        """Read what generate() returned: a tensor of ids or, with return_dict_in_generate, an output.
+
+        Raises
+        ------
+        TypeError
+            When it is something else.
+        """
+        sequences = getattr(returned, "sequences", returned)
+        if not isinstance(sequences, Tensor) or sequences.ndim != 2 or sequences.is_floating_point():
+            raise TypeError(f"generated is {type(returned).__name__}; expected what model.generate() returned.")
+        known = () if ends is None else (ends,) if isinstance(ends, int) else tuple(int(end) for end in ends)
+        return cls(sequences, getattr(returned, "beam_indices", None), known)
+
+
+def runs_of(passes: Sequence[Pass]) -> list[Run]:
+    """Passes as runs: those that go on over one cache are one."""
+    runs: list[Run] = []
+    for recorded in passes:
+        if recorded.continues and runs:
+            runs[-1].steps.append(recorded)
+        elif recorded.whole and runs and _only_encoder(runs[-1]) and recorded.inputs.get("encoder_outputs") is not None:
+            runs[-1] = Run([recorded], source=runs[-1].steps[0])
+        else:
+            runs.append(Run([recorded]))
+    return runs
+
+
+def join(run: Run, generated: Generated | None = None) -> Pass:
+    """One pass as if the whole text had been read at once.
+
+    Rows of outputs stand where rows of the batch stood; with beam search each output follows its own beams.
+
+    Raises
+    ------
+    ValueError
+        When beams were searched and what generate() returned is not there to follow them.
+    """
+    first = run.steps[0]
+    if len(run.steps) == 1 and run.source is None and generated is None:
+        return first
+    rows = _rows(run, generated)
+    counts = [step.n_queries for step in run.steps]
+    n_queries, past = sum(counts), first.past
+    ids = _ids(run, rows, generated)
+    terms: dict[Any, Tensor] = {}
+    joined = Pass(
+        inputs=dict(first.inputs),
+        encoder_inputs=dict((run.source or first).encoder_inputs),
+        calls=[_joined(calls, rows, terms) for calls in _by_module(run.steps)],
+        matrices=first.matrices if len(run.steps) == 1 else [_Joined(**_joined_matrices(run.steps, rows))],
+        whole=True,
+        past=past,
+        prompt=counts[0] if generated is not None or len(counts) > 1 else 0,
+        unheard=first.unheard,
+        n_queries=n_queries,
+        counts=first.counts,
+    )
+    if run.source is not None:
+        source = _source_rows(run.source, len(rows[0]))
+        joined.calls = [_chosen(call, source) for call in run.source.calls] + joined.calls
+        joined.unheard = [*run.source.unheard, *joined.unheard]
+        joined.encoder_inputs = {
+            name: value[source.to(value.device)] if isinstance(value, Tensor) and value.ndim > 1 else value
+            for name, value in run.source.encoder_inputs.items()
+        }
+    prefix = _prefix(run)
+    real = _real(run, rows, generated, n_queries, prefix)
+    joined.inputs[f"{prefix}attention_mask"] = real
+    if ids is not None:
+        joined.inputs[f"{prefix}input_ids"] = ids[:, : past + n_queries]
+        if generated is not None:
+            last = real.shape[1] - 1 - real.flip(-1).argmax(-1)
+            joined.following = ids[torch.arange(len(ids)), last + 1]
+    logits = [step.logits for step in run.steps if step.logits is not None and step.logits.ndim == 3]
+    if len(logits) == len(run.steps):
+        joined.logits = torch.cat([one[chosen.to(one.device)] for one, chosen in zip(logits, rows, strict=True)], 1)
+    return joined
+
+
+@dataclass
+class _Joined:
+    """Matrices in the place where a model's output holds them."""
+
+    attentions: Any = None
+    encoder_attentions: Any = None
+    decoder_attentions: Any = None
+    cross_attentions: Any = None
+
+
+def _only_encoder(run: Run) -> bool:
+    return len(run.steps) == 1 and not run.steps[0].whole and bool(run.steps[0].encoder_inputs)
+
+
+def _rows(run: Run, generated: Generated | None) -> list[Tensor]:
+    """Row of the batch in which each output was at each step."""
+    batch = _batch(run.steps[0])
+    beams = None if generated is None else generated.beam_indices
+    if beams is not None:
+        last = beams.shape[1] - 1
+        return [beams[:, min(step, last)].clamp(min=0).cpu() for step in range(len(run.steps))]
+    if any(step.reordered for step in run.steps):
+        raise ValueError(
+            "beams were searched: the rows of the batch changed their order, and only what generate() returned says "
+            "which belong together. Call model.generate(..., return_dict_in_generate=True, output_scores=True) and "
+            "recorder.capture(generated=output), or attnwidget.capture(model, inputs, generate={'num_beams': 3})."
+        )
+    if generated is not None and len(generated.sequences) != batch:
+        raise ValueError(
+            f"generate() returned {len(generated.sequences)} sequences and the model ran on {batch}; give what this "
+            "run returned, with return_dict_in_generate=True and output_scores=True if it searched beams."
+        )
+    return [torch.arange(batch)] * len(run.steps)
+
+
+def _batch(first: Pass) -> int:
+    if first.calls:
+        return first.calls[-1].query.shape[0]
+    return int(next(value.shape[0] for value in first.inputs.values() if isinstance(value, Tensor) and value.ndim > 1))
+
+
+def _source_rows(source: Pass, n_outputs: int) -> Tensor:
+    batch = _batch(source) if source.calls else n_outputs
+    return torch.arange(n_outputs) // max(1, n_outputs // batch)
+
+
+def _prefix(run: Run) -> str:
+    """What the names of the inputs that the steps read begin with."""
+    return "decoder_" if run.source is not None or "decoder_input_ids" in run.steps[0].inputs else ""
+
+
+def _ids(run: Run, rows: list[Tensor], generated: Generated | None) -> Tensor | None:
+    """Ids of every position and of the one behind the last; -1 where they are not known."""
+    total = run.steps[0].past + sum(step.n_queries for step in run.steps)
+    ids = torch.full((len(rows[0]), total + 1), -1)
+    found: list[Any] = [step.inputs.get(f"{_prefix(run)}input_ids") for step in run.steps]
+    if generated is not None:
+        known = generated.sequences.cpu()
+        # A prompt of embeddings is not among the sequences.
+        start = 0 if found[0] is not None or run.source is not None else run.steps[0].past + run.steps[0].n_queries
+        known = known[:, : total + 1 - start]
+        ids[:, start : start + known.shape[1]] = known
+        return ids
+    if not all(isinstance(one, Tensor) for one in found):
+        return None
+    pieces = torch.cat([one[chosen.to(one.device)].cpu() for one, chosen in zip(found, rows, strict=True)], 1)
+    ids[:, total - pieces.shape[1] : total] = pieces
+    return ids
+
+
+def _real(run: Run, rows: list[Tensor], generated: Generated | None, n_queries: int, prefix: str) -> Tensor:
+    """Which tokens are no padding: that of the prompt, and what stands behind the end of a sequence."""
+    first = run.steps[0]
+    n_outputs, past = len(rows[0]), first.past
+    real = torch.ones(n_outputs, past + n_queries, dtype=torch.long)
+    given = first.inputs.get(f"{prefix}attention_mask")
+    if isinstance(given, Tensor) and given.ndim == 2 and given.shape[1] <= real.shape[1]:
+        real[:, : given.shape[1]] = given[rows[0].to(given.device)].cpu()
+    if generated is None:
+        return real
+    prompt = first.n_queries
+    if generated.beam_indices is not None:
+        steps = (generated.beam_indices >= 0).sum(-1).cpu()
+        real[:, past + prompt :] *= (torch.arange(n_queries - prompt) < steps[:, None] - 1).long()
+    elif generated.ends:
+        ids = generated.sequences[:, -(n_queries - prompt + 1) :].cpu()  # of the generated tokens
+        ended = torch.isin(ids, torch.tensor(generated.ends)).cumsum(-1) > 0
+        real[:, past + prompt :] *= (~ended[:, : n_queries - prompt]).long()
+    return real
+
+
+def _by_module(steps: Sequence[Pass]) -> list[list[Call]]:
+    """Calls of one layer over the steps."""
+    found: dict[tuple[str, int], list[Call]] = {}
+    for step in steps:
+        for call in step.calls:
+            found.setdefault((call.module, call.layer), []).append(call)
+    return list(found.values())
+
+
+def _chosen(call: Call, rows: Tensor) -> Call:
+    """The call of some rows of the batch, in that order."""
+
+    def pick(tensor: Tensor) -> Tensor:
+        if tensor.shape[0] == 1 or torch.equal(rows, torch.arange(tensor.shape[0])):
+            return tensor
+        return tensor[rows.to(tensor.device)]
+
+    return replace(
+        call,
+        query=pick(call.query),
+        key=pick(call.key),
+        mask=None if call.mask is None else pick(call.mask),
+        position_bias=None if call.position_bias is None else pick(call.position_bias),
+    )
+
+
+def _joined(calls: list[Call], rows: list[Tensor], terms: dict[Any, Tensor]) -> Call:
+    chosen = [_chosen(call, rows[i]) for i, call in enumerate(calls)]
+    first = chosen[0]
+    if len(calls) == 1:
+        return first
+    crossing = stack_of(first.module)[1]
+    query = torch.cat([call.query for call in chosen], 2)
+    key = first.key if crossing else torch.cat([call.key for call in chosen], 2)
+    past = 0 if crossing else first.key.shape[2] - first.query.shape[2]
+    ends = torch.tensor([call.query.shape[2] for call in chosen]).cumsum(0).tolist()
+    # Of the keys a step saw, the last is the one of its own last query; a cache of fixed size has room behind it.
+    places = [
+        (slice(end - call.query.shape[2], end), *((0, key.shape[2]) if crossing else _columns(call, past + end)))
+        for call, end in zip(chosen, ends, strict=True)
+    ]
+    plain = all(call.mask is None for call in calls) and all(left == 0 for _, left, _ in places)
+    plain = plain and (crossing or calls[0].causal or calls[0].query.shape[2] == 1)
+
+    def spread(kind: str, pieces: list[Tensor | None]) -> Tensor | None:
+        """Terms of the steps in one tensor, where each stands in the whole map."""
+        name = (
+            kind,
+            crossing,
+            *(id(piece) for piece in (c.mask if kind == "mask" else c.position_bias for c in calls)),
+        )
+        name += tuple(call.n_seen for call in calls)
+        if name not in terms:
+            terms[name] = _spread(pieces, chosen, places, (query.shape[2], key.shape[2]), bias=kind == "bias")
+        return terms[name]
+
+    biased = any(call.position_bias is not None for call in calls)
+    return replace(
+        first,
+        query=query,
+        key=key,
+        mask=None if plain else spread("mask", [call.mask for call in chosen]),
+        position_bias=spread("bias", [call.position_bias for call in chosen]) if biased else None,
+        causal=plain and not crossing,
+        n_seen=key.shape[2],
+    )  # fmt: skip
+
+
+def _columns(call: Call, total: int) -> tuple[int, int]:
+    """First and last column that a step's terms cover, when there are ``total`` keys in all."""
+    return (0, total) if call.n_seen >= total else (total - call.n_seen, total)
+
+
+def _spread(
+    pieces: list[Tensor | None],
+    calls: list[Call],
+    places: list[tuple[slice, int, int]],
+    shape: tuple[int, int],
+    *,
+    bias: bool,
+) -> Tensor:
+    given = [piece for piece in pieces if piece is not None]
+    boolean = not bias and all(piece.dtype == torch.bool for piece in given)
+    leading = (max((p.shape[0] for p in given), default=1), max((p.shape[1] for p in given), default=1))
+    device = calls[0].query.device
+    dtype = torch.bool if boolean else torch.float32
+    whole = torch.full((*leading, *shape), 0.0 if bias or boolean else -torch.inf, device=device).to(dtype)
+    for piece, call, (rows, left, right) in zip(pieces, calls, places, strict=True):
+        if piece is not None:
+            whole[:, :, rows, left:right] = piece[..., : right - left].to(whole)
+        elif not bias:
+            seen = torch.ones(rows.stop - rows.start, right - left, dtype=torch.bool, device=device)
+            if call.causal:
+                seen = seen.tril(right - left - (rows.stop - rows.start))
+            blank = seen if boolean else torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, -torch.inf)
+            whole[:, :, rows, left:right] = blank
+    return whole
+
+
+def _joined_matrices(steps: Sequence[Pass], rows: list[Tensor]) -> dict[str, Any]:
+    """Matrices that the model returned at each step, one below the other."""
+    kinds: dict[str, Any] = {}
+    for kind in ("attentions", "decoder_attentions", "cross_attentions"):
+        found = [[getattr(output, kind, None) for output in step.matrices[:1]] for step in steps]
+        if not all(one and one[0] for one in found):
+            continue
+        layers = zip(*(one[0] for one in found), strict=True)
+        crossing = kind == "cross_attentions"
+        kinds[kind] = tuple(_stack_matrices(list(layer), rows, steps[0].past, crossing=crossing) for layer in layers)
+    return kinds
+
+
+def _stack_matrices(pieces: list[Tensor], rows: list[Tensor], past: int, *, crossing: bool) -> Tensor:
+    pieces = [piece.detach()[chosen.to(piece.device)] for piece, chosen in zip(pieces, rows, strict=True)]
+    n_queries = sum(piece.shape[2] for piece in pieces)
+    n_keys = pieces[0].shape[3] if crossing else past + n_queries
+    whole = pieces[0].new_zeros(*pieces[0].shape[:2], n_queries, n_keys)
+    at = 0
+    for piece in pieces:
+        queries = slice(at, at := at + piece.shape[2])
+        total = n_keys if crossing else past + at
+        # A cache of fixed size has room behind its last key, a sliding one has dropped its first.
+        columns = slice(max(0, total - piece.shape[3]), total)
+        whole[:, :, queries, columns] = piece[..., : columns.stop - columns.start]
+    return whole

@@ -1,0 +1,191 @@
+"""Pictures: which tokens are the patches of a picture, and the picture itself."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attnwidget.capturing.axes import Labels
+from attnwidget.tokens import ImageGrid, Tokens
+
+__all__ = ["as_picture", "is_tower", "patches_in_text", "patches_of_tower"]
+
+_SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
+MOST_PREFIX_TOKENS = 64  # more tokens beside the patches than that, and they are no prefix
+
+
+@dataclass(frozen=True)
+class Tower:
+    """The tokens of a vision tower: what stands in front, and patches by row and column."""
+
+    tokens: Tokens
+    rows: int
+    columns: int
+
+    def with_picture(self, example: int, inputs: Mapping[str, Any], labels: Labels) -> Tokens:
+        """The tokens of one example, with the picture it saw."""
+        picture = labels.picture
+        if picture is None:
+            pixels = inputs["pixel_values"]
+            picture = _from_pixels(pixels[min(example, len(pixels) - 1)], labels.tokenizer)
+        front = len(self.tokens) - self.rows * self.columns
+        return self.tokens.with_image(ImageGrid(front, self.rows, self.columns, picture))
+
+
+def is_tower(stack: str) -> bool:
+    """Whether a stack of layers reads pictures or sound, by its path."""
+    return bool(_SEEN.search(stack))
+
+
+def patches_of_tower(model: nn.Module, stack: str, inputs: Mapping[str, Any], length: int) -> Tower | None:
+    """The tokens of a vision tower; None where this is no tower of patches.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model that ran.
+    stack : str
+        Path of the tower's layers in it.
+    inputs : mapping
+        What the pass was given.
+    length : int
+        Number of tokens.
+    """
+    pixels = inputs.get("pixel_values")
+    config = getattr(_owner(model, stack), "config", None)
+    patch = getattr(config, "patch_size", None)
+    if not isinstance(pixels, Tensor) or pixels.ndim != 4 or not hasattr(config, "image_size"):
+        return None
+    sides = patch if isinstance(patch, (tuple, list)) else (patch, patch)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        return None
+    rows, columns = pixels.shape[2] // sides[0], pixels.shape[3] // sides[1]
+    front = length - rows * columns
+    if not 0 <= front <= MOST_PREFIX_TOKENS or rows * columns == 0:
+        return None
+    registers = int(getattr(config, "num_register_tokens", 0) or 0)
+    names = _front_names(front, registers, distilled="deit" in str(getattr(config, "model_type", "")))
+    labels = (*names, *_patch_labels(rows, columns))
+    return Tower(Tokens(labels, special=(True,) * front + (False,) * (rows * columns)), rows, columns)
+
+
+def patches_in_text(model: nn.Module, inputs: Mapping[str, Any], tokens: Tokens, labels: Labels) -> Tokens:
+    """Tokens of a text, with the patches of the one picture in it by row and column; unchanged where there is none."""
+    config = getattr(model, "config", None)
+    mark = getattr(config, "image_token_id", None)
+    mark = getattr(config, "image_token_index", None) if mark is None else mark
+    if mark is None or tokens.ids is None or mark not in tokens.ids:
+        return tokens
+    places = [i for i, token in enumerate(tokens.ids) if token == mark]
+    size = _grid_in_text(config, inputs, len(places))
+    if size is None or places[-1] - places[0] + 1 != len(places):
+        return tokens
+    start, (rows, columns) = places[0], size
+    names = list(tokens.labels)
+    names[start : start + rows * columns] = _patch_labels(rows, columns)
+    picture, pixels = labels.picture, inputs.get("pixel_values")
+    if picture is None and isinstance(pixels, Tensor) and pixels.ndim == 4 and pixels.shape[0] == 1:
+        picture = _from_pixels(pixels[0], labels.tokenizer)
+    image = ImageGrid(start, rows, columns, picture)
+    return Tokens(tuple(names), tokens.ids, tokens.special, tokens.words, tokens.spans, image)
+
+
+def as_picture(picture: Any) -> Tensor | None:
+    """A picture somebody has, as uint8 [height, width, 3].
+
+    Parameters
+    ----------
+    picture : PIL.Image, ndarray or Tensor [height, width], [height, width, 3] or [3, height, width], or None
+        uint8, or floating point in [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it is no picture.
+    """
+    if picture is None:
+        return None
+    if hasattr(picture, "convert"):
+        picture = np.asarray(picture.convert("RGB"))
+    if not isinstance(picture, (np.ndarray, Tensor)):
+        raise TypeError(f"picture is {type(picture).__name__}; expected a PIL image, an array or a tensor.")
+    values = torch.as_tensor(np.array(picture) if isinstance(picture, np.ndarray) else picture.detach().cpu())
+    if values.ndim == 2:
+        values = values[..., None].expand(*values.shape, 3)
+    if values.ndim == 3 and values.shape[0] == 3 != values.shape[2]:
+        values = values.movedim(0, -1)
+    if values.ndim != 3 or values.shape[2] not in {3, 4} or values.numel() == 0:
+        raise ValueError(f"picture has shape {list(values.shape)}; expected [height, width, 3].")
+    values = values[..., :3]
+    if values.is_floating_point():
+        if not bool(((values >= 0) & (values <= 1)).all()):
+            raise ValueError("picture holds numbers outside 0 to 1; expected uint8, or floating point in [0, 1].")
+        values = (values * 255).round()
+    return values.to(torch.uint8).contiguous()
+
+
+def _owner(model: nn.Module, stack: str) -> nn.Module:
+    """The innermost transformers model around a stack of layers."""
+    path = stack.split(".") if stack else []
+    for end in range(len(path), -1, -1):
+        module = model
+        try:
+            module = model.get_submodule(".".join(path[:end]))
+        except AttributeError:
+            continue
+        if hasattr(getattr(module, "config", None), "patch_size"):
+            return module
+        if hasattr(getattr(module, "config", None), "vocab_size"):
+            break  # a text decoder beside a tower
+    return model
+
+
+def _front_names(n: int, registers: int, *, distilled: bool) -> list[str]:
+    if n == 2 and distilled:
+        return ["[CLS]", "[DIST]"]
+    if n and registers == n - 1 > 0:
+        return ["[CLS]", *(f"[REG {i}]" for i in range(registers))]
+    if n and registers == n:
+        return [f"[REG {i}]" for i in range(registers)]
+    return (["[CLS]"] if n else []) + [f"[PREFIX {i}]" for i in range(1, n)]
+
+
+def _patch_labels(rows: int, columns: int) -> list[str]:
+    return [f"{row},{column}" for row in range(rows) for column in range(columns)]
+
+
+def _grid_in_text(config: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:
+    """Rows and columns of the patches of one picture in a text."""
+    vision = getattr(config, "vision_config", None)
+    sizes = inputs.get("image_grid_thw")
+    if isinstance(sizes, Tensor):
+        merged = int(getattr(vision, "spatial_merge_size", 1) or 1)
+        if len(sizes) != 1 or int(sizes[0, 0]) != 1:
+            return None
+        rows, columns = int(sizes[0, 1]) // merged, int(sizes[0, 2]) // merged
+    else:
+        rows = columns = math.isqrt(count)
+    return (rows, columns) if rows * columns == count else None
+
+
+def _from_pixels(pixels: Tensor, processor: Any) -> Tensor | None:
+    """A picture from what went into the model: the normalisation undone where it is known, else stretched."""
+    if pixels.shape[0] not in {1, 3}:
+        return None
+    values = pixels.detach().float().cpu()
+    source = getattr(processor, "image_processor", processor)
+    mean, deviation = getattr(source, "image_mean", None), getattr(source, "image_std", None)
+    if mean is not None and deviation is not None and len(mean) == len(values):
+        values = values * torch.tensor(deviation)[:, None, None] + torch.tensor(mean)[:, None, None]
+    else:
+        low, high = values.amin(), values.amax()
+        values = (values - low) / (high - low).clamp(min=1e-6)
+    values = values.nan_to_num(0).clamp(0, 1).expand(3, -1, -1)
+    return (values * 255).round().to(torch.uint8).movedim(0, -1).contiguous()

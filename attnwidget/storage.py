@@ -1,0 +1,159 @@
+"""Storage: layers and tokens in a safetensors file, from which nothing is executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer
+from attnwidget.tokens import ImageGrid, Span, Tokens
+
+__all__ = ["Shelf", "layers_from", "read", "tokens_from"]
+
+_FORMAT = 2  # of the file; 1 had no kind, spans, pictures, or numbers of layers
+
+
+class Shelf:
+    """Tensors on their way into a file; those that layers share are written once."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self._places: dict[tuple[Any, ...], str] = {}
+
+    def put(self, name: str, tensor: Tensor) -> str:
+        """Name under which a tensor is in the file."""
+        same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        place = self._places.setdefault(same, name)
+        if place not in self.tensors:
+            self.tensors[place] = tensor.detach().clone().contiguous()
+        return place
+
+    def layers(self, layers: Sequence[Layer], place: str) -> list[dict[str, Any]]:
+        """Layers, described with the names of their tensors."""
+        return [
+            {
+                "tensors": {
+                    role: self.put(f"{place}layers.{i}.{role}", tensor) for role, tensor in layer.tensors().items()
+                },
+                **_rule(layer),
+            }
+            for i, layer in enumerate(layers)
+        ]
+
+    def tokens(self, tokens: Tokens, place: str) -> dict[str, Any]:
+        """Tokens, described with the name of their picture."""
+        image = tokens.image
+        return {
+            "labels": tokens.labels,
+            "ids": tokens.ids,
+            "special": tokens.special,
+            "words": tokens.words,
+            "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
+            "image": image
+            and {
+                "start": image.start,
+                "rows": image.rows,
+                "columns": image.columns,
+                "picture": None if image.picture is None else self.put(f"{place}picture", image.picture),
+            },
+        }
+
+    def write(self, path: str | Path, kind: str, description: Mapping[str, Any]) -> Path:
+        """Write everything that was put here."""
+        from safetensors.torch import save_file
+
+        path = Path(path)
+        head = {"format": _FORMAT, "kind": kind, **description}
+        save_file(self.tensors, path, metadata={"attnwidget": json.dumps(head)})
+        return path
+
+
+def read(path: str | Path, kinds: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and tensors of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    kinds : mapping of str to str
+        What each kind of file is read with; the first is wanted.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the file is of another kind, of a later version, or none of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    wanted, reader = next(iter(kinds.items()))
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected a file written by {reader.replace('load', 'save')}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})["attnwidget"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path} holds no attention maps; expected a file that {reader.replace('load', 'save')} wrote."
+        ) from error
+    version = description.get("format")
+    if version not in {1, _FORMAT}:
+        raise ValueError(
+            f"{path} has format {version!r} and this version of attnwidget reads format {_FORMAT}. Update attnwidget."
+        )
+    kind = description.get("kind", "maps")
+    if kind != wanted:
+        raise ValueError(f"{path} holds a file of kind {kind!r}; read it with {kinds.get(kind, 'another reader')}.")
+    return description, tensors
+
+
+def layers_from(described: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> list[Layer]:
+    """Layers from their description."""
+    return [_layer(layer, tensors) for layer in described]
+
+
+def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tokens:
+    """Tokens from their description."""
+    ids, image = fields["ids"], fields.get("image")
+    if image is not None:
+        picture = None if image["picture"] is None else tensors[image["picture"]]
+        image = ImageGrid(image["start"], image["rows"], image["columns"], picture)
+    return Tokens(
+        tuple(fields["labels"]),
+        None if ids is None else tuple(ids),
+        tuple(fields["special"]),
+        tuple(fields["words"]),
+        tuple(Span(*span) for span in fields.get("spans", ())),
+        image,
+    )
+
+
+def _rule(layer: Layer) -> dict[str, Any]:
+    """What a layer knows beside its tensors."""
+    mask = layer.mask
+    described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}}
+    if isinstance(layer, ProjectedLayer):
+        described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
+    return described
+
+
+def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer:
+    held = {role: tensors[name] for role, name in described["tensors"].items()}
+    additive = held.pop("mask", None)
+    mask = Mask(**described["mask"], additive=additive)
+    if "matrix" in held:
+        return DenseLayer(held["matrix"], mask)
+    return ProjectedLayer(
+        **held,
+        mask=mask,
+        scaling=described["scaling"],
+        softcap=described["softcap"],
+        dropout=described.get("dropout", 0.0),
+    )
