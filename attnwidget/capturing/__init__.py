@@ -82,9 +82,16 @@ class Recording:
             index = -1  # without a cache each step reads the whole text, and the last one has all of it
         if not -len(runs) <= index < len(runs):
             raise IndexError(f"run {index} does not exist: runs 0 to {len(runs) - 1} were recorded.")
-        model = self._recorder.model
-        ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-        return self._assembled(runs[index], None if generated is None else Generated.of(generated, ends))
+        config = getattr(self._recorder.model, "generation_config", None)
+        made = None if generated is None else Generated.of(generated, getattr(config, "eos_token_id", None))
+        return self._assembled(runs[index], made)
+
+    def generation(self, returned: Any, options: Mapping[str, Any]) -> Capture:
+        """The capture of the generation that returned this."""
+        config = options.get("generation_config") or getattr(self._recorder.model, "generation_config", None)
+        ends = options.get("eos_token_id", getattr(config, "eos_token_id", None))
+        runs = self._runs()
+        return self._assembled(runs[-1], Generated.of(returned, ends))
 
     def _assembled(self, run: Run, generated: Generated | None) -> Capture:
         recorder = self._recorder
@@ -183,7 +190,7 @@ def capture(
             returned = model(*positional, **named) if options is None else model.generate(**named, **options)
         if not roots or handle.heard_anything:
             break
-    return handle.capture(generated=None if options is None else returned)
+    return handle.capture() if options is None else handle.generation(returned, options)
 
 
 @contextmanager

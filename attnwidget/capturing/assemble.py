@@ -69,7 +69,8 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
                 f"{name!r}: attention was computed on {group.batch} pieces for a batch of {expected}, so its "
                 "maps cover windows of the input and not the whole. Such maps cannot be shown as one."
             )
-    towers = {name: _Tower(recorded, model, group, labels) for name, group in groups.items()}
+    alone = labels if len(groups) == 1 else replace(labels, spans=())
+    towers = {name: _Tower(recorded, model, group, alone) for name, group in groups.items()}
     examples = []
     for example in range(size):
         made = {}
@@ -115,6 +116,7 @@ def is_pair(model: nn.Module) -> bool:
 def _sides(recorded: Pass, labels: Labels, *, pair: bool) -> dict[str, tuple[Axis, Axis]]:
     """Queries' and keys' axis of each kind of maps."""
     inputs, past = recorded.inputs, recorded.past
+    labels = replace(labels, prefix=labels.prefix or recorded.learned)
     if pair:
         source = Axis.of(inputs, labels)
         if source.ids is None:

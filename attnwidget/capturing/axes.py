@@ -119,24 +119,48 @@ class Axis:
         known = self._known(example, length)
         before = length - len(known)
         spans = []
+        prefix = min(self.labels.prefix, before or length)
         if before:
-            prefix = min(before, self.labels.prefix)
-            known = _join(_prefix(prefix), _join(Tokens.positions(before - prefix), known))
-            spans += [Span("prefix", 0, prefix), Span("cached", prefix, before)] if self.cached or prefix else []
+            cached = Tokens(tuple(map(str, range(prefix, before))))
+            known = _join(_join(_prefix(prefix), cached), known)
+        elif prefix and (known.ids is None or max(known.ids[:prefix]) < 0):
+            known = replace(known, labels=_prefix(prefix).labels + known.labels[prefix:])
+        else:
+            prefix = 0
+        spans += [Span("prefix", 0, prefix), *([Span("cached", prefix, before)] if self.cached else [])]
         if self.prompt and self.prompt < length:
             spans += [Span("prompt", before if before < self.prompt else 0, self.prompt)]
             spans += [Span("generated", self.prompt, length)]
-        spans += [span for span in self.labels.spans if span.stop <= length]
-        return known.with_spans(*spans)
+        for span in self.labels.spans:
+            if span.stop > length:
+                raise ValueError(
+                    f"spans[{span.name!r}] ends at {span.stop} and there are {length} positions, prefix and padding "
+                    "counted."
+                )
+        return known.with_spans(*spans, *self.labels.spans)
 
     def _known(self, example: int, length: int) -> Tokens:
         """Tokens of the positions at the end that have some; the ones in front are a prefix, or cached keys."""
-        if self.labels.tokens is not None and len(self.labels.tokens) <= length:
-            return self.labels.tokens
+        given = self.labels.tokens
         front = max(self.cached, self.labels.prefix)
+        if given is None:
+            return self._read(example, length, front)
+        if len(given) in {length, length - front}:
+            return given
+        if self.prompt and len(given) in {self.prompt, self.prompt - front}:
+            read = self._read(example, length, front)
+            return _join(given, read[len(read) - (length - self.prompt) :])
+        raise ValueError(
+            f"tokens has {len(given)} labels and there are {length - front} positions"
+            + (f" behind a prefix of {front}." if front else ".")
+            + " Give one label for each."
+        )
+
+    def _read(self, example: int, length: int, front: int) -> Tokens:
+        """Tokens by their ids, or numbered positions."""
         # Patches of a picture beside a text are no tokens of that text.
         if self.ids is None or not length - front <= self.ids.shape[1] <= length:
-            return Tokens.positions(length - min(front, length))
+            return Tokens(tuple(map(str, range(min(front, length), length))))
         ids = self.ids[min(example, self.ids.shape[0] - 1)].tolist()
         if self.labels.tokenizer is None:
             return Tokens(tuple(str(i) if one < 0 else str(one) for i, one in enumerate(ids)), tuple(ids))

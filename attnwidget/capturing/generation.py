@@ -94,6 +94,7 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         matrices=first.matrices if len(run.steps) == 1 else [_Joined(**_joined_matrices(run.steps, rows))],
         whole=True,
         past=past,
+        learned=first.learned,
         prompt=counts[0] if generated is not None or len(counts) > 1 else 0,
         unheard=first.unheard,
         n_queries=n_queries,

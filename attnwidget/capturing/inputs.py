@@ -273,7 +273,10 @@ def _check_length(model: nn.Module, length: int, *, decoder: bool) -> None:
 
 
 def _device(model: nn.Module) -> torch.device:
-    device = getattr(model, "device", None)
+    # Weights that accelerate keeps elsewhere come to this device when they are needed.
+    hooks = (getattr(module, "_hf_hook", None) for module in model.modules())
+    places = (getattr(hook, "execution_device", None) for hook in hooks)
+    device = next((torch.device(place) for place in places if place is not None), getattr(model, "device", None))
     if not isinstance(device, torch.device):
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
     if device.type == "meta":

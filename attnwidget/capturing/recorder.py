@@ -85,6 +85,7 @@ class Pass:
     logits: Tensor | None = None
     whole: bool = False  # the model's own pass, and not one of a part called by itself
     past: int = 0  # cached tokens before this pass
+    learned: int = 0  # of them, those that a wrapper has learned
     continues: bool = False  # the pass before this one left the cache that this one begins with
     reordered: bool = False  # the rows of the batch are not in the order they had before, as in beam search
     unheard: list[str] = field(default_factory=list)  # attention modules that ran and said nothing
@@ -208,6 +209,8 @@ class Recorder:
         cache = bound.get("past_key_values")
         if cache is not None and self._open.cache() is None:
             self._continue(self._open, cache)
+            # A wrapper that brings keys where its caller gave none has learned them.
+            self._open.learned = self._open.past if self._depth > 0 else 0
         self._depth += 1
         if module not in self._asked:
             return None
@@ -287,7 +290,7 @@ class Recorder:
             key = key[:, :, :0]  # the source has not changed
         elif current.continues:
             key = key[:, :, _new_keys(key, current)]
-        elif current.cache() is not None:
+        elif current.cache() is not None and not crossing:
             key = key[:, :, : current.length]  # a cache of fixed size has room behind
         heads = self.keep.heads_of(call.layer, call.n_heads)
         mask, bias, sinks = call.mask, call.position_bias, call.sinks

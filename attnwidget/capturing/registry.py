@@ -247,6 +247,10 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
             for part in found:
                 if switches(part):
                     _set_implementation(part, _implementation(part, recorder))
+                else:
+                    # Falcon returns weights under sdpa too, with sdpa's boolean mask added to the scores as 0 and 1.
+                    for config in _configs(part):
+                        config._attn_implementation_internal = "eager"  # noqa: SLF001
             # Dropout would make the rows sum to anything.
             model.eval()
             if (_compiler, "stance") in changed:

@@ -56,6 +56,25 @@ def _make(model: str, config: str, options: dict[str, Any]) -> Callable[[], torc
     return make
 
 
+PICTURES: dict[str, Any] = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "image_size": 16,
+    "patch_size": 4,
+}  # fmt: skip
+PIXELS = {"pixel_values": torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))}
+
+
+def _make_pair() -> Callable[[], torch.nn.Module]:
+    def make() -> torch.nn.Module:
+        torch.manual_seed(0)
+        both = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(
+            transformers.BertConfig(**SMALL), transformers.GPT2Config(**GPT2)
+        )
+        both.decoder_start_token_id, both.pad_token_id = 1, 0
+        return transformers.EncoderDecoderModel(both)
+
+    return make
+
+
 FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], dict[str, Tensor]]] = {
     "bert": (_make("BertModel", "BertConfig", SMALL), text(attention_mask=padding())),
     "bert-decoder-with-cross": (
@@ -114,6 +133,85 @@ FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], dict[str, Tensor]]] = {
         _make("ViTModel", "ViTConfig", {**SMALL, "image_size": 16, "patch_size": 4}),
         {"pixel_values": torch.randn(2, 3, 16, 16)},
     ),
+    "roberta": (_make("RobertaModel", "RobertaConfig", SMALL | {"pad_token_id": 1}), text(attention_mask=padding())),
+    "electra": (_make("ElectraModel", "ElectraConfig", SMALL | {"embedding_size": 16}), text(attention_mask=padding())),
+    "distilbert": (
+        _make(
+            "DistilBertModel", "DistilBertConfig",
+            {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "vocab_size": 99},
+        ),
+        text(attention_mask=padding()),
+    ),
+    "modernbert-local": (
+        _make("ModernBertModel", "ModernBertConfig",
+              SMALL | {"local_attention": 4, "global_attn_every_n_layers": 2, "pad_token_id": 0, "bos_token_id": 1,
+                       "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}),
+        text(attention_mask=padding()),
+    ),
+    "gpt-neox": (_make("GPTNeoXForCausalLM", "GPTNeoXConfig", SMALL | {"bos_token_id": 1, "eos_token_id": 2}), text()),
+    "starcoder2": (
+        _make("Starcoder2ForCausalLM", "Starcoder2Config", GROUPED), text(attention_mask=padding(left=True))
+    ),
+    "phi3": (_make("Phi3ForCausalLM", "Phi3Config", GROUPED), text()),
+    "cohere": (_make("CohereForCausalLM", "CohereConfig", GROUPED), text()),
+    "mixtral": (
+        _make("MixtralForCausalLM", "MixtralConfig", GROUPED | {"num_local_experts": 2, "num_experts_per_tok": 1}),
+        text(),
+    ),
+    "qwen2": (_make("Qwen2ForCausalLM", "Qwen2Config", GROUPED), text(attention_mask=padding())),
+    "deepseek-v3": (
+        _make("DeepseekV3ForCausalLM", "DeepseekV3Config",
+              SMALL | {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 4,
+                       "qk_nope_head_dim": 4, "v_head_dim": 8, "n_routed_experts": 2, "num_experts_per_tok": 1,
+                       "n_group": 1, "topk_group": 1, "moe_intermediate_size": 16, "first_k_dense_replace": 1,
+                       "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}),
+        text(),
+    ),
+    "gemma": (_make("GemmaForCausalLM", "GemmaConfig", GROUPED), text()),
+    "gemma3-window": (
+        _make("Gemma3ForCausalLM", "Gemma3TextConfig", GROUPED | {"sliding_window": 3}),
+        text(attention_mask=padding()),
+    ),
+    "mt5": (
+        _make("MT5ForConditionalGeneration", "MT5Config",
+              {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 99,
+               "decoder_start_token_id": 0}),
+        source_and_target(),
+    ),
+    "umt5": (
+        _make("UMT5ForConditionalGeneration", "UMT5Config",
+              {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 99,
+               "decoder_start_token_id": 0}),
+        source_and_target(),
+    ),
+    "mbart": (_make("MBartForConditionalGeneration", "MBartConfig", SEQ2SEQ), source_and_target()),
+    "marian": (_make("MarianMTModel", "MarianConfig", SEQ2SEQ), source_and_target()),
+    "pegasus": (_make("PegasusForConditionalGeneration", "PegasusConfig", SEQ2SEQ), source_and_target()),
+    "bert-to-gpt2": (
+        _make_pair(),
+        source_and_target(),
+    ),
+    "deit": (_make("DeiTModel", "DeiTConfig", PICTURES), PIXELS),
+    "dinov2": (_make("Dinov2Model", "Dinov2Config", PICTURES), PIXELS),
+    "dinov2-registers": (
+        _make("Dinov2WithRegistersModel", "Dinov2WithRegistersConfig", PICTURES | {"num_register_tokens": 3}),
+        PIXELS,
+    ),
+    "beit-bias-in-the-mask": (
+        _make("BeitModel", "BeitConfig", PICTURES | {"use_relative_position_bias": True}),
+        PIXELS,
+    ),
+    "clip-vision": (_make("CLIPVisionModel", "CLIPVisionConfig", PICTURES), PIXELS),
+    "clip-text": (
+        _make("CLIPTextModel", "CLIPTextConfig", SMALL | {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}),
+        text(attention_mask=padding()),
+    ),
+    "wav2vec2": (
+        _make("Wav2Vec2Model", "Wav2Vec2Config",
+              SMALL | {"conv_dim": (16, 16), "conv_stride": (5, 4), "conv_kernel": (10, 4),
+                       "num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}),
+        {"input_values": torch.randn(2, 400)},
+    ),
     # Outside the registry: their own matrices are taken.
     "gpt-neo": (
         _make(
@@ -125,6 +223,32 @@ FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], dict[str, Tensor]]] = {
     ),
     "falcon": (
         _make("FalconForCausalLM", "FalconConfig", SMALL | {"bos_token_id": 1, "eos_token_id": 2}),
+        text(),
+    ),
+    "deberta-v2": (
+        _make("DebertaV2Model", "DebertaV2Config",
+              SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 8}),
+        text(attention_mask=padding()),
+    ),
+    "gpt-j": (
+        _make("GPTJForCausalLM", "GPTJConfig",
+              {"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4, "vocab_size": 99, "bos_token_id": 1,
+               "eos_token_id": 2}),
+        text(),
+    ),
+    "bloom": (
+        _make("BloomForCausalLM", "BloomConfig",
+              {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2}),
+        text(attention_mask=padding()),
+    ),
+    "mpt": (
+        _make("MptForCausalLM", "MptConfig",
+              {"d_model": 32, "n_layers": 2, "n_heads": 4, "vocab_size": 99, "max_seq_len": 64, "bos_token_id": 1,
+               "eos_token_id": 2}),
+        text(),
+    ),
+    "xlnet": (
+        _make("XLNetModel", "XLNetConfig", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64, "vocab_size": 99}),
         text(),
     ),
 }  # fmt: skip

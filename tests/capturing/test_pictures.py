@@ -1,0 +1,167 @@
+"""Patches of pictures, in towers and in texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+import attnwidget as aw
+from attnwidget.capturing.pictures import as_picture
+from tests.capturing.families import FAMILIES, GPT2, GROUPED, PICTURES, PIXELS, SMALL, ids
+
+
+def of(family):
+    make, inputs = FAMILIES[family]
+    return aw.capture(make(), inputs)
+
+
+@pytest.mark.parametrize(
+    ("family", "front"),
+    [
+        ("vit", ["[CLS]"]),
+        ("deit", ["[CLS]", "[DIST]"]),
+        ("dinov2", ["[CLS]"]),
+        ("dinov2-registers", ["[CLS]", "[REG 0]", "[REG 1]", "[REG 2]"]),
+        ("beit-bias-in-the-mask", ["[CLS]"]),
+        ("clip-vision", ["[CLS]"]),
+    ],
+)
+def test_a_tower_knows_its_patches_and_what_stands_in_front(family, front):
+    run = of(family)
+    for example in range(2):
+        tokens = run[example].maps.tokens
+        assert list(tokens.labels[: len(front)]) == front
+        assert tokens.labels[len(front)] == "0,0"
+        assert tokens.labels[-1] == "3,3"
+        assert (tokens.image.start, tokens.image.rows, tokens.image.columns) == (len(front), 4, 4)
+        assert tokens.special == (True,) * len(front) + (False,) * 16
+
+
+def test_no_prefix_at_all():
+    model = transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**PICTURES))
+    maps = aw.capture(model, PIXELS)[0].by_name["attention"]
+    assert maps.tokens.image.start == 0
+    assert maps.n_keys == 16
+
+
+def test_a_picture_that_is_not_square():
+    model = transformers.Dinov2Model(transformers.Dinov2Config(**PICTURES))
+    image = aw.capture(model, {"pixel_values": torch.randn(1, 3, 24, 12)}).maps.tokens.image
+    assert (image.rows, image.columns) == (6, 3)
+    assert tuple(image.picture.shape) == (24, 12, 3)
+
+
+def test_each_example_has_its_own_picture():
+    first, second = (one.maps.tokens.image.picture for one in of("vit"))
+    assert first.dtype == torch.uint8
+    assert not torch.equal(first, second)
+
+
+def test_a_processor_gives_the_picture_back_as_it_was():
+    picture = (np.random.default_rng(0).random((16, 16, 3)) * 255).astype(np.uint8)
+    mean, deviation = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
+    pixels = (picture / 255 - mean) / deviation
+    processor = type("Processor", (), {"image_mean": mean, "image_std": deviation})()
+    inputs = {"pixel_values": torch.tensor(pixels).float().movedim(-1, 0)[None]}
+    image = aw.capture(FAMILIES["vit"][0](), inputs, processor).maps.tokens.image
+    assert np.abs(image.picture.numpy().astype(int) - picture).max() <= 1
+
+
+def test_a_picture_of_one_s_own():
+    picture = Image.new("RGB", (32, 20), (255, 128, 0))
+    run = aw.capture(FAMILIES["vit"][0](), {"pixel_values": PIXELS["pixel_values"][:1]}, picture=picture)
+    assert tuple(run.maps.tokens.image.picture.shape) == (20, 32, 3)
+    assert run.maps.tokens.image.picture[0, 0].tolist() == [255, 128, 0]
+
+
+@pytest.mark.parametrize(
+    ("picture", "error", "words"),
+    [
+        ("cat.png", TypeError, "picture is str"),
+        (np.zeros((2, 2, 2, 3)), ValueError, r"shape \[2, 2, 2, 3\]"),
+        (np.full((2, 2), 2.0), ValueError, "outside 0 to 1"),
+    ],
+)
+def test_what_is_no_picture(picture, error, words):
+    with pytest.raises(error, match=words):
+        as_picture(picture)
+
+
+def test_pictures_in_every_form():
+    grey = torch.rand(4, 6)
+    assert torch.equal(as_picture(grey), as_picture(grey.expand(3, 4, 6)))
+    assert torch.equal(as_picture(grey), as_picture(grey[..., None].expand(4, 6, 3).numpy()))
+
+
+class TestModelsInsideModels:
+    def test_a_vision_tower_with_a_text_decoder(self):
+        text = transformers.LlamaConfig(**GROUPED)
+        vision = transformers.CLIPVisionConfig(**PICTURES)
+        config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=98,
+                                          vision_feature_layer=-1)  # fmt: skip
+        torch.manual_seed(0)
+        model = transformers.LlavaForConditionalGeneration(config)
+        words = ids(1, 4).clamp(max=97)
+        inputs = {
+            "input_ids": torch.cat([words[:, :2], torch.full((1, 16), 98), words[:, 2:]], 1),
+            "pixel_values": PIXELS["pixel_values"][:1],
+        }
+        run = aw.capture(model, inputs)
+        vision_maps, text_maps = run.by_name["vision_tower"], run.by_name["language_model"]
+        assert vision_maps.tokens.image.start == 1
+        image = text_maps.tokens.image
+        assert (image.start, image.rows, image.columns) == (2, 4, 4)
+        assert torch.equal(image.picture, vision_maps.tokens.image.picture)
+        assert text_maps.tokens.labels[2] == "0,0"
+        assert text_maps.tokens.ids == tuple(inputs["input_ids"][0].tolist())
+        generated = aw.capture(model, inputs, generate={"max_new_tokens": 3, "do_sample": False})
+        assert generated.by_name["language_model"].n_queries == 22
+        assert generated.by_name["language_model"].tokens.image.start == 2
+        assert generated.by_name["vision_tower"].n_keys == 17
+
+    def test_a_caption(self):
+        config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+            transformers.ViTConfig(**PICTURES), transformers.GPT2Config(**GPT2)
+        )
+        config.decoder_start_token_id, config.pad_token_id = 1, 0
+        torch.manual_seed(0)
+        model = transformers.VisionEncoderDecoderModel(config)
+        run = aw.capture(model, {**PIXELS, "decoder_input_ids": ids(2, 4)})[1]
+        assert (run.cross.n_queries, run.cross.n_keys) == (4, 17)
+        assert run.encoder.tokens.image.start == 1
+        assert run.cross.key_tokens == run.encoder.tokens
+        assert torch.equal(run.cross.key_tokens.image.picture, run.encoder.tokens.image.picture)
+        made = aw.capture(model, PIXELS, generate={"max_new_tokens": 3, "do_sample": False, "eos_token_id": None})[1]
+        assert made.cross.key_tokens.image.rows == 4
+        assert made.decoder.n_queries == 3
+
+    def test_a_text_encoder_with_a_text_decoder(self):
+        run = of("bert-to-gpt2")[0]
+        assert list(run.by_name) == ["encoder", "decoder", "cross"]
+
+
+@pytest.mark.parametrize("size", [16, 8])
+def test_windows_are_refused(size):
+    config = transformers.SwinConfig(image_size=size, patch_size=2, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
+                                     window_size=2)  # fmt: skip
+    with pytest.raises(ValueError, match="windows"):
+        aw.capture(transformers.SwinModel(config), {"pixel_values": torch.randn(1, 3, size, size)})
+
+
+def test_led_bands_are_refused():
+    config = transformers.LEDConfig(d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=4,
+                                    decoder_attention_heads=4, encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=99,
+                                    attention_window=4, max_encoder_position_embeddings=64)  # fmt: skip
+    with pytest.raises(ValueError, match="bands around each query"):
+        aw.capture(transformers.LEDForConditionalGeneration(config), {"input_ids": ids(1, 8)})
+
+
+def test_a_text_beside_pictures_that_are_no_tokens_of_it():
+    parts = SMALL | {"max_position_embeddings": 20, "eos_token_id": 2}
+    config = transformers.CLIPConfig(text_config=parts, vision_config=PICTURES, projection_dim=8)
+    run = aw.capture(transformers.CLIPModel(config), {"input_ids": ids(2, 5), **PIXELS})[1]
+    assert run.by_name["vision_model"].tokens.image.rows == 4
+    assert run.by_name["text_model"].tokens.image is None
