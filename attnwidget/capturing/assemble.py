@@ -80,7 +80,10 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
                 axis = towers[name].axis(own)
                 made[name] = group.maps(own, name, axis, axis)
                 continue
-            made[name] = maps = group.maps(own, name, *sides.get(name, sides["decoder"]))
+            queries, keys = sides.get(name, sides["decoder"])
+            if name == "cross" and "encoder" in towers and towers["encoder"].unread:
+                keys = towers["encoder"].axis(min(example, groups["encoder"].batch - 1))
+            made[name] = maps = group.maps(own, name, queries, keys)
             same = maps.key_tokens is maps.tokens
             maps.tokens = patches_in_text(model, recorded.inputs, maps.tokens, labels)
             if same:

@@ -13,6 +13,8 @@ from attnwidget.capturing.recorder import Call, Pass, stack_of
 
 __all__ = ["Generated", "Run", "join", "runs_of"]
 
+_MADE_BEFORE = {"encoder_outputs", "mm_encoder_outputs"}  # what generate() has computed before the first step
+
 
 @dataclass
 class Run:
@@ -62,7 +64,7 @@ def runs_of(passes: Sequence[Pass]) -> list[Run]:
     for recorded in passes:
         if recorded.continues and runs:
             runs[-1].steps.append(recorded)
-        elif recorded.whole and runs and _only_encoder(runs[-1]) and recorded.inputs.get("encoder_outputs") is not None:
+        elif recorded.whole and runs and not runs[-1].steps[0].whole and _MADE_BEFORE & recorded.inputs.keys():
             runs[-1] = Run([recorded], source=runs[-1].steps[0])
         else:
             runs.append(Run([recorded]))
@@ -88,8 +90,8 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     ids = _ids(run, rows, generated)
     terms: dict[Any, Tensor] = {}
     joined = Pass(
-        inputs=dict(first.inputs),
-        encoder_inputs=dict((run.source or first).encoder_inputs),
+        inputs=_of_rows(first.inputs, rows[0], _batch(first)),
+        encoder_inputs=dict(first.encoder_inputs),
         calls=[_joined(calls, rows, terms) for calls in _by_module(run.steps)],
         matrices=first.matrices if len(run.steps) == 1 else [_Joined(**_joined_matrices(run.steps, rows))],
         whole=True,
@@ -103,11 +105,10 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     if run.source is not None:
         source = _source_rows(run.source, len(rows[0]))
         joined.calls = [_chosen(call, source) for call in run.source.calls] + joined.calls
+        joined.counts = run.source.counts + first.counts
         joined.unheard = [*run.source.unheard, *joined.unheard]
-        joined.encoder_inputs = {
-            name: value[source.to(value.device)] if isinstance(value, Tensor) and value.ndim > 1 else value
-            for name, value in run.source.encoder_inputs.items()
-        }
+        joined.inputs = _of_rows(run.source.inputs, source, _batch(run.source)) | joined.inputs
+        joined.encoder_inputs = _of_rows(run.source.encoder_inputs, source, _batch(run.source))
     prefix = _prefix(run)
     real = _real(run, rows, generated, n_queries, prefix)
     joined.inputs[f"{prefix}attention_mask"] = real
@@ -130,10 +131,6 @@ class _Joined:
     encoder_attentions: Any = None
     decoder_attentions: Any = None
     cross_attentions: Any = None
-
-
-def _only_encoder(run: Run) -> bool:
-    return len(run.steps) == 1 and not run.steps[0].whole and bool(run.steps[0].encoder_inputs)
 
 
 def _rows(run: Run, generated: Generated | None) -> list[Tensor]:
@@ -168,9 +165,17 @@ def _source_rows(source: Pass, n_outputs: int) -> Tensor:
     return torch.arange(n_outputs) // max(1, n_outputs // batch)
 
 
+def _of_rows(inputs: dict[str, Any], rows: Tensor, batch: int) -> dict[str, Any]:
+    """Inputs of some rows of the batch."""
+    return {
+        name: value[rows.to(value.device)] if isinstance(value, Tensor) and value.shape[:1] == (batch,) else value
+        for name, value in inputs.items()
+    }
+
+
 def _prefix(run: Run) -> str:
     """What the names of the inputs that the steps read begin with."""
-    return "decoder_" if run.source is not None or "decoder_input_ids" in run.steps[0].inputs else ""
+    return "decoder_" if "decoder_input_ids" in run.steps[0].inputs else ""
 
 
 def _ids(run: Run, rows: list[Tensor], generated: Generated | None) -> Tensor | None:
@@ -181,7 +186,7 @@ def _ids(run: Run, rows: list[Tensor], generated: Generated | None) -> Tensor | 
     if generated is not None:
         known = generated.sequences.cpu()
         # A prompt of embeddings is not among the sequences.
-        start = 0 if found[0] is not None or run.source is not None else run.steps[0].past + run.steps[0].n_queries
+        start = 0 if found[0] is not None else run.steps[0].past + run.steps[0].n_queries
         known = known[:, : total + 1 - start]
         ids[:, start : start + known.shape[1]] = known
         return ids

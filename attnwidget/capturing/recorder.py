@@ -146,6 +146,9 @@ class Recorder:
         self._open: Pass | None = None
         self._depth = 0
         self._part: Pass | None = None  # of a part that is called by itself, until a module comes again
+        self._wholes = {model, *self.roots}
+        # generate() runs encoders and towers by themselves, before anything else.
+        self._parts = {m for root in self.roots for m in root.modules() if hasattr(m, "config")} - self._wholes
         self._names = {id(m): name.replace("_orig_mod.", "") for name, m in model.named_modules()}
 
     @property
@@ -178,7 +181,7 @@ class Recorder:
         """Listen in this thread until the block ends."""
         stack = _local.__dict__.setdefault("stack", [])
         hooks: list[Any] = []
-        for module in {id(m): m for m in (self.model, *self.roots)}.values():
+        for module in self._wholes | self._parts:
             hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
             hooks.append(module.register_forward_hook(self._end, with_kwargs=True, always_call=True))
         for root in self.roots:
@@ -202,8 +205,11 @@ class Recorder:
         bound = _bound(module, args, kwargs)
         if self._depth == 0 or self._open is None:
             self._part, self._depth = None, 0
-            self._open = Pass(whole=True)
+            self._open = Pass(whole=module in self._wholes)
             self.passes.append(self._open)
+        elif module in self._parts:
+            self._depth += 1
+            return None
         # What a wrapper made of its inputs is what the model inside reads.
         self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
         cache = bound.get("past_key_values")
@@ -228,6 +234,9 @@ class Recorder:
         ended.shared.clear()
         if not ended.n_queries:
             ended.n_queries = _n_tokens(ended.inputs)
+        if not ended.whole and not ended.counts:
+            self.passes.remove(ended)
+            return
         if output is None:
             self.passes.remove(ended)  # the pass failed half-way: what it left is no map
             return
@@ -235,7 +244,7 @@ class Recorder:
         made = getattr(output, "past_key_values", None)
         if made is not None and ended.cache() is None:
             ended.cache = _reference(made)
-        if self._passed is not None:
+        if self._passed is not None and ended.whole:
             self._passed()
 
     def _ran(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
@@ -250,15 +259,8 @@ class Recorder:
 
     def _keep_inputs(self, where: str) -> Any:
         def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
-            if active_recorder() is not self:
-                return
-            if self._open is None and where == "encoder_inputs":
-                # generate() runs the encoder before anything else.
-                self._part = Pass()
-                self.passes.append(self._part)
-            current = self._open or self._part
-            if current is not None:
-                setattr(current, where, _bound(module, args, kwargs))
+            if active_recorder() is self and self._open is not None:
+                setattr(self._open, where, _bound(module, args, kwargs))
 
         return keep
 
