@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from attnwidget.capturing.qk import QK, additive, causal_mask
 from attnwidget.layers import HIDDEN
 
-__all__ = ["SeenCall", "looks_like_attention", "make_anew"]
+__all__ = ["SeenCall", "looks_like_attention"]
 
 _HEADS = ("num_heads", "n_heads", "n_head", "num_attention_heads", "heads", "nhead")
 
@@ -32,7 +32,7 @@ def looks_like_attention(module: nn.Module) -> bool:
     return heads and any(p.ndim >= 2 for p in [*tables, *module.parameters(recurse=False)])
 
 
-@dataclass
+@dataclass(eq=False)
 class SeenCall(TorchFunctionMode):
     """One call of an attention module while it runs: what it gave to torch, and what came out of its parts."""
 
@@ -61,6 +61,20 @@ class SeenCall(TorchFunctionMode):
         """Look no more."""
         self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
+    def said(self) -> QK | str:
+        """What the call attended with, once it has ended, or why that is not known."""
+        if not self.attended:
+            return _make_anew(self)
+        if len(self.attended) > 1:
+            return (
+                f"it calls scaled_dot_product_attention {len(self.attended)} times in one call, so that none of these "
+                "maps is what it attends with"
+            )
+        q, x = self.attended[0]["q"], next((arg for arg in self.args if isinstance(arg, Tensor)), None)
+        if x is not None and x.ndim == 3 and x.shape[1] == q.shape[-1] != q.shape[-2]:
+            return "it attends between channels, and not between tokens"
+        return self.attended[0]
+
     def argument(self, *names: str) -> Any:
         """An argument of the call by one of its names."""
         bound = inspect.signature(self.module.forward).bind(*self.args, **self.kwargs).arguments
@@ -87,18 +101,8 @@ def _of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, 
     return said
 
 
-def make_anew(seen: SeenCall) -> QK | str:
-    """Queries and keys of a fused qkv, or a sentence on why they are not known.
-
-    Parameters
-    ----------
-    seen : SeenCall
-        A call that has ended.
-
-    Returns
-    -------
-    QK or str
-    """
+def _make_anew(seen: SeenCall) -> QK | str:
+    """Queries and keys of a fused qkv, or why they are not known."""
     module, qkv, mixed = seen.module, seen.qkv, seen.mixed
     heads, scaling = getattr(module, "num_heads", None), getattr(module, "scale", None)
     if qkv is None or mixed is None or not isinstance(heads, int) or not isinstance(scaling, float):
@@ -116,18 +120,18 @@ def make_anew(seen: SeenCall) -> QK | str:
     if isinstance(drop, nn.Dropout) and drop.training and drop.p:
         said["dropout"] = drop.p  # what came out is noisy and can prove nothing
         return said
-    if not _gives(said, v, mixed):
+    if not _gives(said, v, mixed, scaling):
         return "softmax(q k^T * scale) of its qkv is not what it attends with: it rotates, biases or cuts into windows"
     return said
 
 
-def _gives(said: QK, v: Tensor, mixed: Tensor) -> bool:
+def _gives(said: QK, v: Tensor, mixed: Tensor, scaling: float) -> bool:
     """Whether three rows made from q, k and v are those that the module computed."""
     q, k, mask = said["q"], said["k"], said["mask"]
     if mixed.shape != (q.shape[0], q.shape[2], q.shape[1] * v.shape[3]):
         return False
     rows = torch.tensor([0, q.shape[2] // 2, q.shape[2] - 1], device=q.device)
-    scores = q[:, :, rows] @ k.transpose(-1, -2) * said["scaling"]
+    scores = q[:, :, rows] @ k.transpose(-1, -2) * scaling
     if mask is not None:
         whole = additive(mask, q)[(None,) * (4 - mask.ndim)]
         scores = scores + whole.expand(*whole.shape[:2], q.shape[2], k.shape[2])[:, :, rows]

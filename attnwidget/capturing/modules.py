@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.fused import SeenCall, looks_like_attention, make_anew
+from attnwidget.capturing.fused import SeenCall, looks_like_attention
 from attnwidget.capturing.multihead import Multihead
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.recorder import Recorder, active_recorder
@@ -155,22 +155,18 @@ class _Listener:
             seen.end()
             if output is None:
                 return  # the call failed, and says so itself
-            if len(seen.attended) > 1:
-                raise ValueError(
-                    f"{who} calls scaled_dot_product_attention {len(seen.attended)} times in one call, so that none of "
-                    f"these maps is what it attends with. {_ask_for_own(module)}"
-                )
+            if seen.qkv is not None:
+                self._check_whole(len(seen.qkv), who)
             with torch.no_grad():
-                said = seen.attended[0] if seen.attended else make_anew(seen)
-            if isinstance(said, str) and seen.qkv is not None:
-                raise ValueError(f"{who} cannot be shown: {said}. {_ask_for_own(module)}")
+                said = seen.said()
             if not isinstance(said, str):
                 self._record(module, said, who)
+            elif seen.attended or seen.qkv is not None:
+                raise ValueError(f"{who} cannot be shown: {said}. {_ask_for_own(module)}")
             elif type(module) not in self.warned:
                 self.warned.add(type(module))
-                warnings.warn(
-                    f"{who} ran and was not seen: {said}. {_ask_for_own(module)}", AttentionWarning, stacklevel=2
-                )
+                message = f"{who} ran and was not seen: {said}. {_ask_for_own(module)}"
+                warnings.warn(message, AttentionWarning, stacklevel=2)
 
         return end
 
@@ -184,25 +180,27 @@ class _Listener:
 
     def _record(self, module: nn.Module, said: Any, who: str) -> None:
         call = as_call(said, who)
+        self._check_whole(len(call.query), who)
+        self.recorder.record(module, call)
+
+    def _check_whole(self, pieces: int, who: str) -> None:
         inputs = self.recorder.passes[-1].inputs if self.recorder.passes else {}
         first = next((value for value in inputs.values() if isinstance(value, Tensor) and value.ndim > 1), None)
-        pieces = call.query.shape[0]
         # The batch comes first or, in torch's older way, second.
         if first is not None and pieces > len(first) and pieces % len(first) == 0 and pieces != first.shape[1]:
             raise ValueError(
                 f"{who} attends within {pieces} pieces of a batch of {len(first)}, so that its maps cover windows of "
                 "the input and not the whole. Such maps cannot be shown as one."
             )
-        self.recorder.record(module, call)
 
 
 def _ask_for_own(module: nn.Module) -> str:
     own = f"own={{{type(module).__name__}: function}}"
-    if hasattr(module, "fused_attn"):
+    if getattr(module, "fused_attn", None) is False:
         return f"Set fused_attn = True on it, and what it attends with is seen as it is; or pass {own}."
     return (
-        f"Say where its queries and keys are: {own}, where function(module, *args, **kwargs) takes the arguments of its "
-        "forward and returns {'q': q, 'k': k}, each [batch, heads, tokens, width]."
+        f"Say where its queries and keys are: {own}, where function(module, *args, **kwargs) takes the arguments of "
+        "its forward and returns {'q': q, 'k': k}, each [batch, heads, tokens, width]."
     )
 
 
@@ -247,8 +245,8 @@ def _check_compiled(model: nn.Module, found: Mapping[str, Any]) -> None:
         )
         if compiled and any(other == name or _is_within(other, name) for other in found):
             raise TypeError(
-                f"{name or 'the model'} is compiled by torch.compile, and what it attends with is seen only in the model "
-                "as it was before: capture that one (of a compiled model: model._orig_mod), and compile it afterwards."
+                f"{name or 'the model'} is compiled by torch.compile, and what it attends with is seen only in the "
+                "model as it was before: capture that one (of a compiled model: model._orig_mod)."
             )
 
 

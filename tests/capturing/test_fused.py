@@ -153,6 +153,7 @@ class TestFused:
     @pytest.mark.parametrize("fused_attn", [False, True])
     def test_windows_are_refused(self, fused_attn):
         model = Picture(Windowed, fused_attn=fused_attn).eval()
+        model.blocks[0].attn.scale *= 2  # whatever else may be wrong: there is no way to show windows
         with pytest.raises(ValueError, match=r"attends within 6 pieces of a batch of 2.*windows"):
             listen(model, vectors(2, 12, 24))
 
@@ -337,6 +338,19 @@ class TestTorchSFunction:
 
         with pytest.raises(ValueError, match="2 times in one call"):
             listen(Picture(Differential).eval(), vectors(2, 5, 24))
+
+    def test_attention_between_channels_is_refused(self):
+        class Channels(Fused):
+            def terms(self, x, extra):
+                q, k, v, _ = super().terms(x, extra)
+                return q.mT, k.mT, v.mT, None
+
+            def forward(self, x):
+                q, k, v, _ = self.terms(x, None)
+                return self.proj(scaled_dot_product_attention(q, k, v).mT.transpose(1, 2).flatten(2))
+
+        with pytest.raises(ValueError, match="between channels"):
+            listen(Picture(Channels).eval(), vectors(2, 5, 24))
 
     def test_vectors_of_no_heads_are_refused(self):
         class Single(nn.Module):
