@@ -70,6 +70,11 @@ class SeenCall(TorchFunctionMode):
                 f"it calls scaled_dot_product_attention {len(self.attended)} times in one call, so that none of these "
                 "maps is what it attends with"
             )
+        if self.attended[0]["q"].ndim != 4:
+            return (
+                f"it gives scaled_dot_product_attention queries {list(self.attended[0]['q'].shape)}, in which heads, "
+                "examples and windows cannot be told apart"
+            )
         q, x = self.attended[0]["q"], next((arg for arg in self.args if isinstance(arg, Tensor)), None)
         if x is not None and x.ndim == 3 and x.shape[1] == q.shape[-1] != q.shape[-2]:
             return "it attends between channels, and not between tokens"
@@ -92,7 +97,9 @@ def _of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, 
     enable_gqa: bool = False,  # noqa: ARG001
 ) -> QK:
     said: QK = {"q": query, "k": key, "scaling": scale, "dropout": dropout_p}
-    if is_causal:
+    if is_causal and query.shape[-2] == key.shape[-2]:
+        said["causal"] = True
+    elif is_causal:
         said["mask"] = causal_mask(query.shape[-2], key.shape[-2], query.device)
     elif attn_mask is not None:
         # Numbers that hide nothing are a position bias, which the maps tell from a mask.
@@ -112,10 +119,9 @@ def _make_anew(seen: SeenCall) -> QK | str:
     q, k, v = qkv.reshape(*qkv.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
     q_norm, k_norm = getattr(module, "q_norm", None), getattr(module, "k_norm", None)
     q, k = q if q_norm is None else q_norm(q), k if k_norm is None else k_norm(k)
-    mask = seen.argument("attn_mask", "mask")
+    said: QK = {"q": q, "k": k, "mask": seen.argument("attn_mask", "mask"), "scaling": scaling}
     if seen.argument("is_causal"):
-        mask = causal_mask(q.shape[2], k.shape[2], q.device)
-    said: QK = {"q": q, "k": k, "mask": mask, "scaling": scaling}
+        said |= {"causal": True, "mask": None}
     drop = getattr(module, "attn_drop", None)
     if isinstance(drop, nn.Dropout) and drop.training and drop.p:
         said["dropout"] = drop.p  # what came out is noisy and can prove nothing
@@ -127,12 +133,14 @@ def _make_anew(seen: SeenCall) -> QK | str:
 
 def _gives(said: QK, v: Tensor, mixed: Tensor, scaling: float) -> bool:
     """Whether three rows made from q, k and v are those that the module computed."""
-    q, k, mask = said["q"], said["k"], said["mask"]
+    q, k, mask = said["q"], said["k"], said.get("mask")
     if mixed.shape != (q.shape[0], q.shape[2], q.shape[1] * v.shape[3]):
         return False
     rows = torch.tensor([0, q.shape[2] // 2, q.shape[2] - 1], device=q.device)
     scores = q[:, :, rows] @ k.transpose(-1, -2) * scaling
-    if mask is not None:
+    if said.get("causal"):
+        scores = scores.masked_fill(torch.arange(k.shape[2], device=q.device) > rows[:, None], -math.inf)
+    elif mask is not None:
         whole = additive(mask, q)[(None,) * (4 - mask.ndim)]
         scores = scores + whole.expand(*whole.shape[:2], q.shape[2], k.shape[2])[:, :, rows]
     made = (scores.softmax(-1, dtype=torch.promote_types(v.dtype, torch.float32)).to(v) @ v).transpose(1, 2).flatten(2)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.fused import SeenCall, looks_like_attention
 from attnwidget.capturing.multihead import Multihead
-from attnwidget.capturing.qk import QK, as_call
+from attnwidget.capturing.qk import QK, Masks, as_call
 from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 
@@ -94,9 +94,12 @@ class _Listener:
     """The hooks of one block, and the calls that are under way in it."""
 
     recorder: Recorder
-    multihead: Multihead = field(default_factory=Multihead)
+    masks: Masks = field(default_factory=Masks)
     open: list[SeenCall] = field(default_factory=list)
     warned: set[type] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.multihead = Multihead(self.masks)
 
     def listen(self, name: str, module: nn.Module, say: Callable[..., QK] | None) -> list[Any]:
         """Hooks on one module."""
@@ -134,15 +137,20 @@ class _Listener:
     def _asking(self, say: Callable[..., QK], who: str) -> Any:
         def ask(module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:  # noqa: ARG001
             if self._listens():
-                self.multihead.enter(self.recorder.passes[-1] if self.recorder.passes else None)
-                with torch.no_grad():
-                    said = say(module, *args, **kwargs)
+                self.masks.enter(self.recorder.passes[-1] if self.recorder.passes else None)
+                try:
+                    with torch.no_grad():
+                        said = say(module, *args, **kwargs)
+                except Exception as error:
+                    error.add_note(f"This came from asking what {who} attends with.")
+                    raise
                 self._record(module, said, who)
 
         return ask
 
     def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if self._listens():
+            self.masks.enter(self.recorder.passes[-1] if self.recorder.passes else None)
             seen = SeenCall(module, args, kwargs)
             seen.begin()
             self.open.append(seen)
@@ -179,7 +187,7 @@ class _Listener:
             self.open[-1].mixed = args[0]
 
     def _record(self, module: nn.Module, said: Any, who: str) -> None:
-        call = as_call(said, who)
+        call = as_call(said, who, self.masks)
         self._check_whole(len(call.query), who)
         self.recorder.record(module, call)
 

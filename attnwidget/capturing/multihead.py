@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from attnwidget.capturing.qk import QK, additive, causal_mask
+from attnwidget.capturing.qk import QK, Masks, additive, causal_mask
 
 __all__ = ["Multihead"]
 
@@ -21,17 +20,9 @@ class Multihead:
     ``add_zero_attn``.
     """
 
-    def __init__(self) -> None:
-        # Layers of one pass are given the same masks; one tensor for all of them, the originals held for their ids.
-        self._masks: dict[Any, tuple[Tensor | None, Any]] = {}
-        self._pass: Any = None
+    def __init__(self, masks: Masks) -> None:
+        self._masks = masks
         self.padded: int | None = None  # tokens of the batch that nn.TransformerEncoder packed into a nested tensor
-
-    def enter(self, current: Any) -> None:
-        """Forget the masks of other passes than the current one."""
-        if current is not self._pass:
-            self._masks.clear()
-            self._pass = current
 
     def __call__(  # noqa: PLR0917 - the arguments of nn.MultiheadAttention.forward, which come by place
         self,
@@ -62,31 +53,18 @@ class Multihead:
         if module.add_zero_attn:
             k = pad(k, (0, 0, 0, 1))
         kind = (q.shape[:3], k.shape[2], q.dtype, q.device)
+        said: QK = {"q": q, "k": k, "dropout": module.dropout if module.training else 0.0}
         if lengths is not None:
-            mask = self._shared(
-                ("packed", *lengths, q.shape[2], q.dtype, q.device), None, lambda: _of_lengths(lengths, q)
-            )
+            said["mask"] = self._masks.shared(("packed", *lengths, *kind), lambda: _of_lengths(lengths, q))
         elif is_causal and key_padding_mask is None and not need_weights:
-            # The module then goes by the hint and not by the mask.
-            sizes = q.shape[2], k.shape[2]
-            mask = self._shared(
-                ("causal", *sizes, q.dtype, q.device), None, lambda: additive(causal_mask(*sizes, q.device), q)
+            # The module then goes by the hint and not by the mask; keys that it adds come after all queries.
+            said["mask"] = self._masks.shared(
+                ("causal", *kind), lambda: additive(causal_mask(q.shape[2], k.shape[2], q.device), q)
             )
         else:
-            given = (attn_mask, key_padding_mask)
-            same = tuple((id(term), _version(term)) for term in given)
-            mask = self._shared((*same, *kind), given, lambda: _merged(attn_mask, key_padding_mask, q, k.shape[2]))
-        return {"q": q, "k": k, "mask": mask, "dropout": module.dropout if module.training else 0.0}
-
-    def _shared(self, what: tuple[Any, ...], given: Any, make: Any) -> Tensor | None:
-        if what not in self._masks:
-            self._masks[what] = make(), given
-        return self._masks[what][0]
-
-
-def _version(term: Tensor | None) -> int:
-    """Rises when a tensor is changed in place; tensors of inference mode do not count."""
-    return 0 if term is None or term.is_inference() else term._version  # noqa: SLF001
+            given = attn_mask, key_padding_mask
+            said["mask"] = self._masks.shared(("merged", *kind), lambda: _merged(*given, q, k.shape[2]), *given)
+        return said
 
 
 def _projected(module: nn.MultiheadAttention, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:

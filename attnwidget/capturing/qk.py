@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, Required, TypedDict
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnwidget.capturing.recorder import Call
 
-__all__ = ["QK", "additive", "as_call", "causal_mask"]
+__all__ = ["QK", "Masks", "additive", "as_call", "causal_mask"]
 
 
 class QK(TypedDict):
@@ -58,7 +58,33 @@ class QK(TypedDict):
     dropout: NotRequired[float]
 
 
-def as_call(said: Any, who: str) -> Call:
+class Masks:
+    """Masks of one pass, each made once for all layers that are given the same."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, tuple[Tensor | None, Any]] = {}
+        self._pass: Any = None
+
+    def enter(self, current: Any) -> None:
+        """Forget the masks of other passes than the current one."""
+        if current is not self._pass:
+            self._made.clear()
+            self._pass = current
+
+    def shared(self, key: tuple[Any, ...], make: Callable[[], Tensor | None], *given: Tensor | None) -> Tensor | None:
+        """The mask that ``make`` makes of the tensors given, or that it made before."""
+        key = (*key, *((id(tensor), _version(tensor)) for tensor in given))
+        if key not in self._made:
+            self._made[key] = make(), given  # what is given is held, so that no other tensor gets its id
+        return self._made[key][0]
+
+
+def _version(tensor: Tensor | None) -> int:
+    """Rises when a tensor is changed in place; tensors of inference mode do not count."""
+    return 0 if tensor is None or tensor.is_inference() else tensor._version  # noqa: SLF001
+
+
+def as_call(said: Any, who: str, masks: Masks) -> Call:
     """The call that a QK describes.
 
     Parameters
@@ -67,6 +93,8 @@ def as_call(said: Any, who: str) -> Call:
         What was said, by whomever.
     who : str
         Whose attention it is, for messages.
+    masks : Masks
+        Those of the pass, to which it adds its own.
 
     Raises
     ------
@@ -95,10 +123,11 @@ def as_call(said: Any, who: str) -> Call:
     shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
     mask, bias, sinks = said.get("mask"), said.get("bias"), said.get("sinks")
     if mask is not None:
-        mask = additive(_fitted(mask, shape, "mask", who), q)
-    if said.get("causal"):
-        rule = additive(causal_mask(shape[2], shape[3], q.device, offset=shape[3] - shape[2]), q)
-        mask = rule if mask is None else mask + rule
+        mask = _fitted(mask, shape, "mask", who)
+    if said.get("causal") or (mask is not None and mask.dtype == torch.bool):
+        causal, given = bool(said.get("causal")), said.get("mask")
+        key = ("said", causal, shape, q.dtype, q.device)
+        mask = masks.shared(key, lambda: _with_causality(mask, q, k, causal=causal), given)
     if sinks is not None and (not isinstance(sinks, Tensor) or sinks.numel() != shape[1]):
         raise ValueError(f"sinks of {who} are {_describe(sinks)}; expected one logit a head: a tensor [{shape[1]}].")
     scaling = said.get("scaling")
@@ -112,6 +141,13 @@ def as_call(said: Any, who: str) -> Call:
         sinks,
         float(said.get("dropout") or 0.0),
     )
+
+
+def _with_causality(mask: Tensor | None, q: Tensor, k: Tensor, *, causal: bool) -> Tensor | None:
+    if causal:
+        rule = additive(causal_mask(q.shape[2], k.shape[2], q.device, offset=k.shape[2] - q.shape[2]), q)
+        return rule if mask is None else additive(mask, q) + rule
+    return mask if mask is None else additive(mask, q)
 
 
 def additive(mask: Tensor, like: Tensor) -> Tensor:

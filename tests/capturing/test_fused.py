@@ -133,6 +133,12 @@ class TestFused:
         for call, wanted in zip(calls, dropped(model, x, **arguments), strict=True):
             assert_close(weights(call), wanted)
 
+    @pytest.mark.parametrize("fused_attn", [False, True])
+    @pytest.mark.parametrize("arguments", [CAUSAL, MASKED], ids=["causal", "masked"])
+    def test_layers_share_their_mask(self, arguments, fused_attn):
+        first, second = listen(Picture(Fused, fused_attn=fused_attn).eval(), vectors(2, 5, 24), **arguments)
+        assert first.mask.data_ptr() == second.mask.data_ptr()
+
     @pytest.mark.parametrize("attn", [Rotated, Biased])
     def test_what_is_given_to_torch_s_function_is_seen_whatever_came_before(self, attn):
         model, x = Picture(attn).eval(), vectors(2, 5, 24)
@@ -290,6 +296,11 @@ class TestOwn:
         with pytest.raises((TypeError, ValueError), match=message):
             listen(Written(), vectors(2, 5, 24), own={Written: lambda module, x: said})
 
+    def test_where_it_fails_is_told(self):
+        with pytest.raises(TypeError) as failed:
+            listen(Written(), vectors(2, 5, 24), own={Written: lambda module: {}})
+        assert failed.value.__notes__ == ["This came from asking what a Written attends with."]
+
     def test_every_term_it_can_say(self):
         q, k = vectors(2, 4, 5, 6), vectors(2, 2, 7, 6, seed=1)
         mask, bias, sinks = vectors(5, 7, seed=2) > -1, vectors(4, 5, 7, seed=3), vectors(4, seed=4)
@@ -361,5 +372,5 @@ class TestTorchSFunction:
             def forward(self, x):
                 return scaled_dot_product_attention(x, x, self.proj(x))
 
-        with pytest.raises(ValueError, match=r"q of a Single is a tensor of torch\.float32 \[2, 5, 24\]"):
+        with pytest.raises(ValueError, match=r"a Single cannot be shown: it gives .* \[2, 5, 24\], in which heads"):
             listen(Single(), vectors(2, 5, 24))
