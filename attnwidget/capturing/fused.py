@@ -70,12 +70,15 @@ class SeenCall(TorchFunctionMode):
                 f"it calls scaled_dot_product_attention {len(self.attended)} times in one call, so that none of these "
                 "maps is what it attends with"
             )
-        if self.attended[0]["q"].ndim != 4:
+        q = self.attended[0]["q"]
+        if q.is_nested:
+            return "it attends over nested tensors, whose rows are of different lengths"
+        if q.ndim != 4:
             return (
-                f"it gives scaled_dot_product_attention queries {list(self.attended[0]['q'].shape)}, in which heads, "
-                "examples and windows cannot be told apart"
+                f"it gives scaled_dot_product_attention queries {list(q.shape)}, in which heads, examples and windows "
+                "cannot be told apart"
             )
-        q, x = self.attended[0]["q"], next((arg for arg in self.args if isinstance(arg, Tensor)), None)
+        x = next((arg for arg in self.args if isinstance(arg, Tensor)), None)
         if x is not None and x.ndim == 3 and x.shape[1] == q.shape[-1] != q.shape[-2]:
             return "it attends between channels, and not between tokens"
         return self.attended[0]
@@ -112,7 +115,12 @@ def _make_anew(seen: SeenCall) -> QK | str:
     """Queries and keys of a fused qkv, or why they are not known."""
     module, qkv, mixed = seen.module, seen.qkv, seen.mixed
     heads, scaling = getattr(module, "num_heads", None), getattr(module, "scale", None)
-    if qkv is None or mixed is None or not isinstance(heads, int) or not isinstance(scaling, float):
+    if (
+        qkv is None
+        or not isinstance(mixed, Tensor)
+        or not isinstance(heads, int)
+        or not isinstance(scaling, int | float)
+    ):
         return "it does not call scaled_dot_product_attention, and is not fused as timm's Attention is"
     if qkv.ndim != 3 or qkv.shape[-1] % (3 * heads):
         return f"its qkv is {list(qkv.shape)}; expected [batch, tokens, 3 * heads * width] with {heads} heads"
@@ -124,8 +132,7 @@ def _make_anew(seen: SeenCall) -> QK | str:
         said |= {"causal": True, "mask": None}
     drop = getattr(module, "attn_drop", None)
     if isinstance(drop, nn.Dropout) and drop.training and drop.p:
-        said["dropout"] = drop.p  # what came out is noisy and can prove nothing
-        return said
+        return f"it drops {drop.p:.0%} of its weights, so that nothing it computes is proof of them; call model.eval()"
     if not _gives(said, v, mixed, scaling):
         return "softmax(q k^T * scale) of its qkv is not what it attends with: it rotates, biases or cuts into windows"
     return said

@@ -91,11 +91,11 @@ def listening_to_modules(model: nn.Module, recorder: Recorder, own: Own | None =
 
 @dataclass
 class _Listener:
-    """The hooks of one block, and the calls that are under way in it."""
+    """The hooks of one block, and the call that is under way in it."""
 
     recorder: Recorder
     masks: Masks = field(default_factory=Masks)
-    open: list[SeenCall] = field(default_factory=list)
+    open: SeenCall | None = None
     warned: set[type] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -114,10 +114,10 @@ class _Listener:
             module.register_forward_pre_hook(self._begin, with_kwargs=True),
             module.register_forward_hook(self._ending(who), with_kwargs=True, always_call=True, prepend=True),
         ]
-        qkv, after = getattr(module, "qkv", None), getattr(module, "norm", None) or getattr(module, "proj", None)
-        if isinstance(qkv, nn.Module) and isinstance(after, nn.Module):
+        if isinstance(qkv := getattr(module, "qkv", None), nn.Module):
             handles.append(qkv.register_forward_hook(self._keep_qkv))
-            handles.append(after.register_forward_pre_hook(self._keep_mixed))
+        after = [getattr(module, name, None) for name in ("norm", "proj")]
+        handles += [part.register_forward_pre_hook(self._keep_mixed) for part in after if isinstance(part, nn.Module)]
         return handles
 
     def packing(self, module: nn.Module, args: Any, kwargs: Any) -> None:  # noqa: ARG002
@@ -127,9 +127,10 @@ class _Listener:
             self.multihead.padded = src.shape[1]
 
     def leave(self) -> None:
-        """Close what an interrupt left open."""
-        while self.open:
-            self.open.pop().end()
+        """Close the call that is under way, which an interrupt may have left open."""
+        if self.open is not None:
+            self.open.end()
+            self.open = None
 
     def _listens(self) -> bool:
         return active_recorder() is self.recorder
@@ -150,17 +151,18 @@ class _Listener:
 
     def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if self._listens():
+            self.leave()  # no attention is inside another
             self.masks.enter(self.recorder.passes[-1] if self.recorder.passes else None)
-            seen = SeenCall(module, args, kwargs)
-            seen.begin()
-            self.open.append(seen)
+            self.open = SeenCall(module, args, kwargs)
+            self.open.begin()
 
     def _ending(self, who: str) -> Any:
         def end(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
-            if not self.open or self.open[-1].module is not module:
+            # Another thread may run the same module.
+            if not self._listens() or self.open is None or self.open.module is not module:
                 return
-            seen = self.open.pop()
-            seen.end()
+            seen = self.open
+            self.leave()
             if output is None:
                 return  # the call failed, and says so itself
             if seen.qkv is not None:
@@ -179,12 +181,13 @@ class _Listener:
         return end
 
     def _keep_qkv(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        if self.open and self.open[-1].module is not module and self._listens():
-            self.open[-1].qkv = output
+        if self._listens() and self.open is not None and isinstance(output, Tensor):
+            self.open.qkv = output
 
-    def _keep_mixed(self, module: nn.Module, args: Any) -> None:
-        if self.open and self.open[-1].module is not module and self._listens():
-            self.open[-1].mixed = args[0]
+    def _keep_mixed(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
+        # A norm may also come before the projection, and both after it: the first after it gets what was mixed.
+        if self._listens() and self.open is not None and self.open.qkv is not None and self.open.mixed is None:
+            self.open.mixed = args[0]
 
     def _record(self, module: nn.Module, said: Any, who: str) -> None:
         call = as_call(said, who, self.masks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -179,10 +181,34 @@ class TestFused:
         assert len(ran) == 1
 
     def test_dropout_is_told(self):
-        model = Picture(Fused).train()
-        for fused_attn in (True, False):
-            model.blocks[0].attn.fused_attn = fused_attn
-            assert listen(model, vectors(2, 5, 24))[0].dropout == pytest.approx(0.1)
+        assert listen(Picture(Fused).train(), vectors(2, 5, 24))[0].dropout == pytest.approx(0.1)
+        with pytest.raises(ValueError, match=r"drops 10% of its weights.*model\.eval\(\)"):
+            listen(Picture(Fused, fused_attn=False).train(), vectors(2, 5, 24))
+
+    def test_a_norm_before_the_projection(self):
+        class Normed(Fused):
+            def __init__(self, **options):
+                super().__init__(**options)
+                self.norm = nn.LayerNorm(24)
+
+            def forward(self, x):
+                return super().forward(self.norm(x))
+
+        model, x = Picture(Normed, fused_attn=False).eval(), vectors(2, 5, 24)
+        for call, wanted in zip(listen(model, x), dropped(model, x), strict=True):
+            assert_close(weights(call), wanted)
+
+    def test_another_thread_in_the_midst_of_a_call(self):
+        model, x = Picture(Fused, n=1).eval(), vectors(2, 5, 24)
+
+        def run_elsewhere(*_):
+            hook.remove()
+            worker = threading.Thread(target=model, args=(x,))
+            worker.start()
+            worker.join(timeout=60)
+
+        hook = model.blocks[0].attn.qkv.register_forward_hook(run_elsewhere)
+        assert len(listen(model, x)) == 1
 
     def test_a_broken_model_is_not_blamed_on_its_kind(self):
         model = Picture(Fused, fused_attn=False).eval()
@@ -374,3 +400,17 @@ class TestTorchSFunction:
 
         with pytest.raises(ValueError, match=r"a Single cannot be shown: it gives .* \[2, 5, 24\], in which heads"):
             listen(Single(), vectors(2, 5, 24))
+
+    def test_nested_tensors_are_refused(self):
+        class Ragged(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.heads, self.proj = 2, nn.Linear(4, 4)
+
+            def forward(self, texts):
+                x = torch.nested.nested_tensor([self.proj(t) for t in texts], layout=torch.jagged)
+                q = x.unflatten(-1, (2, 2)).transpose(1, 2)
+                return scaled_dot_product_attention(q, q, q)
+
+        with pytest.raises(ValueError, match="attends over nested tensors"):
+            listen(Ragged(), [vectors(3, 4), vectors(5, 4)])
