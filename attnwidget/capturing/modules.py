@@ -53,7 +53,7 @@ def listening_to_modules(model: nn.Module, recorder: Recorder, own: Own | None =
     Listened to are nn.MultiheadAttention, wherever it is; modules that call scaled_dot_product_attention and know a
     number of heads; modules with a fused qkv as timm's; and those that ``own`` speaks for. Parts that are
     transformers models with a registry are left to it. What a module computes does not change, but torch's fused
-    kernel for nn.TransformerEncoderLayer, which nothing can look into, makes place for the same sums in other order.
+    kernel for nn.TransformerEncoderLayer, which nothing can look into, gives way to the same sums in single steps.
 
     Parameters
     ----------
@@ -236,7 +236,9 @@ def _known(model: nn.Module, own: Own) -> dict[str, tuple[nn.Module, Callable[..
                     f"{name or 'the model'} is a {module.original_name} compiled by torch.jit, and nothing can look "
                     "into its calls. Capture the model that it was compiled from."
                 )
-        elif _is_multihead(module) or looks_like_attention(module):
+        elif _is_multihead(module) or (
+            looks_like_attention(module) and not any(id(part) in left_out for part in module.modules())
+        ):
             found[name] = module, None
     _check_compiled(model, found)
     for key in own:

@@ -401,6 +401,7 @@ class TestTorchSFunction:
         with pytest.raises(ValueError, match=r"a Single cannot be shown: it gives .* \[2, 5, 24\], in which heads"):
             listen(Single(), vectors(2, 5, 24))
 
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype")
     def test_nested_tensors_are_refused(self):
         class Ragged(nn.Module):
             def __init__(self):

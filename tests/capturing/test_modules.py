@@ -325,6 +325,9 @@ class TestWhatIsListenedTo:
 
         model = nn.ModuleDict({"text": FAMILIES["bert"][0](), "own": multihead()})
         assert list(attention_modules(model)) == ["own"]
+        around = nn.ModuleDict({"text": model["text"], "head": nn.Linear(3, 3)})
+        around.num_heads = 4
+        assert not knows(around)
 
     def test_compiled_modules_are_refused(self):
         with warnings.catch_warnings():
