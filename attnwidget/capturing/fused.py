@@ -20,8 +20,11 @@ from torch.overrides import TorchFunctionMode
 from attnwidget.capturing.qk import QK, additive, causal_mask
 from attnwidget.layers import HIDDEN
 
-__all__ = ["SeenCall", "looks_like_attention"]
+__all__ = ["AFTER", "QKV", "SeenCall", "looks_like_attention"]
 
+# What vision transformers, language models and their many copies call the same things.
+QKV = ("qkv", "to_qkv", "qkv_proj", "Wqkv", "c_attn", "query_key_value")
+AFTER = ("norm", "proj", "to_out", "out_proj", "c_proj", "dense")
 _HEADS = ("num_heads", "n_heads", "n_head", "num_attention_heads", "heads", "nhead")
 
 
@@ -114,26 +117,23 @@ def _of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, 
 def _make_anew(seen: SeenCall) -> QK | str:
     """Queries and keys of a fused qkv, or why they are not known."""
     module, qkv, mixed = seen.module, seen.qkv, seen.mixed
-    heads, scaling = getattr(module, "num_heads", None), getattr(module, "scale", None)
-    if (
-        qkv is None
-        or not isinstance(mixed, Tensor)
-        or not isinstance(heads, int)
-        or not isinstance(scaling, int | float)
-    ):
+    if qkv is None or not isinstance(mixed, Tensor):
         return "it does not call scaled_dot_product_attention, and is not fused as timm's Attention is"
+    heads = next(heads for name in _HEADS if type(heads := getattr(module, name, None)) is int)
     if qkv.ndim != 3 or qkv.shape[-1] % (3 * heads):
         return f"its qkv is {list(qkv.shape)}; expected [batch, tokens, 3 * heads * width] with {heads} heads"
+    drop = next((d.p for d in module.children() if isinstance(d, nn.Dropout) and d.training and d.p), None)
+    if drop is not None:
+        return f"it drops {drop:.0%} of its weights, so that nothing it computes is proof of them; call model.eval()"
     q, k, v = qkv.reshape(*qkv.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
     q_norm, k_norm = getattr(module, "q_norm", None), getattr(module, "k_norm", None)
     q, k = q if q_norm is None else q_norm(q), k if k_norm is None else k_norm(k)
-    said: QK = {"q": q, "k": k, "mask": seen.argument("attn_mask", "mask"), "scaling": scaling}
-    if seen.argument("is_causal"):
-        said |= {"causal": True, "mask": None}
-    drop = getattr(module, "attn_drop", None)
-    if isinstance(drop, nn.Dropout) and drop.training and drop.p:
-        return f"it drops {drop.p:.0%} of its weights, so that nothing it computes is proof of them; call model.eval()"
-    if not _gives(said, v, mixed, scaling):
+    scale = getattr(module, "scale", None)
+    scaling = float(scale) if isinstance(scale, int | float) else q.shape[-1] ** -0.5
+    plain: QK = {"q": q, "k": k, "mask": seen.argument("attn_mask", "mask"), "scaling": scaling}
+    causal: QK = {"q": q, "k": k, "causal": True, "scaling": scaling}
+    said = next((said for said in (plain, causal) if _gives(said, v, mixed, scaling)), None)
+    if said is None:
         return "softmax(q k^T * scale) of its qkv is not what it attends with: it rotates, biases or cuts into windows"
     return said
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.fused import SeenCall, looks_like_attention
+from attnwidget.capturing.fused import AFTER, QKV, SeenCall, looks_like_attention
 from attnwidget.capturing.multihead import Multihead
 from attnwidget.capturing.qk import QK, Masks, as_call
 from attnwidget.capturing.recorder import Recorder, active_recorder
@@ -114,10 +114,9 @@ class _Listener:
             module.register_forward_pre_hook(self._begin, with_kwargs=True),
             module.register_forward_hook(self._ending(who), with_kwargs=True, always_call=True, prepend=True),
         ]
-        if isinstance(qkv := getattr(module, "qkv", None), nn.Module):
-            handles.append(qkv.register_forward_hook(self._keep_qkv))
-        after = [getattr(module, name, None) for name in ("norm", "proj")]
-        handles += [part.register_forward_pre_hook(self._keep_mixed) for part in after if isinstance(part, nn.Module)]
+        parts = dict(module.named_children())
+        handles += [parts[name].register_forward_hook(self._keep_qkv) for name in QKV if name in parts]
+        handles += [parts[name].register_forward_pre_hook(self._keep_mixed) for name in AFTER if name in parts]
         return handles
 
     def packing(self, module: nn.Module, args: Any, kwargs: Any) -> None:  # noqa: ARG002

@@ -198,6 +198,26 @@ class TestFused:
         for call, wanted in zip(listen(model, x), dropped(model, x), strict=True):
             assert_close(weights(call), wanted)
 
+    @pytest.mark.parametrize("hides_later", [False, True])
+    def test_blocks_that_call_their_parts_otherwise(self, hides_later):
+        class Other(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.heads, self.to_qkv, self.to_out = 3, nn.Linear(24, 72), nn.Sequential(nn.Linear(24, 24))
+                self.attend = nn.Softmax(-1)
+
+            def forward(self, x):
+                q, k, v = (t.unflatten(-1, (3, 8)).transpose(1, 2) for t in self.to_qkv(x).chunk(3, -1))
+                scores = q @ k.mT / 8**0.5
+                if hides_later:
+                    scores = scores.masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -torch.inf)
+                return self.to_out((self.attend(scores) @ v).transpose(1, 2).flatten(2))
+
+        model, found = Other(), []
+        with model.attend.register_forward_hook(lambda module, args, output: found.append(output)):
+            (call,) = listen(model, vectors(2, 5, 24))
+        assert_close(weights(call), found[0])
+
     def test_another_thread_in_the_midst_of_a_call(self):
         model, x = Picture(Fused, n=1).eval(), vectors(2, 5, 24)
 
