@@ -25,6 +25,7 @@ __all__ = ["AFTER", "QKV", "SeenCall", "looks_like_attention"]
 # What vision transformers, language models and their many copies call the same things.
 QKV = ("qkv", "to_qkv", "qkv_proj", "Wqkv", "c_attn", "query_key_value")
 AFTER = ("norm", "proj", "to_out", "out_proj", "c_proj", "dense")
+_MASKS = ("attn_mask", "mask")
 _HEADS = ("num_heads", "n_heads", "n_head", "num_attention_heads", "heads", "nhead")
 
 
@@ -86,10 +87,10 @@ class SeenCall(TorchFunctionMode):
             return "it attends between channels, and not between tokens"
         return self.attended[0]
 
-    def argument(self, *names: str) -> Any:
-        """An argument of the call by one of its names."""
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the call by name, as far as they were given."""
         bound = inspect.signature(self.module.forward).bind(*self.args, **self.kwargs).arguments
-        return next((bound[name] for name in names if bound.get(name) is not None), None)
+        return {name: value for name, value in bound.items() if value is not None}
 
 
 def _of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, which come by place
@@ -130,12 +131,23 @@ def _make_anew(seen: SeenCall) -> QK | str:
     q, k = q if q_norm is None else q_norm(q), k if k_norm is None else k_norm(k)
     scale = getattr(module, "scale", None)
     scaling = float(scale) if isinstance(scale, int | float) else q.shape[-1] ** -0.5
-    plain: QK = {"q": q, "k": k, "mask": seen.argument("attn_mask", "mask"), "scaling": scaling}
+    given = seen.arguments()
+    if v.dtype.itemsize < 4 and _may_do_more(module, given):
+        return f"what it adds to its qkv cannot be told from the rounding of {v.dtype}"
+    mask = next((given[name] for name in _MASKS if name in given), None)
+    plain: QK = {"q": q, "k": k, "mask": mask, "scaling": scaling}
     causal: QK = {"q": q, "k": k, "causal": True, "scaling": scaling}
     said = next((said for said in (plain, causal) if _gives(said, v, mixed, scaling)), None)
     if said is None:
         return "softmax(q k^T * scale) of its qkv is not what it attends with: it rotates, biases or cuts into windows"
     return said
+
+
+def _may_do_more(module: nn.Module, given: dict[str, Any]) -> bool:
+    """Whether a module was given, or has learned, anything that might turn or bias its queries and keys."""
+    extra = any(isinstance(value, Tensor) for name, value in list(given.items())[1:] if name not in _MASKS)
+    known = {*QKV, *AFTER, "q_norm", "k_norm", "gate"}
+    return extra or any(name.partition(".")[0] not in known for name, _ in module.named_parameters())
 
 
 def _gives(said: QK, v: Tensor, mixed: Tensor, scaling: float) -> bool:

@@ -150,6 +150,12 @@ class TestFused:
             assert (call.position_bias is None) == (attn is Rotated)
 
     @pytest.mark.parametrize("attn", [Rotated, Biased])
+    def test_what_rounding_could_hide_is_refused(self, attn):
+        model, x = Picture(attn, fused_attn=False).eval().bfloat16(), vectors(2, 5, 24).bfloat16()
+        with pytest.raises(ValueError, match=r"cannot be told from the rounding of torch\.bfloat16"):
+            listen(model, x, extra=vectors(5, 8, seed=1).bfloat16() if attn is Rotated else None)
+
+    @pytest.mark.parametrize("attn", [Rotated, Biased])
     def test_what_qkv_alone_does_not_tell_is_refused(self, attn):
         model, x = Picture(attn, fused_attn=False).eval(), vectors(2, 5, 24)
         before = state(model)
