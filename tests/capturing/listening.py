@@ -1,0 +1,73 @@
+"""Listen to the modules of a model, and make its maps from what was heard."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from attnwidget.capturing.modules import listening_to_modules
+from attnwidget.capturing.recorder import Recorder
+from attnwidget.layers import Mask, ProjectedLayer
+
+
+@contextmanager
+def heard(model, own=None):
+    recorder = Recorder(model)
+    with recorder.listening(), listening_to_modules(model, recorder, own):
+        yield recorder
+
+
+def listen(model, *args, own=None, **kwargs):
+    """The calls of one pass."""
+    with torch.no_grad(), heard(model, own) as recorder:
+        model(*args, **kwargs)
+    assert len(recorder.passes) == 1
+    return recorder.passes[0].calls
+
+
+def weights(call):
+    """Maps of a call: [batch, heads, queries, keys]."""
+    maps = []
+    for example, (q, k) in enumerate(zip(call.query, call.key, strict=True)):
+
+        def of(term, example=example):
+            return None if term is None else term[min(example, len(term) - 1)]
+
+        mask = Mask() if call.mask is None else Mask.from_additive(of(call.mask))
+        layer = ProjectedLayer(q, k, call.scaling, mask, of(call.position_bias), call.softcap, call.sinks)
+        maps.append(layer.weights(slice(0, len(q)), slice(0, q.shape[1])))
+    return torch.stack(maps)
+
+
+def state(model):
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs")
+    return [(m.training, *(len(getattr(m, hook)) for hook in hooks)) for m in model.modules()]
+
+
+def assert_close(got, wanted, atol=1e-6):
+    torch.testing.assert_close(got.float(), wanted.float(), atol=atol, rtol=0)
+
+
+def own_maps(model, *args, **kwargs):
+    """Weights that each nn.MultiheadAttention computes itself when it is asked to."""
+    found, hooks = [], []
+
+    def ask(module, args, kwargs):
+        return args, {**kwargs, "need_weights": True, "average_attn_weights": False}
+
+    for module in model.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            hooks.append(module.register_forward_pre_hook(ask, with_kwargs=True))
+            hooks.append(module.register_forward_hook(lambda module, args, out: found.append(out[1].clone())))
+    was = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            model(*args, **kwargs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was)
+        for hook in hooks:
+            hook.remove()
+    return found
