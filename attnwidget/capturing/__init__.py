@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, runs_of
 from attnwidget.capturing.inputs import as_inputs, load_model
 from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.modules import Own, listening_to_modules
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.pictures import as_picture
 from attnwidget.capturing.recorder import Call, Pass, Recorder
@@ -115,6 +117,7 @@ def capture(
     heads: Any = None,
     offload: bool = False,
     logits: str = "auto",
+    own: Own | None = None,
     tokens: Any = None,
     prefix: int = 0,
     spans: Mapping[str, tuple[int, int]] | None = None,
@@ -147,6 +150,11 @@ def capture(
         Move what is kept to the host as each layer finishes.
     logits : {"auto", "all", "last", "none"}
         Which positions' logits are kept; "auto" keeps the last one of a model that generates, and all of another.
+    own : mapping or None
+        Functions that say where q and k are, for attention modules of your own: by class, or by name such as
+        "blocks.*.attn". A function gets the module and the arguments of its forward, and returns a dict of ``q`` and
+        ``k`` [batch, heads, tokens, width] and, where they matter, ``scaling``, ``mask``, ``causal``, ``bias``,
+        ``softcap``, ``sinks``.
     tokens : Tokens, sequence of str, or None
         Labels, for inputs without ids.
     prefix : int
@@ -176,19 +184,24 @@ def capture(
     """
     model, tokenizer = load_model(model, tokenizer)
     _check_model(model)
-    keep = Keep.of(layers, heads, offload=offload, logits=logits)
-    labels = Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture))
+    wish = _Wish(
+        Keep.of(layers, heads, offload=offload, logits=logits),
+        Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
+        own,
+        watch,
+        progress=progress,
+    )
     options = None if generate is None else _generation(model, generate, watch)
     positional, named = as_inputs(model, inputs, tokenizer, generating=options is not None)
     if options is None and watch is not None:
         raise TypeError("watch follows a generation, token by token; pass generate= too.")
-    roots = transformers_in(model)
     returned: Any = None
-    for matrices in (False, True) if not roots or any(map(switches, roots)) else (True,):
-        watched = _listening(model, keep, labels, watch, matrices=matrices, progress=progress, generating=options)
-        with watched as handle, torch.no_grad():
+    # In turn, until one of them shows something: the registry, the model's own matrices, the modules inside.
+    for way in _ways(model):
+        listening = _listening(model, wish, way, generating=options)
+        with listening as handle, torch.no_grad():
             returned = model(*positional, **named) if options is None else model.generate(**named, **options)
-        if not roots or handle.heard_anything:
+        if handle.heard_anything:
             break
     return handle.capture() if options is None else handle.generation(returned, options)
 
@@ -202,6 +215,7 @@ def recording(
     heads: Any = None,
     offload: bool = False,
     logits: str = "auto",
+    own: Own | None = None,
     tokens: Any = None,
     prefix: int = 0,
     spans: Mapping[str, tuple[int, int]] | None = None,
@@ -219,7 +233,7 @@ def recording(
         The model to watch.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Gives token ids their labels.
-    layers, heads, offload, logits, tokens, prefix, spans, picture
+    layers, heads, offload, logits, own, tokens, prefix, spans, picture
         As in `capture`.
     watch : callable or None
         Called after each pass with the capture of the newest run so far.
@@ -243,23 +257,38 @@ def recording(
     if isinstance(model, (str, Path)):
         raise TypeError(f"model is the name {str(model)!r}; recording watches a model that you run: load it first.")
     _check_model(model)
-    keep = Keep.of(layers, heads, offload=offload, logits=logits)
-    labels = Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture))
-    roots = transformers_in(model)
-    with _listening(model, keep, labels, watch, matrices=bool(roots) and not any(map(switches, roots))) as handle:
+    wish = _Wish(
+        Keep.of(layers, heads, offload=offload, logits=logits),
+        Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
+        own,
+        watch,
+    )
+    with _listening(model, wish, _ways(model)[0]) as handle:
         yield handle
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a caller wants of a capture."""
+
+    keep: Keep
+    labels: Labels
+    own: Own | None
+    watch: Callable[[Capture], Any] | None
+    progress: bool = False
+
+
+def _ways(model: nn.Module) -> list[str]:
+    """How the attention of a model may be seen, the best way first."""
+    roots = transformers_in(model)
+    if not roots:
+        return ["modules"]
+    return (["registry"] if any(map(switches, roots)) else []) + ["matrices", "modules"]
 
 
 @contextmanager
 def _listening(
-    model: nn.Module,
-    keep: Keep,
-    labels: Labels,
-    watch: Callable[[Capture], Any] | None,
-    *,
-    matrices: bool,
-    progress: bool = False,
-    generating: Mapping[str, Any] | None = None,
+    model: nn.Module, wish: _Wish, way: str, *, generating: Mapping[str, Any] | None = None
 ) -> Iterator[Recording]:
     """A recorder at its work, with a progress bar and somebody who watches."""
     roots = transformers_in(model)
@@ -271,7 +300,7 @@ def _listening(
                 total=None if generating is None else generating.get("max_new_tokens"),
                 delay=1,
                 leave=False,
-                disable=not progress,
+                disable=not wish.progress,
             )
         )
 
@@ -282,12 +311,13 @@ def _listening(
         def passed() -> None:
             if generating is not None:
                 bar.update()
-            if watch is not None:
-                watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
+            if wish.watch is not None:
+                wish.watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
 
-        recorder = Recorder(model, roots, keep, matrices=matrices, asked=own_code, heard=heard, passed=passed)
-        handle = Recording(recorder, labels)
+        recorder = Recorder(model, roots, keep, matrices=way == "matrices", asked=own_code, heard=heard, passed=passed)
+        handle = Recording(recorder, wish.labels)
         stack.enter_context(switched(model, recorder))
+        stack.enter_context(listening_to_modules(model, recorder, wish.own, everywhere=way == "modules"))
         yield handle
 
 
@@ -330,12 +360,13 @@ def _nothing_seen(model: nn.Module) -> str:
     if transformers_in(model):
         return (
             f"{type(model).__name__} computes its attention in code of its own, outside transformers' attention "
-            "registry, and returns no weights when asked with output_attentions=True. If you can change the model, "
-            "return the weights and pass them to AttentionMaps.from_arrays(weights, tokens=...)."
+            "registry, and returns no weights when asked with output_attentions=True. Say where its queries and keys "
+            "are with own=, or pass weights to AttentionMaps.from_arrays(weights, tokens=...)."
         )
     return (
         f"{type(model).__name__} holds no attention that is known here: no transformers model, no "
-        "nn.MultiheadAttention, no block with a fused qkv. Pass the weights it computes to AttentionMaps.from_arrays."
+        "nn.MultiheadAttention, no block that calls scaled_dot_product_attention. Say where its queries and keys are "
+        "with own=, or pass the weights it computes to AttentionMaps.from_arrays."
     )
 
 

@@ -13,7 +13,7 @@ from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.groups import Calls, Group, Matrices
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.pictures import is_tower, patches_in_text, patches_of_tower
-from attnwidget.capturing.recorder import Call, Pass, stack_of
+from attnwidget.capturing.recorder import Call, Pass
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.maps import AttentionMaps
 
@@ -154,7 +154,7 @@ def _calls(recorded: Pass, *, pair: bool) -> dict[str, Calls]:
     """Calls by kind. A kind is a stack of layers: the path to the first number in a module's name, and its role."""
     kinds: dict[tuple[str, bool], list[Call]] = {}
     for call in recorded.calls:
-        kinds.setdefault(stack_of(call.module), []).append(call)
+        kinds.setdefault((call.stack, call.crossing), []).append(call)
     names = _name_kinds(list(kinds), pair=pair)
     groups = {}
     for kind, calls in kinds.items():

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.recorder import Call, Pass, stack_of
+from attnwidget.capturing.recorder import Call, Pass
 
 __all__ = ["Generated", "Run", "join", "runs_of"]
 
@@ -249,7 +249,7 @@ def _joined(calls: list[Call], rows: list[Tensor], terms: dict[Any, Tensor]) -> 
     first = chosen[0]
     if len(calls) == 1:
         return first
-    crossing = stack_of(first.module)[1]
+    crossing = first.crossing
     query = torch.cat([call.query for call in chosen], 2)
     key = first.key if crossing else torch.cat([call.key for call in chosen], 2)
     past = 0 if crossing else first.key.shape[2] - first.query.shape[2]

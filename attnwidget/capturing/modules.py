@@ -16,6 +16,7 @@ from attnwidget.capturing.fused import AFTER, QKV, SeenCall, looks_like_attentio
 from attnwidget.capturing.multihead import Multihead
 from attnwidget.capturing.qk import QK, Masks, as_call
 from attnwidget.capturing.recorder import Recorder, active_recorder
+from attnwidget.capturing.registry import transformers_in
 from attnwidget.intake import AttentionWarning
 
 __all__ = ["Own", "attention_modules", "knows", "listening_to_modules"]
@@ -47,13 +48,16 @@ def knows(model: nn.Module, own: Own | None = None) -> bool:
 
 
 @contextmanager
-def listening_to_modules(model: nn.Module, recorder: Recorder, own: Own | None = None) -> Iterator[None]:
+def listening_to_modules(
+    model: nn.Module, recorder: Recorder, own: Own | None = None, *, everywhere: bool = False
+) -> Iterator[None]:
     """Record what the attention modules of a model attend with, until the block ends.
 
     Listened to are nn.MultiheadAttention, wherever it is; modules that call scaled_dot_product_attention and know a
-    number of heads; modules with a fused qkv as timm's; and those that ``own`` speaks for. Parts that are
-    transformers models with a registry are left to it. What a module computes does not change, but torch's fused
-    kernel for nn.TransformerEncoderLayer, which nothing can look into, gives way to the same sums in single steps.
+    number of heads; modules with a fused qkv as timm's; and those that ``own`` speaks for. Transformers models show
+    their attention in other ways, and are left alone unless asked for. What a module computes does not change, but
+    torch's fused kernel for nn.TransformerEncoderLayer, which nothing can look into, gives way to the same sums in
+    single steps.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def listening_to_modules(model: nn.Module, recorder: Recorder, own: Own | None =
         Functions that say where q and k are, by class of module, or by name such as "blocks.*.attn". One is called
         before its module with the module and the arguments of its forward, and returns a `QK`, a dict of q, k,
         and whatever else changes the weights. It must change nothing.
+    everywhere : bool
+        Listen inside transformers models too.
 
     Raises
     ------
@@ -80,7 +86,7 @@ def listening_to_modules(model: nn.Module, recorder: Recorder, own: Own | None =
     listener = _Listener(recorder)
     with ExitStack() as hooks:
         hooks.callback(listener.leave)
-        for name, (module, say) in _known(model, own or {}).items():
+        for name, (module, say) in _known(model, own or {}, everywhere=everywhere).items():
             for handle in listener.listen(name, module, say):
                 hooks.callback(handle.remove)
         for module in model.modules():
@@ -214,12 +220,14 @@ def _ask_for_own(module: nn.Module) -> str:
     )
 
 
-def _known(model: nn.Module, own: Own) -> dict[str, tuple[nn.Module, Callable[..., QK] | None]]:
+def _known(
+    model: nn.Module, own: Own, *, everywhere: bool = False
+) -> dict[str, tuple[nn.Module, Callable[..., QK] | None]]:
     """Modules to listen to by name, with what speaks for each of them."""
     _check_own(own)
     found: dict[str, tuple[nn.Module, Callable[..., QK] | None]] = {}
     used = set()
-    left_out = _of_the_registry(model)
+    left_out = set() if everywhere else _of_transformers(model)
     # Parts before wholes: a block that knows its number of heads is no attention if the attention is inside it.
     for name, module in reversed(list(model.named_modules())):
         key = next((key for key in own if _speaks_for(key, name, module)), None)
@@ -239,7 +247,6 @@ def _known(model: nn.Module, own: Own) -> dict[str, tuple[nn.Module, Callable[..
             looks_like_attention(module) and not any(id(part) in left_out for part in module.modules())
         ):
             found[name] = module, None
-    _check_compiled(model, found)
     for key in own:
         if key not in used:
             names = [name for name, _ in model.named_modules() if "att" in name.lower()][:4]
@@ -248,18 +255,6 @@ def _known(model: nn.Module, own: Own) -> dict[str, tuple[nn.Module, Callable[..
                 f"* stands for anything{', such as ' if names else ''}{', '.join(map(repr, names))}."
             )
     return dict(reversed(found.items()))
-
-
-def _check_compiled(model: nn.Module, found: Mapping[str, Any]) -> None:
-    for name, module in model.named_modules():
-        compiled = (
-            type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
-        )
-        if compiled and any(other == name or _is_within(other, name) for other in found):
-            raise TypeError(
-                f"{name or 'the model'} is compiled by torch.compile, and what it attends with is seen only in the "
-                "model as it was before: capture that one (of a compiled model: model._orig_mod)."
-            )
 
 
 def _check_own(own: Any) -> None:
@@ -278,8 +273,12 @@ def _check_own(own: Any) -> None:
 
 
 def _speaks_for(key: type[nn.Module] | str, name: str, module: nn.Module) -> bool:
-    # nn.DataParallel puts "module." before every name.
-    return fnmatchcase(name.removeprefix("module."), key) if isinstance(key, str) else isinstance(module, key)
+    # nn.DataParallel and torch.compile put words of their own before every name.
+    return (
+        fnmatchcase(name.replace("_orig_mod.", "").removeprefix("module."), key)
+        if isinstance(key, str)
+        else isinstance(module, key)
+    )
 
 
 def _is_within(name: str, whole: str) -> bool:
@@ -291,10 +290,9 @@ def _is_multihead(module: nn.Module) -> bool:
     return isinstance(module, nn.MultiheadAttention) and type(module).forward is nn.MultiheadAttention.forward
 
 
-def _of_the_registry(model: nn.Module) -> set[int]:
-    from attnwidget.capturing.registry import switches
-
-    return {id(part) for whole in model.modules() if switches(whole) for part in whole.modules()}
+def _of_transformers(model: nn.Module) -> set[int]:
+    """Parts of transformers models, which have ways of their own to show their attention."""
+    return {id(part) for whole in transformers_in(model) for part in whole.modules()}
 
 
 def _article(noun: str) -> str:

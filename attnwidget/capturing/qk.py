@@ -124,10 +124,12 @@ def as_call(said: Any, who: str, masks: Masks) -> Call:
     mask, bias, sinks = said.get("mask"), said.get("bias"), said.get("sinks")
     if mask is not None:
         mask = _fitted(mask, shape, "mask", who)
-    if said.get("causal") or (mask is not None and mask.dtype == torch.bool):
-        causal, given = bool(said.get("causal")), said.get("mask")
-        key = ("said", causal, shape, q.dtype, q.device)
-        mask = masks.shared(key, lambda: _with_causality(mask, q, k, causal=causal), given)
+    causal = bool(said.get("causal"))
+    if causal and mask is not None:
+        key = ("said", shape, q.dtype, q.device)
+        given: Tensor = mask
+        mask = masks.shared(key, lambda: _with_causality(given, q, k), said.get("mask"))
+        causal = False
     if sinks is not None and (not isinstance(sinks, Tensor) or sinks.numel() != shape[1]):
         raise ValueError(f"sinks of {who} are {_describe(sinks)}; expected one logit a head: a tensor [{shape[1]}].")
     scaling = said.get("scaling")
@@ -140,14 +142,13 @@ def as_call(said: Any, who: str, masks: Masks) -> Call:
         said.get("softcap"),
         sinks,
         float(said.get("dropout") or 0.0),
+        causal=causal,
     )
 
 
-def _with_causality(mask: Tensor | None, q: Tensor, k: Tensor, *, causal: bool) -> Tensor | None:
-    if causal:
-        rule = additive(causal_mask(q.shape[2], k.shape[2], q.device, offset=k.shape[2] - q.shape[2]), q)
-        return rule if mask is None else additive(mask, q) + rule
-    return mask if mask is None else additive(mask, q)
+def _with_causality(mask: Tensor, q: Tensor, k: Tensor) -> Tensor:
+    rule = causal_mask(q.shape[2], k.shape[2], q.device, offset=k.shape[2] - q.shape[2])
+    return mask & rule if mask.dtype == torch.bool else mask + additive(rule, q)
 
 
 def additive(mask: Tensor, like: Tensor) -> Tensor:

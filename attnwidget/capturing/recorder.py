@@ -17,22 +17,16 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.keep import Keep
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder", "stack_of"]
+__all__ = ["Call", "Pass", "Recorder", "active_recorder"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
-_CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec|multihead_attn", re.IGNORECASE)
+_CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
 
 
 def active_recorder() -> Recorder | None:
     """The innermost recorder that listens in this thread."""
     stack = getattr(_local, "stack", None)
     return stack[-1] if stack else None
-
-
-def stack_of(module: str) -> tuple[str, bool]:
-    """The stack of layers that an attention module belongs to: the path to its first number, and whether it crosses."""
-    path = re.split(r"(?:^|\.)\d+(?:\.|$)", module, maxsplit=1)[0]
-    return path, bool(_CROSS.search(module.removeprefix(path)))
 
 
 @dataclass
@@ -53,6 +47,8 @@ class Call:
     dropout: float = 0.0
     module: str = ""
     causal: bool = False
+    stack: str = ""  # path of the stack of layers it belongs to
+    crossing: bool = False  # whether keys come from elsewhere than queries
     layer: int = 0  # number of the layer in its stack
     heads: tuple[int, ...] | None = None  # numbers of the heads kept, None for all
     n_heads: int = 0  # heads there were
@@ -144,12 +140,20 @@ class Recorder:
         self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
         self._open: Pass | None = None
-        self._depth = 0
+        self._running: list[nn.Module] = []  # the pass's own modules, outermost first
         self._part: Pass | None = None  # of a part that is called by itself, until a module comes again
         self._wholes = {model, *self.roots}
         # generate() runs encoders and towers by themselves, before anything else.
         self._parts = {m for root in self.roots for m in root.modules() if hasattr(m, "config")} - self._wholes
         self._names = {id(m): name.replace("_orig_mod.", "") for name, m in model.named_modules()}
+
+    def _stack_of(self, name: str) -> tuple[str, bool]:
+        """The stack of a module: the path to the first number in its name, and whether it attends across."""
+        path = re.split(r"(?:^|\.)\d+(?:\.|$)", name, maxsplit=1)[0]
+        # torch's decoder layer has a multihead_attn beside its self_attn; elsewhere that is anybody's name.
+        beside = name.removesuffix("multihead_attn") + "self_attn"
+        across = name.endswith("multihead_attn") and beside in self._names.values()
+        return path, across or bool(_CROSS.search(name.removeprefix(path)))
 
     @property
     def unfinished(self) -> Pass | None:
@@ -161,7 +165,9 @@ class Recorder:
         name = self._names.get(id(module))
         if name is None:
             return
-        stack = stack_of(name)
+        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
+            return  # gradient checkpointing computes a layer again on its way back
+        stack = self._stack_of(name)
         current = self._open or self._part
         if current is None or (self._open is None and any(kept.module == name for kept in current.calls)):
             # A part of the model was called by itself, as generate() does with the encoder.
@@ -169,10 +175,11 @@ class Recorder:
             self.passes.append(current)
         if not stack[1] and current.newest is None:
             self._meet(current, call)
-        call = replace(call, module=name, layer=current.counts[stack], n_heads=call.query.shape[1])
+        layer, n_heads = current.counts[stack], call.query.shape[1]
+        call = replace(call, module=name, stack=stack[0], crossing=stack[1], layer=layer, n_heads=n_heads)
         current.counts[stack] += 1
         if self.keep.layer(call.layer):
-            current.calls.append(self._kept(call, current, crossing=stack[1]))
+            current.calls.append(self._kept(call, current))
         if self._heard is not None:
             self._heard(call)
 
@@ -203,12 +210,15 @@ class Recorder:
         if active_recorder() is not self:
             return None
         bound = _bound(module, args, kwargs)
-        if self._depth == 0 or self._open is None:
-            self._part, self._depth = None, 0
+        if module in self._running and self._open is not None:
+            self._running.clear()  # an interrupt ended the last pass, and no hook heard of it
+            self.passes.remove(self._open)
+        if not self._running or self._open is None:
+            self._part, self._running = None, []
             self._open = Pass(whole=module in self._wholes)
             self.passes.append(self._open)
         elif module in self._parts:
-            self._depth += 1
+            self._running.append(module)
             return None
         # What a wrapper made of its inputs is what the model inside reads.
         self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
@@ -216,8 +226,8 @@ class Recorder:
         if cache is not None and self._open.cache() is None:
             self._continue(self._open, cache)
             # A wrapper that brings keys where its caller gave none has learned them.
-            self._open.learned = self._open.past if self._depth > 0 else 0
-        self._depth += 1
+            self._open.learned = self._open.past if self._running else 0
+        self._running.append(module)
         if module not in self._asked:
             return None
         return args, {**kwargs, "output_attentions": True, "return_dict": True}
@@ -225,10 +235,9 @@ class Recorder:
     def _end(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
         if active_recorder() is not self or self._open is None:
             return
-        self._depth -= 1
         if output is not None and module in self._asked:
             self._open.matrices.append(output)
-        if self._depth > 0:
+        if self._running.pop() is not module or self._running:
             return
         ended, self._open = self._open, None
         ended.shared.clear()
@@ -252,9 +261,8 @@ class Recorder:
         if active_recorder() is not self or current is None:
             return
         name = self._names.get(id(module), "")
-        stack = stack_of(name)
         # Whether any layer of its stack spoke, kept or not.
-        if not current.counts[stack] and not any(_related(call.module, name) for call in current.calls):
+        if not current.counts[self._stack_of(name)] and not any(_related(call.module, name) for call in current.calls):
             current.unheard.append(name)
 
     def _keep_inputs(self, where: str) -> Any:
@@ -284,15 +292,15 @@ class Recorder:
             last = first.key[:, :, new.start - 1]
             current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
 
-    def _kept(self, call: Call, current: Pass, *, crossing: bool) -> Call:
+    def _kept(self, call: Call, current: Pass) -> Call:
         """The call as it is kept: q and k copied, since caches change them in place, the rest shared by layers."""
         query, key = call.query.detach(), call.key.detach()
         n_seen = key.shape[2]
-        if current.continues and crossing:
+        if current.continues and call.crossing:
             key = key[:, :, :0]  # the source has not changed
         elif current.continues:
             key = key[:, :, _new_keys(key, current)]
-        elif current.cache() is not None and not crossing:
+        elif current.cache() is not None and not call.crossing:
             key = key[:, :, : current.length]  # a cache of fixed size has room behind
         heads = self.keep.heads_of(call.layer, call.n_heads)
         mask, bias, sinks = call.mask, call.position_bias, call.sinks

@@ -35,7 +35,10 @@ def weights(call):
         def of(term, example=example):
             return None if term is None else term[min(example, len(term) - 1)]
 
-        mask = Mask() if call.mask is None else Mask.from_additive(of(call.mask))
+        mask = Mask(causal=call.causal, offset=k.shape[1] - q.shape[1])
+        if call.mask is not None:
+            term = of(call.mask)
+            mask = Mask.from_visible(term) if term.dtype == torch.bool else Mask.from_additive(term)
         layer = ProjectedLayer(q, k, call.scaling, mask, of(call.position_bias), call.softcap, call.sinks)
         maps.append(layer.weights(slice(0, len(q)), slice(0, q.shape[1])))
     return torch.stack(maps)

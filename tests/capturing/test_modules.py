@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnwidget.capturing.assemble import assemble
+import attnwidget as aw
 from attnwidget.capturing.modules import attention_modules, knows
 from tests.capturing.listening import assert_close, heard, listen, own_maps, state, weights
 
@@ -245,9 +245,7 @@ class TestStacks:
     def test_one_module_for_all_layers(self):
         layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
         model, x = filled(nn.Sequential(layer, layer, layer)), vectors(2, 5, 16)
-        with torch.no_grad(), heard(model) as recorder:
-            model(x)
-        maps = assemble(recorder.passes[0], None, encoder_decoder=False)[1]["attention"]
+        maps = aw.capture(model, x)[1].maps
         own = own_maps(model, x)
         assert maps.n_layers == 3
         for number in range(3):
@@ -336,13 +334,22 @@ class TestWhatIsListenedTo:
         with pytest.raises(TypeError, match=r"layers\.1\.self_attn is a MultiheadAttention compiled by torch\.jit"):
             knows(scripted)
 
-    def test_models_compiled_by_torch_compile_are_refused(self):
-        model = stack("encoder")
-        with pytest.raises(TypeError, match=r"the model is compiled by torch\.compile.*model\._orig_mod"):
-            knows(torch.compile(model, backend="eager"))
-        model.layers[1].compile(backend="eager")
-        with pytest.raises(TypeError, match=r"layers\.1 is compiled by torch\.compile"):
-            knows(model)
+    def test_models_compiled_by_torch_compile_run_uncompiled(self):
+        x, wanted = vectors(2, 5, 16), aw.capture(stack("encoder"), vectors(2, 5, 16))[1].maps
+        compiled = torch.compile(stack("encoder"), backend="eager")
+        partly = stack("encoder")
+        partly.layers[1].compile(backend="eager")
+        for model in (compiled, partly):
+            maps = aw.capture(model, x)[1].maps
+            assert maps.layer_names == wanted.layer_names
+            assert_close(maps.weights(1, 2), wanted.weights(1, 2))
+
+    def test_a_decoder_attends_to_itself_and_across(self):
+        model = filled(nn.Transformer(16, 4, 1, 2, 32, batch_first=True))
+        run = aw.capture(model, (vectors(2, 7, 16), vectors(2, 5, 16, seed=1)))[0]
+        assert {name: (maps.n_layers, maps.n_queries, maps.n_keys) for name, maps in run.by_name.items()} == {
+            "encoder": (1, 7, 7), "decoder": (2, 5, 5), "cross": (2, 5, 7),
+        }  # fmt: skip
 
     def test_a_derived_class_with_a_forward_of_its_own_is_missed_aloud(self):
         class Rotated(nn.MultiheadAttention):
