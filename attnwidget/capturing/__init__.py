@@ -292,7 +292,7 @@ def _listening(
 ) -> Iterator[Recording]:
     """A recorder at its work, with a progress bar and somebody who watches."""
     roots = transformers_in(model)
-    own_code = [root for root in roots if not switches(root)]
+    asked = [root for root in roots if way == "matrices" or not switches(root)]
     with ExitStack() as stack:
         bar = stack.enter_context(
             tqdm(
@@ -314,7 +314,7 @@ def _listening(
             if wish.watch is not None:
                 wish.watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
 
-        recorder = Recorder(model, roots, keep, matrices=way == "matrices", asked=own_code, heard=heard, passed=passed)
+        recorder = Recorder(model, roots, wish.keep, asked=asked, heard=heard, passed=passed)
         handle = Recording(recorder, wish.labels)
         stack.enter_context(switched(model, recorder))
         stack.enter_context(listening_to_modules(model, recorder, wish.own, everywhere=way == "modules"))

@@ -110,11 +110,8 @@ class Recorder:
         The transformers models in it, outermost first.
     keep : Keep
         How much is kept.
-    matrices : bool
-        Ask the roots for their matrices instead of listening at the attention function, for models that have
-        attention code of their own.
     asked : sequence of nn.Module
-        Roots that are asked for their matrices in any case.
+        Roots that are asked for their matrices, since they have attention code of their own.
     heard : callable or None
         Called with every call that was recorded.
     passed : callable or None
@@ -127,7 +124,6 @@ class Recorder:
         roots: Sequence[nn.Module] = (),
         keep: Keep | None = None,
         *,
-        matrices: bool = False,
         asked: Sequence[nn.Module] = (),
         heard: Callable[[Call], None] | None = None,
         passed: Callable[[], None] | None = None,
@@ -135,8 +131,7 @@ class Recorder:
         self.model = model
         self.roots = tuple(roots) or (model,)
         self.keep = keep or Keep()
-        self.matrices = matrices
-        self._asked = set(self.roots if matrices else asked)
+        self.asked = frozenset(asked)
         self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
         self._open: Pass | None = None
@@ -196,7 +191,7 @@ class Recorder:
                 held = _part(root, part)
                 if held is not None:
                     hooks.append(held.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
-            if root not in self._asked:
+            if root not in self.asked:
                 hooks += [m.register_forward_hook(self._ran) for m in root.modules() if _looks_like_attention(m)]
         stack.append(self)
         try:
@@ -228,14 +223,14 @@ class Recorder:
             # A wrapper that brings keys where its caller gave none has learned them.
             self._open.learned = self._open.past if self._running else 0
         self._running.append(module)
-        if module not in self._asked:
+        if module not in self.asked:
             return None
         return args, {**kwargs, "output_attentions": True, "return_dict": True}
 
     def _end(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
         if active_recorder() is not self or self._open is None:
             return
-        if output is not None and module in self._asked:
+        if output is not None and module in self.asked:
             self._open.matrices.append(output)
         if self._running.pop() is not module or self._running:
             return

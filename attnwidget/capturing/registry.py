@@ -267,7 +267,7 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
 
 
 def _implementation(part: PreTrainedModel, recorder: Recorder) -> str:
-    if recorder.matrices:
+    if part in recorder.asked:
         return "eager"
     parts = [module for module in part.modules() if isinstance(module, PreTrainedModel)]
     return _NAME if all(module._supports_sdpa for module in parts) else _MASKED_NAME  # noqa: SLF001
