@@ -100,6 +100,9 @@ class Explorer(anywidget.AnyWidget):
         How weights map to colours.
     color_range : {"map", "shared"}
         Whether the colours end at the map's own largest weight, or at 1 in every map.
+    pooling : {"max", "mean"}
+        What a point of a long map shows of the cells under it: the largest weight, or the mean of those that may be
+        seen.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -127,6 +130,7 @@ class Explorer(anywidget.AnyWidget):
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
     color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
+    pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
     theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
 
     def __init__(
