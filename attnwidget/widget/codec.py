@@ -9,6 +9,7 @@ here, before pooling, so that what is shown is always exact; or it is read from 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -21,12 +22,14 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
 from attnwidget.widget.pooling import Grid, Pooling, pool
 
-__all__ = ["SAMPLED_ROWS", "Answer", "profile", "thumbnails", "tile"]
+__all__ = ["PICTURED", "Answer", "even_rows", "profile", "thumbnails", "tile"]
 
 MASKED = 0xFFFF
 LARGEST_TILE = 1024  # cells on a side: 2 MB of codes
 THUMBNAIL = 64
-SAMPLED_ROWS = 1024  # thumbnails and profiles of longer maps read that many rows, evenly spread
+LONG = 1024  # maps with more rows than that are read in part by what looks at all heads
+FEWEST_ROWS = 32
+PICTURED = 1 << 24  # cells that thumbnails and profiles read of all heads of a layer: a fifth of a second
 
 
 @dataclass(frozen=True)
@@ -144,11 +147,11 @@ def profile(maps: AttentionMaps, layer: int) -> Answer:
         [heads], NaN where no row has one.
     """
     source, _ = maps.locate(layer, 0)
-    n_heads, n_queries, n_keys = source.shape
+    n_heads = source.shape[0]
     heads = slice(0, n_heads)
     values, ceilings = [], []
     device = torch.device("cpu")
-    for rows in _read_rows(n_queries, n_heads * n_keys):
+    for rows in _blocks(maps, source):
         value = row_entropy(source.weights(heads, rows)).to(device)
         ceiling = source.visible(heads, rows).sum(-1).to(device).float().log().expand_as(value)
         values.append(value)
@@ -172,7 +175,7 @@ def thumbnails(maps: AttentionMaps, layer: int) -> Answer:
     n_heads, n_queries, n_keys = source.shape
     heads = slice(0, n_heads)
     pooled, peaks = [], [torch.zeros(n_heads)]
-    for rows in _read_rows(n_queries, n_heads * n_keys):
+    for rows in _blocks(maps, source):
         weights = source.weights(heads, rows).nan_to_num(0).clamp(max=1)
         informative = source.visible(heads, rows).sum(-1) > 1
         peaks.append((weights.amax(-1) * informative).amax(-1).cpu())
@@ -190,12 +193,19 @@ def thumbnails(maps: AttentionMaps, layer: int) -> Answer:
     )
 
 
-def _read_rows(n_queries: int, row_cells: int) -> list[slice | Tensor]:
-    """Blocks of rows to read: all, or an even spread of them in a long map."""
-    if n_queries <= SAMPLED_ROWS:
-        return list(blocks(n_queries, row_cells))
-    spread = torch.linspace(0, n_queries - 1, SAMPLED_ROWS).round().long()
-    return [spread[block] for block in blocks(SAMPLED_ROWS, row_cells)]
+def even_rows(maps: AttentionMaps, cells: int) -> Tensor | None:
+    """Positions of an even spread of rows of a long map, about so many cells in all heads of a layer; None for all."""
+    most = max(FEWEST_ROWS, cells // (max(maps.heads) * maps.n_keys))
+    if maps.n_queries <= max(LONG, most):
+        return None
+    return torch.linspace(0, maps.n_queries - 1, min(most, LONG)).round().long()
+
+
+def _blocks(maps: AttentionMaps, source: Layer) -> Iterator[slice | Tensor]:
+    """The rows that thumbnails and profiles read."""
+    rows = even_rows(maps, PICTURED)
+    for part in blocks(maps.n_queries if rows is None else len(rows), source.shape[0] * maps.n_keys):
+        yield part if rows is None else rows[part]
 
 
 def _encode(log_weights: Tensor) -> tuple[bytes, float, float]:
