@@ -263,11 +263,10 @@ export class Loader {
     for (const other of wanted ? layers : []) {
       if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
     }
-    if (this.#still.value) {
-      const refine = this.#refineJob();
-      if (refine) jobs.push(refine);
-    }
-    if (this.#still.value || Math.max(facts.n_queries, facts.n_keys) <= SMALL) {
+    const still = this.#still.value && this.settled();
+    const refine = still && this.#refineJob();
+    if (refine) jobs.push(refine);
+    if (still || Math.max(facts.n_queries, facts.n_keys) <= SMALL) {
       for (const near of [head + 1, head - 1]) {
         if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
         const wanted = this.#want({ facts, map, layer, head: near });
@@ -292,7 +291,7 @@ export class Loader {
   #refineJob(): Job | null {
     const wanted = this.#wanted.value;
     const shown = this.tile.value;
-    const finer = wanted && shown && this.settled() && refined(wanted, shown.tile);
+    const finer = wanted && shown && refined(wanted, shown.tile);
     if (!finer) return null;
     const run = async () => {
       const tile = await this.#fetch(finer, "refine", { background: true });
