@@ -68,6 +68,15 @@ _SLIDE = """async (frames) => {
   return times;
 }"""
 
+# The kernel has been idle for a while: between two background requests it is idle for a moment only.
+_QUIET = """async () => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  let since = performance.now();
+  while (performance.now() - since < 800) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (kernel.status !== "idle") since = performance.now();
+  }
+}"""
 # Frames while the keyboard zooms to single cells, a step at each frame.
 _ZOOM = """async () => {
   const root = document.querySelector("[data-attnwidget=explorer]").shadowRoot;
@@ -185,8 +194,7 @@ def _browse_all(lab: Lab, browser: Any) -> list[dict[str, Any]]:
 
 def _settle(page: Any) -> None:
     """A person looks before the next click; by then what is asked for in the background has come."""
-    page.wait_for_timeout(600)
-    page.wait_for_function(_SETTLED, arg=[0], timeout=120_000)
+    page.evaluate(_QUIET)
 
 
 def _tail(frames: list[float]) -> str:
