@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,9 @@ def _tile_rows() -> list[dict[str, Any]]:
         span = {"rows": (0, n), "columns": (0, n), "height": 640, "width": 640}
         for pooling in ("max", "mean") if n > 640 else ("max",):
             for cells, read in ((None, "all rows"), (2**24, "in budget")):
-                taken = seconds(
-                    lambda: codec.tile(maps, 0, 0, **span, pooling=pooling, cells=cells), 3 if n < 9999 else 1
-                )  # noqa: B023, E501
-                sampled = codec.tile(maps, 0, 0, **span, pooling=pooling, cells=cells).header["sampled"]
+                ask = partial(codec.tile, maps, 0, 0, **span, pooling=pooling, cells=cells)
+                taken = seconds(ask, 3 if n < 9999 else 1)
+                sampled = ask().header["sampled"] if cells else None
                 note = f"{sampled[0]} of {sampled[1]} rows" if sampled else "exact"
                 rows.append(row(f"tile of one head, {pooling}, {read}, n={n}", 1000 * taken, "ms", note))
     return rows

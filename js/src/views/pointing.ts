@@ -18,11 +18,14 @@ export function zoomBy(store: Store, factor: number): void {
   const map = store.map.peek();
   if (!map) return;
   const { rows, columns } = store.window.peek();
-  const { query, key } = store.hover.peek() ?? store.pin.peek();
+  const shape = shapeOf(map);
+  const cursor = store.hover.peek() ?? store.pin.peek();
   const about = (cell: number | null, { from, to }: Span) =>
-    cell !== null && cell + 1 > from && cell < to ? cell + 0.5 : (from + to) / 2;
-  const at = { row: about(query, rows), column: about(key, columns) };
-  store.lookAt(factor === 0 ? null : zoomed(store.window.peek(), shapeOf(map), factor, at));
+    cell !== null && cell + 1 > from && cell < to ? cell : Math.floor((from + to) / 2);
+  const row = about(cursor.query, rows);
+  const column = about(cursor.key, columns);
+  const nearer = zoomed(store.window.peek(), shape, factor || 1, { row: row + 0.5, column: column + 0.5 });
+  store.lookAt(factor === 0 ? null : including(nearer, shape, row, column));
 }
 
 /** What a screen reader hears of a cell. */
