@@ -98,6 +98,15 @@ class Mask:
             seen &= key > last - self.window
         return seen[None]
 
+    def span(self, rows: slice | Tensor, n_keys: int) -> slice:
+        """Keys from the first to the last that any of some ascending rows may see, as far as a plain rule tells."""
+        if self.additive is not None or not self.causal:
+            return slice(0, n_keys)
+        first, last = (rows.start, rows.stop - 1) if isinstance(rows, slice) else (int(rows[0]), int(rows[-1]))
+        stop = min(max(last + self.offset + 1, 1), n_keys)
+        start = 0 if self.window is None else max(first + self.offset + 1 - self.window, 0)
+        return slice(min(start, stop - 1), stop)
+
     @cached_property
     def hides_later_keys(self) -> bool:
         """Whether no query sees a key after its own position, by rule or by what the additive mask happens to hide."""
@@ -109,13 +118,21 @@ class Mask:
             for rows in blocks(n_queries, self.additive.shape[0] * n_keys)
         )
 
-    def apply(self, scores: Tensor, rows: slice | Tensor, heads: slice) -> Tensor:
-        """Scores [heads, rows, keys] with the mask added in place."""
+    def apply(self, scores: Tensor, rows: slice | Tensor, heads: slice, keys: slice) -> Tensor:
+        """Scores [heads, rows, keys] of a span of keys with the mask added in place."""
         if self.additive is not None:
             chosen = slice(0, 1) if self.additive.shape[0] == 1 else heads
-            return scores.add_(self.additive[chosen, rows].to(scores))
-        if self.causal:
-            return scores.masked_fill_(~self.visible(rows, scores.shape[-1], scores.device), -math.inf)
+            return scores.add_(self.additive[chosen, rows][..., keys].to(scores))
+        if not self.causal:
+            return scores
+        position = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        last = (position + self.offset).to(scores.device)[:, None]
+        # Keys up to the first row's last are visible to all that follow: only the rest needs a comparison.
+        later = min(max(int(last.min()) + 1 - keys.start, 0), scores.shape[-1])
+        key = torch.arange(keys.start, keys.stop, device=scores.device)
+        scores[..., later:].masked_fill_(key[later:] > last, -math.inf)
+        if self.window is not None:
+            scores.masked_fill_(key <= last - self.window, -math.inf)
         return scores
 
 
@@ -273,31 +290,35 @@ class ProjectedLayer:
         """Number of key-value heads."""
         return self.k.shape[0]
 
-    def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:
-        """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked."""
-        q = _at_least_float32(self.q[heads][:, rows])
+    def scores(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
+        """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked; of a span of keys."""
+        keys = slice(0, self.shape[2]) if keys is None else keys
+        q = _at_least_float32(self.q[heads][:, rows]) * self.scaling  # there are fewer queries than scores
         group = self.shape[0] // self.key_value_heads
         if heads.start % group == 0 and heads.stop % group == 0:
             # Heads that share keys stand below each other, so that the keys need no copies.
-            k = _at_least_float32(self.k[heads.start // group : heads.stop // group])
+            k = _at_least_float32(self.k[heads.start // group : heads.stop // group, keys])
             scores = (q.reshape(len(k), -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*q.shape[:2], -1)
         else:
             shared = torch.arange(heads.start, heads.stop, device=self.k.device) // group
-            scores = q @ _at_least_float32(self.k[shared]).transpose(-1, -2)
-        scores = scores.mul_(self.scaling)
+            scores = q @ _at_least_float32(self.k[shared, keys]).transpose(-1, -2)
         if self.bias is not None:
-            scores += self.bias[slice(0, 1) if self.bias.shape[0] == 1 else heads, rows].to(scores)
+            scores += self.bias[slice(0, 1) if self.bias.shape[0] == 1 else heads, rows][..., keys].to(scores)
         if self.softcap is not None:
             scores = (scores / self.softcap).tanh() * self.softcap
-        return self.mask.apply(scores, rows, heads)
+        return self.mask.apply(scores, rows, heads, keys)
 
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Log of the weights [heads, rows, keys] and of the mass in the sinks [heads, rows]."""
-        scores = self.scores(heads, rows)
+        return temper(*self.logits(heads, rows))
+
+    def logits(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> tuple[Tensor, Tensor]:
+        """Scores [heads, rows, keys] of a span of keys, and of the sinks that compete with them [heads, rows]."""
+        scores = self.scores(heads, rows, keys)
         sink = scores.new_full(scores.shape[:2], -math.inf)
         if self.sinks is not None:
             sink = self.sinks[heads].to(scores)[:, None].expand_as(sink)
-        return temper(scores, sink)
+        return scores, sink
 
     def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Weights [heads, rows, keys]; a row that sees no key is all zero."""

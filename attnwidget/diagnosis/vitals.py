@@ -74,7 +74,9 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         warnings.simplefilter("ignore", AttentionWarning)  # what is wrong becomes a finding
         walk = Walk(alone, rows=rows)
         found = {name: value[0].cpu() for name, value in walk.gather(_measures(walk), _SUMS).items()}
-        weights, counted = _compared_rows(alone)
+        # Where few rows are read, comparing many would be the larger part of the work.
+        compared = _even_rows(maps.n_queries, COMPARED_ROWS if rows is None else max(16, len(rows) // 2))
+        weights, counted = _compared_rows(alone, compared)
     hidden = _hidden_mass(alone, rows)
     reach, upside_down = _mask_shape(walk, alone)
     nan = found["total"].isnan()
@@ -104,7 +106,7 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         hidden_padding=hidden.padding,
         reach=reach,
         upside_down=upside_down,
-        spread=_spread(held, counted),
+        spread=_spread(held, counted, compared),
         divergence=_divergence(weights, counted),
         mean_rows=weights.mean(0).masked_fill(~counted.all(0)[:, None], math.nan),
     )
@@ -152,9 +154,8 @@ def _least(values: Tensor) -> Tensor:
     return least.masked_fill(least == math.inf, math.nan)
 
 
-def _compared_rows(alone: AttentionMaps) -> tuple[Tensor, Tensor]:
-    """Rows of all heads side by side [heads, rows, keys], an even spread of them, and which have values to compare."""
-    wanted = _even_rows(alone.n_queries)
+def _compared_rows(alone: AttentionMaps, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of all heads side by side [heads, rows, keys], and which have values to compare."""
     found = list(Walk(alone, rows=wanted))
     weights = torch.cat([block.weights.float().cpu() for block in found], -2)
     counted = torch.cat([(~block.weights[..., 0].isnan() & (block.count > 1)).cpu() for block in found], -1)
@@ -167,10 +168,9 @@ def _divergence(weights: Tensor, counted: Tensor) -> Tensor:
     return divergences(weights, counted) / shared.masked_fill(shared == 0, math.nan)
 
 
-def _spread(held: Layer, counted: Tensor) -> Tensor:
+def _spread(held: Layer, counted: Tensor, wanted: Tensor) -> Tensor:
     """Standard deviation of the scores of a row, over the keys that get any weight, averaged over rows: [heads]."""
-    heads, n_queries, _ = held.shape
-    log_weights = held.log_weights(slice(0, heads), _even_rows(n_queries))[0].float().cpu()
+    log_weights = held.log_weights(slice(0, held.shape[0]), wanted)[0].float().cpu()
     there = log_weights.isfinite()
     number = there.sum(-1)
     scores = log_weights.masked_fill(~there, 0)
@@ -181,8 +181,8 @@ def _spread(held: Layer, counted: Tensor) -> Tensor:
     return mean_over_queries(deviation.masked_fill(~counted, math.nan))
 
 
-def _even_rows(n_queries: int) -> Tensor:
-    return torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, n_queries)).round().long()
+def _even_rows(n_queries: int, most: int = COMPARED_ROWS) -> Tensor:
+    return torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, most, n_queries)).round().long()
 
 
 def projection_of(held: Layer) -> Projection | None:

@@ -74,10 +74,10 @@ def over_largest(entropy: Tensor, count: Tensor) -> Tensor:
 
 def _plogp(weights: Tensor) -> Tensor:
     """Weights times their logarithm; the gradient at 0 is finite, so that it can pass through a softmax."""
+    logs = weights.clamp(min=torch.finfo(weights.dtype).tiny)
     if not weights.requires_grad:
-        negative: Tensor = torch.special.entr(weights)
-        return negative.neg_()
-    return torch.xlogy(weights, weights.clamp(min=torch.finfo(weights.dtype).tiny))
+        return logs.log_().mul_(weights)  # entr and xlogy take ten times as long
+    return torch.xlogy(weights, logs)
 
 
 def row_distance(rows: Rows) -> Tensor:

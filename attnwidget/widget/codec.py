@@ -3,30 +3,33 @@
 A tile is a rectangle of one map. Its codes are unsigned 16-bit, little-endian: log-weight = low + code * step, and
 65535 where a key is masked. Beside them go, for every row, the mass that is outside the map and the entropy. A tile
 that holds whole rows, unpooled, is sent as the model made it, and the browser tempers it; any other tile is tempered
-here, before pooling, so that what is shown is always exact.
+here, before pooling, so that what is shown is always exact; or it is read from an even spread of rows, and says so.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d, pad
+from torch.nn.functional import adaptive_max_pool2d
 
-from attnwidget.layers import DenseLayer, blocks, check_factor, temper
+from attnwidget.layers import Layer, ProjectedLayer, blocks, check_factor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
+from attnwidget.widget.pooling import Grid, Pooling, pool
 
-__all__ = ["SAMPLED_ROWS", "Answer", "profile", "thumbnails", "tile"]
+__all__ = ["PICTURED", "Answer", "even_rows", "profile", "thumbnails", "tile"]
 
 MASKED = 0xFFFF
-LOWEST = -104.0  # log-weights below it are below float32, and would spoil the steps of the others
 LARGEST_TILE = 1024  # cells on a side: 2 MB of codes
 THUMBNAIL = 64
-SAMPLED_ROWS = 1024  # thumbnails and profiles of longer maps read that many rows, evenly spread
+LONG = 1024  # maps with more rows than that are read in part by what looks at all heads
+FEWEST_ROWS = 32
+PICTURED = 1 << 24  # cells that thumbnails and profiles read of all heads of a layer: a fifth of a second
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def tile(
     width: int,
     temperature: float = 1.0,
     scaling: float = 1.0,
+    pooling: Pooling = "max",
+    cells: int | None = None,
 ) -> Answer:
     """A rectangle of one map, in at most height x width cells.
 
@@ -60,21 +65,27 @@ def tile(
     rows, columns : tuple of int
         Half-open ranges of queries and keys.
     height, width : int
-        Most cells wanted; beyond them cells are pooled by their largest weight.
+        Most cells wanted; beyond them cells are pooled.
     temperature, scaling : float
         Applied here unless the tile holds whole rows, unpooled.
+    pooling : {"max", "mean"}
+        What a pooled cell shows of the keys that may be seen: the largest weight, or the mean weight.
+    cells : int or None
+        How many cells of the map may be computed. Where the rectangle needs more (a weight needs the whole row),
+        an even spread of the rows of each pooled cell is read instead of all, one at least.
 
     Returns
     -------
     Answer
-        Buffers: codes uint16 [h, w], missing mass float32 [h], entropy in nats float32 [h].
+        Buffers: codes uint16 [h, w], missing mass float32 [h], entropy in nats float32 [h]. Header ``sampled``: rows
+        read of each pooled cell and rows that it has, None where all were read; ``work``: cells that reading all takes.
 
     Raises
     ------
     IndexError
         When there is no such head, or the rectangle lies outside the map.
     ValueError
-        When the temperature, the scaling or a size cannot be used.
+        When the temperature, the scaling, the pooling or a size cannot be used.
     """
     source, heads = maps.locate(layer, head)
     _check_range("rows", rows, maps.n_queries)
@@ -82,6 +93,10 @@ def tile(
     check_factor(temperature, scaling)
     if min(height, width) < 1:
         raise ValueError(f"a tile of {height} x {width} cells cannot be drawn; expected 1 or more.")
+    if pooling not in get_args(Pooling):
+        raise ValueError(f"pooling={pooling!r}; expected one of {', '.join(map(repr, get_args(Pooling)))}.")
+    if cells is not None and cells < 1:
+        raise ValueError(f"cells={cells} leaves nothing to compute; expected 1 or more, or None for all.")
     # A single row is small however long it is.
     widest = maps.n_keys if rows[1] - rows[0] == 1 else LARGEST_TILE
     stride = (
@@ -90,34 +105,36 @@ def tile(
     )
     whole = stride == (1, 1) and columns == (0, maps.n_keys)
     factor = 1.0 if whole else scaling / temperature
-    shape = (-(-(rows[1] - rows[0]) // stride[0]), -(-(columns[1] - columns[0]) // stride[1]))
-    log_weights = torch.empty(shape)
-    missing, entropy = torch.empty(shape[0]), torch.empty(shape[0])
-    # Blocks begin at whole cells, so that no cell is pooled from two blocks.
-    for cells in blocks(shape[0], stride[0] * maps.n_keys):
-        span = slice(rows[0] + cells.start * stride[0], min(rows[0] + cells.stop * stride[0], rows[1]))
-        full, outside = source.log_weights(heads, span)
-        if factor != 1 or isinstance(source, DenseLayer):  # given rows may sum to more than 1
-            full, outside = temper(full, outside, factor)
-        weights = full[0].exp()
-        # A key that may be seen and has a weight of 0 is not a masked key.
-        visible = source.visible(heads, span)[0] & weights.isfinite() & (weights.sum(-1, keepdim=True) > 0)
-        full[0].masked_fill_(visible & (full[0] < LOWEST), LOWEST)
-        log_weights[cells] = _pool(full[0, :, columns[0] : columns[1]], stride)
-        entropy[cells] = _mean_rows(row_entropy(weights), stride[0])
-        missing[cells] = _mean_rows(_missing(outside[0], weights), stride[0])
-    codes, low, step = _encode(log_weights)
+    work = _work(source, rows)
+    read = stride[0] if cells is None else max(1, min(stride[0], stride[0] * cells // work))
+    grid = Grid(rows, columns, stride, read)
+    with torch.no_grad():
+        pooled = pool(source, heads, grid, factor=factor, pooling=pooling)
+        codes, low, step = _encode(pooled.log_weights)
     header = {
         "rows": rows,
         "columns": columns,
         "stride": stride,
-        "shape": shape,
+        "shape": grid.shape,
         "low": low,
         "step": step,
         "temperature": 1.0 if whole else temperature,
         "scaling": 1.0 if whole else scaling,
+        "pooling": pooling,
+        "sampled": (read, stride[0]) if grid.sampled else None,
+        "work": work,
     }
-    return Answer(header, [codes, _float32(missing), _float32(entropy)])
+    return Answer(header, [codes, _float32(pooled.missing), _float32(pooled.entropy)])
+
+
+def _work(source: Layer, rows: tuple[int, int]) -> int:
+    """Cells that must be computed for some rows: a causal query has no later keys."""
+    n_keys = source.shape[2]
+    if not isinstance(source, ProjectedLayer):
+        return (rows[1] - rows[0]) * n_keys
+    ends = [source.mask.span(slice(row, row + 1), n_keys) for row in (rows[0], rows[1] - 1)]
+    seen: int = sum(span.stop - span.start for span in ends)
+    return max(1, (rows[1] - rows[0]) * seen // 2)
 
 
 def profile(maps: AttentionMaps, layer: int) -> Answer:
@@ -130,11 +147,11 @@ def profile(maps: AttentionMaps, layer: int) -> Answer:
         [heads], NaN where no row has one.
     """
     source, _ = maps.locate(layer, 0)
-    n_heads, n_queries, n_keys = source.shape
+    n_heads = source.shape[0]
     heads = slice(0, n_heads)
     values, ceilings = [], []
     device = torch.device("cpu")
-    for rows in _read_rows(n_queries, n_heads * n_keys):
+    for rows in _blocks(maps, source):
         value = row_entropy(source.weights(heads, rows)).to(device)
         ceiling = source.visible(heads, rows).sum(-1).to(device).float().log().expand_as(value)
         values.append(value)
@@ -158,7 +175,7 @@ def thumbnails(maps: AttentionMaps, layer: int) -> Answer:
     n_heads, n_queries, n_keys = source.shape
     heads = slice(0, n_heads)
     pooled, peaks = [], [torch.zeros(n_heads)]
-    for rows in _read_rows(n_queries, n_heads * n_keys):
+    for rows in _blocks(maps, source):
         weights = source.weights(heads, rows).nan_to_num(0).clamp(max=1)
         informative = source.visible(heads, rows).sum(-1) > 1
         peaks.append((weights.amax(-1) * informative).amax(-1).cpu())
@@ -176,34 +193,19 @@ def thumbnails(maps: AttentionMaps, layer: int) -> Answer:
     )
 
 
-def _read_rows(n_queries: int, row_cells: int) -> list[slice | Tensor]:
-    """Blocks of rows to read: all, or an even spread of them in a long map."""
-    if n_queries <= SAMPLED_ROWS:
-        return list(blocks(n_queries, row_cells))
-    spread = torch.linspace(0, n_queries - 1, SAMPLED_ROWS).round().long()
-    return [spread[block] for block in blocks(SAMPLED_ROWS, row_cells)]
+def even_rows(maps: AttentionMaps, cells: int) -> Tensor | None:
+    """Positions of an even spread of rows of a long map, about so many cells in all heads of a layer; None for all."""
+    most = max(FEWEST_ROWS, cells // (max(maps.heads) * maps.n_keys))
+    if maps.n_queries <= max(LONG, most):
+        return None
+    return torch.linspace(0, maps.n_queries - 1, min(most, LONG)).round().long()
 
 
-def _missing(outside: Tensor, weights: Tensor) -> Tensor:
-    """Mass outside the map of each row; NaN tells the browser that the row has no values."""
-    return outside.exp().masked_fill(weights.isnan().any(-1), math.nan)
-
-
-def _pool(log_weights: Tensor, stride: tuple[int, int]) -> Tensor:
-    """Largest value of each cell; the last cells may cover less."""
-    if stride == (1, 1):
-        return log_weights
-    height, width = log_weights.shape
-    padded = pad(log_weights, (0, -width % stride[1], 0, -height % stride[0]), value=-math.inf)
-    # NaN must not spread over the good rows that share its cell.
-    padded = padded.nan_to_num(nan=-math.inf, neginf=-math.inf)
-    cells = padded.reshape(padded.shape[0] // stride[0], stride[0], padded.shape[1] // stride[1], stride[1])
-    return cells.amax((1, 3))
-
-
-def _mean_rows(values: Tensor, stride: int) -> Tensor:
-    padded = pad(values, (0, -len(values) % stride), value=math.nan)
-    return padded.reshape(-1, stride).nanmean(-1)
+def _blocks(maps: AttentionMaps, source: Layer) -> Iterator[slice | Tensor]:
+    """The rows that thumbnails and profiles read."""
+    rows = even_rows(maps, PICTURED)
+    for part in blocks(maps.n_queries if rows is None else len(rows), source.shape[0] * maps.n_keys):
+        yield part if rows is None else rows[part]
 
 
 def _encode(log_weights: Tensor) -> tuple[bytes, float, float]:

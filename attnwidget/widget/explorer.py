@@ -22,7 +22,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget import codec
 from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
-from attnwidget.widget.measuring import Measuring, own_measures
+from attnwidget.widget.measuring import MEASURED, Measuring, own_measures
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "explore"]
@@ -100,6 +100,9 @@ class Explorer(anywidget.AnyWidget):
         How weights map to colours.
     color_range : {"map", "shared"}
         Whether the colours end at the map's own largest weight, or at 1 in every map.
+    pooling : {"max", "mean"}
+        What a point of a long map shows of the cells under it: the largest weight, or the mean of those that may be
+        seen.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -127,6 +130,7 @@ class Explorer(anywidget.AnyWidget):
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
     color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
+    pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
     theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
 
     def __init__(
@@ -443,16 +447,20 @@ def _are_maps(what: Any) -> bool:
 def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
     """What the browser is told of maps before it asks for any."""
     notes = list(maps.notes)
-    if maps.n_queries > codec.SAMPLED_ROWS:
+    pictured, measured = codec.even_rows(maps, codec.PICTURED), codec.even_rows(maps, MEASURED)
+    if measured is not None:
+        few, rows = f"{len(measured):,}", f"{maps.n_queries:,} rows"
         notes.append(
-            f"Thumbnails and head entropies of this long map are read from {codec.SAMPLED_ROWS:,} of its "
-            f"{maps.n_queries:,} rows."
+            f"Measures and findings of this long map are read from {few} of its {rows} at most."
+            if pictured is None
+            else f"This long map's thumbnails and head entropies are read from {len(pictured):,} of its {rows}, "
+            f"measures and findings from {few} at most."
         )
-        if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
-            notes.append(
-                f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives "
-                "rows of longer texts."
-            )
+    if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
+        notes.append(
+            f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives rows "
+            "of longer texts."
+        )
     return {
         "name": name,
         "heads": list(maps.heads),

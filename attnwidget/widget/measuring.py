@@ -13,10 +13,11 @@ from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
 from attnwidget.diagnosis.findings import HEALTHY
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import HEAD_MEASURES, head_measures
-from attnwidget.widget.codec import SAMPLED_ROWS, Answer
+from attnwidget.widget.codec import Answer, even_rows
 
-__all__ = ["Measuring", "own_measures"]
+__all__ = ["MEASURED", "Measuring", "own_measures"]
 
+MEASURED = 1 << 23  # cells that the measures read of all heads of a layer: a third of a second
 JUDGED_ROWS = 128  # findings are about what holds in most rows: an even spread of them is enough
 
 
@@ -47,7 +48,7 @@ class Measuring:
         """All numbers of a layer's heads: float32 [measures, heads], NaN where a number does not exist."""
         held, _ = self._maps.locate(layer, 0)
         numbers = head_measures(
-            AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=self._rows(SAMPLED_ROWS)
+            AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=even_rows(self._maps, MEASURED)
         )
         values = [own[layer, : held.shape[0]] for own in self._own.values()]
         values += [number[0].float().cpu() for number in numbers.values()]
@@ -58,7 +59,7 @@ class Measuring:
         """What is measured of a layer before the maps are judged."""
         self._maps.locate(layer, 0)
         if layer not in self._vitals:
-            self._vitals[layer] = vitals_of(self._maps, layer, rows=self._rows(JUDGED_ROWS))
+            self._vitals[layer] = vitals_of(self._maps, layer, rows=self._judged())
         return self._vitals[layer]
 
     def examined(self, layer: int) -> Answer:
@@ -87,11 +88,12 @@ class Measuring:
         ]
         return Answer({"findings": found, "healthy": HEALTHY})
 
-    def _rows(self, most: int) -> Tensor | None:
+    def _judged(self) -> Tensor | None:
         """An even spread of rows of a long map; None for all."""
-        if self._maps.n_queries <= most:
-            return None
-        return torch.linspace(0, self._maps.n_queries - 1, most).round().long()
+        few = even_rows(self._maps, MEASURED // 2)
+        n_queries = self._maps.n_queries
+        most = JUDGED_ROWS if few is None else min(JUDGED_ROWS, len(few))
+        return None if n_queries <= most else torch.linspace(0, n_queries - 1, most).round().long()
 
 
 def own_measures(given: Mapping[str, Any], maps: AttentionMaps) -> dict[str, Tensor]:

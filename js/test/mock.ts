@@ -32,6 +32,8 @@ export interface MapOptions {
   /** Without the option the kernel does not look. */
   findings?: Finding[];
   derived?: string;
+  /** How much more the kernel computes for a cell than it would: small maps that are as slow as long ones. */
+  cost?: number;
 }
 
 export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, head: number): number })[] = [
@@ -93,6 +95,10 @@ export class MockMap {
       ...(options.findings && { diagnosed: true }),
       ...(options.derived && { derived: options.derived }),
     };
+  }
+
+  get cost(): number {
+    return this.#options.cost ?? 1;
   }
 
   get findings(): Finding[] {
@@ -186,6 +192,8 @@ interface TileRequest {
   width: number;
   temperature: number;
   scaling: number;
+  pooling?: "max" | "mean";
+  cells?: number;
 }
 
 export interface Answer {
@@ -201,13 +209,23 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
   const width = Math.ceil((c1 - c0) / stride[1]);
   const whole = c0 === 0 && c1 === map.facts.n_keys && stride[0] === 1 && stride[1] === 1;
   const [temperature, scaling] = whole ? [1, 1] : [asked.temperature, asked.scaling];
+  const pooling = asked.pooling ?? "max";
+  const keys = map.facts.causal ? (r0 + 1 + r1) / 2 : map.facts.n_keys;
+  const work = (r1 - r0) * keys * map.cost;
+  const read = Math.max(1, Math.min(stride[0], Math.floor((stride[0] * (asked.cells ?? work)) / work)));
   const logs = new Float64Array(height * width).fill(Number.NaN);
+  const sums = new Float64Array(height * width);
+  const counts = new Float64Array(height * width);
   const entropy = new Float32Array(height);
   const missing = new Float32Array(height);
   for (let row = r0; row < r1; row++) {
-    const weights = map.row(layer, head, row, temperature, scaling);
     const line = Math.floor((row - r0) / stride[0]);
-    const pooled = Math.min(stride[0], r1 - r0 - line * stride[0]);
+    const size = Math.min(stride[0], r1 - r0 - line * stride[0]);
+    const pooled = Math.min(read, size);
+    const at = row - r0 - line * stride[0];
+    // An even spread of the rows of a cell.
+    if (Math.floor(((at + 1) * pooled) / size) === Math.floor((at * pooled) / size)) continue;
+    const weights = map.row(layer, head, row, temperature, scaling);
     entropy[line]! += entropyOf(weights) / pooled;
     missing[line]! += (1 - weights.reduce((a, b) => a + b, 0)) / pooled;
     for (let column = c0; column < c1; column++) {
@@ -215,7 +233,12 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
       const cell = line * width + Math.floor((column - c0) / stride[1]);
       const log = Math.log(weights[column]!);
       if (!(logs[cell]! >= log)) logs[cell] = log;
+      sums[cell]! += weights[column]!;
+      counts[cell]! += 1;
     }
+  }
+  for (let cell = 0; pooling === "mean" && cell < logs.length; cell++) {
+    logs[cell] = Math.log(sums[cell]! / counts[cell]!);
   }
   for (let line = 0; line < height; line++) if (missing[line]! < 1e-9) missing[line] = 0;
   let low = 0;
@@ -234,6 +257,9 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
     step,
     temperature,
     scaling,
+    pooling,
+    sampled: read < stride[0] ? [read, stride[0]] : null,
+    work,
   };
   return { header, buffers: [unaligned(codes), unaligned(missing), unaligned(entropy)] };
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,30 @@ def answer_rows() -> list[dict[str, Any]]:
             row(f"thumbnails of 12 heads / their softmax, n={n}", thumbs / softmaxes, "x", f"{thumbs * 1000:.0f} ms")
         )
         gc.collect()
+    return rows + _tile_rows()
+
+
+def _tile_rows() -> list[dict[str, Any]]:
+    """Time of a whole causal map of one head at the size of a screen: every row, and within the browser's budget."""
+    import torch
+
+    from attnwidget.layers import Mask, ProjectedLayer
+    from attnwidget.maps import AttentionMaps
+    from attnwidget.tokens import Tokens
+    from attnwidget.widget import codec
+
+    rows = []
+    for n in (64, 512, 2048, 8192, 32768):
+        layer = ProjectedLayer(torch.randn(1, n, 64), torch.randn(1, n, 64), 0.125, Mask(causal=True))
+        maps = AttentionMaps([layer], Tokens.positions(n))
+        span = {"rows": (0, n), "columns": (0, n), "height": 640, "width": 640}
+        for pooling in ("max", "mean") if n > 640 else ("max",):
+            for cells, read in ((None, "all rows"), (2**24, "in budget")):
+                ask = partial(codec.tile, maps, 0, 0, **span, pooling=pooling, cells=cells)
+                taken = seconds(ask, 3 if n < 9999 else 1)
+                sampled = ask().header["sampled"] if cells else None
+                note = f"{sampled[0]} of {sampled[1]} rows" if sampled else "exact"
+                rows.append(row(f"tile of one head, {pooling}, {read}, n={n}", 1000 * taken, "ms", note))
     return rows
 
 

@@ -13,6 +13,8 @@ from playwright.sync_api import sync_playwright
 from tests.benchmarks.kernel import row
 from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
 
+# Length, layers and heads of what is browsed.
+LENGTHS = ((64, 12, 12), (2048, 2, 4), (8192, 2, 4), (32768, 1, 1), (32768, 2, 4))
 _SETUP = """
 import time, torch, attnwidget as aw
 from attnwidget.layers import Mask, ProjectedLayer
@@ -66,6 +68,29 @@ _SLIDE = """async (frames) => {
   return times;
 }"""
 
+# The kernel has been idle for a while: between two background requests it is idle for a moment only.
+_QUIET = """async () => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  let since = performance.now();
+  while (performance.now() - since < 800) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (kernel.status !== "idle") since = performance.now();
+  }
+}"""
+# Frames while the keyboard zooms to single cells, a step at each frame.
+_ZOOM = """async () => {
+  const root = document.querySelector("[data-attnwidget=explorer]").shadowRoot;
+  const heatmap = root.querySelector("[data-part=heatmap]"), times = [];
+  let before = await new Promise(requestAnimationFrame);
+  for (let step = 0; step < 24; step++) {
+    heatmap.dispatchEvent(new KeyboardEvent("keydown", { key: "+", bubbles: true }));
+    const now = await new Promise(requestAnimationFrame);
+    times.push(now - before);
+    before = now;
+  }
+  return times;
+}"""
+
 
 def lab_rows() -> list[dict[str, Any]]:
     """First picture, head switch, slider frames, and growth of a saved notebook."""
@@ -73,7 +98,10 @@ def lab_rows() -> list[dict[str, Any]]:
         lab = Lab(Path(folder))
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         try:
-            return [*_first_picture_and_switch(lab, browser), *_slider(lab, browser)]
+            rows = [*_first_picture_and_switch(lab, browser), *_slider(lab, browser)]
+            for n, layers, heads in LENGTHS:
+                rows += _browse(lab, browser, n, layers, heads)
+            return rows + _browse_all(lab, browser)
         finally:
             browser.close()
             lab.stop()
@@ -84,14 +112,19 @@ def _open(lab: Lab, browser: Any, cells: list[str]) -> Notebook:
     return Notebook(lab, page, write_notebook(lab.folder / "work" / f"bench-{len(cells)}.ipynb", cells))
 
 
-def _first_picture_and_switch(lab: Lab, browser: Any) -> list[dict[str, Any]]:
-    notebook = _open(lab, browser, [_SETUP + "maps = make(512)\nwarm = aw.Explorer(make(4))", "x = 1", _SHOW])
+def _show(lab: Lab, browser: Any, n: int, layers: int, heads: int) -> tuple[Notebook, float]:
+    """A notebook in which maps are shown, and the seconds from the display call to their first picture."""
+    make = f"maps = make({n}, layers={layers}, heads={heads})"
+    notebook = _open(lab, browser, [f"{_SETUP}{make}\nwarm = aw.Explorer(make(4))", "x = 1", _SHOW])
     # Everything before the display call is done first: importing torch is nobody's first picture.
     notebook.run_cell(0)
     notebook.page.evaluate(_WATCH)
     notebook.run_cell(2)
-    drawn = notebook.page.evaluate("window.firstPicture")
-    first = drawn / 1000 - notebook.value("called")
+    return notebook, notebook.page.evaluate("window.firstPicture") / 1000 - notebook.value("called")
+
+
+def _first_picture_and_switch(lab: Lab, browser: Any) -> list[dict[str, Any]]:
+    notebook, first = _show(lab, browser, 512, 12, 12)
     widget = notebook.widget()
     page = notebook.page
     page.wait_for_function(
@@ -115,6 +148,62 @@ def _first_picture_and_switch(lab: Lab, browser: Any) -> list[dict[str, Any]]:
         row("a head seen before, n=512", statistics.median(seen), "ms", f"worst {max(seen):.0f} ms", budget=2 * 16.7),
         row("a saved notebook grows by", (saved + state) / 2**20, "MB", "file and widget state", budget=1.0),
     ]
+
+
+def _browse(lab: Lab, browser: Any, n: int, layers: int, heads: int) -> list[dict[str, Any]]:
+    """What a person waits for at one length; for a single head its zoom to single cells stands for the switches."""
+    notebook, first = _show(lab, browser, n, layers, heads)
+    page, what = notebook.page, f"{layers} x {heads} heads, n={n}"
+    rows = [row(f"first picture, {what}", first, "s", budget=1.0 if n <= 512 else None)]
+    _settle(page)
+    # Every other head: the neighbours of a head that was looked at are there already.
+    others = [(layer, head) for layer in range(layers) for head in range(0, heads, 2)][1:4]
+    unseen = []
+    for place in others:
+        unseen.append(page.evaluate(_SWITCH, list(place)))
+        _settle(page)
+    if others:
+        seen = [page.evaluate(_SWITCH, list(place)) for place in [(0, 0), *others]]
+        rows.append(row(f"another head, {what}", statistics.median(unseen), "ms", f"worst {max(unseen):.0f} ms"))
+        rows.append(row(f"a head seen before, {what}", statistics.median(seen), "ms", f"worst {max(seen):.0f} ms"))
+    frames = sorted(page.evaluate(_SLIDE, 60))
+    rows.append(row(f"temperature slider: a frame, {what}", statistics.median(frames), "ms", _tail(frames)))
+    _settle(page)
+    if n > 1024:
+        frames = sorted(page.evaluate(_ZOOM))
+        rows.append(row(f"zoom to single cells: a frame, {what}", statistics.median(frames), "ms", _tail(frames)))
+        _settle(page)
+    rows.append(row(f"peak memory of the kernel, {what}", _peak(notebook), "GB", budget=4.0 if heads == 1 else None))
+    notebook.close()
+    return rows
+
+
+def _browse_all(lab: Lab, browser: Any) -> list[dict[str, Any]]:
+    """Memory of a kernel whose 144 maps of 8,192 tokens are browsed, a head of every layer."""
+    notebook, first = _show(lab, browser, 8192, 12, 12)
+    page, unseen = notebook.page, []
+    _settle(page)
+    for layer in range(1, 12):
+        unseen.append(page.evaluate(_SWITCH, [layer, layer]))
+        _settle(page)
+    peak = _peak(notebook)
+    notebook.close()
+    note = f"first picture {first:.2f} s, another head {statistics.median(unseen):.0f} ms"
+    return [row("peak memory of the kernel, 12 x 12 heads, n=8192", peak, "GB", note, budget=8.0)]
+
+
+def _settle(page: Any) -> None:
+    """A person looks before the next click; by then what is asked for in the background has come."""
+    page.evaluate(_QUIET)
+
+
+def _tail(frames: list[float]) -> str:
+    return f"95th of 100: {frames[int(0.95 * len(frames))]:.0f} ms"
+
+
+def _peak(notebook: Notebook) -> float:
+    """Largest resident size of the kernel so far, in GB."""
+    return int(notebook.value("open('/proc/self/status').read().split('VmHWM:')[1].split()[0]")) / 2**20
 
 
 _SHOW = "view = aw.Explorer(maps); called = time.time(); view"

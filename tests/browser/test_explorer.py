@@ -362,3 +362,55 @@ def test_rollout_is_a_map_like_any_other(open_notebook):
     visible[0] = False  # the only key of the first row does not stretch the colours
     np.testing.assert_allclose(read_cells(widget)[visible], exact[visible], atol=0.03)
     expect(part(widget, "temperature")).to_be_disabled()
+
+
+LONG = """
+import torch, attnwidget as aw
+from attnwidget.layers import Mask, ProjectedLayer
+draw = torch.Generator().manual_seed(0)
+def long(n, heads=1, layers=1):
+    held = [ProjectedLayer(torch.randn(heads, n, 64, generator=draw) * 1.5, torch.randn(heads, n, 64, generator=draw),
+                           0.125, Mask(causal=True)) for _ in range(layers)]
+    return aw.AttentionMaps(held, aw.Tokens.from_labels([f"w{i}" for i in range(n)]))
+def rows(start, stop):
+    return view.maps.layers[0].weights(slice(0, 1), slice(start, stop))[0]
+"""
+
+
+def test_32768_tokens_open_sampled_and_zoom_to_single_cells(open_notebook):
+    notebook = open_notebook([LONG, "view = aw.Explorer(long(32768), query=20000, key=100); view"])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    said = part(widget, "pooled")
+    expect(said).to_contain_text("Approximate", timeout=TIMEOUT)
+    # The pinned row is exact from the start.
+    expect(part(widget, "row")).to_have_attribute("data-query", "20000", timeout=TIMEOUT)
+    assert float(part(widget, "row").get_attribute("data-entropy-before")) == pytest.approx(
+        notebook.value("aw.measures.entropy(rows(20000, 20001))[0].item()"), abs=1e-3
+    )
+    heatmap = part(widget, "heatmap")
+    heatmap.focus()
+    for _ in range(23):
+        heatmap.press("+")
+    ready(widget)
+    expect(said).to_have_text("", timeout=TIMEOUT)
+    top, bottom, left, right = (round(float(edge)) for edge in heatmap.get_attribute("data-window").split(","))
+    assert (bottom - top, right - left) == (4, 4)
+    assert top <= 20000 < bottom
+    assert left <= 100 < right
+    largest = float(heatmap.get_attribute("data-max"))
+    weights = np.array(notebook.value(f"rows({top}, {bottom})[:, {left}:{right}].tolist()"))
+    np.testing.assert_allclose(read_cells(widget), weights.clip(max=largest), atol=0.02 * largest)
+
+
+def test_a_long_map_pooled_by_its_mean(open_notebook):
+    notebook = open_notebook([LONG, "view = aw.Explorer(long(2048, heads=2, layers=2), pooling='mean'); view"])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    expect(part(widget, "pooled")).to_contain_text("the mean of what is visible in")
+    mean = float(part(widget, "heatmap").get_attribute("data-max"))
+    part(widget, "pooling").select_option("max")
+    expect(part(widget, "pooled")).to_contain_text("the largest of", timeout=TIMEOUT)
+    ready(widget)
+    notebook.await_value("view.pooling", "max")
+    assert float(part(widget, "heatmap").get_attribute("data-max")) > mean

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import attnwidget as aw
+from attnwidget.layers import Mask, ProjectedLayer
 from attnwidget.measures import entropy
+from attnwidget.measures.rows import row_entropy
 from attnwidget.widget import codec
 from tests.make import by_hand, matrices, projected
 
@@ -78,6 +80,114 @@ def test_pooling_keeps_the_largest_weight_after_tempering():
     np.testing.assert_allclose(np.exp(logs), cells, atol=1e-4)
     rows = entropy(wanted)
     np.testing.assert_allclose(tile_entropy, [rows[i * down : (i + 1) * down].mean() for i in range(height)], atol=1e-5)
+
+
+def pooled_by_hand(weights, visible, stride, reduce):
+    """Each cell of the given rows: the largest or the mean of its visible weights, NaN where none is visible."""
+    down, across = stride
+    height, width = -(-weights.shape[0] // down), -(-weights.shape[1] // across)
+    cells = np.full((height, width), math.nan)
+    for i, j in np.ndindex(height, width):
+        here = np.s_[i * down : (i + 1) * down, j * across : (j + 1) * across]
+        if visible[here].any():
+            cells[i, j] = getattr(np, reduce)(weights[here][visible[here]])
+    return cells
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+@pytest.mark.parametrize("mask", ["causal", "window", "cached", "additive", "none"])
+@pytest.mark.parametrize("columns", [(0, 40), (3, 31)])
+def test_pooled_cells_are_the_largest_or_the_mean_of_what_is_visible(pooling, mask, columns):
+    queries = 31 if mask == "cached" else 40
+    additive = torch.zeros(1, 40, 40).masked_fill(torch.rand(1, 40, 40, generator=torch.Generator()) < 0.5, -math.inf)
+    rule = {
+        "causal": Mask(causal=True),
+        "window": Mask(causal=True, window=6),
+        "cached": Mask(causal=True, offset=9),
+        "additive": Mask(additive=additive),
+        "none": Mask(),
+    }[mask]
+    draw = torch.Generator().manual_seed(1)
+    q, k = torch.randn(2, queries, 8, generator=draw), torch.randn(1, 40, 8, generator=draw)
+    held = ProjectedLayer(q, k, 8**-0.5, rule, sinks=torch.tensor([0.5, -1.0]))
+    maps = aw.AttentionMaps([held], aw.Tokens.positions(queries), aw.Tokens.positions(40))
+    rows = (2, 29)
+    answer = codec.tile(
+        maps, 0, 1, rows=rows, columns=columns, height=6, width=7, temperature=0.5, scaling=0.8, pooling=pooling
+    )
+    weights = maps.weights(0, 1, temperature=0.5, scaling=0.8).numpy()[slice(*rows), slice(*columns)]
+    visible = held.visible(slice(1, 2), slice(0, queries))[0].numpy()[slice(*rows), slice(*columns)]
+    logs, missing, tile_entropy = decoded(answer)
+    cells = pooled_by_hand(weights, visible, answer.header["stride"], pooling)
+    assert (np.isinf(logs) == np.isnan(cells)).all()
+    np.testing.assert_allclose(np.exp(logs), np.nan_to_num(cells), atol=1e-4)
+    full = maps.weights(0, 1, temperature=0.5, scaling=0.8)[slice(*rows)]
+    by_cell = [slice(i * 5, (i + 1) * 5) for i in range(6)]
+    np.testing.assert_allclose(missing, [(1 - full[c].sum(-1)).mean() for c in by_cell], atol=1e-5)
+    np.testing.assert_allclose(tile_entropy, [row_entropy(full[c]).nanmean() for c in by_cell], atol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_blocks_leave_no_seams(pooling, monkeypatch):
+    maps = projected(70, layers=1)
+    span = {"rows": (0, 70), "columns": (0, 70), "height": 8, "width": 9, "pooling": pooling}
+    whole_at_once = codec.tile(maps, 0, 0, **span)
+    monkeypatch.setattr("attnwidget.widget.pooling.BLOCK", 70 * 4)
+    in_blocks = codec.tile(maps, 0, 0, **span)
+    for one, other in zip(decoded(whole_at_once), decoded(in_blocks), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+def test_a_mean_of_rows_some_of_which_hold_nan():
+    weights = matrices(1, 4, 4)
+    weights[0, 2] = math.nan
+    with pytest.warns(aw.AttentionWarning, match="NaN"):
+        maps = aw.AttentionMaps.from_arrays(weights, layout="HQK")
+    answer = codec.tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=4, pooling="mean")
+    logs, missing, _ = decoded(answer)
+    np.testing.assert_allclose(np.exp(logs), [weights[0, :2].mean(0).numpy(), weights[0, 3].numpy()], atol=1e-4)
+    assert not np.isnan(missing).any()
+
+
+def test_a_mean_of_weights_of_zero_is_zero_and_not_masked():
+    maps = aw.AttentionMaps.from_arrays(torch.eye(4).flip(0)[None], layout="HQK")
+    answer = codec.tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=2, pooling="mean")
+    logs, _, _ = decoded(answer)
+    assert np.isfinite(logs).all()
+    np.testing.assert_allclose(np.exp(logs), [[0, 0.5], [0.5, 0]], atol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_a_tile_beyond_the_budget_reads_an_even_spread_of_rows_and_says_so(pooling):
+    maps = projected(96, layers=1, heads=1, key_value_heads=1, causal=False)
+    span = {"rows": (0, 96), "columns": (0, 96), "height": 12, "width": 12, "pooling": pooling}
+    answer = codec.tile(maps, 0, 0, **span, cells=96 * 96 // 4)
+    assert answer.header["sampled"] == (2, 8)
+    assert answer.header["work"] == 96 * 96
+    logs, _, tile_entropy = decoded(answer)
+    weights = maps.weights(0, 0)
+    read = weights.reshape(12, 8, 96)[:, [2, 6]].reshape(24, 96).numpy()
+    cells = pooled_by_hand(read, np.ones_like(read, dtype=bool), (2, 8), pooling)
+    np.testing.assert_allclose(np.exp(logs), cells, atol=1e-4)
+    np.testing.assert_allclose(tile_entropy, entropy(torch.tensor(read)).reshape(12, 2).mean(1), atol=1e-5)
+
+
+def test_a_tile_within_the_budget_is_exact():
+    maps = projected(96, layers=1)
+    span = {"rows": (0, 96), "columns": (0, 96), "height": 12, "width": 12}
+    plain, within = codec.tile(maps, 0, 0, **span), codec.tile(maps, 0, 0, **span, cells=96 * 97 // 2)
+    assert plain.header["sampled"] is None
+    assert (within.header, within.buffers) == (plain.header, plain.buffers)
+
+
+def test_however_small_the_budget_every_cell_is_read_and_the_last_may_be_short():
+    maps = projected(50, layers=1)
+    answer = codec.tile(maps, 0, 0, rows=(0, 50), columns=(0, 50), height=7, width=7, cells=1)
+    assert answer.header["sampled"] == (1, 8)
+    logs, missing, tile_entropy = decoded(answer)
+    assert np.isfinite(logs[:, 0]).all()
+    assert np.isfinite(tile_entropy).all()
+    assert np.isfinite(missing).all()
 
 
 def test_one_row_of_a_long_map_is_exact():
@@ -170,10 +280,21 @@ def test_the_peak_leaves_out_rows_that_have_no_choice():
     assert codec.thumbnails(maps, 0).header["peak"] == pytest.approx(informative)
 
 
-def test_thumbnails_of_a_long_map_read_some_rows_only():
+def test_thumbnails_of_a_long_map_are_exact_on_the_rows_that_are_read():
     maps = projected(3000, layers=1)
     answer = codec.thumbnails(maps, 0)
     assert answer.header["shape"] == (64, 64)
+    rows = codec.even_rows(maps, codec.PICTURED)
+    assert len(rows) < 3000
+    read = torch.stack([maps.weights(0, head)[rows] for head in range(4)])
+    expected = torch.nn.functional.adaptive_max_pool2d(read[None], (64, 64))[0]
+    pictures = np.frombuffer(answer.buffers[0], np.uint8).reshape(4, 64, 64)
+    np.testing.assert_allclose(pictures, expected.sqrt().numpy() * 255, atol=0.51)
+
+
+def test_what_is_read_of_all_heads_grows_no_faster_than_the_text():
+    cells = [len(codec.even_rows(projected(n, layers=1), codec.PICTURED)) * n for n in (8192, 16384, 32768)]
+    assert max(cells) <= codec.PICTURED
 
 
 @pytest.mark.parametrize(
@@ -186,6 +307,8 @@ def test_thumbnails_of_a_long_map_read_some_rows_only():
         ({"temperature": 0}, ValueError, "temperature=0"),
         ({"temperature": math.inf}, ValueError, "temperature=inf"),
         ({"scaling": -1}, ValueError, "scaling=-1"),
+        ({"pooling": "median"}, ValueError, "expected one of 'max', 'mean'"),
+        ({"cells": 0}, ValueError, "cells=0 leaves nothing"),
     ],
 )
 def test_a_tile_that_cannot_be_drawn(options, error, words):

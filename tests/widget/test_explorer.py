@@ -189,7 +189,14 @@ class TestMeasures:
         values = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)
         exact = aw.summarize(view.maps)["entropy"].to_numpy()
         np.testing.assert_allclose(values[0], exact, rtol=0.05)
-        assert any("read from 1,024 of its 1,500 rows" in note for note in view.facts["maps"][0]["notes"])
+        assert any(
+            "Measures and findings of this long map are read from 1,024 of its 1,500 rows" in note
+            for note in view.facts["maps"][0]["notes"]
+        )
+
+    def test_of_a_longer_map_tell_what_the_thumbnails_leave_out(self):
+        notes = aw.Explorer(projected(8192, layers=1)).facts["maps"][0]["notes"]
+        assert any("entropies are read from 512 of its 8,192 rows" in note and "from 256" in note for note in notes)
 
     def test_of_your_own(self):
         mine = torch.arange(12).reshape(3, 4) / 10

@@ -3,6 +3,8 @@
 /** The code of a cell that its query may not see. */
 export const MASKED = 65535;
 
+export type Pooling = "max" | "mean";
+
 export interface TileHeader {
   /** Half-open spans of queries and keys. */
   rows: [number, number];
@@ -16,6 +18,11 @@ export interface TileHeader {
   /** What the kernel has applied already. */
   temperature: number;
   scaling: number;
+  pooling: Pooling;
+  /** Rows read of each pooled cell, and rows that it has; null where all were read. */
+  sampled: [read: number, of: number] | null;
+  /** Cells of the map that the kernel computes to read all rows. */
+  work: number;
 }
 
 export interface Tile extends TileHeader {
@@ -88,6 +95,7 @@ export function decodeTile(
     informative[row] = seen > 0 && !lonely ? 1 : 0;
   }
   const undefinedRows = [...missing.keys()].filter((row) => Number.isNaN(missing[row]));
-  const bytes = codes.byteLength + missing.byteLength + entropy.byteLength + 3 * height;
+  const derived = largest.byteLength + informative.byteLength + 8 * undefinedRows.length;
+  const bytes = codes.byteLength + missing.byteLength + entropy.byteLength + derived;
   return { ...header, codes, missing, entropy, largest, informative, hasMasked, undefinedRows, exact, bytes };
 }

@@ -51,12 +51,14 @@ function describe(store: Store, { query, key }: Hover): string[] | null {
     const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
     return [
       `${from}  query ${query}`,
-      `${tile.stride[0] > 1 ? `mean entropy of ${tile.stride[0]} queries` : "entropy"} ${exact(entropy[row] ?? Number.NaN)} nats`,
+      `${tile.stride[0] > 1 ? `mean entropy of ${tile.sampled?.join(" of ") ?? tile.stride[0]} queries` : "entropy"} ${exact(entropy[row] ?? Number.NaN)} nats`,
     ];
   }
   const weight = store.weight(query, key);
   const pooled =
-    tile.stride[0] * tile.stride[1] > 1 ? ` largest of ${tile.stride[0]} × ${tile.stride[1]} cells` : "";
+    tile.stride[0] * tile.stride[1] > 1
+      ? ` ${tile.pooling === "mean" ? "mean" : "largest"} of ${tile.stride[0]} × ${tile.stride[1]} cells`
+      : "";
   return [
     `${from} → ${quoted(keysOf(map).labels[key])}`,
     weight === null ? "masked" : `${exact(weight)}${pooled}`,

@@ -6,11 +6,12 @@ import { Cache } from "./cache";
 import { type Facts, isWhole } from "./facts";
 import type { Findings } from "./findings";
 import { type AskOptions, type Reply, type Requests, Withdrawn } from "./requests";
-import { exactRow, type PlaceOfMap, visibleTile, type Wanted, wholeTile } from "./wanted";
+import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "./wanted";
 
 const CACHE_BYTES = 32 * 1024 * 1024;
-/** Larger maps are not fetched before somebody asks for them. */
-const PREFETCHED = 512;
+/** Neighbours of larger maps, and more rows of what is shown, are asked for when nothing has moved for so long. */
+const SMALL = 512;
+const STILL_AFTER = 250;
 const COARSE: [number, number] = [256, 256];
 
 /** Mean entropy of every head of a layer, in nats. */
@@ -69,6 +70,8 @@ export class Loader {
   /** Names of the newest tile and row asked for, and of the tile that is there. */
   readonly #asked = { tile: "", row: "" };
   readonly #here = signal("");
+  readonly #still = signal(false);
+  #stillness = 0;
   readonly #stops: (() => void)[];
 
   constructor(store: Store, requests: Requests) {
@@ -93,6 +96,7 @@ export class Loader {
         store.traits.measure.value;
         this.tile.value;
         this.faults.value;
+        this.#still.value;
         this.#wake();
       }),
     ];
@@ -100,6 +104,7 @@ export class Loader {
 
   close(): void {
     for (const stop of this.#stops) stop();
+    window.clearTimeout(this.#stillness);
     this.#epoch.abort();
     this.#wake();
     this.#cache.clear();
@@ -161,15 +166,14 @@ export class Loader {
     return facts && !empty.value ? { facts, map: facts.name, layer: layer.value, head: head.value } : null;
   }
 
-  #want(): Wanted | null {
+  #want(place = this.#place()): Wanted | null {
     const store = this.#store;
-    const place = this.#place();
     if (!place) return null;
     if (isWhole(place.facts)) return wholeTile(place);
     const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
     // Without a heatmap on the screen a coarse tile is enough for what else is shown.
     const device = store.traits.view.value === "heatmap" ? store.device.value : COARSE;
-    return device && visibleTile(place, store.window.value, device, sharpness);
+    return device && visibleTile(place, store.window.value, device, sharpness, store.traits.pooling.value);
   }
 
   #wantRow(): Wanted | null {
@@ -182,6 +186,7 @@ export class Loader {
     if (this.#asked[kind] === wanted.name) return;
     this.#asked[kind] = wanted.name;
     this.#forgive(kind);
+    if (kind === "tile") this.#stir();
     const seen = this.#cache.get(wanted.name);
     if (seen) {
       this.#show(seen, kind, wanted.name);
@@ -192,6 +197,14 @@ export class Loader {
       .catch((reason) => {
         if (this.#asked[kind] === wanted.name) this.#fail(kind, reason);
       });
+  }
+
+  #stir(): void {
+    this.#still.value = false;
+    window.clearTimeout(this.#stillness);
+    this.#stillness = window.setTimeout(() => {
+      this.#still.value = true;
+    }, STILL_AFTER);
   }
 
   /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
@@ -250,11 +263,14 @@ export class Loader {
     for (const other of wanted ? layers : []) {
       if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
     }
-    if (Math.max(facts.n_queries, facts.n_keys) <= PREFETCHED) {
+    const still = this.#still.value && this.settled();
+    const refine = still && this.#refineJob();
+    if (refine) jobs.push(refine);
+    if (still || Math.max(facts.n_queries, facts.n_keys) <= SMALL) {
       for (const near of [head + 1, head - 1]) {
         if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
-        const wanted = wholeTile({ facts, map, layer, head: near });
-        if (this.#cache.has(wanted.name)) continue;
+        const wanted = this.#want({ facts, map, layer, head: near });
+        if (!wanted || this.#cache.has(wanted.name)) continue;
         jobs.push({
           name: wanted.name,
           run: async () => void (await this.#fetch(wanted, "prefetch", { background: true })),
@@ -269,6 +285,19 @@ export class Loader {
       jobs.push(this.#findingsJob(map));
     }
     return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
+  }
+
+  /** More rows of what is shown, once a person stays to look. */
+  #refineJob(): Job | null {
+    const wanted = this.#wanted.value;
+    const shown = this.tile.value;
+    const finer = wanted && shown && refined(wanted, shown.tile);
+    if (!finer) return null;
+    const run = async () => {
+      const tile = await this.#fetch(finer, "refine", { background: true });
+      if (this.#wanted.value?.name === finer.name) this.#show(tile, "tile", finer.name);
+    };
+    return { name: `refine/${finer.name}`, run };
   }
 
   #profileJob(map: string, layer: number): Job {

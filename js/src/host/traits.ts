@@ -1,6 +1,7 @@
 /** The host's model as signals: reading follows Python, writing is sent to it, and neither echoes. */
 import { batch, effect, type Signal, signal } from "@preact/signals";
 import type { ColourMap, ColourScale } from "../attention/colour";
+import type { Pooling } from "../attention/tile";
 import type { Facts } from "./facts";
 
 export interface Choices {
@@ -15,6 +16,8 @@ export interface Choices {
   color_map: ColourMap;
   color_scale: ColourScale;
   color_range: "map" | "shared";
+  /** What a point of a long map shows of the cells under it. */
+  pooling: Pooling;
   theme: "auto" | "light" | "dark";
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -49,6 +52,7 @@ const DEFAULTS: Choices = {
   color_map: "ink",
   color_scale: "linear",
   color_range: "map",
+  pooling: "max",
   theme: "auto",
   measure: "",
   sort: "model",

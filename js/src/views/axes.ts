@@ -14,12 +14,23 @@ const SAMPLE = 64;
 export const labelFont = (colours: Colours, size = FONT_SIZE, weight = 400): string =>
   `${weight} ${size}px ${colours.font}`;
 
-/** Width of the widest label; only the longest ones are measured, long texts have thousands. */
-export function widest(context: CanvasRenderingContext2D, axis: Axis): number {
-  const longest =
+const longestOf = new WeakMap<Axis, string[]>();
+
+/** The longest labels; found once, for a long text has tens of thousands. */
+function longest(axis: Axis): string[] {
+  const known = longestOf.get(axis);
+  if (known) return known;
+  const sorted =
     axis.labels.length > SAMPLE ? [...axis.labels].sort((a, b) => b.length - a.length) : axis.labels;
+  const found = sorted.slice(0, SAMPLE);
+  longestOf.set(axis, found);
+  return found;
+}
+
+/** Width of the widest label; only the longest ones are measured. */
+export function widest(context: CanvasRenderingContext2D, axis: Axis): number {
   let width = 0;
-  for (const label of longest.slice(0, SAMPLE)) {
+  for (const label of longest(axis)) {
     width = Math.max(width, context.measureText(readable(label)).width);
   }
   return Math.ceil(width);

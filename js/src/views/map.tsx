@@ -45,18 +45,32 @@ export function MapView({ store, loader, ready }: Props) {
       {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
       <footer hidden={fault !== undefined}>
         <Legend store={store} />
-        <p class="notes" id={help}>
-          {[pooling(store), ...map.notes].filter(Boolean).join(" ")}
-        </p>
+        <div class="notes" id={help}>
+          <p data-part="pooled">{pooled(store)}</p>
+          <p>{map.notes.join(" ")}</p>
+        </div>
       </footer>
     </section>
   );
 }
 
-/** What a point of the picture stands for, where it is not one cell. */
-function pooling(store: Store): string | null {
-  const [rows, columns] = store.drawn.value?.tile.stride ?? [1, 1];
-  return rows * columns > 1 ? `Each point is the strongest of ${rows} × ${columns} cells.` : null;
+/** What a point of the picture stands for, where it is not one cell, and what of it was read. */
+function pooled(store: Store): string {
+  const tile = store.drawn.value?.tile;
+  const device = store.device.value;
+  if (!tile || !device) return "";
+  const { rows, columns } = store.window.value;
+  if (tile.stride[0] * tile.stride[1] === 1) {
+    // A whole map is pooled here, to the pixels that there are.
+    const [down, across] = [(rows.to - rows.from) / device[0], (columns.to - columns.from) / device[1]];
+    if (Math.max(down, across) <= 1) return "";
+    return `Each point: the largest of up to ${Math.ceil(down)} × ${Math.ceil(across)} cells.`;
+  }
+  const what = tile.pooling === "mean" ? "the mean of what is visible in" : "the largest of";
+  const points = `Each point: ${what} ${tile.stride.join(" × ")} cells.`;
+  if (!tile.sampled) return points;
+  const [read, of] = tile.sampled;
+  return `${points} Approximate: ${read} of every ${of} rows ${read > 1 ? "are" : "is"} read; zoom in to read all.`;
 }
 
 export function Title({ store }: { store: Store }) {

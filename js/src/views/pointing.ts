@@ -1,5 +1,6 @@
 /** Mouse, touch and keyboard on the heatmap: hover, pin, zoom and pan. */
 import type { ReadonlySignal } from "@preact/signals";
+import type { Span } from "../attention/raster";
 import { keysOf, type MapFacts } from "../host/facts";
 import type { Cell, Store } from "../store";
 import { cellAt, including, isFitted, panned, type Shape, zoomed } from "./geometry";
@@ -12,13 +13,19 @@ const STEP = 1.5;
 
 export const shapeOf = (map: MapFacts): Shape => ({ queries: map.n_queries, keys: map.n_keys });
 
-/** Zoom about the middle of what is visible; a factor of 0 shows the whole map. */
+/** Zoom about the cursor or the pinned cell where one is visible, else the middle; a factor of 0 shows the whole map. */
 export function zoomBy(store: Store, factor: number): void {
   const map = store.map.peek();
   if (!map) return;
   const { rows, columns } = store.window.peek();
-  const middle = { row: (rows.from + rows.to) / 2, column: (columns.from + columns.to) / 2 };
-  store.lookAt(factor === 0 ? null : zoomed(store.window.peek(), shapeOf(map), factor, middle));
+  const shape = shapeOf(map);
+  const cursor = store.hover.peek() ?? store.pin.peek();
+  const about = (cell: number | null, { from, to }: Span) =>
+    cell !== null && cell + 1 > from && cell < to ? cell : Math.floor((from + to) / 2);
+  const row = about(cursor.query, rows);
+  const column = about(cursor.key, columns);
+  const nearer = zoomed(store.window.peek(), shape, factor || 1, { row: row + 0.5, column: column + 0.5 });
+  store.lookAt(factor === 0 ? null : including(nearer, shape, row, column));
 }
 
 /** What a screen reader hears of a cell. */
@@ -170,8 +177,10 @@ export function pointing(
     const from = store.hover.peek() ?? store.pin.peek();
     const fresh = from.query === null && from.key === null;
     const inside = (value: number, count: number) => Math.min(Math.max(0, value), count - 1);
-    const query = inside((from.query ?? Math.floor(rows.from)) + (fresh ? 0 : down), map.n_queries);
-    const key = inside((from.key ?? Math.floor(columns.from)) + (fresh ? 0 : across), map.n_keys);
+    // Where cells are pooled a step of one cell could not be seen.
+    const [high, wide] = store.drawn.peek()?.tile.stride ?? [1, 1];
+    const query = inside((from.query ?? Math.floor(rows.from)) + (fresh ? 0 : down * high), map.n_queries);
+    const key = inside((from.key ?? Math.floor(columns.from)) + (fresh ? 0 : across * wide), map.n_keys);
     store.lookAt(including(store.window.peek(), shapeOf(map), query, key));
     store.hover.value = { query, key, from: "heatmap" };
     store.said.value = spoken(store, map, { query, key });

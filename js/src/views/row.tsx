@@ -1,4 +1,5 @@
 /** The pinned query: what it gives to each key before and after temperature and scaling. */
+import { useMemo } from "preact/hooks";
 import { keysOf } from "../host/facts";
 import type { Loader } from "../host/loading";
 import type { PinnedRow, Store } from "../store";
@@ -33,13 +34,18 @@ export function keysToShow({ before, after, masked }: PinnedRow): number[] {
     .sort((a, b) => a - b);
 }
 
+const seenBy = ({ after, masked }: PinnedRow): number =>
+  after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
+
 export function Row({ store, loader, width }: Props) {
   const map = store.map.value;
   const row = store.pinned.value;
   const fault = loader.faults.value.get("row");
+  // Not at every move of the pointer: a long row takes a while to sort.
+  const shown = useMemo(() => (row ? { keys: keysToShow(row), total: seenBy(row) } : null), [row]);
   if (!map) return null;
   if (fault !== undefined) return <Fault sentence={fault} onRetry={() => loader.retry()} />;
-  if (!row) {
+  if (!row || !shown) {
     const hint = HINTS[store.traits.view.value];
     const waiting = store.pin.value.query !== null;
     if (waiting && loader.faults.value.has("tile")) return null;
@@ -49,8 +55,7 @@ export function Row({ store, loader, width }: Props) {
       </section>
     );
   }
-  const keys = keysToShow(row);
-  const total = Array.from(row.after.keys()).filter((key) => !row.masked(key)).length;
+  const { keys, total } = shown;
   const labels = keysOf(map).labels;
   const top = Math.max(...keys.map((key) => Math.max(row.before[key]!, row.after[key]!)), 1e-12);
   const hovered = store.hover.value?.key ?? null;

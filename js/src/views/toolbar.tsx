@@ -1,6 +1,7 @@
 /** The line of menus above everything. */
 import type { ColourMap, ColourScale } from "../attention/colour";
 import { Menu, Segments } from "../controls/menu";
+import { isWhole } from "../host/facts";
 import type { Choices } from "../host/traits";
 import type { Store } from "../store";
 
@@ -26,10 +27,16 @@ const RANGES: [Choices["color_range"], string][] = [
   ["shared", "0 to 1"],
 ];
 
+const POOLINGS: [Choices["pooling"], string][] = [
+  ["max", "Largest"],
+  ["mean", "Mean"],
+];
+
 export function Toolbar({ store }: { store: Store }) {
   const { traits } = store;
   const facts = traits.facts.value;
   const maps = facts?.maps ?? [];
+  const long = store.map.value !== null && !isWhole(store.map.value);
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
@@ -73,6 +80,16 @@ export function Toolbar({ store }: { store: Store }) {
           options={RANGES}
           onChange={(range) => (traits.color_range.value = range)}
         />
+        {long && traits.view.value === "heatmap" && (
+          <Menu
+            label="Points"
+            title="What a point shows where it stands for many cells"
+            part="pooling"
+            value={traits.pooling.value}
+            options={POOLINGS}
+            onChange={(pooling) => (traits.pooling.value = pooling)}
+          />
+        )}
       </div>
     </header>
   );

@@ -65,6 +65,9 @@ export function tileFrom(rows: Row[], causal = true): Tile {
     step,
     temperature: 1,
     scaling: 1,
+    pooling: "max" as const,
+    sampled: null,
+    work: height * width,
   };
   const missing = Float32Array.from(rows, (row) => row.missing);
   const entropies = Float32Array.from(rows, ({ logs }) => entropy(logs.map(Math.exp)));

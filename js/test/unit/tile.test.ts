@@ -12,6 +12,9 @@ const header: TileHeader = {
   step: 6 / 65534,
   temperature: 1,
   scaling: 1,
+  pooling: "max",
+  sampled: null,
+  work: 6,
 };
 const codes = Uint16Array.of(65534, MASKED, MASKED, 10, 20, 30);
 const rest = () => [unaligned(new Float32Array(2)), unaligned(new Float32Array(2))];
@@ -83,5 +86,14 @@ describe("a tile", () => {
         });
       });
     }
+  });
+});
+
+describe("a tile in the cache", () => {
+  it("counts every byte that it holds", () => {
+    const tile = tileFrom(randomRows(3, 20, 30));
+    const held = Object.values(tile).filter(ArrayBuffer.isView);
+    expect(held.length).toBeGreaterThan(3);
+    expect(tile.bytes).toBe(held.reduce((sum, { byteLength }) => sum + byteLength, 0));
   });
 });
