@@ -154,10 +154,24 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
         def flown() -> Tensor:
             return attention_flow(maps, queries="all", progress=False)
 
-        found["flow"] = AttentionMaps([Computed(n, mask, flown)], maps.tokens, name="flow")
+        found["flow"] = AttentionMaps(
+            [Computed(n, mask, flown)],
+            maps.tokens,
+            name="flow",
+            layer_numbers=maps.layer_numbers[-1:],
+            following=maps.following,
+        )
     return found
 
 
 def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str) -> AttentionMaps:
     keys = None if maps.key_tokens is maps.tokens else maps.key_tokens
-    return AttentionMaps(layers, maps.tokens, keys, name=name, layer_names=maps.layer_names)
+    return AttentionMaps(
+        layers,
+        maps.tokens,
+        keys,
+        name=name,
+        layer_names=maps.layer_names,
+        layer_numbers=maps.layer_numbers,
+        following=maps.following,
+    )
