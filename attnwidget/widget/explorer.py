@@ -23,6 +23,7 @@ from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget import codec
 from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
 from attnwidget.widget.measuring import Measuring, own_measures
+from attnwidget.widget.picture import picture
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "explore"]
@@ -87,8 +88,8 @@ class Explorer(anywidget.AnyWidget):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "grid"}
-        What the main area shows.
+    view : {"heatmap", "text", "grid", "image"}
+        What the main area shows; "image" is for maps whose tokens carry the patches of a picture.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.
@@ -121,7 +122,7 @@ class Explorer(anywidget.AnyWidget):
     key = _Index(None, allow_none=True).tag(sync=True)
     temperature = _Number(1.0).tag(sync=True)
     scaling = _Number(1.0).tag(sync=True)
-    view = t.Enum(["heatmap", "text", "grid"], "heatmap").tag(sync=True)
+    view = t.Enum(["heatmap", "text", "grid", "image"], "heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
@@ -140,22 +141,11 @@ class Explorer(anywidget.AnyWidget):
         self._maps: dict[str, AttentionMaps] = {}  # ipywidgets also closes a widget whose making failed half-way
         self._measuring: dict[str, Measuring] = {}
         self._own_layout: Any = None
+        self._derived_from: dict[str, str] = {}
+        self._shown = 0
         _check_choices(choices)
-        heads = _by_name(maps)
-        first = next(iter(heads))
-        own = own_measures(measures or {}, heads[first])
-        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
-        derived = _derived(heads)
-        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
-        self._maps = heads | {name: m for name, (m, _, _) in derived.items()}
-        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-        facts = [
-            _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
-            for name, m in heads.items()
-        ]
-        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
-        self.set_trait("facts", {"title": title, "maps": facts})
-        choices.setdefault("map", first)
+        self._take(_by_name(maps), title, measures or {})
+        choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
@@ -167,6 +157,70 @@ class Explorer(anywidget.AnyWidget):
         if not self._maps:
             raise ValueError("this Explorer is closed and has given its maps back; make a new one with explore().")
         return self._maps[self.map]
+
+    def show(
+        self,
+        maps: AttentionMaps | Capture | Mapping[str, AttentionMaps],
+        *,
+        title: str | None = None,
+        measures: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show other maps in the same widget, as when a text grows token by token.
+
+        What was chosen stays where it still exists: map, layer, head, pinned query and key, view, temperature. The
+        browser keeps the last picture until the new one is there, and asks for the newest maps only, however often
+        this is called.
+
+        Parameters
+        ----------
+        maps : AttentionMaps, Capture, or mapping of str to AttentionMaps
+            What is shown from now on.
+        title : str or None
+            Shown above the views; None keeps the one there is.
+        measures : mapping of str to array [layers, heads], or None
+            Numbers of your own for every head of the first maps; those given before are forgotten.
+
+        Raises
+        ------
+        TypeError
+            When maps is something else.
+        ValueError
+            When the Explorer is closed, or measures do not fit the maps.
+
+        Examples
+        --------
+        >>> view = aw.Explorer(maps[0])
+        >>> for step in maps[1:]:
+        ...     view.show(step)
+        """
+        if not self._maps:
+            raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
+        with self.hold_sync():  # facts and choices reach the browser together
+            self._take(_by_name(maps), self.facts["title"] if title is None else title, measures or {})
+            if self.map not in self._maps:
+                self.map = next(iter(self._maps))
+            self._keep_selection_inside(None)
+            if self.view == "image" and not self._any_image():
+                self.view = "heatmap"
+            if self.measure not in self._known_measures():
+                self.measure = ""
+
+    def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any]) -> None:
+        """Hold maps, and tell the browser what they are."""
+        first = next(iter(heads))
+        own = own_measures(measures, heads[first])
+        derived = _derived(heads)
+        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
+        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
+        self._maps = heads | {name: m for name, (m, _, _) in derived.items()}
+        facts = [
+            _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
+            for name, m in heads.items()
+        ]
+        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
+        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
+        self._shown += 1  # the same text with other weights is to be asked for again
+        self.set_trait("facts", {"title": title, "version": self._shown, "maps": facts})
 
     @property
     def findings(self) -> Findings:
@@ -197,6 +251,7 @@ class Explorer(anywidget.AnyWidget):
             "measures": self._measures,
             "vitals": self._vitals,
             "findings": self._findings,
+            "picture": self._picture,
         }
         answered = reply(content, handlers)
         if answered is not None:
@@ -226,6 +281,15 @@ class Explorer(anywidget.AnyWidget):
     def _findings(self, map: str) -> codec.Answer:  # noqa: A002
         return self._measured(map).listed()
 
+    def _picture(self, map: str, axis: str) -> codec.Answer:  # noqa: A002
+        return picture(self._named(map), axis)
+
+    def _any_image(self) -> bool:
+        return any(m.tokens.image is not None or m.key_tokens.image is not None for m in self._maps.values())
+
+    def _known_measures(self) -> set[str]:
+        return {"", *(fact["name"] for measuring in self._measuring.values() for fact in measuring.facts())}
+
     def _measured(self, name: str) -> Measuring:
         self._named(name)
         if name not in self._measuring:
@@ -235,12 +299,23 @@ class Explorer(anywidget.AnyWidget):
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
         name = str(proposal["value"])
-        known = {fact["name"] for measuring in self._measuring.values() for fact in measuring.facts()}
-        if name and known and name not in known:
+        known = self._known_measures()
+        if self._maps and name not in known:
+            known.remove("")
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
             raise t.TraitError(f"measure={name!r} does not exist; {hint}")
         return name
+
+    @t.validate("view")
+    def _valid_view(self, proposal: Any) -> str:
+        view = str(proposal["value"])
+        if view == "image" and self._maps and not self._any_image():
+            raise t.TraitError(
+                "view='image' needs maps whose tokens carry the patches of a picture, and these do not; give them with "
+                "tokens.with_image(ImageGrid(start, rows, columns, picture))."
+            )
+        return view
 
     @t.validate("map")
     def _valid_map(self, proposal: Any) -> str:
