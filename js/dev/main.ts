@@ -1,5 +1,7 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
- * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind. */
+ * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
+ * ?kv=2 shares keys, ?spans marks prompt and generated part, ?image is a ViT of 14 x 14 patches, ?image=words a caption
+ * of it, ?grow adds a token at every press of a key. */
 
 import explorer from "../src/explorer";
 import type { Finding } from "../src/host/findings";
@@ -63,6 +65,19 @@ const FINDINGS: Finding[] = [
   },
 ];
 
+const GRID = { start: 1, rows: 14, columns: 14, picture: asked.get("picture") !== "0", digest: 1 };
+const patches = ["[CLS]", ...Array.from({ length: 196 }, (_, at) => `${Math.floor(at / 14)},${at % 14}`)];
+const imaged = {
+  ...(asked.get("image") === "words"
+    ? { keys: patches, image: GRID, causal: false }
+    : { queries: patches, image: GRID, causal: false, special: [0] }),
+};
+const half = Math.floor(tokens.length / 2);
+const marked = {
+  spans: [["prompt", 0, half] as const, ["generated", half, tokens.length] as const],
+  following: "park",
+};
+
 const layers = number("layers", 4);
 const heads = number("heads", 4);
 const map = new MockMap({
@@ -74,6 +89,8 @@ const map = new MockMap({
   special: asked.has("special") ? [0] : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
+  ...(asked.has("spans") && { ...marked, spans: marked.spans.map(([...span]) => span) }),
+  ...(asked.has("image") && imaged),
   ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
 });
 const kind = asked.get("derived");

@@ -1,5 +1,5 @@
 /** A host without a kernel: a model with traits and messages, and attention made of random queries and keys. */
-import type { Facts, MapFacts, Measure } from "../src/host/facts";
+import type { Axis, Facts, ImageGrid, MapFacts, Measure, NamedSpan } from "../src/host/facts";
 import type { Finding } from "../src/host/findings";
 import type { Choices, Model } from "../src/host/traits";
 
@@ -32,6 +32,27 @@ export interface MapOptions {
   /** Without the option the kernel does not look. */
   findings?: Finding[];
   derived?: string;
+  /** What layers and heads are called in the model. */
+  layerNumbers?: number[];
+  headNumbers?: number[][];
+  following?: string;
+  spans?: NamedSpan[];
+  keySpans?: NamedSpan[];
+  /** Patches among the queries, which are the keys too, or among the keys of other queries. */
+  image?: ImageGrid;
+}
+
+/** A picture of 2 x 2 pixels a patch: red grows downwards, green to the right. */
+export function pictureOf({ rows, columns }: ImageGrid): Answer {
+  const [height, width] = [rows * 2, columns * 2];
+  const pixels = new Uint8Array(height * width * 3);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const level = [Math.round((255 * row) / height), Math.round((255 * column) / width), 90];
+      pixels.set(level, (row * width + column) * 3);
+    }
+  }
+  return { header: { height, width }, buffers: [unaligned(pixels)] };
 }
 
 export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, head: number): number })[] = [
@@ -57,6 +78,12 @@ export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, hea
     of: (map, layer, head) => mean(map, (query) => map.row(layer, head, query)[0]!),
   },
 ];
+
+/** As kernels send them, and absent as in those of old. */
+const marks = (spans?: NamedSpan[], image?: ImageGrid): Partial<Axis> => ({
+  ...(spans && { spans }),
+  ...(image && { image }),
+});
 
 function mean(map: MockMap, of: (query: number) => number): number {
   let sum = 0;
@@ -85,8 +112,14 @@ export class MockMap {
         labels: options.queries,
         special: options.special ?? [],
         continues: options.continues ?? [],
+        ...marks(options.spans, options.keys ? undefined : options.image),
       },
-      keys: options.keys ? { labels: options.keys, special: [], continues: [] } : null,
+      keys: options.keys
+        ? { labels: options.keys, special: [], continues: [], ...marks(options.keySpans, options.image) }
+        : null,
+      ...(options.layerNumbers && { layer_numbers: options.layerNumbers }),
+      ...(options.headNumbers && { head_numbers: options.headNumbers }),
+      ...(options.following && { following: options.following }),
       causal: options.causal ?? true,
       notes: options.notes ?? [],
       ...(options.measured && { measures: MEASURES.map(({ of: _, ...measure }) => measure) }),
@@ -298,6 +331,7 @@ const OPERATIONS = {
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
   vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
   findings: findingsOf,
+  picture: (map: MockMap) => pictureOf((map.facts.keys ?? map.facts.queries).image!),
 };
 
 export interface Question extends TileRequest {
@@ -306,6 +340,7 @@ export interface Question extends TileRequest {
   map: string;
   layer: number;
   head: number;
+  axis: string;
 }
 
 type Listener = (...args: unknown[]) => void;

@@ -1,17 +1,20 @@
 /** What is asked for, and in which order: the selected head, its layer, the grid, its measures, neighbours, findings. */
-import { computed, effect, type Signal, signal, untracked } from "@preact/signals";
+import { batch, computed, effect, type Signal, signal, untracked } from "@preact/signals";
 import { decodeTile, numbers, type TileHeader } from "../attention/tile";
 import type { ShownTile, Store } from "../store";
 import { Cache } from "./cache";
-import { type Facts, isWhole } from "./facts";
+import { axisOf, type Facts, imageAxis, isWhole } from "./facts";
 import type { Findings } from "./findings";
 import { type AskOptions, type Reply, type Requests, Withdrawn } from "./requests";
+import { samePictures, standIns } from "./standins";
 import { exactRow, type PlaceOfMap, visibleTile, type Wanted, wholeTile } from "./wanted";
 
 const CACHE_BYTES = 32 * 1024 * 1024;
 /** Larger maps are not fetched before somebody asks for them. */
 const PREFETCHED = 512;
 const COARSE: [number, number] = [256, 256];
+/** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
+const STILL = 200;
 
 /** Mean entropy of every head of a layer, in nats. */
 export interface Profile {
@@ -34,6 +37,13 @@ export interface Measured {
   values: Float32Array;
 }
 
+/** What an image model saw: RGB, row by row. */
+export interface Picture {
+  height: number;
+  width: number;
+  pixels: Uint8Array;
+}
+
 interface Cached extends ShownTile {
   bytes: number;
 }
@@ -43,6 +53,8 @@ interface Job {
   run(): Promise<void>;
 }
 
+type Kind = "tile" | "row";
+
 export const layerName = (map: string, layer: number) => `${map}/${layer}`;
 
 export class Loader {
@@ -51,6 +63,8 @@ export class Loader {
   readonly measured: Signal<ReadonlyMap<string, Measured>> = signal(new Map());
   /** By the name of the map. */
   readonly findings: Signal<ReadonlyMap<string, Findings>> = signal(new Map());
+  /** By the name of the map and the axis. */
+  readonly pictures: Signal<ReadonlyMap<string, Picture>> = signal(new Map());
   /** Sentences of what failed, by the name of what was asked for. */
   readonly faults: Signal<ReadonlyMap<string, string>> = signal(new Map());
   /** The newest tile of the chosen head, before temperature. */
@@ -61,8 +75,10 @@ export class Loader {
   readonly #store: Store;
   readonly #requests: Requests;
   readonly #cache = new Cache<Cached>(CACHE_BYTES);
-  /** Layers that the kernel has looked at for the findings. */
-  readonly #examined = new Set<string>();
+  /** What the kernel has answered since the facts came; what is not among it stands in from earlier ones. */
+  readonly #answered = new Set<string>();
+  /** What has come of facts that are not on the screen yet; null where all are. */
+  #coming: { [kind in Kind]?: { shown: ShownTile; name: string } } | null = null;
   #epoch = new AbortController();
   #wake: () => void = () => {};
   #facts: Facts | null = null;
@@ -88,6 +104,7 @@ export class Loader {
       effect(() => {
         // Anything the order depends on wakes the queue.
         store.map.value;
+        store.view.value;
         store.layer.value;
         store.head.value;
         store.traits.measure.value;
@@ -118,8 +135,16 @@ export class Loader {
   progress(): number {
     const map = this.#store.map.value;
     if (!map || map.heads.length === 0) return 1;
-    const there = map.heads.filter((_, layer) => this.thumbnails.value.has(layerName(map.name, layer)));
+    const thumbnails = this.thumbnails.value;
+    const there = map.heads.filter(
+      (_, layer) => thumbnails.size > 0 && this.isFresh("thumbnails", layerName(map.name, layer)),
+    );
     return there.length / map.heads.length;
+  }
+
+  /** Whether an answer is about the maps that are shown, and no stand-in. */
+  isFresh(op: string, name: string): boolean {
+    return this.#answered.has(`${op}/${name}`);
   }
 
   /** A measure of a head, by its place in the facts; NaN where it does not exist, undefined while it has not come. */
@@ -133,7 +158,9 @@ export class Loader {
     return this.#wanted.value?.name === this.#here.value;
   }
 
+  /** Ask for what new facts show; the old picture stays until that has come, and what was asked before is withdrawn. */
   #restart(facts: Facts | null): void {
+    const first = this.tile.value === null;
     this.#facts = facts;
     this.#asked.tile = "";
     this.#asked.row = "";
@@ -142,23 +169,52 @@ export class Loader {
     this.#wake();
     this.#epoch = new AbortController();
     this.#cache.clear();
-    this.profiles.value = new Map();
-    this.thumbnails.value = new Map();
-    this.measured.value = new Map();
-    this.findings.value = new Map();
-    this.#examined.clear();
+    this.#answered.clear();
     this.faults.value = new Map();
-    this.tile.value = null;
-    this.#store.exactRow.value = null;
-    this.#store.drawn.value = null;
-    this.#store.hover.value = null;
-    if (this.#store.map.value) void this.#background(this.#epoch.signal);
+    this.#coming = {};
+    if (first || !this.#wanted.value) this.#reveal();
+    if (this.#store.told.value) void this.#background(this.#epoch.signal, first ? 0 : STILL);
+  }
+
+  /** Facts, tile and row come on the screen together, so that no label stands beside another text's weights. */
+  #reveal(): void {
+    const { tile, row } = this.#coming ?? {};
+    this.#coming = null;
+    batch(() => {
+      const before = this.#store.facts.value;
+      this.#store.facts.value = this.#facts;
+      this.#forget(before);
+      this.tile.value = tile?.shown ?? null;
+      this.#here.value = tile?.name ?? "";
+      this.#store.exactRow.value = row?.shown ?? null;
+      if (!tile) this.#store.drawn.value = null;
+      const hover = this.#store.hover.value;
+      const map = this.#store.map.value;
+      const gone = (hover?.query ?? 0) >= (map?.n_queries ?? 0) || (hover?.key ?? 0) >= (map?.n_keys ?? 0);
+      if (gone) this.#store.hover.value = null;
+    });
+  }
+
+  /** Small pictures and numbers stand in for the new ones of the same heads; findings do not. */
+  #forget(before: Facts | null): void {
+    const after = this.#facts;
+    this.profiles.value = standIns(this.profiles.value, before, after);
+    this.thumbnails.value = standIns(this.thumbnails.value, before, after);
+    this.measured.value = standIns(this.measured.value, before, after);
+    this.findings.value = new Map();
+    this.pictures.value = samePictures(this.pictures.value, before, after);
+    for (const name of this.pictures.value.keys()) this.#answered.add(`picture/${name}`);
   }
 
   #place(): PlaceOfMap | null {
-    const { map, layer, head, empty } = this.#store;
-    const facts = map.value;
-    return facts && !empty.value ? { facts, map: facts.name, layer: layer.value, head: head.value } : null;
+    const { told, traits } = this.#store;
+    const facts = told.value;
+    if (!facts) return null;
+    const inside = (value: number, count: number) => Math.min(Math.max(0, Math.trunc(value) || 0), count - 1);
+    const layer = inside(traits.layer.value, facts.heads.length);
+    const head = inside(traits.head.value, facts.heads[layer] ?? 0);
+    const empty = facts.n_queries * facts.n_keys * (facts.heads[layer] ?? 0) === 0;
+    return empty ? null : { facts, map: facts.name, layer, head };
   }
 
   #want(): Wanted | null {
@@ -168,17 +224,18 @@ export class Loader {
     if (isWhole(place.facts)) return wholeTile(place);
     const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
     // Without a heatmap on the screen a coarse tile is enough for what else is shown.
-    const device = store.traits.view.value === "heatmap" ? store.device.value : COARSE;
-    return device && visibleTile(place, store.window.value, device, sharpness);
+    const device = store.view.value === "heatmap" ? store.device.value : COARSE;
+    return device && visibleTile(place, store.windowOf(place.facts), device, sharpness);
   }
 
   #wantRow(): Wanted | null {
     const place = this.#place();
-    const { query } = this.#store.pin.value;
-    return place && query !== null && !isWhole(place.facts) ? exactRow(place, query) : null;
+    const query = this.#store.reading.value;
+    if (!place || query === null || query >= place.facts.n_queries) return null;
+    return isWhole(place.facts) ? null : exactRow(place, query);
   }
 
-  #load(wanted: Wanted, kind: "tile" | "row"): void {
+  #load(wanted: Wanted, kind: Kind): void {
     if (this.#asked[kind] === wanted.name) return;
     this.#asked[kind] = wanted.name;
     this.#forgive(kind);
@@ -190,23 +247,34 @@ export class Loader {
     this.#fetch(wanted, kind)
       .then((shown) => this.#show(shown, kind, wanted.name))
       .catch((reason) => {
-        if (this.#asked[kind] === wanted.name) this.#fail(kind, reason);
+        if (this.#asked[kind] !== wanted.name) return;
+        this.#fail(kind, reason);
+        if (kind === "tile" && this.#coming) this.#reveal();
+        else this.#revealWhenWhole();
       });
   }
 
   /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
-  #show(shown: ShownTile, kind: "tile" | "row", name: string): void {
-    if (!this.#store.isCurrent(shown)) return;
-    if (kind === "row") {
-      this.#store.exactRow.value = shown;
-      return;
+  #show(shown: ShownTile, kind: Kind, name: string): void {
+    const place = this.#place();
+    if (place?.map !== shown.map || place.layer !== shown.layer || place.head !== shown.head) return;
+    if (this.#coming) {
+      this.#coming[kind] = { shown, name };
+      this.#revealWhenWhole();
+    } else if (kind === "row") this.#store.exactRow.value = shown;
+    else {
+      this.#here.value = name;
+      this.tile.value = shown;
     }
-    this.#here.value = name;
-    this.tile.value = shown;
+  }
+
+  #revealWhenWhole(): void {
+    const row = this.#coming?.row || !this.#wantedRow.value || this.faults.value.has("row");
+    if (this.#coming?.tile && row) this.#reveal();
   }
 
   async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<ShownTile> {
-    const facts = this.#store.map.value!;
+    const facts = this.#store.told.value!;
     const epoch = this.#epoch.signal;
     const reply = await this.#requests.ask(kind, body, { signal: epoch, ...options });
     const tile = decodeTile(reply.header as unknown as TileHeader, reply.buffers, facts.n_keys, facts.causal);
@@ -216,7 +284,8 @@ export class Loader {
   }
 
   /** One thing after another, each chosen when the last has come, so that a new choice never waits for the grid. */
-  async #background(epoch: AbortSignal): Promise<void> {
+  async #background(epoch: AbortSignal, delay: number): Promise<void> {
+    if (delay > 0) await new Promise((resolve) => window.setTimeout(resolve, delay));
     while (!epoch.aborted) {
       const job = this.#next();
       if (!job) {
@@ -236,20 +305,18 @@ export class Loader {
 
   #next(): Job | null {
     const place = this.#place();
-    if (!place || !this.#store.isCurrent(this.tile.value)) return null;
+    if (!place || this.#coming || !this.#store.isCurrent(this.tile.value)) return null;
     const { facts, map, layer, head } = place;
     const layers = [layer, ...[...facts.heads.keys()].filter((other) => other !== layer)];
     const jobs: Job[] = [];
-    if (!this.profiles.value.has(layerName(map, layer))) jobs.push(this.#profileJob(map, layer));
-    for (const other of layers) {
-      if (!this.thumbnails.value.has(layerName(map, other))) jobs.push(this.#thumbnailsJob(map, other));
-    }
+    const axis = this.#store.view.value === "image" ? imageAxis(facts) : null;
+    if (axis && axisOf(facts, axis).image?.picture) jobs.push(this.#pictureJob(map, axis));
+    jobs.push(this.#profileJob(map, layer));
+    for (const other of layers) jobs.push(this.#thumbnailsJob(map, other));
     const measures = facts.measures?.length ?? 0;
     // Numbers are read when somebody wants to see them: the kernel has better things to do.
     const wanted = facts.measures?.some(({ name }) => name === this.#store.traits.measure.value);
-    for (const other of wanted ? layers : []) {
-      if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
-    }
+    for (const other of wanted ? layers : []) jobs.push(this.#measuresJob(map, other, measures));
     if (Math.max(facts.n_queries, facts.n_keys) <= PREFETCHED) {
       for (const near of [head + 1, head - 1]) {
         if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
@@ -261,68 +328,68 @@ export class Loader {
         });
       }
     }
-    if (facts.diagnosed && !this.findings.value.has(map)) {
+    if (facts.diagnosed) {
       // A layer at a time, so that a click never waits for a whole diagnosis.
-      for (const other of layers) {
-        if (!this.#examined.has(layerName(map, other))) jobs.push(this.#vitalsJob(map, other));
-      }
+      for (const other of layers)
+        jobs.push(this.#job("vitals", layerName(map, other), { map, layer: other }));
       jobs.push(this.#findingsJob(map));
     }
-    return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
+    return jobs.find(({ name }) => !this.#answered.has(name) && !this.faults.value.has(name)) ?? null;
+  }
+
+  /** Ask for something once, and keep what comes. */
+  #job(op: string, name: string, about: object, keep: (reply: Reply) => void = () => {}): Job {
+    const run = async () => {
+      const reply = await this.#ask({ op, ...about });
+      this.#answered.add(`${op}/${name}`);
+      keep(reply);
+    };
+    return { name: `${op}/${name}`, run };
+  }
+
+  #pictureJob(map: string, axis: string): Job {
+    const name = `${map}/${axis}`;
+    return this.#job("picture", name, { map, axis }, ({ header, buffers }) => {
+      const [height, width] = [Number(header.height), Number(header.width)];
+      const pixels = numbers(Uint8Array, buffers[0], height * width * 3, "picture");
+      this.pictures.value = new Map(this.pictures.value).set(name, { height, width, pixels });
+    });
   }
 
   #profileJob(map: string, layer: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "profile", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("profile", name, { map, layer }, ({ header, buffers }) => {
       const entropy = numbers(Float32Array, buffers[0], Number(header.heads), "entropy");
       const profile = { entropy, uniform: Number(header.uniform) };
-      this.profiles.value = new Map(this.profiles.value).set(layerName(map, layer), profile);
-    };
-    return { name: `profile/${layerName(map, layer)}`, run };
+      this.profiles.value = new Map(this.profiles.value).set(name, profile);
+    });
   }
 
   #thumbnailsJob(map: string, layer: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "thumbnails", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("thumbnails", name, { map, layer }, ({ header, buffers }) => {
       const { heads, shape, peak } = header as unknown as Omit<Thumbnails, "values">;
       const values = numbers(Uint8Array, buffers[0], heads * shape[0] * shape[1], "thumbnails");
-      this.thumbnails.value = new Map(this.thumbnails.value).set(layerName(map, layer), {
-        heads,
-        shape,
-        peak,
-        values,
-      });
-    };
-    return { name: `thumbnails/${layerName(map, layer)}`, run };
+      this.thumbnails.value = new Map(this.thumbnails.value).set(name, { heads, shape, peak, values });
+    });
   }
 
   #measuresJob(map: string, layer: number, measures: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "measures", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("measures", name, { map, layer }, ({ header, buffers }) => {
       const heads = Number(header.heads);
       const values = numbers(Float32Array, buffers[0], measures * heads, "measures");
-      this.measured.value = new Map(this.measured.value).set(layerName(map, layer), { heads, values });
-    };
-    return { name: `measures/${layerName(map, layer)}`, run };
-  }
-
-  #vitalsJob(map: string, layer: number): Job {
-    const run = async () => {
-      await this.#ask({ op: "vitals", map, layer });
-      this.#examined.add(layerName(map, layer));
-    };
-    return { name: `vitals/${layerName(map, layer)}`, run };
+      this.measured.value = new Map(this.measured.value).set(name, { heads, values });
+    });
   }
 
   #findingsJob(map: string): Job {
-    const run = async () => {
-      const { header } = await this.#ask({ op: "findings", map });
+    return this.#job("findings", map, { map }, ({ header }) => {
       this.findings.value = new Map(this.findings.value).set(map, header as unknown as Findings);
-    };
-    return { name: `findings/${map}`, run };
+    });
   }
 
-  #ask(body: { op: string; map: string; layer?: number }): Promise<Reply> {
+  #ask(body: { op: string }): Promise<Reply> {
     return this.#requests.ask(body.op, body, { signal: this.#epoch.signal, background: true });
   }
 

@@ -1,6 +1,7 @@
 /** Mean entropy of every head of the layer; the selected one follows the temperature. */
 import { useRef } from "preact/hooks";
 import { meanEntropy } from "../attention/temper";
+import { headNumber, keyValueHead, layerNumber } from "../host/facts";
 import { type Loader, layerName } from "../host/loading";
 import type { Store } from "../store";
 import { Fault } from "./fault";
@@ -32,6 +33,7 @@ export function Profile({ store, loader, width }: Props) {
   const name = layerName(map.name, layer);
   const fault = loader.faults.value.get(`profile/${name}`);
   const profile = loader.profiles.value.get(name);
+  const stale = profile !== undefined && !loader.isFresh("profile", name);
   const heads = map.heads[layer] ?? 0;
   if (heads < 2 && !fault) return null;
 
@@ -64,15 +66,16 @@ export function Profile({ store, loader, width }: Props) {
   return (
     <section class="profile" data-part="profile">
       <h3>
-        Heads of layer {layer} <small>mean entropy, nats</small>
+        Heads of layer {layerNumber(map, layer)} <small>mean entropy, nats</small>
       </h3>
       {fault ? (
         <Fault sentence={fault} onRetry={() => loader.retry()} />
       ) : (
         <div
           class="bars"
+          data-stale={stale}
           role="radiogroup"
-          aria-label={`Entropy of the heads of layer ${layer}`}
+          aria-label={`Entropy of the heads of layer ${layerNumber(map, layer)}`}
           ref={list}
           onKeyDown={move}
         >
@@ -90,12 +93,13 @@ export function Profile({ store, loader, width }: Props) {
               data-head={at}
               data-entropy={value}
               data-max={value === largest}
+              data-group={at > 0 && keyValueHead(map, layer, at) !== keyValueHead(map, layer, at - 1)}
               aria-checked={at === head}
-              aria-label={`Head ${at}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
+              aria-label={`Head ${headNumber(map, layer, at)}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
               title={
                 at === head && live !== null
-                  ? `head ${at}: ${exact(measured)} → ${exact(value)} nats`
-                  : `head ${at}: ${exact(value)} nats`
+                  ? `head ${headNumber(map, layer, at)}: ${exact(measured)} → ${exact(value)} nats`
+                  : `head ${headNumber(map, layer, at)}: ${exact(value)} nats`
               }
               tabIndex={at === head ? 0 : -1}
               onClick={() => store.select(layer, at)}
@@ -110,7 +114,7 @@ export function Profile({ store, loader, width }: Props) {
                   <i class="ghost" style={{ "--share": (measured || 0) / top }} />
                 )}
               </span>
-              <span class="name">{at}</span>
+              <span class="name">{headNumber(map, layer, at)}</span>
             </button>
           ))}
         </div>

@@ -28,7 +28,7 @@ const RANGES: [Choices["color_range"], string][] = [
 
 export function Toolbar({ store }: { store: Store }) {
   const { traits } = store;
-  const facts = traits.facts.value;
+  const facts = store.facts.value;
   const maps = facts?.maps ?? [];
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
