@@ -6,6 +6,7 @@ import difflib
 import operator
 import os
 import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -562,4 +563,5 @@ def _describe_image(image: ImageGrid) -> dict[str, Any]:
         "rows": image.rows,
         "columns": image.columns,
         "picture": image.picture is not None,
+        "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().contiguous().numpy()),
     }

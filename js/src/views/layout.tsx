@@ -10,6 +10,7 @@ import type { Store } from "../store";
 import { useWidth } from "./canvas";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
+import { ImageView } from "./image";
 import { MapView, Title } from "./map";
 import { Profile } from "./profile";
 import { Row } from "./row";
@@ -110,6 +111,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
             </div>
           )}
           {view === "heatmap" && <MapView store={store} loader={loader} ready={ready} />}
+          {view === "image" && <ImageView store={store} loader={loader} />}
           {view === "text" && (
             <section class="map">
               <header>

@@ -7,6 +7,8 @@ import type { Store } from "../store";
 import { Fault } from "./fault";
 import { exact } from "./words";
 
+/** Names need this much room; closer ones are thinned out. */
+const NAMED = 16;
 /** Bars this wide have room for their number. */
 const NUMBERED = 34;
 
@@ -44,6 +46,7 @@ export function Profile({ store, loader, width }: Props) {
   );
   const finite = values.filter((value) => !Number.isNaN(value));
   const largest = finite.length > 0 ? Math.max(...finite) : Number.NaN;
+  const every = Math.ceil((NAMED * heads) / Math.max(1, width));
   const top = Math.max(largest || 0, profile?.uniform ?? 0, 1e-9) * 1.08;
 
   function move(event: KeyboardEvent): void {
@@ -114,7 +117,10 @@ export function Profile({ store, loader, width }: Props) {
                   <i class="ghost" style={{ "--share": (measured || 0) / top }} />
                 )}
               </span>
-              <span class="name">{headNumber(map, layer, at)}</span>
+              <span class="name">
+                {(at === head || (at % every === 0 && Math.abs(at - head) >= every)) &&
+                  headNumber(map, layer, at)}
+              </span>
             </button>
           ))}
         </div>

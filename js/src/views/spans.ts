@@ -53,7 +53,7 @@ export function drawSpans(drawing: Drawing, queries: Axis, keys: Axis): void {
   // A pale edge first, so that the line stands out from dark cells and light ones.
   for (const [stroke, width] of [
     [halo, 3],
-    [colours.muted, 1],
+    [colours.faint, 1],
   ] as const) {
     context.strokeStyle = stroke;
     context.lineWidth = width;

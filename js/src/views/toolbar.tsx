@@ -1,6 +1,7 @@
 /** The line of menus above everything. */
 import type { ColourMap, ColourScale } from "../attention/colour";
 import { Menu, Segments } from "../controls/menu";
+import { imageAxis } from "../host/facts";
 import type { Choices } from "../host/traits";
 import type { Store } from "../store";
 
@@ -9,6 +10,7 @@ const VIEWS: [Choices["view"], string][] = [
   ["text", "Text"],
   ["grid", "Grid"],
 ];
+const IMAGE: [Choices["view"], string] = ["image", "Image"];
 const MAPS: [ColourMap, string][] = [
   ["ink", "Ink"],
   ["viridis", "Viridis"],
@@ -30,6 +32,7 @@ export function Toolbar({ store }: { store: Store }) {
   const { traits } = store;
   const facts = store.facts.value;
   const maps = facts?.maps ?? [];
+  const pictured = store.map.value !== null && imageAxis(store.map.value) !== null;
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
@@ -48,8 +51,8 @@ export function Toolbar({ store }: { store: Store }) {
         )}
         <Segments
           label="View"
-          value={traits.view.value}
-          options={VIEWS}
+          value={store.view.value}
+          options={pictured ? [...VIEWS, IMAGE] : VIEWS}
           onChange={(view) => (traits.view.value = view)}
         />
         <Menu
