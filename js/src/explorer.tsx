@@ -57,7 +57,7 @@ function render({ model, el, signal }: RenderProps): () => void {
     if (!drawn || drawn.tile !== loader.tile.value?.tile) return false;
     if (!store.isCurrent(drawn) || !loader.settled()) return false;
     const view = store.view.value;
-    if (view === "image" && store.pinned.value === null) return false;
+    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
     return view !== "heatmap" || store.painted.value === drawn;
   });
   const stopState = effect(() => {

@@ -84,6 +84,8 @@ export class Store {
   readonly drawn: Signal<Drawn | null> = signal(null);
   /** What the heatmap has on its canvas. */
   readonly painted: Signal<Drawn | null> = signal(null);
+  /** Whose weights the image view has on its canvas. */
+  readonly paintedRow: Signal<PinnedRow | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
 

@@ -1,17 +1,17 @@
 /** The picture an image model saw, with one query's weights over its patches, and beside it what other tokens get. */
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
-import { colourOf, css, inkOn } from "../attention/colour";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Legend } from "../controls/legend";
 import { Slider } from "../controls/slider";
 import { axisOf, imageAxis, keysOf, type MapFacts } from "../host/facts";
 import type { Loader } from "../host/loading";
-import type { Cell, PinnedRow, Store } from "../store";
-import { useDrawing, useWidth } from "./canvas";
+import type { Cell, Hover, PinnedRow, Store } from "../store";
+import { useWidth } from "./canvas";
 import { Fault } from "./fault";
 import { Title } from "./map";
 import { bracketed } from "./naming";
-import { countOf, endOfScale, type Mass, massOf, paintPatches, patchAt, patchName, patchOf } from "./patches";
+import { Others } from "./others";
+import { endOfScale, type Mass, massOf, paintPatches, patchAt, patchName, patchOf } from "./patches";
 import { Words } from "./text";
 import { exact, quoted } from "./words";
 
@@ -116,11 +116,13 @@ function Patches({ store, loader, map, name, mass, width, height, opacity }: Pat
   const row = store.pinned.value;
   const reading = store.reading.value;
   const picture = loader.pictures.value.get(name);
-  useDrawing(() => {
-    const largest = mass ? endOfScale(store, mass) : 1;
+  const largest = mass ? endOfScale(store, mass) : 1;
+  const colours = [store.colours.value, store.ramp.value, store.traits.color_scale.value];
+  useLayoutEffect(() => {
     const layers = { image, picture, row: mass && row, largest, opacity, width, height };
-    if (canvas.current) paintPatches(canvas.current, store, layers);
-  });
+    paintPatches(canvas.current!, store, layers);
+    store.paintedRow.value = row;
+  }, [row, picture, largest, opacity, width, height, ...colours]);
 
   /** A patch is a query where queries are patches, and otherwise the key of the query that is read. */
   const cellOf = (index: number): Cell =>
@@ -148,12 +150,14 @@ function Patches({ store, loader, map, name, mass, width, height, opacity }: Pat
   }
 
   const own = patchOf(map.queries, reading);
-  const hover = store.hover.value;
-  const pointed = hover?.from === "image" ? patchOf(axis, which === "keys" ? hover.key : hover.query) : null;
+  const pointedBy = (hover: Hover | null) =>
+    hover?.from === "image" ? patchOf(axis, which === "keys" ? hover.key : hover.query) : null;
+  const pointed = pointedBy(store.hover.value);
 
   function press(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const from = pointed ?? own;
+    // Keys may come faster than pictures.
+    const from = pointedBy(store.hover.peek()) ?? own;
     const at = patchAt(image, from ?? 0);
     const moves: Record<string, [number, number]> = {
       ArrowUp: [-1, 0],
@@ -251,53 +255,4 @@ function summary(
   const image = keysOf(map).image!;
   const strongest = `Strongest patch: ${patchName(image, mass.strongest)}, ${exact(mass.largest)}`;
   return `Attention of ${named(map, row.query)} over ${size}. ${strongest}. All patches: ${exact(mass.patches)}. ${keys}`;
-}
-
-interface OthersProps {
-  store: Store;
-  map: MapFacts;
-  row: PinnedRow;
-  mass: Mass;
-}
-
-/** [CLS], registers, words: what is no patch gets attention too. */
-function Others({ store, map, row, mass }: OthersProps) {
-  const keys = keysOf(map);
-  const largest = endOfScale(store, mass);
-  if (mass.others.length === 0) return null;
-  const self = map.keys === null;
-
-  function pick(key: number): void {
-    store.togglePin(self ? { query: key, key: null } : { query: row.query, key });
-  }
-
-  return (
-    <ul class="others" aria-label={`Tokens beside the ${countOf(keys.image!)} patches`}>
-      {mass.others.map((key) => {
-        const weight = row.after[key]!;
-        const colour = colourOf(store.ramp.value, weight, largest, store.traits.color_scale.value);
-        const label = `${quoted(keys.labels[key])}${bracketed(keys, key)}`;
-        return (
-          <li key={key}>
-            <button
-              type="button"
-              data-part="image-token"
-              data-key={key}
-              data-weight={weight}
-              aria-pressed={self ? store.reading.value === key : store.pin.value.key === key}
-              onClick={() => pick(key)}
-            >
-              <b style={{ background: css(colour), color: inkOn(colour) }}>{exact(weight)}</b>
-              <bdi>{label}</bdi>
-            </button>
-          </li>
-        );
-      })}
-      {mass.unlisted > 0 && (
-        <li class="hint">
-          {exact(mass.rest)} on {mass.unlisted} more
-        </li>
-      )}
-    </ul>
-  );
 }

@@ -139,7 +139,6 @@ export function Words({ store, axis, of, following }: WordsProps) {
       {from + LONGEST < axis.labels.length && "…"}
       {following && from + LONGEST >= axis.labels.length && (
         <span class="following" title="Generated last and never a query: it has no row">
-          {" "}
           <bdi>{readable(following)}</bdi>
         </span>
       )}
