@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +140,12 @@ class Explorer(anywidget.AnyWidget):
         measures: Mapping[str, Any] | None = None,
         **choices: Any,
     ) -> None:
-        self._maps: dict[str, AttentionMaps] = {}  # ipywidgets also closes a widget whose making failed half-way
+        # ipywidgets also closes a widget whose making failed half-way. Version and maps are read together, beside a
+        # running cell that may show others.
+        self._held: tuple[int, dict[str, AttentionMaps]] = (0, {})
         self._measuring: dict[str, Measuring] = {}
         self._own_layout: Any = None
         self._derived_from: dict[str, str] = {}
-        self._shown = 0
         _check_choices(choices)
         self._take(_by_name(maps), title, measures or {})
         choices.setdefault("map", next(iter(self._maps)))
@@ -151,6 +153,10 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
         forget_shell(self.comm)
+
+    @property
+    def _maps(self) -> dict[str, AttentionMaps]:
+        return self._held[1]
 
     @property
     def maps(self) -> AttentionMaps:
@@ -169,7 +175,7 @@ class Explorer(anywidget.AnyWidget):
         """Show other maps in the same widget, as when a text grows token by token.
 
         What was chosen stays where it still exists: map, layer, head, pinned query and key, view, temperature. The
-        browser keeps the last picture until the new one is there, and asks for the newest maps only, however often
+        browser keeps the last picture until a new one is there, and asks for the newest maps only, however often
         this is called.
 
         Parameters
@@ -213,15 +219,16 @@ class Explorer(anywidget.AnyWidget):
         derived = _derived(heads)
         self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
         self._derived_from = {name: source for name, (_, _, source) in derived.items()}
-        self._maps = heads | {name: m for name, (m, _, _) in derived.items()}
+        # The same text with other weights has another version, and is asked for again.
+        version = self._held[0] + 1
+        self._held = (version, heads | {name: m for name, (m, _, _) in derived.items()})
         facts = [
             _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
             for name, m in heads.items()
         ]
         facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
         title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-        self._shown += 1  # the same text with other weights is to be asked for again
-        self.set_trait("facts", {"title": title, "version": self._shown, "maps": facts})
+        self.set_trait("facts", {"title": title, "version": version, "maps": facts})
 
     @property
     def findings(self) -> Findings:
@@ -233,7 +240,7 @@ class Explorer(anywidget.AnyWidget):
         super().close()
         if self._own_layout is not None:
             self._own_layout.close()
-        self._maps, self._measuring = {}, {}
+        self._held, self._measuring = (self._held[0], {}), {}
 
     def __repr__(self) -> str:
         if not self._maps:
@@ -259,13 +266,30 @@ class Explorer(anywidget.AnyWidget):
             self.send(*answered)
 
     def _named(self, name: str) -> AttentionMaps:
-        if name not in self._maps:
-            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(self._maps)}.")
-        return self._maps[name]
+        return self._named_now(name)[1]
 
-    def _tile(self, map: str, rows: Sequence[int], columns: Sequence[int], **wanted: Any) -> codec.Answer:  # noqa: A002
+    def _named_now(self, name: str) -> tuple[int, AttentionMaps]:
+        version, maps = self._held
+        if name not in maps:
+            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(maps)}.")
+        return version, maps[name]
+
+    def _tile(
+        self,
+        map: str,  # noqa: A002
+        rows: Sequence[int],
+        columns: Sequence[int],
+        whole: str | None = None,
+        **wanted: Any,
+    ) -> codec.Answer:
+        version, maps = self._named_now(map)
+        if whole is not None:  # all there is now, which may be more than the browser knew when it asked
+            columns, wanted["width"] = (0, maps.n_keys), maps.n_keys
+        if whole == "map":
+            rows, wanted["height"] = (0, maps.n_queries), maps.n_queries
         (top, bottom), (left, right) = rows, columns
-        return codec.tile(self._named(map), rows=(top, bottom), columns=(left, right), **wanted)
+        answer = codec.tile(maps, rows=(top, bottom), columns=(left, right), **wanted)
+        return replace(answer, header=answer.header | {"version": version})
 
     def _profile(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
         return codec.profile(self._named(map), layer)
@@ -563,5 +587,5 @@ def _describe_image(image: ImageGrid) -> dict[str, Any]:
         "rows": image.rows,
         "columns": image.columns,
         "picture": image.picture is not None,
-        "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().contiguous().numpy()),
+        "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().numpy().tobytes()),
     }

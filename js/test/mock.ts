@@ -219,6 +219,7 @@ interface TileRequest {
   width: number;
   temperature: number;
   scaling: number;
+  whole?: "map" | "row";
 }
 
 export interface Answer {
@@ -227,9 +228,10 @@ export interface Answer {
 }
 
 export function tileOf(map: MockMap, layer: number, head: number, asked: TileRequest): Answer {
-  const [r0, r1] = asked.rows;
-  const [c0, c1] = asked.columns;
-  const stride = [Math.ceil((r1 - r0) / asked.height), Math.ceil((c1 - c0) / asked.width)] as const;
+  const [r0, r1] = asked.whole === "map" ? [0, map.facts.n_queries] : asked.rows;
+  const [c0, c1] = asked.whole ? [0, map.facts.n_keys] : asked.columns;
+  const most = [asked.whole === "map" ? r1 : asked.height, asked.whole ? c1 : asked.width] as const;
+  const stride = [Math.ceil((r1 - r0) / most[0]), Math.ceil((c1 - c0) / most[1])] as const;
   const height = Math.ceil((r1 - r0) / stride[0]);
   const width = Math.ceil((c1 - c0) / stride[1]);
   const whole = c0 === 0 && c1 === map.facts.n_keys && stride[0] === 1 && stride[1] === 1;
@@ -259,8 +261,8 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
     return step === 0 ? 0 : Math.max(0, Math.min(65534, Math.round((log - low) / step)));
   });
   const header = {
-    rows: asked.rows,
-    columns: asked.columns,
+    rows: [r0, r1],
+    columns: [c0, c1],
     stride,
     shape: [height, width],
     low,
@@ -413,7 +415,9 @@ export class MockModel implements Model {
     }
     const map = this.maps.find(({ facts }) => facts.name === question.map)!;
     const { header, buffers } = OPERATIONS[question.op](map, question);
-    this.message({ id: question.id, ok: true, header }, buffers);
+    const { version } = this.get("facts") as Facts;
+    const told = question.op === "tile" && version !== undefined ? { ...header, version } : header;
+    this.message({ id: question.id, ok: true, header: told }, buffers);
   }
 
   /** Answer everything that was held back. */

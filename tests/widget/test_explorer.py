@@ -120,6 +120,15 @@ class TestShow:
         view.show(projected(seed=1))
         assert len(told) == 1
 
+    def test_a_question_that_comes_late_is_answered_of_all_there_is_now(self, view):
+        view.show(projected(20))
+        content, _ = ask(view, id=1, **TestRequests.TILE, whole="map")
+        assert content["header"]["shape"] == (20, 20)
+        assert content["header"]["version"] == view.facts["version"] == 2
+        content, _ = ask(view, id=2, **TestRequests.TILE | {"rows": [3, 4], "whole": "row"})
+        assert content["header"]["rows"] == (3, 4)
+        assert content["header"]["columns"] == (0, 20)
+
     def test_what_was_chosen_stays(self, view):
         view.layer, view.head, view.query, view.key, view.temperature, view.map = 2, 0, 9, 3, 0.5, "rollout"
         view.view, view.measure = "text", "induction"

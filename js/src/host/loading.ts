@@ -15,6 +15,8 @@ const PREFETCHED = 512;
 const COARSE: [number, number] = [256, 256];
 /** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
 const STILL = 200;
+/** So many facts are kept until a picture of them comes. */
+const RECENT = 64;
 
 /** Mean entropy of every head of a layer, in nats. */
 export interface Profile {
@@ -55,6 +57,13 @@ interface Job {
 
 type Kind = "tile" | "row";
 
+/** An answer, and the facts that it is about. */
+interface Came {
+  shown: ShownTile;
+  name: string;
+  facts: Facts;
+}
+
 export const layerName = (map: string, layer: number) => `${map}/${layer}`;
 
 export class Loader {
@@ -77,9 +86,12 @@ export class Loader {
   readonly #cache = new Cache<Cached>(CACHE_BYTES);
   /** What the kernel has answered since the facts came; what is not among it stands in from earlier ones. */
   readonly #answered = new Set<string>();
+  /** Facts that an answer may still be about: those on the screen, and what has come since. */
+  #recent: Facts[] = [];
   /** What has come of facts that are not on the screen yet; null where all are. */
-  #coming: { [kind in Kind]?: { shown: ShownTile; name: string } } | null = null;
+  #coming: { [kind in Kind]?: Came } | null = null;
   #epoch = new AbortController();
+  readonly #life = new AbortController();
   #wake: () => void = () => {};
   #facts: Facts | null = null;
   /** Names of the newest tile and row asked for, and of the tile that is there. */
@@ -118,6 +130,7 @@ export class Loader {
   close(): void {
     for (const stop of this.#stops) stop();
     this.#epoch.abort();
+    this.#life.abort();
     this.#wake();
     this.#cache.clear();
   }
@@ -158,10 +171,14 @@ export class Loader {
     return this.#wanted.value?.name === this.#here.value;
   }
 
-  /** Ask for what new facts show; the old picture stays until that has come, and what was asked before is withdrawn. */
+  /**
+   * Ask for what new facts show; the old picture stays until that has come. What was asked before is withdrawn, except
+   * for a picture on its way: facts may change faster than pictures come.
+   */
   #restart(facts: Facts | null): void {
     const first = this.tile.value === null;
     this.#facts = facts;
+    if (facts) this.#recent = [...this.#recent, facts].slice(-RECENT);
     this.#asked.tile = "";
     this.#asked.row = "";
     this.#here.value = "";
@@ -172,21 +189,22 @@ export class Loader {
     this.#answered.clear();
     this.faults.value = new Map();
     this.#coming = {};
-    if (first || !this.#wanted.value) this.#reveal();
+    if (first || !this.#wanted.value) this.#reveal(facts);
     if (this.#store.told.value) void this.#background(this.#epoch.signal, first ? 0 : STILL);
   }
 
   /** Facts, tile and row come on the screen together, so that no label stands beside another text's weights. */
-  #reveal(): void {
+  #reveal(facts: Facts | null): void {
     const { tile, row } = this.#coming ?? {};
-    this.#coming = null;
+    this.#coming = facts === this.#facts ? null : {};
+    this.#recent = this.#recent.slice(facts ? this.#recent.indexOf(facts) : 0);
     batch(() => {
       const before = this.#store.facts.value;
-      this.#store.facts.value = this.#facts;
-      this.#forget(before);
+      this.#store.facts.value = facts;
+      this.#forget(before, facts);
       this.tile.value = tile?.shown ?? null;
-      this.#here.value = tile?.name ?? "";
-      this.#store.exactRow.value = row?.shown ?? null;
+      this.#here.value = (facts === this.#facts && tile?.name) || "";
+      this.#store.exactRow.value = row?.facts === facts ? row.shown : null;
       if (!tile) this.#store.drawn.value = null;
       const hover = this.#store.hover.value;
       const map = this.#store.map.value;
@@ -196,14 +214,15 @@ export class Loader {
   }
 
   /** Small pictures and numbers stand in for the new ones of the same heads; findings do not. */
-  #forget(before: Facts | null): void {
-    const after = this.#facts;
+  #forget(before: Facts | null, after: Facts | null): void {
     this.profiles.value = standIns(this.profiles.value, before, after);
     this.thumbnails.value = standIns(this.thumbnails.value, before, after);
     this.measured.value = standIns(this.measured.value, before, after);
     this.findings.value = new Map();
-    this.pictures.value = samePictures(this.pictures.value, before, after);
-    for (const name of this.pictures.value.keys()) this.#answered.add(`picture/${name}`);
+    const pictures = samePictures(this.pictures.value, before, after);
+    for (const name of this.pictures.value.keys()) this.#answered.delete(`picture/${name}`);
+    for (const name of pictures.keys()) this.#answered.add(`picture/${name}`);
+    this.pictures.value = pictures;
   }
 
   #place(): PlaceOfMap | null {
@@ -241,46 +260,58 @@ export class Loader {
     this.#forgive(kind);
     const seen = this.#cache.get(wanted.name);
     if (seen) {
-      this.#show(seen, kind, wanted.name);
+      if (this.#facts) this.#show({ shown: seen, name: wanted.name, facts: this.#facts }, kind);
       return;
     }
-    this.#fetch(wanted, kind)
-      .then((shown) => this.#show(shown, kind, wanted.name))
+    this.#fetch(wanted, kind, { signal: this.#life.signal })
+      .then((came) => this.#show(came, kind))
       .catch((reason) => {
-        if (this.#asked[kind] !== wanted.name) return;
+        if (this.#asked[kind] !== wanted.name || reason instanceof Withdrawn) return;
         this.#fail(kind, reason);
-        if (kind === "tile" && this.#coming) this.#reveal();
-        else this.#revealWhenWhole();
+        if (kind === "tile" && this.#coming) {
+          this.#coming = {};
+          this.#reveal(this.#facts);
+        } else this.#revealWhenWhole();
       });
   }
 
   /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
-  #show(shown: ShownTile, kind: Kind, name: string): void {
+  #show(came: Came, kind: Kind): void {
+    const { shown, name, facts } = came;
     const place = this.#place();
     if (place?.map !== shown.map || place.layer !== shown.layer || place.head !== shown.head) return;
-    if (this.#coming) {
-      this.#coming[kind] = { shown, name };
+    if (!this.#recent.includes(facts)) return;
+    if (facts !== this.#store.facts.value) {
+      this.#coming = { ...this.#coming, [kind]: came };
       this.#revealWhenWhole();
     } else if (kind === "row") this.#store.exactRow.value = shown;
     else {
-      this.#here.value = name;
+      this.#here.value = facts === this.#facts ? name : "";
       this.tile.value = shown;
     }
   }
 
   #revealWhenWhole(): void {
     const row = this.#coming?.row || !this.#wantedRow.value || this.faults.value.has("row");
-    if (this.#coming?.tile && row) this.#reveal();
+    if (this.#coming?.tile && row) this.#reveal(this.#coming.tile.facts);
   }
 
-  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<ShownTile> {
-    const facts = this.#store.told.value!;
-    const epoch = this.#epoch.signal;
-    const reply = await this.#requests.ask(kind, body, { signal: epoch, ...options });
-    const tile = decodeTile(reply.header as unknown as TileHeader, reply.buffers, facts.n_keys, facts.causal);
+  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<Came> {
+    const asked = this.#facts!;
+    const { header, buffers } = await this.#requests.ask(kind, body, {
+      signal: this.#epoch.signal,
+      ...options,
+    });
+    // The kernel may have been shown other maps since, and its answer is about these.
+    const { version } = header;
+    const facts = version === undefined ? asked : this.#recent.find((one) => one.version === version);
+    const map = facts?.maps.find((one) => one.name === place.map);
+    if (!facts || !map) throw new Withdrawn();
+    const tile = decodeTile(header as unknown as TileHeader, buffers, map.n_keys, map.causal);
     const shown = { map: place.map, layer: place.layer, head: place.head, tile };
-    this.#cache.set(name, { ...shown, bytes: tile.bytes });
-    return shown;
+    if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
+    // What was asked of other facts is not what is wanted of these.
+    return { shown, name: facts === asked ? name : "", facts };
   }
 
   /** One thing after another, each chosen when the last has come, so that a new choice never waits for the grid. */

@@ -27,14 +27,17 @@ interface Part {
 /** Exact tiles come untempered: the browser applies both numbers itself. */
 const UNTEMPERED: Sharpness = { temperature: 1, scaling: 1 };
 
-function tile({ map, layer, head }: Place, part: Part, sharpness: Sharpness): Wanted {
+/** Of a text that grows the kernel may know more than this side: of the whole map, or row, it sends all there is. */
+type Whole = { whole?: "map" | "row" };
+
+function tile({ map, layer, head }: Place, part: Part & Whole, sharpness: Sharpness): Wanted {
   const body = { op: "tile", map, layer, head, ...part, ...sharpness };
   return { map, layer, head, name: JSON.stringify(body), body };
 }
 
 export function wholeTile(place: PlaceOfMap): Wanted {
   const { n_queries: height, n_keys: width } = place.facts;
-  return tile(place, { rows: [0, height], columns: [0, width], height, width }, UNTEMPERED);
+  return tile(place, { rows: [0, height], columns: [0, width], height, width, whole: "map" }, UNTEMPERED);
 }
 
 /** What is visible, in no more cells than the screen has pixels (height, width). */
@@ -55,5 +58,12 @@ export function visibleTile(
 
 export function exactRow(place: PlaceOfMap, query: number): Wanted {
   const width = place.facts.n_keys;
-  return tile(place, { rows: [query, query + 1], columns: [0, width], height: 1, width }, UNTEMPERED);
+  const part: Part & Whole = {
+    rows: [query, query + 1],
+    columns: [0, width],
+    height: 1,
+    width,
+    whole: "row",
+  };
+  return tile(place, part, UNTEMPERED);
 }
