@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import operator
 import os
 import warnings
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,13 @@ from attnwidget.capturing import Capture, capture
 from attnwidget.diagnosis import Findings
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
-from attnwidget.tokens import ImageGrid, Tokens
+from attnwidget.measures.table import by_name
+from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
-from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
+from attnwidget.widget.derived import derived_by_name
+from attnwidget.widget.facts import describe
 from attnwidget.widget.measuring import Measuring, own_measures
+from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.picture import picture
 from attnwidget.widget.rpc import forget_shell, reply
 
@@ -41,26 +41,6 @@ def _front_end() -> str | Path:
         )
     # As a path the module is reloaded when it changes, and keeps every closed widget alive: for development only.
     return _MODULE if os.environ.get("ANYWIDGET_HMR") else _MODULE.read_text(encoding="utf-8")
-
-
-class _Index(t.Int[Any, Any]):
-    """An integer from anywhere, numpy and torch included."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        if hasattr(value, "__index__") and not isinstance(value, bool):
-            with suppress(TypeError):  # an array of several is no index
-                value = operator.index(value)
-        return super().validate(obj, value)
-
-
-class _Number(t.Float[Any, Any]):
-    """A number from anywhere, numpy and torch included."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        if hasattr(value, "__float__") and not isinstance(value, bool):
-            with suppress(TypeError, ValueError, RuntimeError):
-                value = float(value)
-        return super().validate(obj, value)
 
 
 class Explorer(anywidget.AnyWidget):
@@ -118,12 +98,12 @@ class Explorer(anywidget.AnyWidget):
 
     facts = t.Dict(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
-    layer = _Index(0).tag(sync=True)
-    head = _Index(0).tag(sync=True)
-    query = _Index(None, allow_none=True).tag(sync=True)
-    key = _Index(None, allow_none=True).tag(sync=True)
-    temperature = _Number(1.0).tag(sync=True)
-    scaling = _Number(1.0).tag(sync=True)
+    layer = Index(0).tag(sync=True)
+    head = Index(0).tag(sync=True)
+    query = Index(None, allow_none=True).tag(sync=True)
+    key = Index(None, allow_none=True).tag(sync=True)
+    temperature = Number(1.0).tag(sync=True)
+    scaling = Number(1.0).tag(sync=True)
     view = t.Enum(["heatmap", "text", "grid", "image"], "heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
@@ -147,7 +127,7 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout: Any = None
         self._derived_from: dict[str, str] = {}
         _check_choices(choices)
-        self._take(_by_name(maps), title, measures or {})
+        self._take(by_name(maps), title, measures or {})
         choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
@@ -203,7 +183,7 @@ class Explorer(anywidget.AnyWidget):
         if not self._maps:
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
-            self._take(_by_name(maps), self.facts["title"] if title is None else title, measures or {})
+            self._take(by_name(maps), self.facts["title"] if title is None else title, measures or {})
             if self.map not in self._maps:
                 self.map = next(iter(self._maps))
             self._keep_selection_inside(None)
@@ -216,17 +196,17 @@ class Explorer(anywidget.AnyWidget):
         """Hold maps, and tell the browser what they are."""
         first = next(iter(heads))
         own = own_measures(measures, heads[first])
-        derived = _derived(heads)
+        derived = derived_by_name(heads)
         self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
         self._derived_from = {name: source for name, (_, _, source) in derived.items()}
         # The same text with other weights has another version, and is asked for again.
         version = self._held[0] + 1
         self._held = (version, heads | {name: m for name, (m, _, _) in derived.items()})
         facts = [
-            _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
+            describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
             for name, m in heads.items()
         ]
-        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
+        facts += [describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
         title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
         self.set_trait("facts", {"title": title, "version": version, "maps": facts})
 
@@ -512,80 +492,5 @@ def _check_choices(choices: Mapping[str, Any]) -> None:
             )
 
 
-def _by_name(maps: Any) -> dict[str, AttentionMaps]:
-    if isinstance(maps, AttentionMaps):
-        return {maps.name: maps}
-    if isinstance(maps, Capture):
-        return maps.by_name
-    if _are_maps(maps):
-        return dict(maps)
-    raise TypeError(
-        f"maps is {type(maps).__name__}; expected AttentionMaps, a Capture, or a mapping of names to AttentionMaps. "
-        "attnwidget.explore() takes matrices, texts and models."
-    )
-
-
-def _derived(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str, str]]:
-    """Derived maps with the names they are chosen by, what they are, and what they were derived from."""
-    found = {}
-    for name, maps in heads.items():
-        for kind, derived in derived_maps(maps).items():
-            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
-            if chosen not in heads:
-                found[chosen] = (derived, kind, name)
-    return found
-
-
 def _are_maps(what: Any) -> bool:
     return isinstance(what, Mapping) and bool(what) and all(isinstance(m, AttentionMaps) for m in what.values())
-
-
-def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
-    """What the browser is told of maps before it asks for any."""
-    notes = list(maps.notes)
-    if maps.n_queries > codec.SAMPLED_ROWS:
-        notes.append(
-            f"Thumbnails and head entropies of this long map are read from {codec.SAMPLED_ROWS:,} of its "
-            f"{maps.n_queries:,} rows."
-        )
-        if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
-            notes.append(
-                f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives "
-                "rows of longer texts."
-            )
-    return {
-        "name": name,
-        "heads": list(maps.heads),
-        "layer_names": list(maps.layer_names),
-        "layer_numbers": list(maps.layer_numbers),
-        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
-        "key_value_heads": [layer.key_value_heads for layer in maps.layers],
-        "n_queries": maps.n_queries,
-        "n_keys": maps.n_keys,
-        "queries": _labels(maps.tokens),
-        "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
-        "following": maps.following,
-        "causal": maps.causal,
-        "notes": notes,
-    }
-
-
-def _labels(tokens: Tokens) -> dict[str, Any]:
-    return {
-        "labels": list(tokens.labels),
-        "special": [i for i, special in enumerate(tokens.special) if special],
-        # Where a token goes on with the word before it.
-        "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
-        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
-        "image": None if tokens.image is None else _describe_image(tokens.image),
-    }
-
-
-def _describe_image(image: ImageGrid) -> dict[str, Any]:
-    return {
-        "start": image.start,
-        "rows": image.rows,
-        "columns": image.columns,
-        "picture": image.picture is not None,
-        "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().numpy().tobytes()),
-    }
