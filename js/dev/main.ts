@@ -1,9 +1,10 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
- * ?kv=2 shares keys, ?spans marks prompt and generated part, ?image is a ViT of 14 x 14 patches, ?image=words a caption
+ * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
  * of it. */
 
 import explorer from "../src/explorer";
+import type { NamedSpan } from "../src/host/facts";
 import type { Finding } from "../src/host/findings";
 import type { Choices } from "../src/host/traits";
 import { type MapOptions, MockMap, MockModel } from "../test/mock";
@@ -73,10 +74,15 @@ const imaged = {
     : { queries: patches, image: GRID, causal: false, special: [0] }),
 };
 const half = Math.floor(tokens.length / 2);
+const SOFT: NamedSpan[] = [
+  ["prefix", 0, 3],
+  ["anchor", 3, 5],
+];
 const marked: Partial<MapOptions> = {
   spans: [
     ["prompt", 0, half],
     ["generated", half, tokens.length],
+    ...(asked.get("spans") === "soft" ? SOFT : []),
   ],
   following: "park",
 };
