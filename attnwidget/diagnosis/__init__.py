@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from attnwidget.diagnosis import shape, soundness
-from attnwidget.diagnosis.findings import Evidence, Finding, Findings, number
+from attnwidget.diagnosis.findings import Evidence, Finding, Findings, number, short_name
 from attnwidget.diagnosis.origin import Inputs, not_a_number, would_overflow
 from attnwidget.diagnosis.own import given_maps, own_attention, unexplained
 from attnwidget.diagnosis.patient import Patient
@@ -152,7 +152,10 @@ def judge(
     findings = [*not_a_number(patient, inputs), *would_overflow(patient, inputs)]
     for check in CHECKS:
         findings += check(patient)
-    return Findings(_without_consequences(findings))
+    return Findings(
+        replace(finding, names=tuple(short_name(*patient.numbers(place)) for place in finding.places))
+        for finding in _without_consequences(findings)
+    )
 
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:

@@ -45,6 +45,8 @@ class Finding:
         Likely causes, the likeliest first, and what to try.
     map : str
         Which maps it is about, where several were looked at.
+    names : tuple of str
+        The places in short, by the numbers that they have in the model; empty where these are the places themselves.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Finding:
     causes: tuple[str, ...] = ()
     remedies: tuple[str, ...] = ()
     map: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -65,8 +68,9 @@ class Finding:
     @property
     def where(self) -> str:
         """The places in short: "L0, L2 H3"."""
-        shown = [f"L{layer}" + ("" if head is None else f" H{head}") for layer, head in self.places[:4]]
-        rest = len(self.places) - len(shown)
+        named = self.names or tuple(short_name(layer, head) for layer, head in self.places)
+        shown = named[:4]
+        rest = len(named) - len(shown)
         return ", ".join(shown) + (f" +{rest}" if rest else "")
 
     def __str__(self) -> str:
@@ -112,6 +116,11 @@ class Findings(list[Finding]):
         )
         body = "".join(_row(finding) for finding in self)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def short_name(layer: int, head: int | None) -> str:
+    """A place in a few letters: "L2 H3"."""
+    return f"L{layer}" + ("" if head is None else f" H{head}")
 
 
 def _row(finding: Finding) -> str:

@@ -38,8 +38,14 @@ class Patient:
         """Places in words."""
         if len(places) == len(self.vitals) and all(head is None for _, head in places) and len(places) > 1:
             return f"all {self.layer}s"
-        words = [f"{self.layer} {layer}" + ("" if head is None else f", head {head}") for layer, head in places[:limit]]
+        numbers = [self.numbers(place) for place in places[:limit]]
+        words = [f"{self.layer} {layer}" + ("" if head is None else f", head {head}") for layer, head in numbers]
         return "; ".join(words) + (f" and {len(places) - limit} more" if len(places) > limit else "")
+
+    def numbers(self, place: tuple[int, int | None]) -> tuple[int, int | None]:
+        """The numbers that a layer and a head have in the model."""
+        layer, head = place
+        return self.maps.layer_numbers[layer], None if head is None else self.maps.head_numbers[layer][head]
 
     def key(self, position: int) -> str:
         """A key with its label."""

@@ -261,11 +261,12 @@ def duplicates(patient: Patient) -> Iterator[Finding]:
         return
     places = tuple(sorted({(layer, head) for layer, one, other, _ in pairs for head in (one, other)}))
     layer, one, other, apart = min(pairs, key=lambda pair: pair[-1])
+    (number_of_layer, first), (_, second) = patient.numbers((layer, one)), patient.numbers((layer, other))
     yield Finding(
         "duplicates",
         "Heads that are the same",
         "warning",
-        f"Heads {one} and {other} of {patient.layer} {layer} give the same map"
+        f"Heads {first} and {second} of {patient.layer} {number_of_layer} give the same map"
         + (f", and {len(pairs) - 1} other pairs do." if len(pairs) > 1 else "."),
         places,
         (Evidence("divergence of the closest pair, in nats", number(apart), f"above {SAME:g}"),),

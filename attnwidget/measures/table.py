@@ -124,9 +124,10 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     Returns
     -------
     pandas.DataFrame
-        One row for each (map, layer, head), which are its index. Means over the queries that have values; those that
-        see one key, as the first of a causal map, count in entropy, confidence, distance and near mass, and not in
-        what a single key decides: normalised entropy, patterns and sparsity. NaN where a number does not exist.
+        One row for each (map, layer, head), which are its index: the numbers that layers and heads have in the model.
+        Means over the queries that have values; those that see one key, as the first of a causal map, count in
+        entropy, confidence, distance and near mass, and not in what a single key decides: normalised entropy,
+        patterns and sparsity. NaN where a number does not exist.
         ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means.
 
     Raises
@@ -144,8 +145,9 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     frames = []
     for name, one in by_name(maps).items():
         numbers = head_measures(one, progress=progress)
-        index = [(name, layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
-        places = tuple(zip(*[(layer, head) for _, layer, head in index], strict=True))
+        held = [(layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
+        index = [(name, one.layer_numbers[layer], one.head_numbers[layer][head]) for layer, head in held]
+        places = tuple(zip(*held, strict=True))
         columns = {measure: value.detach().cpu()[places].numpy() for measure, value in numbers.items()}
         frames.append(pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"])))
     table = pd.concat(frames)

@@ -13,7 +13,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.flow import rollout
 from attnwidget.measures.maxflow import attention_flow
 
-__all__ = ["ROLLOUT_TOKENS", "derived_maps"]
+__all__ = ["ROLLOUT_TOKENS", "derived_by_name", "derived_maps"]
 
 ROLLOUT_TOKENS = 1024  # above, one rollout a layer would not fit beside the maps
 FLOW_TOKENS = 32  # above, the full matrix of flows takes longer than a person waits
@@ -154,10 +154,35 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
         def flown() -> Tensor:
             return attention_flow(maps, queries="all", progress=False)
 
-        found["flow"] = AttentionMaps([Computed(n, mask, flown)], maps.tokens, name="flow")
+        found["flow"] = AttentionMaps(
+            [Computed(n, mask, flown)],
+            maps.tokens,
+            name="flow",
+            layer_numbers=maps.layer_numbers[-1:],
+            following=maps.following,
+        )
+    return found
+
+
+def derived_by_name(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str, str]]:
+    """Derived maps with the names they are chosen by, what they are, and what they were derived from."""
+    found = {}
+    for name, maps in heads.items():
+        for kind, derived in derived_maps(maps).items():
+            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
+            if chosen not in heads:
+                found[chosen] = (derived, kind, name)
     return found
 
 
 def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str) -> AttentionMaps:
     keys = None if maps.key_tokens is maps.tokens else maps.key_tokens
-    return AttentionMaps(layers, maps.tokens, keys, name=name, layer_names=maps.layer_names)
+    return AttentionMaps(
+        layers,
+        maps.tokens,
+        keys,
+        name=name,
+        layer_names=maps.layer_names,
+        layer_numbers=maps.layer_numbers,
+        following=maps.following,
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import operator
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,14 @@ from attnwidget.capturing import Capture, capture
 from attnwidget.diagnosis import Findings
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
-from attnwidget.tokens import ImageGrid, Tokens
+from attnwidget.measures.table import by_name
+from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
-from attnwidget.widget.derived import ROLLOUT_TOKENS, derived_maps
-from attnwidget.widget.measuring import MEASURED, Measuring, own_measures
+from attnwidget.widget.derived import derived_by_name
+from attnwidget.widget.facts import describe
+from attnwidget.widget.measuring import Measuring, own_measures
+from attnwidget.widget.numbers import Index, Number
+from attnwidget.widget.picture import picture
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "explore"]
@@ -38,26 +41,6 @@ def _front_end() -> str | Path:
         )
     # As a path the module is reloaded when it changes, and keeps every closed widget alive: for development only.
     return _MODULE if os.environ.get("ANYWIDGET_HMR") else _MODULE.read_text(encoding="utf-8")
-
-
-class _Index(t.Int[Any, Any]):
-    """An integer from anywhere, numpy and torch included."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        if hasattr(value, "__index__") and not isinstance(value, bool):
-            with suppress(TypeError):  # an array of several is no index
-                value = operator.index(value)
-        return super().validate(obj, value)
-
-
-class _Number(t.Float[Any, Any]):
-    """A number from anywhere, numpy and torch included."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        if hasattr(value, "__float__") and not isinstance(value, bool):
-            with suppress(TypeError, ValueError, RuntimeError):
-                value = float(value)
-        return super().validate(obj, value)
 
 
 class Explorer(anywidget.AnyWidget):
@@ -87,8 +70,8 @@ class Explorer(anywidget.AnyWidget):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "grid"}
-        What the main area shows.
+    view : {"heatmap", "text", "grid", "image"}
+        What the main area shows; "image" is for maps whose tokens carry the patches of a picture.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.
@@ -118,13 +101,13 @@ class Explorer(anywidget.AnyWidget):
 
     facts = t.Dict(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
-    layer = _Index(0).tag(sync=True)
-    head = _Index(0).tag(sync=True)
-    query = _Index(None, allow_none=True).tag(sync=True)
-    key = _Index(None, allow_none=True).tag(sync=True)
-    temperature = _Number(1.0).tag(sync=True)
-    scaling = _Number(1.0).tag(sync=True)
-    view = t.Enum(["heatmap", "text", "grid"], "heatmap").tag(sync=True)
+    layer = Index(0).tag(sync=True)
+    head = Index(0).tag(sync=True)
+    query = Index(None, allow_none=True).tag(sync=True)
+    key = Index(None, allow_none=True).tag(sync=True)
+    temperature = Number(1.0).tag(sync=True)
+    scaling = Number(1.0).tag(sync=True)
+    view = t.Enum(["heatmap", "text", "grid", "image"], "heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
@@ -141,29 +124,23 @@ class Explorer(anywidget.AnyWidget):
         measures: Mapping[str, Any] | None = None,
         **choices: Any,
     ) -> None:
-        self._maps: dict[str, AttentionMaps] = {}  # ipywidgets also closes a widget whose making failed half-way
+        # ipywidgets also closes a widget whose making failed half-way. Version and maps are read together, beside a
+        # running cell that may show others.
+        self._held: tuple[int, dict[str, AttentionMaps]] = (0, {})
         self._measuring: dict[str, Measuring] = {}
         self._own_layout: Any = None
+        self._derived_from: dict[str, str] = {}
         _check_choices(choices)
-        heads = _by_name(maps)
-        first = next(iter(heads))
-        own = own_measures(measures or {}, heads[first])
-        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
-        derived = _derived(heads)
-        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
-        self._maps = heads | {name: m for name, (m, _, _) in derived.items()}
-        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-        facts = [
-            _describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
-            for name, m in heads.items()
-        ]
-        facts += [_describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
-        self.set_trait("facts", {"title": title, "maps": facts})
-        choices.setdefault("map", first)
+        self._take(by_name(maps), title, measures or {})
+        choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
         forget_shell(self.comm)
+
+    @property
+    def _maps(self) -> dict[str, AttentionMaps]:
+        return self._held[1]
 
     @property
     def maps(self) -> AttentionMaps:
@@ -171,6 +148,71 @@ class Explorer(anywidget.AnyWidget):
         if not self._maps:
             raise ValueError("this Explorer is closed and has given its maps back; make a new one with explore().")
         return self._maps[self.map]
+
+    def show(
+        self,
+        maps: AttentionMaps | Capture | Mapping[str, AttentionMaps],
+        *,
+        title: str | None = None,
+        measures: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show other maps in the same widget, as when a text grows token by token.
+
+        What was chosen stays where it still exists: map, layer, head, pinned query and key, view, temperature. The
+        browser keeps the last picture until a new one is there, and asks for the newest maps only, however often
+        this is called.
+
+        Parameters
+        ----------
+        maps : AttentionMaps, Capture, or mapping of str to AttentionMaps
+            What is shown from now on.
+        title : str or None
+            Shown above the views; None keeps the one there is.
+        measures : mapping of str to array [layers, heads], or None
+            Numbers of your own for every head of the first maps; those given before are forgotten.
+
+        Raises
+        ------
+        TypeError
+            When maps is something else.
+        ValueError
+            When the Explorer is closed, or measures do not fit the maps.
+
+        Examples
+        --------
+        >>> view = aw.Explorer(maps[0])
+        >>> for step in maps[1:]:
+        ...     view.show(step)
+        """
+        if not self._maps:
+            raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
+        with self.hold_sync():  # facts and choices reach the browser together
+            self._take(by_name(maps), self.facts["title"] if title is None else title, measures or {})
+            if self.map not in self._maps:
+                self.map = next(iter(self._maps))
+            self._keep_selection_inside(None)
+            if self.view == "image" and not self._any_image():
+                self.view = "heatmap"
+            if self.measure not in self._known_measures():
+                self.measure = ""
+
+    def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any]) -> None:
+        """Hold maps, and tell the browser what they are."""
+        first = next(iter(heads))
+        own = own_measures(measures, heads[first])
+        derived = derived_by_name(heads)
+        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
+        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
+        # The same text with other weights has another version, and is asked for again.
+        version = self._held[0] + 1
+        self._held = (version, heads | {name: m for name, (m, _, _) in derived.items()})
+        facts = [
+            describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
+            for name, m in heads.items()
+        ]
+        facts += [describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
+        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
+        self.set_trait("facts", {"title": title, "version": version, "maps": facts})
 
     @property
     def findings(self) -> Findings:
@@ -182,7 +224,7 @@ class Explorer(anywidget.AnyWidget):
         super().close()
         if self._own_layout is not None:
             self._own_layout.close()
-        self._maps, self._measuring = {}, {}
+        self._held, self._measuring = (self._held[0], {}), {}
 
     def __repr__(self) -> str:
         if not self._maps:
@@ -201,19 +243,37 @@ class Explorer(anywidget.AnyWidget):
             "measures": self._measures,
             "vitals": self._vitals,
             "findings": self._findings,
+            "picture": self._picture,
         }
         answered = reply(content, handlers)
         if answered is not None:
             self.send(*answered)
 
     def _named(self, name: str) -> AttentionMaps:
-        if name not in self._maps:
-            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(self._maps)}.")
-        return self._maps[name]
+        return self._named_now(name)[1]
 
-    def _tile(self, map: str, rows: Sequence[int], columns: Sequence[int], **wanted: Any) -> codec.Answer:  # noqa: A002
+    def _named_now(self, name: str) -> tuple[int, AttentionMaps]:
+        version, maps = self._held
+        if name not in maps:
+            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(maps)}.")
+        return version, maps[name]
+
+    def _tile(
+        self,
+        map: str,  # noqa: A002
+        rows: Sequence[int],
+        columns: Sequence[int],
+        whole: str | None = None,
+        **wanted: Any,
+    ) -> codec.Answer:
+        version, maps = self._named_now(map)
+        if whole is not None:  # all there is now, which may be more than the browser knew when it asked
+            columns, wanted["width"] = (0, maps.n_keys), maps.n_keys
+        if whole == "map":
+            rows, wanted["height"] = (0, maps.n_queries), maps.n_queries
         (top, bottom), (left, right) = rows, columns
-        return codec.tile(self._named(map), rows=(top, bottom), columns=(left, right), **wanted)
+        answer = codec.tile(maps, rows=(top, bottom), columns=(left, right), **wanted)
+        return replace(answer, header=answer.header | {"version": version})
 
     def _profile(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
         return codec.profile(self._named(map), layer)
@@ -230,6 +290,15 @@ class Explorer(anywidget.AnyWidget):
     def _findings(self, map: str) -> codec.Answer:  # noqa: A002
         return self._measured(map).listed()
 
+    def _picture(self, map: str, axis: str) -> codec.Answer:  # noqa: A002
+        return picture(self._named(map), axis)
+
+    def _any_image(self) -> bool:
+        return any(m.tokens.image is not None or m.key_tokens.image is not None for m in self._maps.values())
+
+    def _known_measures(self) -> set[str]:
+        return {"", *(fact["name"] for measuring in self._measuring.values() for fact in measuring.facts())}
+
     def _measured(self, name: str) -> Measuring:
         self._named(name)
         if name not in self._measuring:
@@ -239,12 +308,23 @@ class Explorer(anywidget.AnyWidget):
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
         name = str(proposal["value"])
-        known = {fact["name"] for measuring in self._measuring.values() for fact in measuring.facts()}
-        if name and known and name not in known:
+        known = self._known_measures()
+        if self._maps and name not in known:
+            known.remove("")
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
             raise t.TraitError(f"measure={name!r} does not exist; {hint}")
         return name
+
+    @t.validate("view")
+    def _valid_view(self, proposal: Any) -> str:
+        view = str(proposal["value"])
+        if view == "image" and self._maps and not self._any_image():
+            raise t.TraitError(
+                "view='image' needs maps whose tokens carry the patches of a picture, and these do not; give them with "
+                "tokens.with_image(ImageGrid(start, rows, columns, picture))."
+            )
+        return view
 
     @t.validate("map")
     def _valid_map(self, proposal: Any) -> str:
@@ -416,83 +496,5 @@ def _check_choices(choices: Mapping[str, Any]) -> None:
             )
 
 
-def _by_name(maps: Any) -> dict[str, AttentionMaps]:
-    if isinstance(maps, AttentionMaps):
-        return {maps.name: maps}
-    if isinstance(maps, Capture):
-        return maps.by_name
-    if _are_maps(maps):
-        return dict(maps)
-    raise TypeError(
-        f"maps is {type(maps).__name__}; expected AttentionMaps, a Capture, or a mapping of names to AttentionMaps. "
-        "attnwidget.explore() takes matrices, texts and models."
-    )
-
-
-def _derived(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str, str]]:
-    """Derived maps with the names they are chosen by, what they are, and what they were derived from."""
-    found = {}
-    for name, maps in heads.items():
-        for kind, derived in derived_maps(maps).items():
-            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
-            if chosen not in heads:
-                found[chosen] = (derived, kind, name)
-    return found
-
-
 def _are_maps(what: Any) -> bool:
     return isinstance(what, Mapping) and bool(what) and all(isinstance(m, AttentionMaps) for m in what.values())
-
-
-def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
-    """What the browser is told of maps before it asks for any."""
-    notes = list(maps.notes)
-    pictured, measured = codec.even_rows(maps, codec.PICTURED), codec.even_rows(maps, MEASURED)
-    if measured is not None:
-        few, rows = f"{len(measured):,}", f"{maps.n_queries:,} rows"
-        notes.append(
-            f"Measures and findings of this long map are read from {few} of its {rows} at most."
-            if pictured is None
-            else f"This long map's thumbnails and head entropies are read from {len(pictured):,} of its {rows}, "
-            f"measures and findings from {few} at most."
-        )
-    if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
-        notes.append(
-            f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives rows "
-            "of longer texts."
-        )
-    return {
-        "name": name,
-        "heads": list(maps.heads),
-        "layer_names": list(maps.layer_names),
-        "layer_numbers": list(maps.layer_numbers),
-        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
-        "key_value_heads": [layer.key_value_heads for layer in maps.layers],
-        "n_queries": maps.n_queries,
-        "n_keys": maps.n_keys,
-        "queries": _labels(maps.tokens),
-        "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
-        "following": maps.following,
-        "causal": maps.causal,
-        "notes": notes,
-    }
-
-
-def _labels(tokens: Tokens) -> dict[str, Any]:
-    return {
-        "labels": list(tokens.labels),
-        "special": [i for i, special in enumerate(tokens.special) if special],
-        # Where a token goes on with the word before it.
-        "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
-        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
-        "image": None if tokens.image is None else _describe_image(tokens.image),
-    }
-
-
-def _describe_image(image: ImageGrid) -> dict[str, Any]:
-    return {
-        "start": image.start,
-        "rows": image.rows,
-        "columns": image.columns,
-        "picture": image.picture is not None,
-    }

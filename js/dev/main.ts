@@ -1,10 +1,13 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
- * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind. */
+ * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
+ * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
+ * of it. */
 
 import explorer from "../src/explorer";
+import type { NamedSpan } from "../src/host/facts";
 import type { Finding } from "../src/host/findings";
 import type { Choices } from "../src/host/traits";
-import { MockMap, MockModel } from "../test/mock";
+import { type MapOptions, MockMap, MockModel } from "../test/mock";
 
 const TEXT =
   "Lily and Ben went to the park . Lily gave the ball to Ben , and then they walked home together because it was getting dark . The nurse examined the farmer for ticks because she was late";
@@ -63,6 +66,27 @@ const FINDINGS: Finding[] = [
   },
 ];
 
+const GRID = { start: 1, rows: 14, columns: 14, picture: asked.get("picture") !== "0", digest: 1 };
+const patches = ["[CLS]", ...Array.from({ length: 196 }, (_, at) => `${Math.floor(at / 14)},${at % 14}`)];
+const imaged = {
+  ...(asked.get("image") === "words"
+    ? { keys: patches, image: GRID, causal: false }
+    : { queries: patches, image: GRID, causal: false, special: [0] }),
+};
+const half = Math.floor(tokens.length / 2);
+const SOFT: NamedSpan[] = [
+  ["prefix", 0, 3],
+  ["anchor", 3, 5],
+];
+const marked: Partial<MapOptions> = {
+  spans: [
+    ["prompt", 0, half],
+    ["generated", half, tokens.length],
+    ...(asked.get("spans") === "soft" ? SOFT : []),
+  ],
+  following: "park",
+};
+
 const layers = number("layers", 4);
 const heads = number("heads", 4);
 const map = new MockMap({
@@ -74,6 +98,8 @@ const map = new MockMap({
   special: asked.has("special") ? [0] : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
+  ...(asked.has("spans") && marked),
+  ...(asked.has("image") && imaged),
   ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
 });
 const kind = asked.get("derived");

@@ -56,7 +56,9 @@ function render({ model, el, signal }: RenderProps): () => void {
     const drawn = store.drawn.value;
     if (!drawn || drawn.tile !== loader.tile.value?.tile) return false;
     if (!store.isCurrent(drawn) || !loader.settled()) return false;
-    return traits.view.value !== "heatmap" || store.painted.value === drawn;
+    const view = store.view.value;
+    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
+    return view !== "heatmap" || store.painted.value === drawn;
   });
   const stopState = effect(() => {
     const failed = loader.faults.value.has("tile") || !requests.connected.value || store.empty.value;

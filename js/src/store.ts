@@ -4,9 +4,10 @@ import { colourTable, ramp } from "./attention/colour";
 import type { Span } from "./attention/raster";
 import { rowWeights, Temper, type Tempered, weightOf } from "./attention/temper";
 import { MASKED, type Tile } from "./attention/tile";
-import type { MapFacts, Measure } from "./host/facts";
+import { type Facts, imageAxis, type MapFacts, type Measure } from "./host/facts";
 import type { Colours } from "./host/theme";
-import type { Traits } from "./host/traits";
+import type { Choices, Traits } from "./host/traits";
+import { isFitted } from "./views/geometry";
 
 export interface Cell {
   query: number | null;
@@ -15,7 +16,7 @@ export interface Cell {
 
 /** A cell under the pointer or the cursor, and the view that it is in. */
 export interface Hover extends Cell {
-  from: "heatmap" | "entropy" | "row" | "text";
+  from: "heatmap" | "entropy" | "row" | "text" | "image";
 }
 
 /** The visible part of a map. */
@@ -73,20 +74,28 @@ export class Store {
   readonly colours: Signal<Colours>;
 
   readonly hover: Signal<Hover | null> = signal(null);
-  /** The visible part; of another map it would mean nothing, so a zoom lives and dies with its map. */
+  /** The visible part; a zoom is one map's own, and stays while that map grows. */
   readonly window: ReadonlySignal<Window>;
-  readonly #zoom: Signal<{ map: MapFacts; window: Window } | null> = signal(null);
+  readonly #zoom: Signal<{ map: string; window: Window } | null> = signal(null);
   /** Size of the drawn cells in device pixels, [height, width]; null before the first layout. */
   readonly device: Signal<[number, number] | null> = signal(null);
-  /** Exact row of the pinned query, where the tile is pooled. */
+  /** Exact row of the query that is read, where the tile is pooled. */
   readonly exactRow: Signal<ShownTile | null> = signal(null);
   readonly drawn: Signal<Drawn | null> = signal(null);
   /** What the heatmap has on its canvas. */
   readonly painted: Signal<Drawn | null> = signal(null);
+  /** Whose weights the image view has on its canvas. */
+  readonly paintedRow: Signal<PinnedRow | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
 
+  /** The facts that are shown: new ones come on the screen together with their first tile. */
+  readonly facts: Signal<Facts | null>;
   readonly map: ReadonlySignal<MapFacts | null>;
+  /** The map of the newest facts, which may not be on the screen yet. */
+  readonly told: ReadonlySignal<MapFacts | null>;
+  /** The chosen view, where the map has it. */
+  readonly view: ReadonlySignal<Choices["view"]>;
   /** True where there is nothing to look at: no map, no token or no head. */
   readonly empty: ReadonlySignal<boolean>;
   readonly layer: ReadonlySignal<number>;
@@ -97,6 +106,8 @@ export class Store {
   readonly temperature: ReadonlySignal<number>;
   readonly scaling: ReadonlySignal<number>;
   readonly pin: ReadonlySignal<Cell>;
+  /** The query whose row is read: the pinned one, or where an image must show some row, its first token. */
+  readonly reading: ReadonlySignal<number | null>;
   readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
   readonly paint: ReadonlySignal<{ table: Uint32Array; largest: number }>;
   readonly pinned: ReadonlySignal<PinnedRow | null>;
@@ -108,20 +119,20 @@ export class Store {
   constructor(traits: Traits, colours: Signal<Colours>) {
     this.traits = traits;
     this.colours = colours;
-    this.map = computed(() => {
-      const maps = traits.facts.value?.maps ?? [];
-      return maps.find((map) => map.name === traits.map.value) ?? maps[0] ?? null;
+    const chosen = ({ value: facts }: Signal<Facts | null>) =>
+      facts?.maps.find(({ name }) => name === traits.map.value) ?? facts?.maps[0] ?? null;
+    this.facts = signal(traits.facts.peek());
+    this.map = computed(() => chosen(this.facts));
+    this.told = computed(() => chosen(traits.facts));
+    this.view = computed(() => {
+      const view = traits.view.value;
+      return view === "image" && !(this.map.value && imageAxis(this.map.value)) ? "heatmap" : view;
     });
     this.empty = computed(() => {
       const map = this.map.value;
       return !map || map.n_queries * map.n_keys * (map.heads[this.layer.value] ?? 0) === 0;
     });
-    this.window = computed(() => {
-      const map = this.map.value;
-      const zoom = this.#zoom.value;
-      if (zoom && zoom.map === map) return zoom.window;
-      return { rows: { from: 0, to: map?.n_queries ?? 1 }, columns: { from: 0, to: map?.n_keys ?? 1 } };
-    });
+    this.window = computed(() => this.windowOf(this.map.value));
     this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));
     this.head = computed(() => within(traits.head.value, this.map.value?.heads[this.layer.value] ?? 0));
     this.measure = computed(() => {
@@ -136,6 +147,7 @@ export class Store {
       query: index(traits.query.value, this.map.value?.n_queries ?? 0),
       key: index(traits.key.value, this.map.value?.n_keys ?? 0),
     }));
+    this.reading = computed(() => this.pin.value.query ?? (this.view.value === "image" ? 0 : null));
     this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
     this.paint = computed(() => {
       const largest = traits.color_range.value === "shared" ? 1 : (this.drawn.value?.largest ?? 1);
@@ -166,9 +178,20 @@ export class Store {
     );
   }
 
+  /** The part of a map that is visible, or would be: all of it where nobody has zoomed. */
+  windowOf(map: MapFacts | null): Window {
+    const zoom = this.#zoom.value;
+    const [queries, keys] = [map?.n_queries ?? 1, map?.n_keys ?? 1];
+    const fits = zoom && zoom.window.rows.to <= queries && zoom.window.columns.to <= keys;
+    if (zoom && zoom.map === map?.name && fits) return zoom.window;
+    return { rows: { from: 0, to: queries }, columns: { from: 0, to: keys } };
+  }
+
   lookAt(window: Window | null): void {
     const map = this.map.peek();
-    this.#zoom.value = map && window ? { map, window } : null;
+    // What shows the whole map is no zoom: it goes on showing it all when the map grows.
+    const part = map && window && !isFitted(window, { queries: map.n_queries, keys: map.n_keys });
+    this.#zoom.value = part ? { map: map.name, window } : null;
   }
 
   select(layer: number, head: number): void {
@@ -201,7 +224,7 @@ export class Store {
   }
 
   #pinnedSource(): Tile | null {
-    const { query } = this.pin.value;
+    const query = this.reading.value;
     if (query === null) return null;
     for (const shown of [this.drawn.value, this.exactRow.value]) {
       if (!shown?.tile.exact || !this.isCurrent(shown)) continue;

@@ -1,5 +1,5 @@
 /** A host without a kernel: a model with traits and messages, and attention made of random queries and keys. */
-import type { Facts, MapFacts, Measure } from "../src/host/facts";
+import type { Axis, Facts, ImageGrid, MapFacts, Measure, NamedSpan } from "../src/host/facts";
 import type { Finding } from "../src/host/findings";
 import type { Choices, Model } from "../src/host/traits";
 
@@ -34,6 +34,27 @@ export interface MapOptions {
   derived?: string;
   /** How much more the kernel computes for a cell than it would: small maps that are as slow as long ones. */
   cost?: number;
+  /** What layers and heads are called in the model. */
+  layerNumbers?: number[];
+  headNumbers?: number[][];
+  following?: string;
+  spans?: NamedSpan[];
+  keySpans?: NamedSpan[];
+  /** Patches among the queries, which are the keys too, or among the keys of other queries. */
+  image?: ImageGrid;
+}
+
+/** A picture of 2 x 2 pixels a patch: red grows downwards, green to the right. */
+export function pictureOf({ rows, columns }: ImageGrid): Answer {
+  const [height, width] = [rows * 2, columns * 2];
+  const pixels = new Uint8Array(height * width * 3);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const level = [Math.round((255 * row) / height), Math.round((255 * column) / width), 90];
+      pixels.set(level, (row * width + column) * 3);
+    }
+  }
+  return { header: { height, width }, buffers: [unaligned(pixels)] };
 }
 
 export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, head: number): number })[] = [
@@ -59,6 +80,12 @@ export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, hea
     of: (map, layer, head) => mean(map, (query) => map.row(layer, head, query)[0]!),
   },
 ];
+
+/** As kernels send them, and absent as in those of old. */
+const marks = (spans?: NamedSpan[], image?: ImageGrid): Partial<Axis> => ({
+  ...(spans && { spans }),
+  ...(image && { image }),
+});
 
 function mean(map: MockMap, of: (query: number) => number): number {
   let sum = 0;
@@ -87,8 +114,14 @@ export class MockMap {
         labels: options.queries,
         special: options.special ?? [],
         continues: options.continues ?? [],
+        ...marks(options.spans, options.keys ? undefined : options.image),
       },
-      keys: options.keys ? { labels: options.keys, special: [], continues: [] } : null,
+      keys: options.keys
+        ? { labels: options.keys, special: [], continues: [], ...marks(options.keySpans, options.image) }
+        : null,
+      ...(options.layerNumbers && { layer_numbers: options.layerNumbers }),
+      ...(options.headNumbers && { head_numbers: options.headNumbers }),
+      ...(options.following && { following: options.following }),
       causal: options.causal ?? true,
       notes: options.notes ?? [],
       ...(options.measured && { measures: MEASURES.map(({ of: _, ...measure }) => measure) }),
@@ -194,6 +227,7 @@ interface TileRequest {
   scaling: number;
   pooling?: "max" | "mean";
   cells?: number;
+  whole?: "map" | "row";
 }
 
 export interface Answer {
@@ -202,9 +236,10 @@ export interface Answer {
 }
 
 export function tileOf(map: MockMap, layer: number, head: number, asked: TileRequest): Answer {
-  const [r0, r1] = asked.rows;
-  const [c0, c1] = asked.columns;
-  const stride = [Math.ceil((r1 - r0) / asked.height), Math.ceil((c1 - c0) / asked.width)] as const;
+  const [r0, r1] = asked.whole === "map" ? [0, map.facts.n_queries] : asked.rows;
+  const [c0, c1] = asked.whole ? [0, map.facts.n_keys] : asked.columns;
+  const most = [asked.whole === "map" ? r1 : asked.height, asked.whole ? c1 : asked.width] as const;
+  const stride = [Math.ceil((r1 - r0) / most[0]), Math.ceil((c1 - c0) / most[1])] as const;
   const height = Math.ceil((r1 - r0) / stride[0]);
   const width = Math.ceil((c1 - c0) / stride[1]);
   const whole = c0 === 0 && c1 === map.facts.n_keys && stride[0] === 1 && stride[1] === 1;
@@ -249,8 +284,8 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
     return step === 0 ? 0 : Math.max(0, Math.min(65534, Math.round((log - low) / step)));
   });
   const header = {
-    rows: asked.rows,
-    columns: asked.columns,
+    rows: [r0, r1],
+    columns: [c0, c1],
     stride,
     shape: [height, width],
     low,
@@ -324,6 +359,7 @@ const OPERATIONS = {
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
   vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
   findings: findingsOf,
+  picture: (map: MockMap) => pictureOf((map.facts.keys ?? map.facts.queries).image!),
 };
 
 export interface Question extends TileRequest {
@@ -332,6 +368,7 @@ export interface Question extends TileRequest {
   map: string;
   layer: number;
   head: number;
+  axis: string;
 }
 
 type Listener = (...args: unknown[]) => void;
@@ -404,7 +441,9 @@ export class MockModel implements Model {
     }
     const map = this.maps.find(({ facts }) => facts.name === question.map)!;
     const { header, buffers } = OPERATIONS[question.op](map, question);
-    this.message({ id: question.id, ok: true, header }, buffers);
+    const { version } = this.get("facts") as Facts;
+    const told = question.op === "tile" && version !== undefined ? { ...header, version } : header;
+    this.message({ id: question.id, ok: true, header: told }, buffers);
   }
 
   /** Answer everything that was held back. */

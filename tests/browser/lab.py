@@ -26,6 +26,13 @@ CHROMIUM_FLAGS = [
     "--js-flags=--expose-gc",
 ]
 
+RUN_CELL = """(index) => {
+  const { content } = window.jupyterapp.shell.currentWidget;
+  content.deselectAll();
+  content.activeCellIndex = index;
+  return window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+
 
 def chromium() -> str:
     """Path of a Chromium, from CHROMIUM or the PATH."""
@@ -137,15 +144,11 @@ class Notebook:
 
     def run_cell(self, index: int) -> None:
         """Run one cell and wait until it has ended."""
-        self.page.evaluate(
-            """async (index) => {
-              const { content } = window.jupyterapp.shell.currentWidget;
-              content.deselectAll();
-              content.activeCellIndex = index;
-              await window.jupyterapp.commands.execute("notebook:run-cell");
-            }""",
-            index,
-        )
+        self.page.evaluate(f"async () => {{ await ({RUN_CELL})({index}); }}")
+
+    def start_cell(self, index: int) -> None:
+        """Run one cell and do not wait."""
+        self.page.evaluate(f"() => {{ void ({RUN_CELL})({index}); }}")
 
     def start_all(self) -> None:
         """Run every cell and do not wait."""

@@ -273,6 +273,18 @@ class TestWhatElseIsFound:
         found = diagnose(query=q, key=k).named("duplicates")
         assert found.places == ((0, 1), (0, 3), (1, 1), (1, 3))
 
+    def test_places_are_named_by_the_numbers_of_the_model(self):
+        weights = matrices(2, 3, 12, 12)
+        weights[1, 2] = weights[1, 1]
+        maps = aw.AttentionMaps.from_arrays(weights, layout="LHQK")
+        some = aw.AttentionMaps(maps.layers, maps.tokens, layer_numbers=[4, 7], head_numbers=[[0, 3, 5], [0, 3, 5]])
+        (finding,) = aw.diagnose(some)
+        assert finding.sentence == "Heads 3 and 5 of layer 7 give the same map."
+        assert finding.where == "L7 H3, L7 H5"
+        assert finding.places == ((1, 1), (1, 2))
+        weights[1] = 1 / 12
+        assert aw.diagnose(some).named("uniform").sentence == "Heads look everywhere alike in layer 7."
+
     def test_layers_that_do_not_differ(self):
         maps = projected()
         found = diagnose(aw.AttentionMaps([*maps.layers[:2], maps.layers[1]], maps.tokens)).named("layers")

@@ -38,6 +38,15 @@ def test_every_number_is_the_one_its_function_gives():
     same(table["confidence"][:4], confidence)
 
 
+def test_places_carry_the_numbers_of_the_model():
+    some = aw.AttentionMaps(
+        projected(layers=2, heads=2).layers, ["a"] * 14, layer_numbers=[4, 7], head_numbers=[[0, 3], [1, 2]]
+    )
+    table = aw.summarize(some)
+    assert list(table.index) == [("attention", *place) for place in ((4, 0), (4, 3), (7, 1), (7, 2))]
+    same(table["entropy"], measures.entropy(some, reduce="queries"))
+
+
 def test_says_its_units():
     table = aw.summarize(projected())
     assert table.attrs["units"]["entropy"] == "nats"

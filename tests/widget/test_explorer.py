@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
 import attnwidget as aw
+from attnwidget.tokens import ImageGrid
 from tests.capturing.families import FAMILIES
 from tests.make import matrices, projected
 
@@ -97,6 +98,137 @@ class TestChoices:
         assert seen == [2]
         assert other.layer == 2
         link.unlink()
+
+
+class TestShow:
+    """What a generation loop does: the same widget, a longer text."""
+
+    def test_other_maps_are_described_and_answered(self, view):
+        before = view.facts
+        view.show(projected(20))
+        assert view.maps.n_queries == 20
+        assert view.facts["maps"][0]["n_queries"] == 20
+        assert view.facts["title"] == before["title"]
+        content, _ = ask(view, id=1, **TestRequests.TILE | {"rows": [0, 20], "columns": [0, 20]})
+        assert content["header"]["shape"] == (20, 20)
+        assert view.show(projected(20), title="another") is None
+        assert view.facts["title"] == "another"
+
+    def test_the_same_text_with_other_weights_is_told_too(self, view):
+        told = []
+        view.observe(lambda change: told.append(change["new"]), "facts")
+        view.show(projected(seed=1))
+        assert len(told) == 1
+
+    def test_a_question_that_comes_late_is_answered_of_all_there_is_now(self, view):
+        view.show(projected(20))
+        content, _ = ask(view, id=1, **TestRequests.TILE, whole="map")
+        assert content["header"]["shape"] == (20, 20)
+        assert content["header"]["version"] == view.facts["version"] == 2
+        content, _ = ask(view, id=2, **TestRequests.TILE | {"rows": [3, 4], "whole": "row"})
+        assert content["header"]["rows"] == (3, 4)
+        assert content["header"]["columns"] == (0, 20)
+
+    def test_what_was_chosen_stays(self, view):
+        view.layer, view.head, view.query, view.key, view.temperature, view.map = 2, 0, 9, 3, 0.5, "rollout"
+        view.view, view.measure = "text", "induction"
+        view.show(projected(20))
+        assert (view.map, view.layer, view.query, view.key, view.temperature) == ("rollout", 2, 9, 3, 0.5)
+        assert (view.view, view.measure) == ("text", "induction")
+
+    def test_what_is_gone_is_let_go(self):
+        mine = {"mine": np.zeros((3, 4))}
+        view = aw.Explorer({"a": projected(), "b": projected()}, map="b", layer=2, head=3, query=9, measures=mine)
+        view.measure = "mine"
+        view.show(projected(5, layers=2, heads=2))
+        assert (view.map, view.layer, view.head, view.query, view.measure) == ("attention", 1, 1, None, "")
+
+    def test_facts_and_choices_travel_together(self, view):
+        view.layer, view.query = 2, 9
+        states = []
+        view.send_state = lambda key=None: states.append(set(key or ()))
+        view.show(projected(5, layers=2))
+        assert states == [{"facts", "layer", "query"}]
+
+    def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
+        monkeypatch.delattr("attnwidget.widget.derived.rollout")
+        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")
+        monkeypatch.delattr("attnwidget.widget.measuring.head_measures")
+        view.show(projected(20))
+
+    def test_what_cannot_be_shown_changes_nothing(self, view):
+        before = view.facts
+        with pytest.raises(TypeError, match=r"maps is Tensor; expected AttentionMaps"):
+            view.show(torch.zeros(3))
+        with pytest.raises(ValueError, match="expected one number a head"):
+            view.show(projected(), measures={"mine": np.zeros(3)})
+        assert view.facts == before
+        assert view.maps.n_queries == 14
+        view.close()
+        with pytest.raises(ValueError, match=r"closed.*explore\(\)"):
+            view.show(projected())
+
+
+def pictured(height=40, width=60, start=1):
+    """A grid of 4 x 6 patches behind the prefix tokens, and its picture."""
+    pixels = torch.arange(height * width * 3, dtype=torch.int64).remainder(251).to(torch.uint8)
+    image = ImageGrid(start, 4, 6, pixels.reshape(height, width, 3))
+    labels = ["[CLS]"] * start + [f"{row},{column}" for row in range(4) for column in range(6)]
+    tokens = aw.Tokens.from_labels(labels).with_image(image)
+    return aw.AttentionMaps(projected(24 + start, causal=False).layers, tokens)
+
+
+class TestPicture:
+    def test_is_told_and_sent(self, view):
+        maps = pictured()
+        view.show(maps)
+        told = view.facts["maps"][0]["queries"]["image"]
+        assert {**told, "digest": 0} == {"start": 1, "rows": 4, "columns": 6, "picture": True, "digest": 0}
+        content, (pixels,) = ask(view, id=1, op="picture", map="attention", axis="keys")
+        assert content["header"] == {"height": 40, "width": 60}
+        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), maps.tokens.image.picture.flatten().numpy())
+        assert ask(view, id=2, op="picture", map="rollout", axis="queries")[0]["ok"]
+
+    def test_a_large_one_is_made_smaller_by_means(self):
+        pixels = torch.zeros(900, 1200, 3, dtype=torch.uint8)
+        pixels[:, 600:] = 200
+        image = ImageGrid(0, 2, 2, pixels)
+        maps = aw.AttentionMaps(projected(4, causal=False).layers, aw.Tokens.positions(4).with_image(image))
+        answer = aw.Explorer(maps)._picture("attention", "keys")
+        assert answer.header == {"height": 384, "width": 512}
+        sent = np.frombuffer(answer.buffers[0], np.uint8).reshape(384, 512, 3)
+        assert (sent[:, :255] == 0).all()
+        assert (sent[:, 257:] == 200).all()
+
+    @pytest.mark.parametrize(
+        ("maps", "axis", "words"),
+        [
+            (projected(), "keys", "the keys of the maps 'attention' carry no picture; give one with"),
+            (pictured(), "rows", "expected one of 'queries' or 'keys'"),
+            (
+                aw.AttentionMaps(
+                    projected(4).layers,
+                    aw.Tokens.positions(4).with_image(ImageGrid(0, 2, 2, torch.zeros(3, 8, 8))),
+                ),
+                "keys",
+                r"the picture is torch.float32 of shape (3, 8, 8); expected torch.uint8 [height, width, 3]",
+            ),
+        ],
+    )
+    def test_that_cannot_be_sent(self, view, maps, axis, words):
+        view.show(maps)
+        content, _ = ask(view, id=1, op="picture", map="attention", axis=axis)
+        assert words in content["error"]
+
+    def test_its_view_is_for_maps_that_have_one(self, view):
+        with pytest.raises(traitlets.TraitError, match="tokens carry the patches of a picture"):
+            view.view = "image"
+        with pytest.raises(traitlets.TraitError, match="tokens carry the patches of a picture"):
+            aw.Explorer(projected(), view="image")
+        view.show(pictured())
+        view.view = "image"
+        view.show(projected())
+        assert view.view == "heatmap"
 
 
 class TestTraits:

@@ -33,8 +33,13 @@ export function ticks(largest: number, scale: ColourScale): { weight: number; pl
   });
 }
 
-export function Legend({ store }: { store: Store }) {
-  const { largest } = store.paint.value;
+interface Props {
+  store: Store;
+  /** The weight at the upper end; the map's own unless another is given. */
+  largest?: number;
+}
+
+export function Legend({ store, largest = store.paint.value.largest }: Props) {
   const scale = store.traits.color_scale.value;
   const tile = store.drawn.value?.tile;
   const stops = store.ramp.value.filter((_, level) => level % 15 === 0).map(css);

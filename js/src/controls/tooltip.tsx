@@ -3,6 +3,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import { keysOf } from "../host/facts";
 import type { Hover, Store } from "../store";
 import { columnX, rowY } from "../views/geometry";
+import { bracketed } from "../views/naming";
 import type { Stage } from "../views/stage";
 import { exact, quoted } from "../views/words";
 
@@ -50,7 +51,7 @@ function describe(store: Store, { query, key }: Hover): string[] | null {
   if (key === null) {
     const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
     return [
-      `${from}  query ${query}`,
+      `${from}  query ${query}${bracketed(map.queries, query)}`,
       `${tile.stride[0] > 1 ? `mean entropy of ${tile.sampled?.join(" of ") ?? tile.stride[0]} queries` : "entropy"} ${exact(entropy[row] ?? Number.NaN)} nats`,
     ];
   }
@@ -62,6 +63,6 @@ function describe(store: Store, { query, key }: Hover): string[] | null {
   return [
     `${from} → ${quoted(keysOf(map).labels[key])}`,
     weight === null ? "masked" : `${exact(weight)}${pooled}`,
-    `query ${query}, key ${key}`,
+    `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keysOf(map), key)}`,
   ];
 }

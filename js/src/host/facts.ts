@@ -6,6 +6,24 @@ export interface Axis {
   special: number[];
   /** Indices of tokens that go on with the word before them. */
   continues: number[];
+  /** Named runs of tokens, half-open; absent or empty where none has a name. */
+  spans?: NamedSpan[];
+  /** Which tokens are the patches of a picture. */
+  image?: ImageGrid | null;
+}
+
+export type NamedSpan = [name: string, start: number, stop: number];
+
+/** Patches row by row, from the top left of the picture. */
+export interface ImageGrid {
+  /** Position of the first patch. */
+  start: number;
+  rows: number;
+  columns: number;
+  /** Whether the kernel has the picture itself. */
+  picture: boolean;
+  /** Tells one picture from another; absent where there is none. */
+  digest?: number | null;
 }
 
 /** One number a head, by which the grid can be badged and sorted. */
@@ -23,12 +41,17 @@ export interface MapFacts {
   /** Heads of each layer; layers may differ. */
   heads: number[];
   layer_names: string[];
+  /** What layers and heads are called in the model; absent where that is their place here. */
+  layer_numbers?: number[];
+  head_numbers?: number[][];
   key_value_heads: number[];
   n_queries: number;
   n_keys: number;
   queries: Axis;
   /** null where keys are the queries' own tokens. */
   keys: Axis | null;
+  /** The token after the last query: generated last, and never a query itself. */
+  following?: string | null;
   causal: boolean;
   notes: string[];
   /** Absent where the kernel measures nothing. */
@@ -41,19 +64,43 @@ export interface MapFacts {
 
 export interface Facts {
   title: string;
+  /** Counts how often the maps were replaced. */
+  version?: number;
   maps: MapFacts[];
 }
 
 export const keysOf = (map: MapFacts): Axis => map.keys ?? map.queries;
 
+/** The runs that a token is in. */
+export const spansAt = (axis: Axis, index: number): string[] =>
+  (axis.spans ?? []).filter(([, start, stop]) => index >= start && index < stop).map(([name]) => name);
+
+export const axisOf = (map: MapFacts, axis: "keys" | "queries"): Axis =>
+  axis === "keys" ? keysOf(map) : map.queries;
+
+/** The axis that the picture is shown for: the keys, which are what is looked at, before the queries. */
+export function imageAxis(map: MapFacts): "keys" | "queries" | null {
+  if (keysOf(map).image) return "keys";
+  return map.queries.image ? "queries" : null;
+}
+
+export const layerNumber = (map: MapFacts, layer: number): number => map.layer_numbers?.[layer] ?? layer;
+export const headNumber = (map: MapFacts, layer: number, head: number): number =>
+  map.head_numbers?.[layer]?.[head] ?? head;
+
 /** Whether whole maps are asked for; larger ones are asked for at the resolution of the screen. */
 export const WHOLE = 1024;
 export const isWhole = (map: MapFacts): boolean => map.n_queries <= WHOLE && map.n_keys <= WHOLE;
 
-/** The key-value head that a query head reads, where heads share them. */
-export function keyValueHead(map: MapFacts, layer: number, head: number): number | null {
+/** How many query heads of a layer read one key-value head; 1 where each has its own. */
+export function groupSize(map: MapFacts, layer: number): number {
   const heads = map.heads[layer];
   const shared = map.key_value_heads[layer];
-  if (!heads || !shared || shared >= heads) return null;
-  return Math.floor(head / (heads / shared));
+  return heads && shared && shared < heads ? heads / shared : 1;
+}
+
+/** The key-value head that a query head reads, where heads share them. */
+export function keyValueHead(map: MapFacts, layer: number, head: number): number | null {
+  const size = groupSize(map, layer);
+  return size > 1 ? Math.floor(head / size) : null;
 }

@@ -1,11 +1,12 @@
 /** What is asked for, and in which order: the selected head, its layer, the grid, its measures, neighbours, findings. */
-import { computed, effect, type Signal, signal, untracked } from "@preact/signals";
+import { batch, computed, effect, type Signal, signal, untracked } from "@preact/signals";
 import { decodeTile, numbers, type TileHeader } from "../attention/tile";
 import type { ShownTile, Store } from "../store";
 import { Cache } from "./cache";
-import { type Facts, isWhole } from "./facts";
+import { axisOf, type Facts, imageAxis, isWhole } from "./facts";
 import type { Findings } from "./findings";
 import { type AskOptions, type Reply, type Requests, Withdrawn } from "./requests";
+import { samePictures, standIns } from "./standins";
 import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "./wanted";
 
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -13,6 +14,10 @@ const CACHE_BYTES = 32 * 1024 * 1024;
 const SMALL = 512;
 const STILL_AFTER = 250;
 const COARSE: [number, number] = [256, 256];
+/** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
+const STILL = 200;
+/** So many facts are kept until a picture of them comes. */
+const RECENT = 64;
 
 /** Mean entropy of every head of a layer, in nats. */
 export interface Profile {
@@ -35,6 +40,13 @@ export interface Measured {
   values: Float32Array;
 }
 
+/** What an image model saw: RGB, row by row. */
+export interface Picture {
+  height: number;
+  width: number;
+  pixels: Uint8Array;
+}
+
 interface Cached extends ShownTile {
   bytes: number;
 }
@@ -42,6 +54,15 @@ interface Cached extends ShownTile {
 interface Job {
   name: string;
   run(): Promise<void>;
+}
+
+type Kind = "tile" | "row";
+
+/** An answer, and the facts that it is about. */
+interface Came {
+  shown: ShownTile;
+  name: string;
+  facts: Facts;
 }
 
 export const layerName = (map: string, layer: number) => `${map}/${layer}`;
@@ -52,6 +73,8 @@ export class Loader {
   readonly measured: Signal<ReadonlyMap<string, Measured>> = signal(new Map());
   /** By the name of the map. */
   readonly findings: Signal<ReadonlyMap<string, Findings>> = signal(new Map());
+  /** By the name of the map and the axis. */
+  readonly pictures: Signal<ReadonlyMap<string, Picture>> = signal(new Map());
   /** Sentences of what failed, by the name of what was asked for. */
   readonly faults: Signal<ReadonlyMap<string, string>> = signal(new Map());
   /** The newest tile of the chosen head, before temperature. */
@@ -62,9 +85,14 @@ export class Loader {
   readonly #store: Store;
   readonly #requests: Requests;
   readonly #cache = new Cache<Cached>(CACHE_BYTES);
-  /** Layers that the kernel has looked at for the findings. */
-  readonly #examined = new Set<string>();
+  /** What the kernel has answered since the facts came; what is not among it stands in from earlier ones. */
+  readonly #answered = new Set<string>();
+  /** Facts that an answer may still be about: those on the screen, and what has come since. */
+  #recent: Facts[] = [];
+  /** What has come of facts that are not on the screen yet; null where all are. */
+  #coming: { [kind in Kind]?: Came } | null = null;
   #epoch = new AbortController();
+  readonly #life = new AbortController();
   #wake: () => void = () => {};
   #facts: Facts | null = null;
   /** Names of the newest tile and row asked for, and of the tile that is there. */
@@ -91,6 +119,7 @@ export class Loader {
       effect(() => {
         // Anything the order depends on wakes the queue.
         store.map.value;
+        store.view.value;
         store.layer.value;
         store.head.value;
         store.traits.measure.value;
@@ -106,6 +135,7 @@ export class Loader {
     for (const stop of this.#stops) stop();
     window.clearTimeout(this.#stillness);
     this.#epoch.abort();
+    this.#life.abort();
     this.#wake();
     this.#cache.clear();
   }
@@ -123,8 +153,16 @@ export class Loader {
   progress(): number {
     const map = this.#store.map.value;
     if (!map || map.heads.length === 0) return 1;
-    const there = map.heads.filter((_, layer) => this.thumbnails.value.has(layerName(map.name, layer)));
+    const thumbnails = this.thumbnails.value;
+    const there = map.heads.filter(
+      (_, layer) => thumbnails.size > 0 && this.isFresh("thumbnails", layerName(map.name, layer)),
+    );
     return there.length / map.heads.length;
+  }
+
+  /** Whether an answer is about the maps that are shown, and no stand-in. */
+  isFresh(op: string, name: string): boolean {
+    return this.#answered.has(`${op}/${name}`);
   }
 
   /** A measure of a head, by its place in the facts; NaN where it does not exist, undefined while it has not come. */
@@ -138,8 +176,14 @@ export class Loader {
     return this.#wanted.value?.name === this.#here.value;
   }
 
+  /**
+   * Ask for what new facts show; the old picture stays until that has come. What was asked before is withdrawn, except
+   * for a picture on its way: facts may change faster than pictures come.
+   */
   #restart(facts: Facts | null): void {
+    const first = this.tile.value === null;
     this.#facts = facts;
+    if (facts) this.#recent = [...this.#recent, facts].slice(-RECENT);
     this.#asked.tile = "";
     this.#asked.row = "";
     this.#here.value = "";
@@ -147,23 +191,54 @@ export class Loader {
     this.#wake();
     this.#epoch = new AbortController();
     this.#cache.clear();
-    this.profiles.value = new Map();
-    this.thumbnails.value = new Map();
-    this.measured.value = new Map();
-    this.findings.value = new Map();
-    this.#examined.clear();
+    this.#answered.clear();
     this.faults.value = new Map();
-    this.tile.value = null;
-    this.#store.exactRow.value = null;
-    this.#store.drawn.value = null;
-    this.#store.hover.value = null;
-    if (this.#store.map.value) void this.#background(this.#epoch.signal);
+    this.#coming = {};
+    if (first || !this.#wanted.value) this.#reveal(facts);
+    if (this.#store.told.value) void this.#background(this.#epoch.signal, first ? 0 : STILL);
+  }
+
+  /** Facts, tile and row come on the screen together, so that no label stands beside another text's weights. */
+  #reveal(facts: Facts | null): void {
+    const { tile, row } = this.#coming ?? {};
+    this.#coming = facts === this.#facts ? null : {};
+    this.#recent = this.#recent.slice(facts ? this.#recent.indexOf(facts) : 0);
+    batch(() => {
+      const before = this.#store.facts.value;
+      this.#store.facts.value = facts;
+      this.#forget(before, facts);
+      this.tile.value = tile?.shown ?? null;
+      this.#here.value = (facts === this.#facts && tile?.name) || "";
+      this.#store.exactRow.value = row?.facts === facts ? row.shown : null;
+      if (!tile) this.#store.drawn.value = null;
+      const hover = this.#store.hover.value;
+      const map = this.#store.map.value;
+      const gone = (hover?.query ?? 0) >= (map?.n_queries ?? 0) || (hover?.key ?? 0) >= (map?.n_keys ?? 0);
+      if (gone) this.#store.hover.value = null;
+    });
+  }
+
+  /** Small pictures and numbers stand in for the new ones of the same heads; findings do not. */
+  #forget(before: Facts | null, after: Facts | null): void {
+    this.profiles.value = standIns(this.profiles.value, before, after);
+    this.thumbnails.value = standIns(this.thumbnails.value, before, after);
+    this.measured.value = standIns(this.measured.value, before, after);
+    this.findings.value = new Map();
+    const pictures = samePictures(this.pictures.value, before, after);
+    for (const name of this.pictures.value.keys()) this.#answered.delete(`picture/${name}`);
+    for (const name of pictures.keys()) this.#answered.add(`picture/${name}`);
+    this.pictures.value = pictures;
   }
 
   #place(): PlaceOfMap | null {
-    const { map, layer, head, empty } = this.#store;
-    const facts = map.value;
-    return facts && !empty.value ? { facts, map: facts.name, layer: layer.value, head: head.value } : null;
+    const { told, traits } = this.#store;
+    const facts = told.value;
+    if (!facts) return null;
+    const inside = (value: number, count: number) => Math.min(Math.max(0, Math.trunc(value) || 0), count - 1);
+    const layer = inside(traits.layer.value, facts.heads.length);
+    const head = inside(traits.head.value, facts.heads[layer] ?? 0);
+    const empty = facts.n_queries * facts.n_keys * (facts.heads[layer] ?? 0) === 0;
+    return empty ? null : { facts, map: facts.name, layer, head };
   }
 
   #want(place = this.#place()): Wanted | null {
@@ -172,30 +247,38 @@ export class Loader {
     if (isWhole(place.facts)) return wholeTile(place);
     const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
     // Without a heatmap on the screen a coarse tile is enough for what else is shown.
-    const device = store.traits.view.value === "heatmap" ? store.device.value : COARSE;
-    return device && visibleTile(place, store.window.value, device, sharpness, store.traits.pooling.value);
+    const device = store.view.value === "heatmap" ? store.device.value : COARSE;
+    return (
+      device && visibleTile(place, store.windowOf(place.facts), device, sharpness, store.traits.pooling.value)
+    );
   }
 
   #wantRow(): Wanted | null {
     const place = this.#place();
-    const { query } = this.#store.pin.value;
-    return place && query !== null && !isWhole(place.facts) ? exactRow(place, query) : null;
+    const query = this.#store.reading.value;
+    if (!place || query === null || query >= place.facts.n_queries) return null;
+    return isWhole(place.facts) ? null : exactRow(place, query);
   }
 
-  #load(wanted: Wanted, kind: "tile" | "row"): void {
+  #load(wanted: Wanted, kind: Kind): void {
     if (this.#asked[kind] === wanted.name) return;
     this.#asked[kind] = wanted.name;
     this.#forgive(kind);
     if (kind === "tile") this.#stir();
     const seen = this.#cache.get(wanted.name);
     if (seen) {
-      this.#show(seen, kind, wanted.name);
+      if (this.#facts) this.#show({ shown: seen, name: wanted.name, facts: this.#facts }, kind);
       return;
     }
-    this.#fetch(wanted, kind)
-      .then((shown) => this.#show(shown, kind, wanted.name))
+    this.#fetch(wanted, kind, { signal: this.#life.signal })
+      .then((came) => this.#show(came, kind))
       .catch((reason) => {
-        if (this.#asked[kind] === wanted.name) this.#fail(kind, reason);
+        if (this.#asked[kind] !== wanted.name || reason instanceof Withdrawn) return;
+        this.#fail(kind, reason);
+        if (kind === "tile" && this.#coming) {
+          this.#coming = {};
+          this.#reveal(this.#facts);
+        } else this.#revealWhenWhole();
       });
   }
 
@@ -208,28 +291,47 @@ export class Loader {
   }
 
   /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
-  #show(shown: ShownTile, kind: "tile" | "row", name: string): void {
-    if (!this.#store.isCurrent(shown)) return;
-    if (kind === "row") {
-      this.#store.exactRow.value = shown;
-      return;
+  #show(came: Came, kind: Kind): void {
+    const { shown, name, facts } = came;
+    const place = this.#place();
+    if (place?.map !== shown.map || place.layer !== shown.layer || place.head !== shown.head) return;
+    if (!this.#recent.includes(facts)) return;
+    if (facts !== this.#store.facts.value) {
+      this.#coming = { ...this.#coming, [kind]: came };
+      this.#revealWhenWhole();
+    } else if (kind === "row") this.#store.exactRow.value = shown;
+    else {
+      this.#here.value = facts === this.#facts ? name : "";
+      this.tile.value = shown;
     }
-    this.#here.value = name;
-    this.tile.value = shown;
   }
 
-  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<ShownTile> {
-    const facts = this.#store.map.value!;
-    const epoch = this.#epoch.signal;
-    const reply = await this.#requests.ask(kind, body, { signal: epoch, ...options });
-    const tile = decodeTile(reply.header as unknown as TileHeader, reply.buffers, facts.n_keys, facts.causal);
+  #revealWhenWhole(): void {
+    const row = this.#coming?.row || !this.#wantedRow.value || this.faults.value.has("row");
+    if (this.#coming?.tile && row) this.#reveal(this.#coming.tile.facts);
+  }
+
+  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions = {}): Promise<Came> {
+    const asked = this.#facts!;
+    const { header, buffers } = await this.#requests.ask(kind, body, {
+      signal: this.#epoch.signal,
+      ...options,
+    });
+    // The kernel may have been shown other maps since, and its answer is about these.
+    const { version } = header;
+    const facts = version === undefined ? asked : this.#recent.find((one) => one.version === version);
+    const map = facts?.maps.find((one) => one.name === place.map);
+    if (!facts || !map) throw new Withdrawn();
+    const tile = decodeTile(header as unknown as TileHeader, buffers, map.n_keys, map.causal);
     const shown = { map: place.map, layer: place.layer, head: place.head, tile };
-    this.#cache.set(name, { ...shown, bytes: tile.bytes });
-    return shown;
+    if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
+    // What was asked of other facts is not what is wanted of these.
+    return { shown, name: facts === asked ? name : "", facts };
   }
 
   /** One thing after another, each chosen when the last has come, so that a new choice never waits for the grid. */
-  async #background(epoch: AbortSignal): Promise<void> {
+  async #background(epoch: AbortSignal, delay: number): Promise<void> {
+    if (delay > 0) await new Promise((resolve) => window.setTimeout(resolve, delay));
     while (!epoch.aborted) {
       const job = this.#next();
       if (!job) {
@@ -249,20 +351,18 @@ export class Loader {
 
   #next(): Job | null {
     const place = this.#place();
-    if (!place || !this.#store.isCurrent(this.tile.value)) return null;
+    if (!place || this.#coming || !this.#store.isCurrent(this.tile.value)) return null;
     const { facts, map, layer, head } = place;
     const layers = [layer, ...[...facts.heads.keys()].filter((other) => other !== layer)];
     const jobs: Job[] = [];
-    if (!this.profiles.value.has(layerName(map, layer))) jobs.push(this.#profileJob(map, layer));
-    for (const other of layers) {
-      if (!this.thumbnails.value.has(layerName(map, other))) jobs.push(this.#thumbnailsJob(map, other));
-    }
+    const axis = this.#store.view.value === "image" ? imageAxis(facts) : null;
+    if (axis && axisOf(facts, axis).image?.picture) jobs.push(this.#pictureJob(map, axis));
+    jobs.push(this.#profileJob(map, layer));
+    for (const other of layers) jobs.push(this.#thumbnailsJob(map, other));
     const measures = facts.measures?.length ?? 0;
     // Numbers are read when somebody wants to see them: the kernel has better things to do.
     const wanted = facts.measures?.some(({ name }) => name === this.#store.traits.measure.value);
-    for (const other of wanted ? layers : []) {
-      if (!this.measured.value.has(layerName(map, other))) jobs.push(this.#measuresJob(map, other, measures));
-    }
+    for (const other of wanted ? layers : []) jobs.push(this.#measuresJob(map, other, measures));
     const still = this.#still.value && this.settled();
     const refine = still && this.#refineJob();
     if (refine) jobs.push(refine);
@@ -277,14 +377,32 @@ export class Loader {
         });
       }
     }
-    if (facts.diagnosed && !this.findings.value.has(map)) {
+    if (facts.diagnosed) {
       // A layer at a time, so that a click never waits for a whole diagnosis.
-      for (const other of layers) {
-        if (!this.#examined.has(layerName(map, other))) jobs.push(this.#vitalsJob(map, other));
-      }
+      for (const other of layers)
+        jobs.push(this.#job("vitals", layerName(map, other), { map, layer: other }));
       jobs.push(this.#findingsJob(map));
     }
-    return jobs.find((job) => !this.faults.value.has(job.name)) ?? null;
+    return jobs.find(({ name }) => !this.#answered.has(name) && !this.faults.value.has(name)) ?? null;
+  }
+
+  /** Ask for something once, and keep what comes. */
+  #job(op: string, name: string, about: object, keep: (reply: Reply) => void = () => {}): Job {
+    const run = async () => {
+      const reply = await this.#ask({ op, ...about });
+      this.#answered.add(`${op}/${name}`);
+      keep(reply);
+    };
+    return { name: `${op}/${name}`, run };
+  }
+
+  #pictureJob(map: string, axis: string): Job {
+    const name = `${map}/${axis}`;
+    return this.#job("picture", name, { map, axis }, ({ header, buffers }) => {
+      const [height, width] = [Number(header.height), Number(header.width)];
+      const pixels = numbers(Uint8Array, buffers[0], height * width * 3, "picture");
+      this.pictures.value = new Map(this.pictures.value).set(name, { height, width, pixels });
+    });
   }
 
   /** More rows of what is shown, once a person stays to look. */
@@ -294,64 +412,46 @@ export class Loader {
     const finer = wanted && shown && refined(wanted, shown.tile);
     if (!finer) return null;
     const run = async () => {
-      const tile = await this.#fetch(finer, "refine", { background: true });
-      if (this.#wanted.value?.name === finer.name) this.#show(tile, "tile", finer.name);
+      const came = await this.#fetch(finer, "refine", { background: true });
+      if (this.#wanted.value?.name === finer.name) this.#show(came, "tile");
     };
     return { name: `refine/${finer.name}`, run };
   }
 
   #profileJob(map: string, layer: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "profile", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("profile", name, { map, layer }, ({ header, buffers }) => {
       const entropy = numbers(Float32Array, buffers[0], Number(header.heads), "entropy");
       const profile = { entropy, uniform: Number(header.uniform) };
-      this.profiles.value = new Map(this.profiles.value).set(layerName(map, layer), profile);
-    };
-    return { name: `profile/${layerName(map, layer)}`, run };
+      this.profiles.value = new Map(this.profiles.value).set(name, profile);
+    });
   }
 
   #thumbnailsJob(map: string, layer: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "thumbnails", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("thumbnails", name, { map, layer }, ({ header, buffers }) => {
       const { heads, shape, peak } = header as unknown as Omit<Thumbnails, "values">;
       const values = numbers(Uint8Array, buffers[0], heads * shape[0] * shape[1], "thumbnails");
-      this.thumbnails.value = new Map(this.thumbnails.value).set(layerName(map, layer), {
-        heads,
-        shape,
-        peak,
-        values,
-      });
-    };
-    return { name: `thumbnails/${layerName(map, layer)}`, run };
+      this.thumbnails.value = new Map(this.thumbnails.value).set(name, { heads, shape, peak, values });
+    });
   }
 
   #measuresJob(map: string, layer: number, measures: number): Job {
-    const run = async () => {
-      const { header, buffers } = await this.#ask({ op: "measures", map, layer });
+    const name = layerName(map, layer);
+    return this.#job("measures", name, { map, layer }, ({ header, buffers }) => {
       const heads = Number(header.heads);
       const values = numbers(Float32Array, buffers[0], measures * heads, "measures");
-      this.measured.value = new Map(this.measured.value).set(layerName(map, layer), { heads, values });
-    };
-    return { name: `measures/${layerName(map, layer)}`, run };
-  }
-
-  #vitalsJob(map: string, layer: number): Job {
-    const run = async () => {
-      await this.#ask({ op: "vitals", map, layer });
-      this.#examined.add(layerName(map, layer));
-    };
-    return { name: `vitals/${layerName(map, layer)}`, run };
+      this.measured.value = new Map(this.measured.value).set(name, { heads, values });
+    });
   }
 
   #findingsJob(map: string): Job {
-    const run = async () => {
-      const { header } = await this.#ask({ op: "findings", map });
+    return this.#job("findings", map, { map }, ({ header }) => {
       this.findings.value = new Map(this.findings.value).set(map, header as unknown as Findings);
-    };
-    return { name: `findings/${map}`, run };
+    });
   }
 
-  #ask(body: { op: string; map: string; layer?: number }): Promise<Reply> {
+  #ask(body: { op: string }): Promise<Reply> {
     return this.#requests.ask(body.op, body, { signal: this.#epoch.signal, background: true });
   }
 

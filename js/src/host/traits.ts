@@ -12,7 +12,7 @@ export interface Choices {
   key: number | null;
   temperature: number;
   scaling: number;
-  view: "heatmap" | "text" | "grid";
+  view: "heatmap" | "text" | "grid" | "image";
   color_map: ColourMap;
   color_scale: ColourScale;
   color_range: "map" | "shared";

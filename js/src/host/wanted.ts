@@ -35,14 +35,17 @@ interface Part {
 /** Exact tiles come untempered: the browser applies both numbers itself. */
 const UNTEMPERED: Sharpness = { temperature: 1, scaling: 1 };
 
-function tile({ map, layer, head }: Place, part: Part, reading: Sharpness | Reading): Wanted {
+/** Of a text that grows the kernel may know more than this side: of the whole map, or row, it sends all there is. */
+type Whole = { whole?: "map" | "row" };
+
+function tile({ map, layer, head }: Place, part: Part & Whole, reading: Sharpness | Reading): Wanted {
   const body = { op: "tile", map, layer, head, ...part, ...reading };
   return { map, layer, head, name: JSON.stringify(body), body };
 }
 
 export function wholeTile(place: PlaceOfMap): Wanted {
   const { n_queries: height, n_keys: width } = place.facts;
-  return tile(place, { rows: [0, height], columns: [0, width], height, width }, UNTEMPERED);
+  return tile(place, { rows: [0, height], columns: [0, width], height, width, whole: "map" }, UNTEMPERED);
 }
 
 /** Cells of the map that may be computed before a picture is there; a budget holds the kernel a tenth of a second. */
@@ -81,5 +84,12 @@ export function refined(wanted: Wanted, { sampled, work }: Tile): Wanted | null 
 
 export function exactRow(place: PlaceOfMap, query: number): Wanted {
   const width = place.facts.n_keys;
-  return tile(place, { rows: [query, query + 1], columns: [0, width], height: 1, width }, UNTEMPERED);
+  const part: Part & Whole = {
+    rows: [query, query + 1],
+    columns: [0, width],
+    height: 1,
+    width,
+    whole: "row",
+  };
+  return tile(place, part, UNTEMPERED);
 }

@@ -10,6 +10,8 @@ export const GAP = 6;
 const FONT_SIZE = 12;
 const SMALLEST_FONT = 9;
 const SAMPLE = 64;
+/** Height of the line of a token that has no row. */
+export const FOLLOWING = 18;
 
 export const labelFont = (colours: Colours, size = FONT_SIZE, weight = 400): string =>
   `${weight} ${size}px ${colours.font}`;
@@ -46,6 +48,8 @@ export interface Drawing {
   plot: Plot;
   window: Window;
   colours: Colours;
+  /** What the names of runs take at the far side of the labels. */
+  gutter: { left: number; top: number };
 }
 
 /** A token that is hovered or pinned, and the colour that says so. */
@@ -74,7 +78,7 @@ function forEachLabel(
 }
 
 export function drawRowLabels(drawing: Drawing, axis: Axis, lit: readonly Lit[]): void {
-  const { context, plot, window, colours } = drawing;
+  const { context, plot, window, colours, gutter } = drawing;
   const space = cellSize(plot, window).height;
   const size = sizeFor(space);
   const special = new Set(axis.special);
@@ -83,9 +87,19 @@ export function drawRowLabels(drawing: Drawing, axis: Axis, lit: readonly Lit[])
   forEachLabel(axis, window.rows, space, size, lit, (row, mark) => {
     context.font = mark ? labelFont(colours, FONT_SIZE, 600) : labelFont(colours, size);
     context.fillStyle = mark?.colour ?? (special.has(row) ? colours.muted : colours.text);
-    const text = elide(context, readable(axis.labels[row] ?? ""), plot.x - GAP);
+    const text = elide(context, readable(axis.labels[row] ?? ""), plot.x - GAP - gutter.left);
     context.fillText(text, plot.x - GAP, rowY(plot, window, row + 0.5));
   });
+}
+
+/** Below the last row: the token that would have come next, had it been a query. */
+export function drawFollowing({ context, plot, colours, gutter }: Drawing, label: string): void {
+  context.font = `italic ${labelFont(colours)}`;
+  context.fillStyle = colours.muted;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  const text = elide(context, readable(label), plot.x - GAP - gutter.left);
+  context.fillText(text, plot.x - GAP, plot.y + plot.height + FOLLOWING / 2 + 2);
 }
 
 export function drawColumnLabels(
@@ -94,7 +108,7 @@ export function drawColumnLabels(
   widestLabel: number,
   lit: readonly Lit[],
 ): void {
-  const { context, plot, window, colours } = drawing;
+  const { context, plot, window, colours, gutter } = drawing;
   const space = cellSize(plot, window).width;
   const upright = space >= 2 * FONT_SIZE && widestLabel + 4 <= space;
   const size = upright ? FONT_SIZE : sizeFor(space);
@@ -114,7 +128,7 @@ export function drawColumnLabels(
     context.translate(x, plot.y - GAP);
     context.rotate(-Math.PI / 2);
     context.textAlign = "left";
-    context.fillText(elide(context, label, plot.y - GAP), 0, 0);
+    context.fillText(elide(context, label, plot.y - GAP - gutter.top), 0, 0);
     context.restore();
   });
 }

@@ -1,6 +1,6 @@
 /** What is unusual in the map: each finding a line, with the way to where it is and, opened, what it rests on. */
 import { useSignal } from "@preact/signals";
-import type { MapFacts } from "../host/facts";
+import { layerNumber, type MapFacts } from "../host/facts";
 import { type Finding, SEVERITIES, type Severity } from "../host/findings";
 import type { Loader } from "../host/loading";
 import type { Store } from "../store";
@@ -118,7 +118,7 @@ function Places({ store, map, places }: { store: Store; map: MapFacts; places: F
           data-layer={layer}
           data-head={head ?? ""}
           aria-current={isHere(layer, head)}
-          aria-label={head === null ? `Layer ${layer}` : spokenName(map, layer, head)}
+          aria-label={head === null ? `Layer ${layerNumber(map, layer)}` : spokenName(map, layer, head)}
           onClick={() => go(layer, head)}
         >
           {shortName(map, layer, head)}

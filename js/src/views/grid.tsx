@@ -2,7 +2,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Measuring, ORDERS } from "../controls/measuring";
-import type { MapFacts } from "../host/facts";
+import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../host/facts";
 import type { Loader } from "../host/loading";
 import type { Store } from "../store";
 import { Fault } from "./fault";
@@ -93,6 +93,32 @@ interface Arranged {
   sort: Sort;
 }
 
+/** Whether a head is the first of those that read another key-value head than the one before it. */
+const opensGroup = (map: MapFacts, layer: number, head: number): boolean =>
+  head > 0 && keyValueHead(map, layer, head) !== keyValueHead(map, layer, head - 1);
+
+/** The layer by which columns are named: the widest. */
+const namesakeOf = (map: MapFacts): number => map.heads.indexOf(Math.max(0, ...map.heads));
+
+/** Layers that group their heads alike have one line of brackets above them all. */
+function Groups({ map }: { map: MapFacts }) {
+  const layer = namesakeOf(map);
+  const size = groupSize(map, layer);
+  if (size < 2 || map.heads.some((_, other) => groupSize(map, other) !== size)) return null;
+  return (
+    <div class="line groups" data-part="groups" role="row" aria-hidden="true">
+      <span class="numeral" title="Key-value heads, each shared by the heads below it">
+        kv
+      </span>
+      {Array.from({ length: (map.heads[layer] ?? 0) / size }, (_, shared) => (
+        <span class="bracket" key={shared} data-group={shared > 0} style={{ "--size": size }}>
+          {shared}
+        </span>
+      ))}
+    </div>
+  );
+}
+
 /** The number of a head, where a measure is chosen and it has come. */
 function numberOf({ store, loader, map }: Arranged, layer: number, head: number): number | undefined {
   const measure = store.measure.value;
@@ -139,12 +165,18 @@ function Rows(arranged: Arranged) {
       ref={grid}
       onKeyDown={move}
     >
+      <Groups map={map} />
       {!(map.derived && widestLayer === 1) && (
         <div class="line heads" role="row" aria-hidden="true">
           <span class="numeral" />
           {Array.from({ length: widestLayer }, (_, at) => (
-            <span class="numeral" key={at} data-chosen={at === head}>
-              {at}
+            <span
+              class="numeral"
+              key={at}
+              data-chosen={at === head}
+              data-group={opensGroup(map, namesakeOf(map), at)}
+            >
+              {headNumber(map, namesakeOf(map), at)}
             </span>
           ))}
         </div>
@@ -157,7 +189,7 @@ function Rows(arranged: Arranged) {
             data-chosen={at === layer}
             aria-hidden="true"
           >
-            {at}
+            {layerNumber(map, at)}
           </span>
           {Array.from({ length: heads }, (_, of) => (
             <Thumb
@@ -171,6 +203,7 @@ function Rows(arranged: Arranged) {
               measure={store.measure.value}
               value={numberOf(arranged, at, of)}
               named={false}
+              apart={opensGroup(map, at, of)}
             />
           ))}
         </div>

@@ -5,13 +5,13 @@ import { colourOf, inkOn } from "../attention/colour";
 import { Raster } from "../attention/raster";
 import { meanEntropy, weightOf } from "../attention/temper";
 import { MASKED } from "../attention/tile";
-import { keysOf, type MapFacts } from "../host/facts";
+import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../host/facts";
 import type { Drawn, Store } from "../store";
 import { labelFont } from "./axes";
 import { hatch, prepare, useDrawing } from "./canvas";
 import { cellSize, columnX, rowY } from "./geometry";
 import { drawMarks } from "./marks";
-import { placeName, spokenName } from "./naming";
+import { bracketed, placeName, sharing, spokenName } from "./naming";
 import { pointing } from "./pointing";
 import type { Stage } from "./stage";
 import { exact, quoted } from "./words";
@@ -206,11 +206,14 @@ class Painter {
 }
 
 function label(map: MapFacts, store: Store): string {
-  const layer = map.layer_names[store.layer.value] ?? `layer ${store.layer.value}`;
-  const name = map.derived
-    ? placeName(map, store.layer.value, store.head.value)
-    : `${layer}, head ${store.head.value}`;
-  return `${map.name}, ${name}: ${map.n_queries} queries by ${map.n_keys} keys. Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
+  const [at, head] = [store.layer.value, store.head.value];
+  const layer = map.layer_names[at] ?? `layer ${layerNumber(map, at)}`;
+  const name = map.derived ? placeName(map, at, head) : `${layer}, head ${headNumber(map, at, head)}`;
+  const group = sharing(map, at, head);
+  const runs = (axis: Axis) =>
+    (axis.spans ?? []).map(([run, start, stop]) => `${run} ${start} to ${stop - 1}`);
+  const named = runs(map.queries).length > 0 ? ` Queries: ${runs(map.queries).join(", ")}.` : "";
+  return `${map.name}, ${name}${group ? `, ${group}` : ""}: ${map.n_queries} queries by ${map.n_keys} keys.${named} Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
 }
 
 /** The picture in a sentence: its strongest cell, and how spread its rows are. */
@@ -222,6 +225,7 @@ function summary(map: MapFacts, drawn: Drawn): string {
   const query = tile.rows[0] + strongestRow * tile.stride[0];
   const key = tile.columns[0] + column * tile.stride[1];
   const weight = exact(drawn.shares[strongestRow] ?? 0);
-  const names = `query ${quoted(map.queries.labels[query])}, key ${quoted(keysOf(map).labels[key])}`;
+  const keys = keysOf(map);
+  const names = `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}, key ${quoted(keys.labels[key])}${bracketed(keys, key)}`;
   return `${spokenName(map, layer, head)}. Strongest cell: ${names}, ${weight}. Mean entropy ${exact(meanEntropy(drawn.entropy))} nats.`;
 }

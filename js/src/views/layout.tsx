@@ -3,12 +3,14 @@ import type { ReadonlySignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Sharpness } from "../controls/sharpness";
 import { Status } from "../controls/status";
+import { groupSize, type MapFacts } from "../host/facts";
 import type { Loader } from "../host/loading";
 import type { Requests } from "../host/requests";
 import type { Store } from "../store";
 import { useWidth } from "./canvas";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
+import { ImageView } from "./image";
 import { MapView, Title } from "./map";
 import { Profile } from "./profile";
 import { Row } from "./row";
@@ -28,6 +30,8 @@ const NARROW = 760;
 const WIDE = 1360;
 const NUMERAL = 24;
 const GAP = 2;
+/** Between the heads of two key-value heads. */
+const APART = 5;
 const shapeOf = (width: number): Shape => (width < NARROW ? "narrow" : width < WIDE ? "medium" : "wide");
 
 /** The least width of the column of the grid in the medium shape. */
@@ -44,29 +48,41 @@ function thumbSize(
   layers: number,
   alone: boolean,
   measured: boolean,
+  apart: number,
 ): number {
   const column = shape === "wide" ? width * 0.22 : Math.max(COLUMN, width * 0.27);
   const share = alone || shape === "narrow" ? width : column;
-  const fits = Math.floor((share - NUMERAL) / heads) - GAP;
+  const fits = Math.floor((share - NUMERAL - apart) / heads) - GAP;
   if (alone) return Math.min(160, Math.max(24, fits));
   const tallest = Math.floor((shape === "narrow" ? 220 : 620) / layers) - GAP;
   const least = shape === "narrow" ? 20 : measured && heads <= MANY ? 17 : 14;
   return Math.max(least, Math.min(52, fits, tallest));
 }
 
+/** What the gaps between groups of heads take, in the layer that has most of them. */
+const gapsOf = (map: MapFacts | null): number =>
+  Math.max(
+    0,
+    ...(map?.heads ?? []).map((heads, layer) => {
+      const size = groupSize(map!, layer);
+      return size > 1 ? (heads / size - 1) * APART : 0;
+    }),
+  );
+
 export function Layout({ store, loader, requests, ready }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
   const width = useWidth(ruler);
   const map = store.map.value;
-  const view = store.traits.view.value;
+  const view = store.view.value;
   const shape = shapeOf(width.value);
   const heads = Math.max(1, ...(map?.heads ?? []));
   const layers = map?.heads.length ?? 1;
   const single = heads * layers === 1;
   const side = shape === "wide" && view !== "grid" ? 380 : width.value;
   const beside = shape === "medium" && view !== "grid" && !single ? COLUMN : side;
+  const apart = gapsOf(map);
   const measured = Boolean(map?.measures?.length);
-  const size = thumbSize(width.value, shape, heads, layers, view === "grid", measured);
+  const size = thumbSize(width.value, shape, heads, layers, view === "grid", measured, apart);
   const column = !single && view !== "grid" && shape !== "narrow";
   const findings = <FindingsView store={store} loader={loader} open={column || single} />;
   return (
@@ -85,11 +101,17 @@ export function Layout({ store, loader, requests, ready }: Props) {
           {!single && (
             <div class="side">
               {view === "grid" && findings}
-              <Grid store={store} loader={loader} size={size} width={NUMERAL + heads * (size + GAP)} />
+              <Grid
+                store={store}
+                loader={loader}
+                size={size}
+                width={NUMERAL + heads * (size + GAP) + apart}
+              />
               {view !== "grid" && findings}
             </div>
           )}
           {view === "heatmap" && <MapView store={store} loader={loader} ready={ready} />}
+          {view === "image" && <ImageView store={store} loader={loader} />}
           {view === "text" && (
             <section class="map">
               <header>

@@ -3,7 +3,6 @@ import type { ReadonlySignal } from "@preact/signals";
 import { useId, useMemo, useRef } from "preact/hooks";
 import { Legend } from "../controls/legend";
 import { Tooltip } from "../controls/tooltip";
-import { keyValueHead } from "../host/facts";
 import type { Loader } from "../host/loading";
 import type { Store } from "../store";
 import { useWidth } from "./canvas";
@@ -11,9 +10,10 @@ import { QueryEntropy } from "./entropy";
 import { Fault } from "./fault";
 import { isFitted } from "./geometry";
 import { Heatmap } from "./heatmap";
-import { placeName } from "./naming";
+import { placeName, sharing } from "./naming";
 import { shapeOf, zoomBy } from "./pointing";
-import { createStage } from "./stage";
+import { createStage, endsInside } from "./stage";
+import { quoted } from "./words";
 
 interface Props {
   store: Store;
@@ -47,7 +47,7 @@ export function MapView({ store, loader, ready }: Props) {
         <Legend store={store} />
         <div class="notes" id={help}>
           <p data-part="pooled">{pooled(store)}</p>
-          <p>{map.notes.join(" ")}</p>
+          <p>{[lastWord(store), ...map.notes].filter(Boolean).join(" ")}</p>
         </div>
       </footer>
     </section>
@@ -73,16 +73,23 @@ function pooled(store: Store): string {
   return `${points} Approximate: ${read} of every ${of} rows ${read > 1 ? "are" : "is"} read; zoom in to read all.`;
 }
 
+/** Why the token that was generated last has no row, where the end of the rows is in sight. */
+function lastWord(store: Store): string | null {
+  const map = store.map.value;
+  if (!map?.following || !endsInside(store.window.value, map)) return null;
+  return `${quoted(map.following)} was generated last and was never a query: it has no row.`;
+}
+
 export function Title({ store }: { store: Store }) {
   const map = store.map.value;
   if (!map) return null;
   const layer = store.layer.value;
   const head = store.head.value;
-  const shared = keyValueHead(map, layer, head);
+  const group = sharing(map, layer, head);
   return (
     <h2 title={map.layer_names[layer] ?? ""}>
       {placeName(map, layer, head)}
-      {shared !== null && <small>key-value head {shared}</small>}
+      {group && <small>{group}</small>}
     </h2>
   );
 }

@@ -1,17 +1,19 @@
 /** Labels, the hovered cross and the pinned cell, drawn above the map so that moving them repaints nothing below. */
 import { keysOf, type MapFacts } from "../host/facts";
 import type { Cell, Store } from "../store";
-import { type Drawing, drawColumnLabels, drawRowLabels, type Lit } from "./axes";
+import { type Drawing, drawColumnLabels, drawFollowing, drawRowLabels, type Lit } from "./axes";
 import { prepare } from "./canvas";
 import { cellSize, columnX, rowY } from "./geometry";
-import type { Stage } from "./stage";
+import { drawSpans } from "./spans";
+import { endsInside, type Stage } from "./stage";
 
 export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage, map: MapFacts): void {
   const context = prepare(canvas, stage.width, stage.height);
   const colours = store.colours.value;
-  const drawing = { context, plot: stage.plot, window: store.window.value, colours };
+  const drawing = { context, plot: stage.plot, window: store.window.value, colours, gutter: stage.gutter };
   const pin = store.pin.value;
   const hover = store.hover.value;
+  drawSpans(drawing, map.queries, keysOf(map));
   mark(drawing, pin, colours.accentText, 2);
   if (hover) mark(drawing, hover, colours.text, 1);
 
@@ -25,6 +27,7 @@ export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage,
   };
   drawRowLabels(drawing, map.queries, lit("query"));
   drawColumnLabels(drawing, keysOf(map), stage.keyLabel, lit("key"));
+  if (map.following && endsInside(drawing.window, map)) drawFollowing(drawing, map.following);
 }
 
 function mark(

@@ -1,8 +1,16 @@
 /** What a head is called: by its number, or by what it was derived as. */
-import type { MapFacts } from "../host/facts";
+import {
+  type Axis,
+  groupSize,
+  headNumber,
+  keyValueHead,
+  layerNumber,
+  type MapFacts,
+  spansAt,
+} from "../host/facts";
 
-function headName(map: MapFacts, layer: number, head: number): string {
-  if (!map.derived) return `head ${head}`;
+export function headName(map: MapFacts, layer: number, head: number): string {
+  if (!map.derived) return `head ${headNumber(map, layer, head)}`;
   return (map.heads[layer] ?? 1) > 1 ? `${map.derived} ${head}` : map.derived;
 }
 
@@ -10,7 +18,7 @@ function headName(map: MapFacts, layer: number, head: number): string {
 const parts = (map: MapFacts, layer: number, head: number): string[] =>
   map.derived && map.heads.length === 1
     ? [headName(map, layer, head)]
-    : [`layer ${layer}`, headName(map, layer, head)];
+    : [`layer ${layerNumber(map, layer)}`, headName(map, layer, head)];
 
 export const placeName = (map: MapFacts, layer: number, head: number): string =>
   parts(map, layer, head).join(" · ");
@@ -24,7 +32,23 @@ export function spokenName(map: MapFacts, layer: number, head: number): string {
 /** For labels a few letters wide; a whole layer where there is no head. */
 export function shortName(map: MapFacts, layer: number, head: number | null): string {
   const alone = map.derived && (map.heads[layer] ?? 1) < 2;
-  return head === null || alone ? `L${layer}` : `L${layer} H${head}`;
+  const line = `L${layerNumber(map, layer)}`;
+  return head === null || alone ? line : `${line} H${headNumber(map, layer, head)}`;
+}
+
+/** The key-value head of a head and who reads it too; null where it has its own. */
+export function sharing(map: MapFacts, layer: number, head: number): string | null {
+  const shared = keyValueHead(map, layer, head);
+  if (shared === null) return null;
+  const size = groupSize(map, layer);
+  const [first, last] = [shared * size, (shared + 1) * size - 1].map((at) => headNumber(map, layer, at));
+  return `key-value head ${shared}, shared by heads ${first}${size > 2 ? "–" : " and "}${last}`;
+}
+
+/** The runs of a token in brackets, to be put after its name; empty where it is in none. */
+export function bracketed(axis: Axis, index: number): string {
+  const names = spansAt(axis, index);
+  return names.length > 0 ? ` (${names.join(", ")})` : "";
 }
 
 export const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;

@@ -4,6 +4,7 @@ import type { Span } from "../attention/raster";
 import { keysOf, type MapFacts } from "../host/facts";
 import type { Cell, Store } from "../store";
 import { cellAt, including, isFitted, panned, type Shape, zoomed } from "./geometry";
+import { bracketed } from "./naming";
 import type { Stage } from "./stage";
 import { exact, quoted } from "./words";
 
@@ -31,10 +32,11 @@ export function zoomBy(store: Store, factor: number): void {
 /** What a screen reader hears of a cell. */
 export function spoken(store: Store, map: MapFacts, { query, key }: Cell): string {
   if (query === null) return "";
-  const from = `query ${quoted(map.queries.labels[query])}`;
+  const from = `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
   if (key === null) return from;
   const weight = store.weight(query, key);
-  return `${from} → key ${quoted(keysOf(map).labels[key])}: ${weight === null ? "masked" : exact(weight)}`;
+  const keys = keysOf(map);
+  return `${from} → key ${quoted(keys.labels[key])}${bracketed(keys, key)}: ${weight === null ? "masked" : exact(weight)}`;
 }
 
 export function pointing(

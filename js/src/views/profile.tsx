@@ -1,11 +1,14 @@
 /** Mean entropy of every head of the layer; the selected one follows the temperature. */
 import { useRef } from "preact/hooks";
 import { meanEntropy } from "../attention/temper";
+import { headNumber, keyValueHead, layerNumber } from "../host/facts";
 import { type Loader, layerName } from "../host/loading";
 import type { Store } from "../store";
 import { Fault } from "./fault";
 import { exact } from "./words";
 
+/** Names need this much room; closer ones are thinned out. */
+const NAMED = 16;
 /** Bars this wide have room for their number. */
 const NUMBERED = 34;
 
@@ -32,6 +35,7 @@ export function Profile({ store, loader, width }: Props) {
   const name = layerName(map.name, layer);
   const fault = loader.faults.value.get(`profile/${name}`);
   const profile = loader.profiles.value.get(name);
+  const stale = profile !== undefined && !loader.isFresh("profile", name);
   const heads = map.heads[layer] ?? 0;
   if (heads < 2 && !fault) return null;
 
@@ -42,6 +46,7 @@ export function Profile({ store, loader, width }: Props) {
   );
   const finite = values.filter((value) => !Number.isNaN(value));
   const largest = finite.length > 0 ? Math.max(...finite) : Number.NaN;
+  const every = Math.ceil((NAMED * heads) / Math.max(1, width));
   const top = Math.max(largest || 0, profile?.uniform ?? 0, 1e-9) * 1.08;
 
   function move(event: KeyboardEvent): void {
@@ -64,15 +69,16 @@ export function Profile({ store, loader, width }: Props) {
   return (
     <section class="profile" data-part="profile">
       <h3>
-        Heads of layer {layer} <small>mean entropy, nats</small>
+        Heads of layer {layerNumber(map, layer)} <small>mean entropy, nats</small>
       </h3>
       {fault ? (
         <Fault sentence={fault} onRetry={() => loader.retry()} />
       ) : (
         <div
           class="bars"
+          data-stale={stale}
           role="radiogroup"
-          aria-label={`Entropy of the heads of layer ${layer}`}
+          aria-label={`Entropy of the heads of layer ${layerNumber(map, layer)}`}
           ref={list}
           onKeyDown={move}
         >
@@ -90,12 +96,13 @@ export function Profile({ store, loader, width }: Props) {
               data-head={at}
               data-entropy={value}
               data-max={value === largest}
+              data-group={at > 0 && keyValueHead(map, layer, at) !== keyValueHead(map, layer, at - 1)}
               aria-checked={at === head}
-              aria-label={`Head ${at}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
+              aria-label={`Head ${headNumber(map, layer, at)}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
               title={
                 at === head && live !== null
-                  ? `head ${at}: ${exact(measured)} → ${exact(value)} nats`
-                  : `head ${at}: ${exact(value)} nats`
+                  ? `head ${headNumber(map, layer, at)}: ${exact(measured)} → ${exact(value)} nats`
+                  : `head ${headNumber(map, layer, at)}: ${exact(value)} nats`
               }
               tabIndex={at === head ? 0 : -1}
               onClick={() => store.select(layer, at)}
@@ -110,7 +117,10 @@ export function Profile({ store, loader, width }: Props) {
                   <i class="ghost" style={{ "--share": (measured || 0) / top }} />
                 )}
               </span>
-              <span class="name">{at}</span>
+              <span class="name">
+                {(at === head || (at % every === 0 && Math.abs(at - head) >= every)) &&
+                  headNumber(map, layer, at)}
+              </span>
             </button>
           ))}
         </div>

@@ -4,6 +4,7 @@ import { keysOf } from "../host/facts";
 import type { Loader } from "../host/loading";
 import type { PinnedRow, Store } from "../store";
 import { Fault } from "./fault";
+import { bracketed } from "./naming";
 import { exact, quoted, readable } from "./words";
 
 const ALL = 40;
@@ -14,6 +15,7 @@ const UPRIGHT = 46;
 const HINTS = {
   heatmap: "Click a row to pin a query",
   text: "Click a word to pin its query",
+  image: "Click a patch to pin its query",
   grid: "Pin a query in the heatmap to see its keys",
 };
 
@@ -46,7 +48,7 @@ export function Row({ store, loader, width }: Props) {
   if (!map) return null;
   if (fault !== undefined) return <Fault sentence={fault} onRetry={() => loader.retry()} />;
   if (!row || !shown) {
-    const hint = HINTS[store.traits.view.value];
+    const hint = HINTS[store.view.value];
     const waiting = store.pin.value.query !== null;
     if (waiting && loader.faults.value.has("tile")) return null;
     return (
@@ -73,6 +75,7 @@ export function Row({ store, loader, width }: Props) {
     >
       <h3>
         Query {row.query} {quoted(map.queries.labels[row.query])}
+        {bracketed(map.queries, row.query)}
         <small>
           entropy {compared && `${exact(row.entropyBefore)} → `}
           <b>{exact(row.entropyAfter)}</b> nats

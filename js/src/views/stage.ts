@@ -1,9 +1,10 @@
 /** What the heatmap, its overlay and the entropy of its rows agree on: one plot rectangle, one window. */
 import { computed, type ReadonlySignal } from "@preact/signals";
-import { keysOf } from "../host/facts";
-import type { Store } from "../store";
-import { GAP, labelFont, widest } from "./axes";
+import { keysOf, type MapFacts } from "../host/facts";
+import type { Store, Window } from "../store";
+import { FOLLOWING, GAP, labelFont, widest } from "./axes";
 import { type Plot, plotSize } from "./geometry";
+import { gutterOf } from "./spans";
 
 export interface Stage {
   plot: Plot;
@@ -12,6 +13,8 @@ export interface Stage {
   height: number;
   /** Width of the widest label of a key. */
   keyLabel: number;
+  /** What the names of runs take, before the labels. */
+  gutter: { left: number; top: number };
   /** Width left for the entropy of the rows. */
   entropyWidth: number;
 }
@@ -22,6 +25,9 @@ const UPRIGHT_LABEL = 22;
 const TALLEST_PLOT = 640;
 const EDGE = 8;
 
+/** Whether the last row is in sight. */
+export const endsInside = ({ rows }: Window, map: MapFacts): boolean => rows.to > map.n_queries - 0.5;
+
 export function createStage(store: Store, width: ReadonlySignal<number>): ReadonlySignal<Stage | null> {
   const pen = document.createElement("canvas").getContext("2d")!;
   return computed(() => {
@@ -31,18 +37,21 @@ export function createStage(store: Store, width: ReadonlySignal<number>): Readon
     pen.font = labelFont(store.colours.value, 12, 600);
     const room = width.value;
     const entropyWidth = Math.round(Math.min(200, Math.max(56, room * 0.17)));
-    const left = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
+    const gutter = { left: gutterOf(map.queries), top: gutterOf(keysOf(map)) };
+    const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
+    const left = own + gutter.left;
     const free = Math.max(40, room - left - entropyWidth - EDGE);
     const size = plotSize(map.n_queries, map.n_keys, free, Math.min(TALLEST_PLOT, Math.max(280, room)));
     const label = widest(pen, keysOf(map));
     const upright = label + 4 <= size.width / map.n_keys;
     const top = upright ? UPRIGHT_LABEL : Math.min(TALLEST_LABEL, label + GAP + 4);
-    const plot = { x: left, y: Math.max(top, UPRIGHT_LABEL), ...size };
+    const plot = { x: left, y: Math.max(top, UPRIGHT_LABEL) + gutter.top, ...size };
     return {
       plot,
       keyLabel: label,
       width: plot.x + plot.width + EDGE,
-      height: plot.y + plot.height + EDGE,
+      height: plot.y + plot.height + (map.following ? FOLLOWING + 4 : EDGE),
+      gutter,
       entropyWidth,
     };
   });

@@ -3,6 +3,7 @@ import { Fragment } from "preact";
 import { colourOf, css, inkOn } from "../attention/colour";
 import { type Axis, keysOf } from "../host/facts";
 import type { Store } from "../store";
+import { bracketed } from "./naming";
 import { exact, quoted, readable } from "./words";
 
 /** Longer texts are shown around the pinned word: tens of thousands of elements would stop the page. */
@@ -15,9 +16,14 @@ export function Text({ store }: { store: Store }) {
   return (
     <div class="text" data-part="text" onPointerLeave={() => (store.hover.value = null)}>
       {crossed && <h3>Queries</h3>}
-      {crossed && <Words store={store} axis={map.queries} of="query" />}
+      {crossed && <Words store={store} axis={map.queries} of="query" following={map.following} />}
       {crossed && <h3>Keys</h3>}
-      <Words store={store} axis={keysOf(map)} of={crossed ? "key" : "both"} />
+      <Words
+        store={store}
+        axis={keysOf(map)}
+        of={crossed ? "key" : "both"}
+        following={crossed ? null : map.following}
+      />
     </div>
   );
 }
@@ -26,9 +32,11 @@ interface WordsProps {
   store: Store;
   axis: Axis;
   of: "query" | "key" | "both";
+  /** The token that was generated last, and has no row. */
+  following?: string | null | undefined;
 }
 
-function Words({ store, axis, of }: WordsProps) {
+export function Words({ store, axis, of, following }: WordsProps) {
   const row = of === "query" ? null : store.pinned.value;
   const pin = store.pin.value;
   const hover = store.hover.value;
@@ -47,13 +55,22 @@ function Words({ store, axis, of }: WordsProps) {
     const background = weight === null ? null : colourOf(ramp, weight, largest, scale);
     const style = background ? { background: css(background), color: inkOn(background) } : {};
     const lit = of === "query" ? hover?.query === index : hover?.key === index;
-    const chosen = of === "key" ? pin.key === index : pin.query === index;
+    const chosen = of === "key" ? pin.key === index : store.reading.value === index;
+    const spans = axis.spans ?? [];
+    const opened = spans.filter(([, start]) => start === index);
+    const closed = opened.length === 0 && spans.some(([, , stop]) => stop === index);
     return (
       <Fragment key={index}>
+        {opened.map(([name]) => (
+          <small class="span" data-part="span" key={name}>
+            {name}
+          </small>
+        ))}
+        {closed && <small class="span" />}
         <span
           class="word"
           role="button"
-          tabIndex={chosen || (pin.query === null && index === 0) ? 0 : -1}
+          tabIndex={chosen || (store.reading.value === null && index === 0) ? 0 : -1}
           data-index={index}
           data-weight={weight ?? ""}
           data-lit={lit}
@@ -62,7 +79,7 @@ function Words({ store, axis, of }: WordsProps) {
           data-joined={joined.has(index)}
           data-masked={row?.masked(index) ?? false}
           style={style}
-          title={weight === null ? "" : `${quoted(label)} ${exact(weight)}`}
+          title={weight === null ? "" : `${quoted(label)}${bracketed(axis, index)} ${exact(weight)}`}
         >
           <bdi>{readable(label)}</bdi>
         </span>
@@ -79,7 +96,7 @@ function Words({ store, axis, of }: WordsProps) {
 
   function choose(index: number): void {
     if (of !== "key") store.togglePin({ query: index, key: null });
-    else if (pin.query !== null) store.togglePin({ query: pin.query, key: index });
+    else if (store.reading.value !== null) store.togglePin({ query: store.reading.value, key: index });
   }
 
   function press(event: KeyboardEvent): void {
@@ -103,7 +120,7 @@ function Words({ store, axis, of }: WordsProps) {
     store.hover.value =
       of === "query"
         ? { query: index, key: null, from: "text" }
-        : { query: pin.query, key: index, from: "text" };
+        : { query: store.reading.value, key: index, from: "text" };
   }
 
   return (
@@ -120,6 +137,11 @@ function Words({ store, axis, of }: WordsProps) {
       {from > 0 && "… "}
       {shown.map((label, at) => word(label, from + at))}
       {from + LONGEST < axis.labels.length && "…"}
+      {following && from + LONGEST >= axis.labels.length && (
+        <span class="following" title="Generated last and never a query: it has no row">
+          <bdi>{readable(following)}</bdi>
+        </span>
+      )}
     </p>
   );
 }

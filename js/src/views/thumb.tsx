@@ -5,7 +5,7 @@ import type { MapFacts, Measure } from "../host/facts";
 import { type Loader, layerName } from "../host/loading";
 import type { Store } from "../store";
 import { useDrawing } from "./canvas";
-import { placeName, shortName, spokenName } from "./naming";
+import { placeName, sharing, shortName, spokenName } from "./naming";
 import { brief } from "./words";
 
 /** Thumbnails narrower than this have no room for the zero before the point. */
@@ -24,11 +24,25 @@ interface Props {
   value: number | undefined;
   /** In an order of its own each says where it belongs. */
   named: boolean;
+  /** The first of a group of heads stands a little apart from the one before it. */
+  apart?: boolean;
 }
 
-export function Thumb({ store, loader, map, layer, head, size, measure, value, named }: Props) {
+export function Thumb({
+  store,
+  loader,
+  map,
+  layer,
+  head,
+  size,
+  measure,
+  value,
+  named,
+  apart = false,
+}: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const loaded = loader.thumbnails.value.has(layerName(map.name, layer));
+  const fresh = loader.isFresh("thumbnails", layerName(map.name, layer));
   const chosen = store.layer.value === layer && store.head.value === head;
 
   useDrawing(() => {
@@ -54,6 +68,7 @@ export function Thumb({ store, loader, map, layer, head, size, measure, value, n
   });
 
   const shape = Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
+  const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
     // biome-ignore lint/a11y/useAriaPropsSupportedByRole: both roles can be selected
@@ -65,9 +80,11 @@ export function Thumb({ store, loader, map, layer, head, size, measure, value, n
       data-layer={layer}
       data-head={head}
       data-loaded={loaded}
+      data-stale={loaded && !fresh}
+      data-group={apart}
       aria-selected={chosen}
-      aria-label={`${spokenName(map, layer, head)}${number ? `, ${spokenNumber(number)}` : ""}`}
-      title={`${placeName(map, layer, head)}${number ? ` · ${written(number)}` : ""}`}
+      aria-label={`${spokenName(map, layer, head)}${group ? `, ${group}` : ""}${number ? `, ${spokenNumber(number)}` : ""}`}
+      title={`${placeName(map, layer, head)}${group ? ` · ${group}` : ""}${number ? ` · ${written(number)}` : ""}`}
       tabIndex={chosen ? 0 : -1}
       onClick={() => store.select(layer, head)}
     >

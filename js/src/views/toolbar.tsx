@@ -1,7 +1,7 @@
 /** The line of menus above everything. */
 import type { ColourMap, ColourScale } from "../attention/colour";
 import { Menu, Segments } from "../controls/menu";
-import { isWhole } from "../host/facts";
+import { imageAxis, isWhole } from "../host/facts";
 import type { Choices } from "../host/traits";
 import type { Store } from "../store";
 
@@ -10,6 +10,7 @@ const VIEWS: [Choices["view"], string][] = [
   ["text", "Text"],
   ["grid", "Grid"],
 ];
+const IMAGE: [Choices["view"], string] = ["image", "Image"];
 const MAPS: [ColourMap, string][] = [
   ["ink", "Ink"],
   ["viridis", "Viridis"],
@@ -34,9 +35,10 @@ const POOLINGS: [Choices["pooling"], string][] = [
 
 export function Toolbar({ store }: { store: Store }) {
   const { traits } = store;
-  const facts = traits.facts.value;
+  const facts = store.facts.value;
   const maps = facts?.maps ?? [];
   const long = store.map.value !== null && !isWhole(store.map.value);
+  const pictured = store.map.value !== null && imageAxis(store.map.value) !== null;
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
@@ -55,8 +57,8 @@ export function Toolbar({ store }: { store: Store }) {
         )}
         <Segments
           label="View"
-          value={traits.view.value}
-          options={VIEWS}
+          value={store.view.value}
+          options={pictured ? [...VIEWS, IMAGE] : VIEWS}
           onChange={(view) => (traits.view.value = view)}
         />
         <Menu

@@ -1,0 +1,69 @@
+"""Facts: what the browser is told of maps before it asks for any."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from attnwidget.maps import AttentionMaps
+from attnwidget.tokens import ImageGrid, Tokens
+from attnwidget.widget import codec
+from attnwidget.widget.derived import ROLLOUT_TOKENS
+from attnwidget.widget.measuring import MEASURED
+
+__all__ = ["describe"]
+
+
+def describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
+    """What the browser is told of maps before it asks for any."""
+    notes = list(maps.notes)
+    pictured, measured = codec.even_rows(maps, codec.PICTURED), codec.even_rows(maps, MEASURED)
+    if measured is not None:
+        few, rows = f"{len(measured):,}", f"{maps.n_queries:,} rows"
+        notes.append(
+            f"Measures and findings of this long map are read from {few} of its {rows} at most."
+            if pictured is None
+            else f"This long map's thumbnails and head entropies are read from {len(pictured):,} of its {rows}, "
+            f"measures and findings from {few} at most."
+        )
+    if maps.n_queries == maps.n_keys > ROLLOUT_TOKENS:
+        notes.append(
+            f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives rows "
+            "of longer texts."
+        )
+    return {
+        "name": name,
+        "heads": list(maps.heads),
+        "layer_names": list(maps.layer_names),
+        "layer_numbers": list(maps.layer_numbers),
+        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
+        "key_value_heads": [layer.key_value_heads for layer in maps.layers],
+        "n_queries": maps.n_queries,
+        "n_keys": maps.n_keys,
+        "queries": _labels(maps.tokens),
+        "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
+        "following": maps.following,
+        "causal": maps.causal,
+        "notes": notes,
+    }
+
+
+def _labels(tokens: Tokens) -> dict[str, Any]:
+    return {
+        "labels": list(tokens.labels),
+        "special": [i for i, special in enumerate(tokens.special) if special],
+        # Where a token goes on with the word before it.
+        "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
+        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
+        "image": None if tokens.image is None else _image(tokens.image),
+    }
+
+
+def _image(image: ImageGrid) -> dict[str, Any]:
+    return {
+        "start": image.start,
+        "rows": image.rows,
+        "columns": image.columns,
+        "picture": image.picture is not None,
+        "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().numpy().tobytes()),
+    }

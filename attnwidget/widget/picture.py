@@ -1,0 +1,67 @@
+"""Picture: what an image model saw, small enough to be sent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from attnwidget.maps import AttentionMaps
+from attnwidget.widget.codec import Answer
+
+__all__ = ["picture"]
+
+LONGEST_SIDE = 512  # more is not seen under patches
+
+
+def picture(maps: AttentionMaps, axis: str) -> Answer:
+    """The picture whose patches stand on an axis.
+
+    Parameters
+    ----------
+    maps : AttentionMaps
+        Whose tokens carry the picture.
+    axis : {"queries", "keys"}
+        Which tokens.
+
+    Returns
+    -------
+    Answer
+        Header height and width; buffer uint8 [height, width, 3], the longer side at most 512.
+
+    Raises
+    ------
+    ValueError
+        When there is no such axis, or no picture on it.
+    """
+    tokens = {"queries": maps.tokens, "keys": maps.key_tokens}
+    if axis not in tokens:
+        raise ValueError(f"a picture of {axis!r} was asked for; expected one of 'queries' or 'keys'.")
+    image = tokens[axis].image
+    if image is None or image.picture is None:
+        raise ValueError(
+            f"the {axis} of the maps {maps.name!r} carry no picture; give one with "
+            "tokens.with_image(ImageGrid(start, rows, columns, picture))."
+        )
+    pixels = _reduced(_checked(image.picture))
+    height, width, _ = pixels.shape
+    return Answer({"height": height, "width": width}, [pixels.numpy().tobytes()])
+
+
+def _checked(pixels: Tensor) -> Tensor:
+    if pixels.dtype != torch.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
+        raise ValueError(
+            f"the picture is {pixels.dtype} of shape {tuple(pixels.shape)}; expected torch.uint8 [height, width, 3]."
+        )
+    return pixels.detach().cpu().contiguous()
+
+
+def _reduced(pixels: Tensor) -> Tensor:
+    """The picture with each pixel the mean of those it stands for."""
+    height, width, _ = pixels.shape
+    share = LONGEST_SIDE / max(height, width)
+    if share >= 1:
+        return pixels
+    size = (max(1, round(height * share)), max(1, round(width * share)))
+    planes = interpolate(pixels.movedim(-1, 0)[None].float(), size=size, mode="area")[0]
+    return planes.round().to(torch.uint8).movedim(0, -1).contiguous()
