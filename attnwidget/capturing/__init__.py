@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from attnwidget.capturing.assemble import assemble, is_matrices
+from attnwidget.capturing.assemble import assemble, is_matrices, is_pair
 from attnwidget.capturing.axes import Labels
 from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, runs_of
@@ -45,7 +45,7 @@ class Recording:
     @property
     def heard_anything(self) -> bool:
         """Whether any attention was seen."""
-        return any(one.counts or _returned_matrices(one) for one in self._recorder.passes)
+        return any(one.counts or _n_matrices(one) for one in self._recorder.passes)
 
     def _runs(self) -> list[Run]:
         return runs_of([one for one in self._recorder.passes if one is not self._recorder.unfinished])
@@ -88,20 +88,22 @@ class Recording:
         made = None if generated is None else Generated.of(generated, getattr(config, "eos_token_id", None))
         return self._assembled(runs[index], made)
 
-    def generation(self, returned: Any, options: Mapping[str, Any]) -> Capture:
-        """The capture of the generation that returned this."""
+    def generation(self, returned: Any, options: Mapping[str, Any], prompt: int) -> Capture:
+        """The capture of the generation that returned this, for a prompt of so many tokens."""
         config = options.get("generation_config") or getattr(self._recorder.model, "generation_config", None)
         ends = options.get("eos_token_id", getattr(config, "eos_token_id", None))
         runs = self._runs()
-        return self._assembled(runs[-1], Generated.of(returned, ends))
+        return self._assembled(runs[-1], Generated.of(returned, ends, prompt))
 
     def _assembled(self, run: Run, generated: Generated | None) -> Capture:
         recorder = self._recorder
         chosen = join(run, generated)
-        if not chosen.counts and not _returned_matrices(chosen):
+        if not chosen.counts and not _n_matrices(chosen):
             raise ValueError(_nothing_seen(recorder.model))
-        if chosen.unheard:
-            warnings.warn(_partly_seen(recorder.model, chosen.unheard), AttentionWarning, stacklevel=4)
+        # Of a model that returns matrices no module is heard: it is their number that tells.
+        unheard = chosen.unheard[_n_matrices(chosen) :] if recorder.asked else chosen.unheard
+        if unheard:
+            warnings.warn(_partly_seen(recorder.model, unheard), AttentionWarning, stacklevel=4)
         maps = assemble(chosen, recorder.model, self._labels, recorder.keep)
         outputs = Outputs(chosen, recorder.model, recorder.keep, self._labels.tokenizer)
         return Capture([Example(one, *outputs.of_example(number)) for number, one in enumerate(maps)])
@@ -203,7 +205,11 @@ def capture(
             returned = model(*positional, **named) if options is None else model.generate(**named, **options)
         if handle.heard_anything:
             break
-    return handle.capture() if options is None else handle.generation(returned, options)
+    if options is None:
+        return handle.capture()
+    given = next((named[name] for name in ("inputs_embeds", "input_ids") if named.get(name) is not None), None)
+    prompt = 0 if given is None or is_pair(model) else given.shape[1]
+    return handle.generation(returned, options, prompt)
 
 
 @contextmanager
@@ -351,17 +357,18 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _returned_matrices(recorded: Pass) -> bool:
+def _n_matrices(recorded: Pass) -> int:
     kinds = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
-    return any(is_matrices(getattr(output, kind, None)) for output in recorded.matrices for kind in kinds)
+    returned: list[Any] = [getattr(output, kind, None) for output in recorded.matrices for kind in kinds]
+    return sum(len(matrices) for matrices in returned if is_matrices(matrices))
 
 
 def _nothing_seen(model: nn.Module) -> str:
     if transformers_in(model):
         return (
             f"{type(model).__name__} computes its attention in code of its own, outside transformers' attention "
-            "registry, and returns no weights when asked with output_attentions=True. Say where its queries and keys "
-            "are with own=, or pass weights to AttentionMaps.from_arrays(weights, tokens=...)."
+            "registry, or has none, and returns no weights when asked with output_attentions=True. Say where its "
+            "queries and keys are with own=, or pass weights to AttentionMaps.from_arrays(weights, tokens=...)."
         )
     return (
         f"{type(model).__name__} holds no attention that is known here: no transformers model, no "

@@ -53,7 +53,6 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
         a number that was asked for.
     """
     pair = is_pair(model)
-    sides = _sides(recorded, labels, pair=pair)
     groups: dict[str, Group] = {**_calls(recorded, pair=pair), **_matrices(recorded, keep)}
     if not groups:
         last = max(recorded.counts.values(), default=1) - 1
@@ -61,6 +60,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
             f"layers={sorted(keep.layers or ())}: no layer has one of these numbers; this model's layers go from 0 to "
             f"{last}."
         )
+    sides = _sides(_with_frames(recorded, model, groups), labels, pair=pair)
     size = max(group.batch for group in groups.values())
     expected = _batch_of(recorded)
     for name, group in groups.items():
@@ -141,6 +141,15 @@ def _sides(recorded: Pass, labels: Labels, *, pair: bool) -> dict[str, tuple[Axi
     return {"encoder": (source, source), "cross": (queries, source), "decoder": (queries, keys)}
 
 
+def _with_frames(recorded: Pass, model: nn.Module, groups: dict[str, Group]) -> Pass:
+    """The pass with its mask of sound samples made one of the frames that attend."""
+    real, frames = recorded.inputs.get("attention_mask"), getattr(model, "_get_feature_vector_attention_mask", None)
+    if "input_values" not in recorded.inputs or not isinstance(real, Tensor) or frames is None:
+        return recorded
+    mask = frames(next(iter(groups.values())).n_keys, real)
+    return replace(recorded, inputs=recorded.inputs | {"attention_mask": mask})
+
+
 def _without_front(axis: Axis) -> Labels:
     spans = tuple(
         replace(span, start=span.start - axis.cached, stop=span.stop - axis.cached)
@@ -167,12 +176,16 @@ def _calls(recorded: Pass, *, pair: bool) -> dict[str, Calls]:
             )
         sizes = [size for size, _ in groupby((c.query.shape[2], c.key.shape[2]) for c in calls)]
         if len(sizes) > 1:
-            raise ValueError(
-                f"{names[kind]!r}: layers attend over {sizes[0]} and {sizes[1]} queries and keys; maps of one stack "
-                "must have one size. Models that pool or work in windows cannot be shown as one."
-            )
+            raise ValueError(_several_sizes(names[kind], *sizes[:2]))
         groups[names[kind]] = Calls(kind[0], calls)
     return groups
+
+
+def _several_sizes(name: str, one: Sequence[int], other: Sequence[int]) -> str:
+    return (
+        f"{name!r}: layers attend over {one[0]} x {one[1]} and {other[0]} x {other[1]} queries and keys; maps of one "
+        "stack must have one size. Models that pool or work in windows cannot be shown as one."
+    )
 
 
 def _name_kinds(kinds: list[tuple[str, bool]], *, pair: bool) -> dict[tuple[str, bool], str]:
@@ -205,6 +218,9 @@ def _matrices(recorded: Pass, keep: Keep) -> dict[str, Matrices]:
         if not matrices:
             continue
         n_queries, n_keys = matrices[0].shape[2:]
+        other = next((m.shape[2:] for m in matrices if m.shape[2:] != matrices[0].shape[2:]), None)
+        if other is not None:
+            raise ValueError(_several_sizes(name, (n_queries, n_keys), other))
         if name != "cross" and n_keys != n_queries + recorded.past:
             raise ValueError(
                 f"{name!r}: this model returns maps of {n_queries} queries x {n_keys} keys for its self-attention: "

@@ -36,14 +36,17 @@ class Generated:
         The row of the batch that each token came from; negative after the end.
     ends : tuple of int
         Ids that end a sequence: what stands behind one is padding.
+    prompt : int
+        Length of the prompt, 0 where it is that of the first step.
     """
 
     sequences: Tensor
     beam_indices: Tensor | None = None
     ends: tuple[int, ...] = ()
+    prompt: int = 0
 
     @classmethod
-    def of(cls, returned: Any, ends: Any = ()) -> Generated:
+    def of(cls, returned: Any, ends: Any = (), prompt: int = 0) -> Generated:
         """Read what generate() returned: a tensor of ids or, with return_dict_in_generate, an output.
 
         Raises
@@ -55,7 +58,7 @@ class Generated:
         if not isinstance(sequences, Tensor) or sequences.ndim != 2 or sequences.is_floating_point():
             raise TypeError(f"generated is {type(returned).__name__}; expected what model.generate() returned.")
         known = () if ends is None else (ends,) if isinstance(ends, int) else tuple(int(end) for end in ends)
-        return cls(sequences, getattr(returned, "beam_indices", None), known)
+        return cls(sequences, getattr(returned, "beam_indices", None), known, prompt)
 
 
 def runs_of(passes: Sequence[Pass]) -> list[Run]:
@@ -74,30 +77,35 @@ def runs_of(passes: Sequence[Pass]) -> list[Run]:
 def join(run: Run, generated: Generated | None = None) -> Pass:
     """One pass as if the whole text had been read at once.
 
-    Rows of outputs stand where rows of the batch stood; with beam search each output follows its own beams.
+    Rows of outputs stand where rows of the batch stood; with beam search each output follows its own beams. Tokens
+    that were tried and taken back, as in assisted generation, leave no trace.
 
     Raises
     ------
     ValueError
         When beams were searched and what generate() returned is not there to follow them.
     """
-    first = run.steps[0]
     if len(run.steps) == 1 and run.source is None and generated is None:
-        return first
-    rows = _rows(run, generated)
-    counts = [step.n_queries for step in run.steps]
-    n_queries, past = sum(counts), first.past
-    ids = _ids(run, rows, generated)
+        return run.steps[0]
+    prefix = "decoder_" if "decoder_input_ids" in run.steps[0].inputs else ""
+    steps = _accepted(run.steps, generated, prefix)
+    first, past, n_queries = steps[0], steps[0].past, sum(step.n_queries for step in steps)
+    prompt = first.n_queries if generated is None or not generated.prompt else generated.prompt - past
+    rows = _rows(steps, generated, past + prompt)
+    real = _real(steps, rows, generated, prompt, prefix)
+    ids = _ids(steps, rows, generated, prefix)
     terms: dict[Any, Tensor] = {}
     joined = Pass(
         inputs=_of_rows(first.inputs, rows[0], _batch(first)),
         encoder_inputs=dict(first.encoder_inputs),
-        calls=[_joined(calls, rows, terms) for calls in _by_module(run.steps)],
-        matrices=first.matrices if len(run.steps) == 1 else [_Joined(**_joined_matrices(run.steps, rows))],
+        calls=[_joined(calls, rows, terms) for calls in _by_module(steps)],
+        matrices=first.matrices if len(steps) == 1 else [_Joined(**_joined_matrices(steps, rows))],
+        logits=_joined_logits(steps, rows, past + prompt),
+        several=any(step.n_queries > 1 and step.past >= past + prompt for step in run.steps),
         whole=True,
         past=past,
         learned=first.learned,
-        prompt=counts[0] if generated is not None or len(counts) > 1 else 0,
+        prompt=prompt if generated is not None or len(steps) > 1 else 0,
         unheard=first.unheard,
         n_queries=n_queries,
         counts=first.counts,
@@ -109,18 +117,60 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         joined.unheard = [*run.source.unheard, *joined.unheard]
         joined.inputs = _of_rows(run.source.inputs, source, _batch(run.source)) | joined.inputs
         joined.encoder_inputs = _of_rows(run.source.encoder_inputs, source, _batch(run.source))
-    prefix = _prefix(run)
-    real = _real(run, rows, generated, n_queries, prefix)
     joined.inputs[f"{prefix}attention_mask"] = real
     if ids is not None:
         joined.inputs[f"{prefix}input_ids"] = ids[:, : past + n_queries]
         if generated is not None:
             last = real.shape[1] - 1 - real.flip(-1).argmax(-1)
             joined.following = ids[torch.arange(len(ids)), last + 1]
-    logits = [step.logits for step in run.steps if step.logits is not None and step.logits.ndim == 3]
-    if len(logits) == len(run.steps):
-        joined.logits = torch.cat([one[chosen.to(one.device)] for one, chosen in zip(logits, rows, strict=True)], 1)
     return joined
+
+
+def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str) -> list[Pass]:
+    """Steps without the tokens that a later step took back, and without those behind the last one returned."""
+    end = steps[-1].length
+    if generated is not None and steps[0].inputs.get(f"{prefix}input_ids") is not None:
+        end = min(end, generated.sequences.shape[1] - 1) if generated.beam_indices is None else end
+    accepted: list[Pass] = []
+    for step in reversed(steps):
+        kept = min(step.n_queries, end - step.past)
+        if kept > 0:
+            accepted.append(step if kept == step.n_queries else _cut(step, kept))
+        end = min(end, step.past)
+    return accepted[::-1]
+
+
+def _cut(step: Pass, n: int) -> Pass:
+    """The first n queries of a step, with their keys."""
+    less = step.n_queries - n
+    if step.matrices:
+        raise ValueError(
+            "this model shows its attention as matrices, and tokens that were tried and taken back cannot be taken "
+            "out of them again. Generate without an assistant."
+        )
+    calls = [
+        replace(
+            call,
+            query=call.query[:, :, :n],
+            key=call.key if call.crossing else call.key[:, :, : call.key.shape[2] - less],
+            mask=None if call.mask is None else call.mask[:, :, :n],
+            position_bias=None if call.position_bias is None else call.position_bias[:, :, :n],
+            n_seen=call.n_seen if call.crossing else call.n_seen - less,
+        )
+        for call in step.calls
+    ]
+    return replace(step, calls=calls, n_queries=n, logits=None)
+
+
+def _joined_logits(steps: Sequence[Pass], rows: list[Tensor], prompt: int) -> Tensor | None:
+    """Logits that each generated token was chosen from; None where a step chose several."""
+    chosen = []
+    for step, row in zip(steps, rows, strict=True):
+        if step.logits is None or step.logits.ndim != 3 or (step.n_queries > 1 and step.past >= prompt):
+            return None
+        if step.length >= prompt:
+            chosen.append(step.logits[row.to(step.logits.device)])
+    return torch.cat(chosen, 1)
 
 
 @dataclass
@@ -133,14 +183,14 @@ class _Joined:
     cross_attentions: Any = None
 
 
-def _rows(run: Run, generated: Generated | None) -> list[Tensor]:
+def _rows(steps: Sequence[Pass], generated: Generated | None, prompt: int) -> list[Tensor]:
     """Row of the batch in which each output was at each step."""
-    batch = _batch(run.steps[0])
+    batch = _batch(steps[0])
     beams = None if generated is None else generated.beam_indices
     if beams is not None:
-        last = beams.shape[1] - 1
-        return [beams[:, min(step, last)].clamp(min=0).cpu() for step in range(len(run.steps))]
-    if any(step.reordered for step in run.steps):
+        before = sum(step.length < prompt for step in steps)  # a long prompt may be read in pieces
+        return [beams[:, min(max(0, i - before), beams.shape[1] - 1)].clamp(min=0).cpu() for i in range(len(steps))]
+    if any(step.reordered for step in steps):
         raise ValueError(
             "beams were searched: the rows of the batch changed their order, and only what generate() returned says "
             "which belong together. Call model.generate(..., return_dict_in_generate=True, output_scores=True) and "
@@ -151,7 +201,7 @@ def _rows(run: Run, generated: Generated | None) -> list[Tensor]:
             f"generate() returned {len(generated.sequences)} sequences and the model ran on {batch}; give what this "
             "run returned, with return_dict_in_generate=True and output_scores=True if it searched beams."
         )
-    return [torch.arange(batch)] * len(run.steps)
+    return [torch.arange(batch)] * len(steps)
 
 
 def _batch(first: Pass) -> int:
@@ -173,48 +223,43 @@ def _of_rows(inputs: dict[str, Any], rows: Tensor, batch: int) -> dict[str, Any]
     }
 
 
-def _prefix(run: Run) -> str:
-    """What the names of the inputs that the steps read begin with."""
-    return "decoder_" if "decoder_input_ids" in run.steps[0].inputs else ""
-
-
-def _ids(run: Run, rows: list[Tensor], generated: Generated | None) -> Tensor | None:
+def _ids(steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prefix: str) -> Tensor | None:
     """Ids of every position and of the one behind the last; -1 where they are not known."""
-    total = run.steps[0].past + sum(step.n_queries for step in run.steps)
+    total = steps[-1].length
     ids = torch.full((len(rows[0]), total + 1), -1)
-    found: list[Any] = [step.inputs.get(f"{_prefix(run)}input_ids") for step in run.steps]
+    found: list[Any] = [step.inputs.get(f"{prefix}input_ids") for step in steps]
     if generated is not None:
         known = generated.sequences.cpu()
         # A prompt of embeddings is not among the sequences.
-        start = 0 if found[0] is not None else run.steps[0].past + run.steps[0].n_queries
+        start = 0 if found[0] is not None else steps[0].length
         known = known[:, : total + 1 - start]
         ids[:, start : start + known.shape[1]] = known
         return ids
     if not all(isinstance(one, Tensor) for one in found):
         return None
-    pieces = torch.cat([one[chosen.to(one.device)].cpu() for one, chosen in zip(found, rows, strict=True)], 1)
+    read = [one[row.to(one.device), : step.n_queries].cpu() for one, row, step in zip(found, rows, steps, strict=True)]
+    pieces = torch.cat(read, 1)
     ids[:, total - pieces.shape[1] : total] = pieces
     return ids
 
 
-def _real(run: Run, rows: list[Tensor], generated: Generated | None, n_queries: int, prefix: str) -> Tensor:
+def _real(steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prompt: int, prefix: str) -> Tensor:
     """Which tokens are no padding: that of the prompt, and what stands behind the end of a sequence."""
-    first = run.steps[0]
-    n_outputs, past = len(rows[0]), first.past
-    real = torch.ones(n_outputs, past + n_queries, dtype=torch.long)
+    first, total = steps[0], steps[-1].length
+    start = first.past + prompt
+    real = torch.ones(len(rows[0]), total, dtype=torch.long)
     given = first.inputs.get(f"{prefix}attention_mask")
-    if isinstance(given, Tensor) and given.ndim == 2 and given.shape[1] <= real.shape[1]:
+    if isinstance(given, Tensor) and given.ndim == 2 and given.shape[1] <= total:
         real[:, : given.shape[1]] = given[rows[0].to(given.device)].cpu()
     if generated is None:
         return real
-    prompt = first.n_queries
     if generated.beam_indices is not None:
-        steps = (generated.beam_indices >= 0).sum(-1).cpu()
-        real[:, past + prompt :] *= (torch.arange(n_queries - prompt) < steps[:, None] - 1).long()
+        chosen = (generated.beam_indices >= 0).sum(-1).cpu()
+        real[:, start:] *= (torch.arange(total - start) < chosen[:, None] - 1).long()
     elif generated.ends:
-        ids = generated.sequences[:, -(n_queries - prompt + 1) :].cpu()  # of the generated tokens
+        ids = generated.sequences[:, -(total - start + 1) :].cpu()  # of the generated tokens
         ended = torch.isin(ids, torch.tensor(generated.ends)).cumsum(-1) > 0
-        real[:, past + prompt :] *= (~ended[:, : n_queries - prompt]).long()
+        real[:, start:] *= (~ended[:, : total - start]).long()
     return real
 
 

@@ -38,12 +38,7 @@ class Outputs:
         """Logits of an example, the likeliest next tokens, and why there are none."""
         logits = self._recorded.logits
         if logits is None:
-            asked = "logits were not kept: capture was called with logits='none'."
-            headless = (
-                f"{self._name} puts out no logits: it has no head for a vocabulary. Load the model with one, for "
-                "example with AutoModelForCausalLM."
-            )
-            return None, (), asked if self._keep.logits == "none" else headless
+            return None, (), self._why_none()
         own = logits[min(example, len(logits) - 1)]
         own = own[self._positions(example, own.shape[0])] if own.ndim == 2 else own
         own = own if own.data_ptr() == logits.data_ptr() and len(logits) == 1 else own.clone()
@@ -56,6 +51,16 @@ class Outputs:
             for probability, number in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         )
         return own, candidates, ""
+
+    def _why_none(self) -> str:
+        if self._keep.logits == "none":
+            return "logits were not kept: capture was called with logits='none'."
+        if self._recorded.several:
+            return "logits were not kept: this generation chose several tokens in one step, as with an assistant."
+        return (
+            f"{self._name} puts out no logits: it has no head for a vocabulary. Load the model with one, for example "
+            "with AutoModelForCausalLM."
+        )
 
     def _positions(self, example: int, n: int) -> Any:
         """Positions that are no padding; of a generation, up to the last token that was chosen."""

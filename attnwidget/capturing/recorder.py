@@ -89,6 +89,7 @@ class Pass:
     newest: Tensor | None = None  # keys of the last token in the first layer, by which the next pass knows its rows
     n_queries: int = 0
     prompt: int = 0  # length of what was given, in a generation
+    several: bool = False  # some step of a generation chose more than one token
     following: Tensor | None = None  # ids of the tokens generated last, [batch]
     counts: Counter[tuple[str, bool]] = field(default_factory=Counter)
     shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept
@@ -191,8 +192,7 @@ class Recorder:
                 held = _part(root, part)
                 if held is not None:
                     hooks.append(held.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
-            if root not in self.asked:
-                hooks += [m.register_forward_hook(self._ran) for m in root.modules() if _looks_like_attention(m)]
+            hooks += [m.register_forward_hook(self._ran) for m in root.modules() if _looks_like_attention(m)]
         stack.append(self)
         try:
             yield
@@ -271,9 +271,8 @@ class Recorder:
         """See whether a pass goes on where the one before it ended."""
         current.past, current.cache = _length_of(cache), _reference(cache)
         before = self._before()
-        current.continues = (
-            before is not None and before.cache() is cache and before.length == current.past and current.past > 0
-        )
+        # Tokens that were tried and refused are taken back before the next pass.
+        current.continues = before is not None and before.cache() is cache and 0 < current.past <= before.length
 
     def _before(self) -> Pass | None:
         return next((p for p in reversed(self.passes[:-1]) if p.whole), None)
@@ -283,7 +282,8 @@ class Recorder:
         current.n_queries = first.query.shape[2]
         new, before = _new_keys(first.key, current), self._before()
         current.newest = first.key[:, :, new.stop - 1].detach().clone()
-        if current.continues and before is not None and before.newest is not None and new.start > 0:
+        whole = before is not None and before.length == current.past
+        if current.continues and whole and before is not None and before.newest is not None and new.start > 0:
             last = first.key[:, :, new.start - 1]
             current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
 

@@ -189,6 +189,15 @@ class TestWhatThePassComputes:
         model.gradient_checkpointing_enable()
         assert aw.capture(model, ids())[0].maps.n_layers == 2
 
+    def test_what_checkpointing_computes_again_is_no_pass(self):
+        model = llama()
+        model.gradient_checkpointing_enable()
+        with aw.recording(model) as recorder:
+            model.train()
+            model(ids(), labels=ids()).loss.backward()
+        assert len(recorder) == 1
+        assert recorder.capture()[0].maps.n_layers == 2
+
     def test_matrices_can_still_be_asked_for(self):
         model = llama().eval()
         with aw.recording(model) as recorder:

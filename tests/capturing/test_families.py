@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import attnwidget as aw
-from tests.capturing.families import FAMILIES, SMALL, ids, padding
+from tests.capturing.families import FAMILIES, PICTURES, SMALL, ids, padding
 
 KINDS = {"attention": "attentions", "encoder": "encoder_attentions", "decoder": "decoder_attentions",
          "cross": "cross_attentions"}  # fmt: skip
@@ -245,3 +245,40 @@ def test_nan_inside_a_model_is_named():
 def test_bf16_models_take_pictures_in_float32():
     make, inputs = FAMILIES["vit"]
     assert aw.capture(make().to(torch.bfloat16), inputs)[0].maps.n_layers == 2
+
+
+def test_padding_of_sound_is_cut_frame_by_frame():
+    make, _ = FAMILIES["wav2vec2"]
+    torch.manual_seed(0)
+    model, sound = make(), torch.randn(2, 400)
+    mask = torch.ones(2, 400, dtype=torch.long)
+    mask[1, 200:] = 0
+    run = aw.capture(model, {"input_values": sound, "attention_mask": mask})
+    whole, half = (one.maps.n_queries for one in run)
+    assert whole > half == aw.capture(model, {"input_values": sound[1:, :200]}).maps.n_queries
+    torch.testing.assert_close(run[1].maps.weights(0, 0).sum(-1), torch.ones(half))
+
+
+def test_layers_of_several_sizes_are_refused():
+    from transformers import FunnelConfig, FunnelModel
+
+    model = FunnelModel(FunnelConfig(vocab_size=99, block_sizes=[1, 1], d_model=32, n_head=4, d_head=8, d_inner=64))
+    with pytest.raises(ValueError, match=r"layers attend over 8 x 8 and 4 x 8.*pool"):
+        aw.capture(model, ids(1, 8))
+
+
+def test_matrices_of_a_part_are_no_excuse_for_the_rest():
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    words = SMALL | {"encoder_hidden_size": 32, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
+                     "sep_token_id": 2}  # fmt: skip
+    model = BlipForConditionalGeneration(BlipConfig(text_config=words, vision_config=PICTURES))
+    inputs = {"pixel_values": torch.randn(1, 3, 16, 16), "input_ids": ids(1, 4)}
+    with pytest.warns(aw.AttentionWarning, match=r"text_decoder\.bert.*and 3 more"):
+        assert aw.capture(model, inputs).maps.n_keys == 17
+
+
+def test_a_text_that_is_all_padding_is_empty():
+    model = FAMILIES["llama-grouped"][0]()
+    mask = torch.tensor([[1] * 7, [0] * 7])
+    assert [one.maps.n_queries for one in aw.capture(model, {"input_ids": ids(), "attention_mask": mask})] == [7, 0]

@@ -144,6 +144,43 @@ def test_a_batch_with_padding_on_the_left_and_an_end_on_the_right():
     assert_is_one_pass(model, run[0].maps)
 
 
+def unlike(family, seed):
+    """A model that takes other turns than the family's own."""
+    model = made(family)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+@pytest.mark.parametrize("helped", ["assistant", "lookup"])
+def test_tokens_that_were_tried_and_taken_back_leave_no_trace(helped):
+    model = unlike("llama-grouped", 5)
+    helper = (
+        {"assistant_model": unlike("llama-grouped", 1)} if helped == "assistant" else {"prompt_lookup_num_tokens": 3}
+    )
+    options = {"max_new_tokens": 12, "do_sample": False, **helper}
+    run = aw.capture(model, prompt(1, 9), generate=options)
+    sequence = model.generate(**prompt(1, 9), **options)[0].tolist()
+    assert list(run.maps.tokens.ids) == sequence[:-1]
+    assert run.maps.following == str(sequence[-1])
+    assert_is_one_pass(model, run.maps)
+    with pytest.raises(ValueError, match="several tokens in one step"):
+        run.logits  # noqa: B018
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}, {"cache_implementation": "static"}])
+def test_a_prompt_that_is_read_in_pieces(options):
+    model = unlike("llama-grouped", 5)
+    run = aw.capture(model, prompt(1, 9), generate=EXACT | {"prefill_chunk_size": 4} | options)
+    assert [(span.name, span.start, span.stop) for span in run.maps.tokens.spans] == [
+        ("prompt", 0, 9), ("generated", 9, 14),
+    ]  # fmt: skip
+    assert len(run.logits) == 6
+    assert_is_one_pass(model, run.maps)
+
+
 def test_a_prompt_of_embeddings():
     model = made("llama-grouped")
     embeddings = model.get_input_embeddings()(ids(1, 5)).detach()
