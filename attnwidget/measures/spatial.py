@@ -45,10 +45,10 @@ class SpatialPeak(NamedTuple):
 
 def cls_map(
     a: Given,
-    grid: tuple[int, int],
+    grid: tuple[int, int] | None = None,
     *,
     query: int | None = 0,
-    prefix: int = 1,
+    prefix: int | None = None,
     reduce: str | None = None,
     display: str | None = None,
 ) -> Tensor:
@@ -58,14 +58,15 @@ def cls_map(
     ----------
     a : AttentionMaps, Tensor or ndarray [..., queries, keys]
         Attention, or what has its form: a rollout, a relevance. Of maps only the row that is asked for is made.
-    grid : (int, int)
-        Rows and columns of patches: image height and width divided by the patch size.
+    grid : (int, int) or None
+        Rows and columns of patches: image height and width divided by the patch size. None takes what captured maps
+        know of their picture.
     query : int or None
         The query; negative numbers count from the end. None, for models without [CLS], takes the mean of all rows
         that have values.
-    prefix : int
+    prefix : int or None
         Number of tokens in front of the patches: 1 in ViT, 2 in DeiT with distillation, 1 + registers in DINOv2, 0
-        without [CLS].
+        without [CLS]. None takes what captured maps know, and 1 for others.
     reduce : {None, "heads"}
         "heads" takes the mean over the last of the leading axes.
     display : {None, "max", "minmax"}
@@ -91,6 +92,7 @@ def cls_map(
     """
     choice("reduce", reduce, (None, "heads"))
     choice("display", display, (None, "max", "minmax"))
+    grid, prefix = _grid_of(a, grid, prefix)
     values = _of_maps(a, query) if isinstance(a, AttentionMaps) else _of_array(as_weights(a), query)
     size = _check_grid(grid, prefix, values.shape[-1])
     if reduce == "heads":
@@ -176,10 +178,10 @@ def spatial_peak(picture: Tensor | np.ndarray[Any, Any]) -> SpatialPeak:
 
 def patch_distance(
     a: Given,
-    grid: tuple[int, int],
+    grid: tuple[int, int] | None = None,
     *,
     patch: int | tuple[int, int] = 16,
-    prefix: int = 1,
+    prefix: int | None = None,
     reduce: str | None = None,
     mask: MaskLike = None,
 ) -> Tensor:
@@ -192,11 +194,11 @@ def patch_distance(
     ----------
     a : AttentionMaps, Tensor or ndarray [..., n, n]
         Self-attention after softmax over prefix and patches.
-    grid : (int, int)
-        Rows and columns of patches.
+    grid : (int, int) or None
+        Rows and columns of patches; None takes what captured maps know of their picture.
     patch : int or (int, int)
         Height and width of a patch in pixels; 1 gives distances in patches.
-    prefix : int
+    prefix : int or None
         Number of tokens in front of the patches, as for `cls_map`.
     reduce : {None, "queries"}
         "queries" takes the mean over the patches that have values.
@@ -231,6 +233,7 @@ def patch_distance(
         raise ValueError(f"patch={patch!r}; expected the height and width of a patch in pixels.")
     plain = Walk(a, mask=mask)
     plain.require_square("patch_distance")
+    grid, prefix = _grid_of(a, grid, prefix)
     n_rows, n_columns = _check_grid(grid, prefix, plain.n_keys)
     walk = Walk(a, mask=mask, exclude_tokens=range(prefix))
     patches = torch.cartesian_prod(torch.arange(n_rows) * float(height), torch.arange(n_columns) * float(width))
@@ -243,6 +246,19 @@ def patch_distance(
 
     distance = walk.per_row(measure)[..., prefix:]
     return mean_over_queries(distance) if reduce == "queries" else distance
+
+
+def _grid_of(a: Given, grid: tuple[int, int] | None, prefix: int | None) -> tuple[tuple[int, int], int]:
+    """The grid and the prefix, as they were given or as the maps know them."""
+    image = a.key_tokens.image if isinstance(a, AttentionMaps) else None
+    if grid is None:
+        if image is None:
+            raise ValueError(
+                "grid is missing, and what came knows no picture; give (rows, columns) of patches, (14, 14) for 224 "
+                "pixels in patches of 16."
+            )
+        return (image.rows, image.columns), image.start if prefix is None else prefix
+    return grid, 1 if prefix is None else prefix
 
 
 def _of_maps(maps: AttentionMaps, query: int | None) -> Tensor:

@@ -233,3 +233,14 @@ class TestPatchDistance:
     def test_bad_input(self, a, options, words):
         with pytest.raises(ValueError, match=words):
             patch_distance(a, GRID, **options)
+
+
+def test_captured_maps_know_their_grid():
+    from tests.capturing.families import FAMILIES
+
+    make, inputs = FAMILIES["dinov2-registers"]
+    maps = aw.capture(make(), inputs)[0].maps
+    assert torch.equal(aw.measures.cls_map(maps), aw.measures.cls_map(maps, (4, 4), prefix=4))
+    assert torch.equal(aw.measures.patch_distance(maps), aw.measures.patch_distance(maps, (4, 4), prefix=4))
+    with pytest.raises(ValueError, match="grid is missing"):
+        aw.measures.cls_map(maps.weights(0, 0))
