@@ -26,7 +26,7 @@ def run_all(lab, context, name, n_widgets):
         widget = widgets.nth(index)
         widget.scroll_into_view_if_needed()
         expect(widget).to_have_attribute("data-state", "ready", timeout=30_000)
-        expect(widget.locator("[data-part=heatmap]")).to_be_visible()
+        expect(widget.locator("[data-part=heatmap], [data-part=image]").first).to_be_visible()
     return notebook, widgets
 
 
@@ -50,5 +50,18 @@ def test_the_lesson_on_numbers(lab, context):
     expect(grouped.locator("[data-part=badge]")).to_have_count(16)
     expect(rollout.locator("h2").first).to_contain_text("rollout")
     expect(broken.locator("[data-part=finding][data-name=collapsed]")).to_have_count(1, timeout=30_000)
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_any_model(lab, context):
+    notebook, widgets = run_all(lab, context, "models.ipynb", 5)
+    story, translation, picture, prompted, long = (widgets.nth(index) for index in range(5))
+    expect(story.locator(".notes")).to_contain_text("was generated last and was never a query")
+    expect(translation.locator("[data-part=map]")).to_have_value("cross")
+    expect(picture.locator("[data-part=image]")).to_be_visible()
+    expect(prompted.locator("h2").first).to_contain_text("layer 1")
+    expect(long.locator("h2").first).to_contain_text("layer 1 · head 0")
+    expect(long.locator("[data-part=pooled]")).to_contain_text("Each point: the largest of")
     assert not notebook.errors
     notebook.close()
