@@ -17,12 +17,12 @@ from attnwidget.capturing.assemble import assemble, is_matrices, is_pair
 from attnwidget.capturing.axes import Labels
 from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, runs_of
-from attnwidget.capturing.inputs import as_inputs, load_model
+from attnwidget.capturing.inputs import as_inputs, last_logits_will_do, load_model
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.modules import Own, listening_to_modules
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.pictures import as_picture
-from attnwidget.capturing.recorder import Call, Pass, Recorder
+from attnwidget.capturing.recorder import Call, Pass, Recorder, n_attentions
 from attnwidget.capturing.registry import switched, switches, transformers_in
 from attnwidget.intake import AttentionWarning
 
@@ -195,6 +195,8 @@ def capture(
     )
     options = None if generate is None else _generation(model, generate, watch)
     positional, named = as_inputs(model, inputs, tokenizer, generating=options is not None)
+    if options is None and wish.keep.logits in {"auto", "last"} and last_logits_will_do(model, named):
+        named["logits_to_keep"] = 1  # of a long text they would take more memory than its queries and keys
     if options is None and watch is not None:
         raise TypeError("watch follows a generation, token by token; pass generate= too.")
     returned: Any = None
@@ -303,7 +305,7 @@ def _listening(
         bar = stack.enter_context(
             tqdm(
                 desc="layers" if generating is None else "tokens",
-                total=None if generating is None else generating.get("max_new_tokens"),
+                total=n_attentions(model) if generating is None else generating.get("max_new_tokens"),
                 delay=1,
                 leave=False,
                 disable=not wish.progress,

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from attnwidget.intake import AttentionWarning
 
-__all__ = ["as_inputs", "load_model"]
+__all__ = ["as_inputs", "last_logits_will_do", "load_model"]
 
 _TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "labels")
 _LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
@@ -160,6 +160,14 @@ def as_inputs(
     if not generating:
         _check_target(model, arguments)
     return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
+
+
+def last_logits_will_do(model: nn.Module, named: Mapping[str, Any]) -> bool:
+    """Whether a model can be told to compute the logits of the last position alone, and that is no padding."""
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters or "labels" in named:
+        return False
+    real = named.get("attention_mask")
+    return not isinstance(real, Tensor) or (real.ndim == 2 and bool(real[:, -1].all()))
 
 
 def _are_ids(inputs: Any) -> bool:

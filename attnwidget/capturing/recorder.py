@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.keep import Keep
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder"]
+__all__ = ["Call", "Pass", "Recorder", "active_recorder", "n_attentions"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
 _CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
@@ -394,6 +394,11 @@ def _reference(cache: Any) -> Callable[[], Any]:
 def _related(one: str, other: str) -> bool:
     """Whether one module is, or holds, or is in the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def n_attentions(model: nn.Module) -> int | None:
+    """How many modules of a model compute attention, as far as their names tell; None where none does."""
+    return sum(map(_looks_like_attention, model.modules())) or None
 
 
 def _looks_like_attention(module: nn.Module) -> bool:
