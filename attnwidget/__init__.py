@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
     from attnwidget.tokens import Tokens
-    from attnwidget.widget.explorer import Explorer, explore
+    from attnwidget.widget.explorer import Explorer
+    from attnwidget.widget.exploring import explore
 
 __version__ = "0.1.0"
 
@@ -31,7 +32,7 @@ _HOME = {
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
     "diagnose": "attnwidget.diagnosis",
-    "explore": "attnwidget.widget.explorer",
+    "explore": "attnwidget.widget.exploring",
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from attnwidget import demo
-from attnwidget.capturing import Capture, capture
+from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
-from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
-from attnwidget.tokens import Tokens
 from attnwidget.widget import codec
 from attnwidget.widget.derived import derived_by_name
 from attnwidget.widget.facts import describe
@@ -28,7 +24,7 @@ from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.picture import picture
 from attnwidget.widget.rpc import forget_shell, reply
 
-__all__ = ["Explorer", "explore"]
+__all__ = ["Explorer", "are_maps", "check_choices"]
 
 _MODULE = Path(__file__).parent.parent / "static" / "explorer.js"
 
@@ -130,7 +126,7 @@ class Explorer(anywidget.AnyWidget):
         self._measuring: dict[str, Measuring] = {}
         self._own_layout: Any = None
         self._derived_from: dict[str, str] = {}
-        _check_choices(choices)
+        check_choices(choices)
         self._take(by_name(maps), title, measures or {})
         choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
@@ -385,107 +381,8 @@ class Explorer(anywidget.AnyWidget):
             self.key = None
 
 
-def explore(
-    what: Any,
-    *,
-    model: Any = None,
-    tokenizer: Any = None,
-    tokens: Tokens | Sequence[str] | None = None,
-    key_tokens: Tokens | Sequence[str] | None = None,
-    layout: str | None = None,
-    example: int | None = None,
-    title: str | None = None,
-    measures: Mapping[str, Any] | None = None,
-    **choices: Any,
-) -> Explorer:
-    """Look at attention.
-
-    Parameters
-    ----------
-    what : str, mapping of inputs, Capture, AttentionMaps, model output or arrays
-        A text, or what a tokenizer or processor returned, to run a model on; or attention that you have already.
-    model : transformers.PreTrainedModel, str or Path or None
-        The model to run, its name or folder. None runs the storyteller, a small model inside this package.
-    tokenizer : transformers.PreTrainedTokenizerBase or None
-        Makes tokens of the text; looked for beside a model that is given by name.
-    tokens, key_tokens : Tokens, sequence of str, or None
-        Labels, for attention given as arrays.
-    layout : str or None
-        Meaning of the axes of one array: "LHQK", "HQK" ...
-    example : int or None
-        Which example of a batch.
-    title : str or None
-        Shown above the views; None shows a text as it came.
-    measures : mapping of str to array [layers, heads], or None
-        Numbers of your own for every head, to badge and sort the grid by.
-    **choices
-        Initial values of the Explorer's traits: layer, head, query, temperature, view ...
-
-    Returns
-    -------
-    Explorer
-        Shows itself as the last line of a cell.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When what came cannot be shown; the message says what came, what was expected, and what to do.
-
-    Examples
-    --------
-    >>> aw.explore("The nurse examined the farmer for ticks because she was late.")
-    >>> aw.explore("Attention is all you need", model="my-model", layer=2, head=5)
-    >>> aw.explore(outputs.attentions, tokens=tokenizer.convert_ids_to_tokens(ids))
-    """
-    _check_choices(choices)
-    labels: dict[str, Any] = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
-    labelled = [name for name, value in labels.items() if value is not None]
-    if isinstance(what, str):
-        title = what if title is None else title
-    if tokenizer is not None and model is None:
-        raise TypeError("a tokenizer came without its model; pass model= too, or tokens= for attention you have.")
-    if isinstance(what, str) or model is not None:
-        if labelled:
-            raise TypeError(
-                f"{', '.join(labelled)} describe arrays; with a text or a model the tokens come from its tokenizer."
-            )
-        if model is None:
-            model, tokenizer = _storyteller(what)
-        what = capture(model, what, tokenizer)
-    elif _needs_model(what):
-        raise TypeError("these are inputs of a model, and no model came with them; pass model=.")
-    if isinstance(what, Capture):
-        what = (what if example is None else what[example]).by_name
-        example = None
-    if isinstance(what, AttentionMaps) or _are_maps(what):
-        if labelled or example is not None:
-            raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
-    else:
-        what = AttentionMaps.from_arrays(what, example=example, **labels)
-    return Explorer(what, title=title or "", measures=measures, **choices)
-
-
-def _needs_model(what: Any) -> bool:
-    """Whether this is what a tokenizer takes or gives."""
-    texts = isinstance(what, (list, tuple)) and len(what) > 0 and isinstance(what[0], str)
-    return texts or (isinstance(what, Mapping) and "input_ids" in what)
-
-
-def _storyteller(text: str) -> tuple[Any, Any]:
-    """The model inside the package, with a word about what it cannot read."""
-    model, tokenizer = demo.load("storyteller")
-    unknown = demo.unknown_words(tokenizer, text)
-    if unknown:
-        warnings.warn(
-            f"the storyteller knows {len(tokenizer)} words, and these are not among them: {', '.join(unknown)}. Pass "
-            "model= and tokenizer= to use a model that knows them.",
-            AttentionWarning,
-            stacklevel=3,
-        )
-    return model, tokenizer
-
-
-def _check_choices(choices: Mapping[str, Any]) -> None:
+def check_choices(choices: Mapping[str, Any]) -> None:
+    """Refuse a trait that the Explorer does not have."""
     known = [name for name, trait in Explorer.class_own_traits(sync=True).items() if not trait.read_only]
     for name in choices:
         if name not in known:
@@ -496,5 +393,6 @@ def _check_choices(choices: Mapping[str, Any]) -> None:
             )
 
 
-def _are_maps(what: Any) -> bool:
+def are_maps(what: Any) -> bool:
+    """Whether this is a mapping of names to maps."""
     return isinstance(what, Mapping) and bool(what) and all(isinstance(m, AttentionMaps) for m in what.values())

@@ -535,3 +535,16 @@ class TestExplore:
         make, inputs = FAMILIES["llama-grouped"]
         with pytest.raises(ValueError, match="choose one"):
             aw.explore(aw.capture(make(), inputs))
+
+
+class TestGoingOnWithAText:
+    def test_prompt_and_generated_part_are_told_apart(self):
+        view = aw.explore("Lily went to the", generate={"max_new_tokens": 4, "do_sample": False})
+        fact = view.facts["maps"][0]
+        assert [name for name, _, _ in fact["queries"]["spans"]] == ["prompt", "generated"]
+        assert fact["following"]
+        view.close()
+
+    def test_needs_a_model(self):
+        with pytest.raises(TypeError, match=r"generate= lets a model go on.*pass model= too"):
+            aw.explore([[[[1.0]]]], generate={})
