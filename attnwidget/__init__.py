@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnwidget import demo as demo
     from attnwidget import measures as measures
-    from attnwidget.capturing import Capture, capture, recording
+    from attnwidget.capturing import Capture, Recording, capture, recording
     from attnwidget.diagnosis import Finding, Findings, diagnose
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
-    from attnwidget.tokens import Tokens
+    from attnwidget.tokens import ImageGrid, Span, Tokens
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
 
@@ -29,10 +29,13 @@ _HOME = {
     "Explorer": "attnwidget.widget.explorer",
     "Finding": "attnwidget.diagnosis",
     "Findings": "attnwidget.diagnosis",
+    "ImageGrid": "attnwidget.tokens",
+    "Span": "attnwidget.tokens",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
+    "Recording": "attnwidget.capturing",
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
 }
@@ -45,6 +48,9 @@ __all__ = [
     "Explorer",
     "Finding",
     "Findings",
+    "ImageGrid",
+    "Recording",
+    "Span",
     "Tokens",
     "capture",
     "demo",

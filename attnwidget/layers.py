@@ -293,6 +293,7 @@ class ProjectedLayer:
     def scores(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
         """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked; of a span of keys."""
         keys = slice(0, self.shape[2]) if keys is None else keys
+        rows = rows.to(self.q.device) if isinstance(rows, Tensor) else rows  # layers may live on several devices
         q = _at_least_float32(self.q[heads][:, rows]) * self.scaling  # there are fewer queries than scores
         group = self.shape[0] // self.key_value_heads
         if heads.start % group == 0 and heads.stop % group == 0:

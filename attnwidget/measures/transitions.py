@@ -104,7 +104,7 @@ class Layers(Walk):
         if self.maps is not None:
             held = self.maps.layers[layer]
             every = slice(0, held.shape[0])
-            return held.weights(every, rows), held.visible(every, rows)
+            return held.weights(every, rows).to(self.device), held.visible(every, rows).to(self.device)
         raw, mask = self._arrays[layer][..., rows, :], self._masks[layer]
         check_weights(raw)
         visible = torch.ones(raw.shape[-2:], dtype=torch.bool, device=self.device)

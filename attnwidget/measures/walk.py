@@ -273,6 +273,7 @@ class Walk:
             heads = slice(0, layer.shape[0])
             for rows in self._blocks(layer.shape[0]):
                 raw, visible = layer.weights(heads, rows), layer.visible(heads, rows)
+                raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 query = self._query(rows, layer.mask.offset)
                 owned = isinstance(layer, ProjectedLayer)  # its rows are made anew
                 yield self._settled(number, rows, query, raw, visible, owned=owned)
