@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.groups import Calls, Group, Matrices
 from attnwidget.capturing.keep import Keep
-from attnwidget.capturing.pictures import is_tower, patches_in_text, patches_of_tower
-from attnwidget.capturing.recorder import Call, Pass
+from attnwidget.capturing.pictures import patches_in_text, patches_of_tower
+from attnwidget.capturing.recorder import Call, Pass, is_tower
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.maps import AttentionMaps
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Labels
 from attnwidget.tokens import ImageGrid, Tokens
 
-__all__ = ["as_picture", "is_tower", "patches_in_text", "patches_of_tower"]
-
-_SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
+__all__ = ["as_picture", "patches_in_text", "patches_of_tower"]
 MOST_PREFIX_TOKENS = 64  # more tokens beside the patches than that, and they are no prefix
 
 
@@ -37,11 +34,6 @@ class Tower:
             picture = _from_pixels(pixels[min(example, len(pixels) - 1)], labels.tokenizer)
         front = len(self.tokens) - self.rows * self.columns
         return self.tokens.with_image(ImageGrid(front, self.rows, self.columns, picture))
-
-
-def is_tower(stack: str) -> bool:
-    """Whether a stack of layers reads pictures or sound, by its path."""
-    return bool(_SEEN.search(stack))
 
 
 def patches_of_tower(model: nn.Module, stack: str, inputs: Mapping[str, Any], length: int) -> Tower | None:

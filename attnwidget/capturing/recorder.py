@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.keep import Keep
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder", "n_attentions"]
+__all__ = ["Call", "Pass", "Recorder", "active_recorder", "is_tower", "n_attentions"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
+_SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
 _CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
 
 
@@ -27,6 +28,11 @@ def active_recorder() -> Recorder | None:
     """The innermost recorder that listens in this thread."""
     stack = getattr(_local, "stack", None)
     return stack[-1] if stack else None
+
+
+def is_tower(path: str) -> bool:
+    """Whether a stack of layers reads pictures or sound, by its path."""
+    return bool(_SEEN.search(path))
 
 
 @dataclass
@@ -169,13 +175,14 @@ class Recorder:
             # A part of the model was called by itself, as generate() does with the encoder.
             self._part = current = Pass()
             self.passes.append(current)
-        if not stack[1] and current.newest is None:
+        main = self._goes_on(stack, current, call)
+        if main and current.newest is None:
             self._meet(current, call)
         layer, n_heads = current.counts[stack], call.query.shape[1]
         call = replace(call, module=name, stack=stack[0], crossing=stack[1], layer=layer, n_heads=n_heads)
         current.counts[stack] += 1
         if self.keep.layer(call.layer):
-            current.calls.append(self._kept(call, current))
+            current.calls.append(self._kept(call, current, main=main))
         if self._heard is not None:
             self._heard(call)
 
@@ -277,6 +284,14 @@ class Recorder:
     def _before(self) -> Pass | None:
         return next((p for p in reversed(self.passes[:-1]) if p.whole), None)
 
+    def _goes_on(self, stack: tuple[str, bool], current: Pass, call: Call) -> bool:
+        """Whether a stack reads the tokens that a cache grows by, and is no encoder, no tower, and attends to itself."""
+        path, crossing = stack
+        side = next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
+        encoder = side == "encoder" and any(map(_is_pair, self.roots))
+        n_tokens = _n_tokens(current.inputs)
+        return not (crossing or encoder or is_tower(path)) and n_tokens in {0, call.query.shape[2]}
+
     def _meet(self, current: Pass, first: Call) -> None:
         """Read from the first layer how many tokens are new, and whether the batch has its rows in their old order."""
         current.n_queries = first.query.shape[2]
@@ -287,15 +302,15 @@ class Recorder:
             last = first.key[:, :, new.start - 1]
             current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
 
-    def _kept(self, call: Call, current: Pass) -> Call:
+    def _kept(self, call: Call, current: Pass, *, main: bool) -> Call:
         """The call as it is kept: q and k copied, since caches change them in place, the rest shared by layers."""
         query, key = call.query.detach(), call.key.detach()
         n_seen = key.shape[2]
         if current.continues and call.crossing:
             key = key[:, :, :0]  # the source has not changed
-        elif current.continues:
+        elif current.continues and main:
             key = key[:, :, _new_keys(key, current)]
-        elif current.cache() is not None and not call.crossing:
+        elif current.cache() is not None and main:
             key = key[:, :, : current.length]  # a cache of fixed size has room behind
         heads = self.keep.heads_of(call.layer, call.n_heads)
         mask, bias, sinks = call.mask, call.position_bias, call.sinks
@@ -373,8 +388,8 @@ def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
 
 def _n_tokens(inputs: dict[str, Any]) -> int:
     """How many tokens a pass reads, by its inputs."""
-    for name in ("decoder_input_ids", "decoder_inputs_embeds", "input_ids", "inputs_embeds"):
-        if isinstance(inputs.get(name), Tensor):
+    for name in ("decoder_inputs_embeds", "decoder_input_ids", "inputs_embeds", "input_ids"):
+        if isinstance(inputs.get(name), Tensor) and inputs[name].ndim > 1:
             return int(inputs[name].shape[1])
     return 0
 

@@ -226,6 +226,23 @@ class TestLoopsOfOneSOwn:
         assert recorder.capture().maps.n_queries == 8
         assert_is_one_pass(model, recorder.capture().maps)
 
+    @pytest.mark.parametrize("family", ["t5", "bart"])
+    def test_a_loop_over_the_cache_of_an_encoder_decoder(self, family):
+        model, inputs = made(family), FAMILIES[family][1]
+        source = {"input_ids": inputs["input_ids"][:1], "attention_mask": inputs["attention_mask"][:1]}
+        target = ids(1, 7, seed=3)  # as long as the source, so that nothing is told apart by its length
+        with torch.no_grad(), aw.recording(model) as recorder:
+            output = model(**source, decoder_input_ids=target, use_cache=True)
+            known = {"past_key_values": output.past_key_values, "encoder_outputs": (output.encoder_last_hidden_state,)}
+            model(attention_mask=source["attention_mask"], decoder_input_ids=ids(1, 1), **known)
+        assert len(recorder) == 1
+        run = recorder.capture()
+        whole = aw.capture(model, {**source, "decoder_input_ids": torch.cat([target, ids(1, 1)], 1)})
+        for kind in ("encoder", "decoder", "cross"):
+            torch.testing.assert_close(
+                run.by_name[kind].weights(1, 1), whole.by_name[kind].weights(1, 1), atol=2e-6, rtol=0
+            )
+
     def test_two_generations_are_two_runs(self):
         model = made("llama-grouped")
         with aw.recording(model) as recorder:

@@ -117,6 +117,8 @@ class TestModelsInsideModels:
         assert torch.equal(image.picture, vision_maps.tokens.image.picture)
         assert text_maps.tokens.labels[2] == "0,0"
         assert text_maps.tokens.ids == tuple(inputs["input_ids"][0].tolist())
+        cached = aw.capture(model, {**inputs, "past_key_values": transformers.DynamicCache()})
+        assert cached.by_name["language_model"].n_keys == 20
         generated = aw.capture(model, inputs, generate={"max_new_tokens": 3, "do_sample": False})
         assert generated.by_name["language_model"].n_queries == 22
         assert generated.by_name["language_model"].tokens.image.start == 2
