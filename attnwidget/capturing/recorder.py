@@ -285,7 +285,7 @@ class Recorder:
         return next((p for p in reversed(self.passes[:-1]) if p.whole), None)
 
     def _goes_on(self, stack: tuple[str, bool], current: Pass, call: Call) -> bool:
-        """Whether a stack reads the tokens that a cache grows by, and is no encoder, no tower, and attends to itself."""
+        """Whether a stack reads the tokens that a cache grows by: no encoder, no tower, and attends to itself."""
         path, crossing = stack
         side = next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
         encoder = side == "encoder" and any(map(_is_pair, self.roots))
