@@ -32,7 +32,7 @@ function render({ model, el, signal }: RenderProps): () => void {
   const { traits, disconnect } = connectTraits(model);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
-  // Hosts mark the element of a widget that has lost its kernel; few say it of the model.
+  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
   const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
   const requests = new Requests(model, hasKernel);
   const loader = new Loader(store, requests);

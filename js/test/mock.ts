@@ -453,9 +453,12 @@ export class MockModel implements Model {
     for (const question of this.held.splice(0)) this.answer(question);
   }
 
-  /** What JupyterLab does with every widget of a kernel that is restarted. */
+  /** What JupyterLab does with every widget of a kernel that is restarted; anywidget does not pass on comm_live. */
   disconnect(): void {
-    this.comm_live = false;
+    this.comm_live = undefined;
+    this.send = () => {
+      throw new Error("Cannot send");
+    };
     this.#emit("comm_live_update");
   }
 

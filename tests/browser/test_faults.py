@@ -14,8 +14,9 @@ GONE = "The kernel was restarted or shut down: run the cell again."
 
 
 def loaded(widget):
-    """Wait until the whole grid is there."""
+    """Wait until there is nothing left to ask for."""
     expect(part(widget, "progress", done="true")).to_be_attached(timeout=TIMEOUT)
+    expect(part(widget, "findings")).to_have_attribute("data-healthy", "true", timeout=TIMEOUT)
     return ready(widget)
 
 
@@ -136,7 +137,6 @@ def test_a_reply_that_is_lost_is_asked_for_again(open_notebook, context):
     notebook = open_notebook([MAPS + SHOW], page=page)
     notebook.run_all()
     widget = loaded(notebook.widget())
-    expect(part(widget, "findings")).to_have_attribute("data-healthy", "true", timeout=TIMEOUT)
     lost = []
 
     def lose_one(message):
@@ -255,7 +255,7 @@ def test_twenty_closed_widgets_leave_nothing_in_kernel_or_page(open_notebook):
         widgets = page.locator("[data-attnwidget]")
         expect(widgets).to_have_count(20, timeout=TIMEOUT)
         for at in range(20):
-            loaded(widgets.nth(at))
+            ready(widgets.nth(at))
         notebook.execute(CLOSE)
         assert notebook.value("sum(ref() is not None for ref in refs + layers)") == 0
         expect(widgets).to_have_count(0)
@@ -263,7 +263,6 @@ def test_twenty_closed_widgets_leave_nothing_in_kernel_or_page(open_notebook):
         metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
         return metrics["JSEventListeners"], metrics["Nodes"]
 
-    left_behind()
     listeners, nodes = left_behind()
     more_listeners, more_nodes = left_behind()
     # One widget has some hundreds of each.

@@ -36,14 +36,16 @@ export function Status({ store, loader, requests }: Props) {
         data-done={share === 1}
         style={{ "--share": share }}
       />
-      <p data-part="status" role="status">
-        {text}
-      </p>
-      {requests.link.value === "live" && requests.patience.value === "stalled" && (
-        <button type="button" class="quiet" data-part="retry" onClick={() => loader.retry()}>
-          Try again
-        </button>
-      )}
+      <div class="state">
+        <p data-part="status" role="status">
+          {text}
+        </p>
+        {requests.link.value === "live" && requests.patience.value === "stalled" && (
+          <button type="button" class="quiet" data-part="retry" onClick={() => loader.retry()}>
+            Try again
+          </button>
+        )}
+      </div>
     </div>
   );
 }

@@ -66,7 +66,8 @@ export class Requests {
   readonly #lines = new Map<string, Line>();
   readonly #name = Math.random().toString(36).slice(2);
   readonly #onMessage = (content: Answer, buffers?: Bytes[]) => this.#hear(content, buffers ?? []);
-  readonly #onLink = () => this.#hasKernel() || this.#lose();
+  /** Hosts say that something changed, and not what: a line that has come back shows itself by the next answer. */
+  readonly #onLink = () => this.#model.comm_live || this.#lose();
   #count = 0;
 
   constructor(model: Model, hasKernel: () => boolean) {
