@@ -227,6 +227,13 @@ class Explorer(anywidget.AnyWidget):
             return "<Explorer, closed: make a new one with attnwidget.explore()>"
         return f"<Explorer of {', '.join(repr(self._maps[name]) for name in self._measuring)}>"
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None and self._maps:
+            # Read where widgets are not drawn, as in a notebook on the web.
+            bundle[0]["text/plain"] = f"{self!r}\nRun this cell to see it."
+        return bundle
+
     def _send(self, msg: Any, buffers: Any = None) -> None:
         super()._send(msg, buffers)
         forget_shell(self.comm)

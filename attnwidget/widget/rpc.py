@@ -34,7 +34,7 @@ def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[
         return None
     arguments = dict(content)
     identity, op = arguments.pop("id"), arguments.pop("op", None)
-    if op not in handlers:
+    if not isinstance(op, str) or op not in handlers:
         return _refusal(identity, f"the widget does not know the request {op!r}; it knows {', '.join(handlers)}."), []
     try:
         answer = handlers[op](**arguments)

@@ -32,7 +32,9 @@ function render({ model, el, signal }: RenderProps): () => void {
   const { traits, disconnect } = connectTraits(model);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
-  const requests = new Requests(model);
+  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
+  const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
+  const requests = new Requests(model, hasKernel);
   const loader = new Loader(store, requests);
 
   let frame = 0;
@@ -61,7 +63,7 @@ function render({ model, el, signal }: RenderProps): () => void {
     return view !== "heatmap" || store.painted.value === drawn;
   });
   const stopState = effect(() => {
-    const failed = loader.faults.value.has("tile") || !requests.connected.value || store.empty.value;
+    const failed = loader.faults.value.has("tile") || requests.link.value !== "live" || store.empty.value;
     const busy = requests.patience.value !== "calm";
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
   });

@@ -377,7 +377,8 @@ export class MockModel implements Model {
   readonly maps: MockMap[];
   readonly sent: Question[] = [];
   readonly saved: Partial<Choices>[] = [];
-  comm_live = true;
+  comm_live: boolean | undefined = true;
+  widget_manager = { kernel: { connectionStatus: "connected" } };
   /** Decides on each question: answer now, hold it back, or refuse with a sentence. */
   policy: (question: Question) => "answer" | "hold" | { error: string } = () => "answer";
   readonly held: Question[] = [];
@@ -450,6 +451,15 @@ export class MockModel implements Model {
   release(): void {
     this.policy = () => "answer";
     for (const question of this.held.splice(0)) this.answer(question);
+  }
+
+  /** What JupyterLab does with every widget of a kernel that is restarted; anywidget does not pass on comm_live. */
+  disconnect(): void {
+    this.comm_live = undefined;
+    this.send = () => {
+      throw new Error("Cannot send");
+    };
+    this.#emit("comm_live_update");
   }
 
   message(content: unknown, buffers: DataView[] = []): void {

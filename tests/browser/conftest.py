@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
 
@@ -35,13 +36,17 @@ def context(browser: Browser) -> BrowserContext:
 @pytest.fixture
 def open_notebook(
     lab: Lab, context: BrowserContext, request: pytest.FixtureRequest
-) -> Iterator[Callable[[list[str]], Notebook]]:
+) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
-    def open_cells(cells: list[str]) -> Notebook:
-        name = re.sub(r"\W", "-", request.node.name)[:60]
-        path = write_notebook(lab.folder / "work" / f"{name}-{len(opened)}.ipynb", cells)
-        notebook = Notebook(lab, context.new_page(), path)
+    def open_cells(cells: list[str] | Path, *, page: Page | None = None) -> Notebook:
+        """A new notebook of these cells, or one that there is already, in a new page or in one that is given."""
+        if isinstance(cells, Path):
+            path = cells
+        else:
+            name = re.sub(r"\W", "-", request.node.name)[:60]
+            path = write_notebook(lab.folder / "work" / f"{name}-{len(opened)}.ipynb", cells)
+        notebook = Notebook(lab, page or context.new_page(), path)
         opened.append(notebook)
         return notebook
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,34 @@ class Lab:
         self.log.close()
 
 
+class Wire:
+    """The sockets between a page and its kernels: a test cuts and mends them, and loses what comes from the kernel."""
+
+    def __init__(self, page: object) -> None:
+        self.loses = lambda _message: False
+        self._whole = True
+        self._sockets = []
+        page.route_web_socket(re.compile("/channels"), self._join)
+
+    def _join(self, socket: object) -> None:
+        if not self._whole:
+            socket.close()
+            return
+        self._sockets.append(socket)
+        socket.connect_to_server().on_message(lambda message: None if self.loses(message) else socket.send(message))
+
+    def cut(self) -> None:
+        """End every connection and let none begin."""
+        self._whole = False
+        for socket in self._sockets:
+            socket.close()
+        self._sockets.clear()
+
+    def mend(self) -> None:
+        """Let connections begin."""
+        self._whole = True
+
+
 class Notebook:
     """A notebook open in JupyterLab, and a line to its kernel."""
 
@@ -117,7 +146,13 @@ class Notebook:
         self.lab, self.page, self.path = lab, page, path
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(f"{lab.url}doc/tree/{path.name}?token={lab.token}")
+        self.open()
+        self.kernel = self._connect()
+
+    def open(self) -> None:
+        """Load the page, again if need be, and wait for the notebook and its kernel."""
+        page = self.page
+        page.goto(f"{self.lab.url}doc/tree/{self.path.name}?token={self.lab.token}")
         page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
         page.evaluate("window.jupyterapp.restored")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
@@ -128,7 +163,14 @@ class Notebook:
             }""",
             timeout=120_000,
         )
-        self.kernel = self._connect()
+
+    def save(self) -> None:
+        """Write the notebook into its file."""
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+
+    def restart(self) -> None:
+        """Restart the kernel, as the menu does once it has asked."""
+        self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
 
     def _connect(self) -> BlockingKernelClient:
         identity = self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")

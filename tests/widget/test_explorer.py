@@ -275,6 +275,7 @@ class TestRequests:
         [
             ({"op": "dance"}, "does not know the request 'dance'; it knows tile, profile, thumbnails"),
             ({"op": None}, "does not know the request None"),
+            ({"op": ["tile"]}, "does not know the request ['tile']"),
             ({"map": "cross"}, "no maps called 'cross'"),
             ({"layer": 7}, "layer 7 does not exist"),
             ({"head": -9}, "head -9 does not exist"),
@@ -455,6 +456,11 @@ class TestClosing:
         view.close()
         gc.collect()
         assert gone() is None
+
+    def test_where_no_widget_is_drawn_the_text_says_what_to_do(self, view):
+        data, _ = view._repr_mimebundle_()
+        assert data["text/plain"] == f"{view!r}\nRun this cell to see it."
+        assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id
 
     def test_a_closed_explorer_says_so(self, view):
         view.close()

@@ -10,13 +10,14 @@ interface Props {
 }
 
 function sentence(store: Store, requests: Requests): string {
-  if (!requests.connected.value) return "No kernel is connected: run the cell again.";
+  const { link, patience, cut } = requests;
+  if (link.value === "absent") return "No kernel has these maps: run the cell again.";
+  if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
   if (store.empty.value) return "There is no attention to show.";
-  if (requests.patience.value === "waiting") return "The kernel is busy; the picture comes when it is free.";
-  if (requests.patience.value === "stalled") {
-    return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
-  }
-  return "";
+  if (patience.value === "calm") return "";
+  if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
+  if (patience.value === "waiting") return "The kernel is busy; the picture comes when it is free.";
+  return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
 }
 
 export function Status({ store, loader, requests }: Props) {
@@ -35,9 +36,16 @@ export function Status({ store, loader, requests }: Props) {
         data-done={share === 1}
         style={{ "--share": share }}
       />
-      <p data-part="status" role="status">
-        {text}
-      </p>
+      <div class="state">
+        <p data-part="status" role="status">
+          {text}
+        </p>
+        {requests.link.value === "live" && requests.patience.value === "stalled" && (
+          <button type="button" class="quiet" data-part="retry" onClick={() => loader.retry()}>
+            Try again
+          </button>
+        )}
+      </div>
     </div>
   );
 }

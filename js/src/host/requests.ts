@@ -11,15 +11,24 @@ export interface Reply {
 /** How long the kernel has been silent: answered in time, busy, or perhaps gone. */
 export type Patience = "calm" | "waiting" | "stalled";
 
+/** Whether there is a kernel that has the maps: there is, there was, or there never was in this page. */
+export type Link = "live" | "lost" | "absent";
+
 const BUSY_AFTER = 700;
 /** What nobody waits for in particular may take longer before it is worth a word. */
 const BACKGROUND_BUSY_AFTER = 5_000;
 const STALLED_AFTER = 20_000;
-/** A message from before the host opened its side channel waits behind the running cell; asked again, it does not. */
-const ASKED_AGAIN_AFTER = [1_000, 4_000, 16_000];
+/**
+ * Replies are lost, and a message from before the host opened its side channel waits behind the running cell: what is
+ * not answered is asked again, each time after so many times longer.
+ */
+const ASKED_AGAIN_AFTER = 1_000;
+const LONGER = 4;
 
 /** Nobody wants the answer any more; not a failure. */
 export class Withdrawn extends Error {}
+
+const unasked = () => new Error("This had not come, and there is no kernel to ask for it.");
 
 export interface AskOptions {
   signal?: AbortSignal;
@@ -48,17 +57,25 @@ interface Answer {
 
 export class Requests {
   readonly patience: Signal<Patience> = signal("calm");
-  readonly connected = signal(true);
+  readonly link: Signal<Link>;
+  /** Whether the host says that its own line to the kernel is cut; it mends that itself. */
+  readonly cut = signal(false);
 
   readonly #model: Model;
+  readonly #hasKernel: () => boolean;
   readonly #lines = new Map<string, Line>();
   readonly #name = Math.random().toString(36).slice(2);
   readonly #onMessage = (content: Answer, buffers?: Bytes[]) => this.#hear(content, buffers ?? []);
+  /** Hosts say that something changed, and not what: a line that has come back shows itself by the next answer. */
+  readonly #onLink = () => this.#model.comm_live || this.#lose();
   #count = 0;
 
-  constructor(model: Model) {
+  constructor(model: Model, hasKernel: () => boolean) {
     this.#model = model;
+    this.#hasKernel = hasKernel;
+    this.link = signal(hasKernel() ? "live" : "absent");
     model.on("msg:custom", this.#onMessage);
+    model.on("comm_live_update", this.#onLink);
   }
 
   ask(kind: string, body: object, { signal, background = false }: AskOptions = {}): Promise<Reply> {
@@ -75,12 +92,24 @@ export class Requests {
 
   close(): void {
     this.#model.off("msg:custom", this.#onMessage);
+    this.#model.off("comm_live_update", this.#onLink);
+    this.#drop(() => new Withdrawn());
+    this.#lines.clear();
+  }
+
+  #lose(): void {
+    if (this.link.value === "live") this.link.value = "lost";
+    this.#drop(unasked);
+  }
+
+  /** Nothing that was asked will be answered. */
+  #drop(reason: () => Error): void {
     for (const line of this.#lines.values()) {
-      line.next?.reject(new Withdrawn());
-      line.asked?.question.reject(new Withdrawn());
+      line.next?.reject(reason());
+      line.next = null;
+      line.asked?.question.reject(reason());
       this.#settle(line);
     }
-    this.#lines.clear();
   }
 
   /** Forget what was never answered, so that a person can ask again. */
@@ -115,22 +144,26 @@ export class Requests {
       window.setTimeout(lose("waiting"), question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER),
     );
     asked.timers.push(window.setTimeout(lose("stalled"), STALLED_AFTER));
-    for (const delay of ASKED_AGAIN_AFTER) {
-      // Under the same id: whichever answer comes first is the answer.
-      asked.timers.push(window.setTimeout(() => this.#send(line, id, question), delay));
-    }
+    const askAgain = (delay: number) => {
+      const again = () => {
+        askAgain(delay * LONGER);
+        // Under the same id: whichever answer comes first is the answer.
+        this.#send({ id, ...question.body });
+      };
+      asked.timers.push(window.setTimeout(again, delay));
+    };
+    askAgain(ASKED_AGAIN_AFTER);
     line.asked = asked;
-    this.#send(line, id, question);
+    this.#send({ id, ...question.body });
   }
 
-  #send(line: Line, id: string, question: Question): void {
+  #send(content: object): void {
     try {
-      if (this.#model.comm_live === false) throw new Error("closed");
-      this.#model.send({ id, ...question.body });
+      if (!this.#hasKernel()) throw new Error("closed");
+      this.#model.send(content);
+      this.#weigh();
     } catch {
-      this.#settle(line);
-      this.connected.value = false;
-      question.reject(new Error("No kernel is connected: run the cell again."));
+      this.#lose();
     }
   }
 
@@ -139,7 +172,7 @@ export class Requests {
       if (!line.asked || line.asked.id !== content?.id) continue;
       const { question } = line.asked;
       this.#settle(line);
-      this.connected.value = true;
+      this.link.value = "live";
       if (content.ok && content.header) question.resolve({ header: content.header, buffers });
       else question.reject(new Error(content.error ?? "The kernel answered without a picture or a reason."));
       this.#advance(line);
@@ -154,6 +187,8 @@ export class Requests {
   }
 
   #weigh(): void {
+    const status = this.#model.widget_manager?.kernel?.connectionStatus ?? "connected";
+    this.cut.value = status !== "connected";
     const states = [...this.#lines.values()].map((line) => line.asked?.patience ?? "calm");
     this.patience.value = states.includes("stalled")
       ? "stalled"

@@ -34,8 +34,9 @@ export interface Model {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   off(event: string, callback: (...args: any[]) => void): void;
   send(content: unknown): void;
-  /** Only some hosts say it. */
-  comm_live?: boolean;
+  /** Only some hosts say these. */
+  comm_live?: boolean | undefined;
+  widget_manager?: { kernel?: { connectionStatus?: string } | null };
 }
 
 export type Traits = { [Name in keyof Choices]: Signal<Choices[Name]> } & { facts: Signal<Facts | null> };

@@ -74,6 +74,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
   const width = useWidth(ruler);
   const map = store.map.value;
   const view = store.view.value;
+  const link = requests.link.value;
   const shape = shapeOf(width.value);
   const heads = Math.max(1, ...(map?.heads ?? []));
   const layers = map?.heads.length ?? 1;
@@ -92,11 +93,12 @@ export function Layout({ store, loader, requests, ready }: Props) {
       data-view={view}
       data-single={single}
       data-diagnosed={map?.diagnosed ?? false}
+      data-link={link}
     >
       <div class="ruler" ref={ruler} />
-      <Toolbar store={store} />
+      {link !== "absent" && <Toolbar store={store} />}
       <Status store={store} loader={loader} requests={requests} />
-      {map && !store.empty.value && width.value > 0 && (
+      {map && link !== "absent" && !store.empty.value && width.value > 0 && (
         <div class="views">
           {!single && (
             <div class="side">

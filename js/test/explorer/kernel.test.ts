@@ -4,6 +4,7 @@ import { mount, slide } from "./mount";
 
 const WORDS = "Lily and Ben went to the park .".split(" ");
 const model = (choices = {}) => new MockModel([new MockMap({ queries: WORDS, heads: [3, 3] })], choices);
+const GONE = "The kernel was restarted or shut down: run the cell again.";
 const loaded = (view: ReturnType<typeof mount>) => view.parts("thumb", '[data-loaded="true"]').length;
 
 describe("loading", () => {
@@ -163,14 +164,77 @@ describe("a kernel that", () => {
     await vi.waitFor(() => expect(view.host.shadowRoot!.textContent).toContain("0 bytes of codes"));
   });
 
-  it("is not connected is missed", async () => {
+  it("loses every reply can be asked anew", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
     const host = model();
-    host.comm_live = false;
+    host.policy = () => "hold";
     const view = mount(host);
+    await vi.advanceTimersByTimeAsync(21_500);
+    expect(host.sent.length).toBe(4);
+    await vi.advanceTimersByTimeAsync(64_000);
+    expect(host.sent.length).toBe(5);
+    host.policy = () => "answer";
+    view.part("retry").click();
+    vi.useRealTimers();
+    await view.ready();
+    expect(view.parts("retry")).toEqual([]);
+  });
+
+  it("is restarted is missed at once, and what came stays", async () => {
+    const host = model();
+    const view = mount(host);
+    await view.ready();
+    await vi.waitFor(() => expect(host.sent.length).toBe(5));
+    host.disconnect();
+    await vi.waitFor(() => expect(view.part("status").textContent).toBe(GONE));
+    expect(view.state()).toBe("error");
+    const sent = host.sent.length;
+    view.part("thumb", '[data-layer="0"][data-head="1"]').click();
+    await vi.waitFor(() => expect(view.heatmap().dataset.head).toBe("1"));
+    view.part("thumb", '[data-layer="1"][data-head="2"]').click();
+    await vi.waitFor(() => expect(view.part("retry").parentElement!.textContent).toContain("had not come"));
+    expect(view.part("retry").checkVisibility()).toBe(false);
+    expect(loaded(view)).toBe(6);
+    view.part("thumb", '[data-layer="0"][data-head="0"]').click();
+    await vi.waitFor(() => expect(view.parts("retry")).toEqual([]));
+    expect(view.heatmap().checkVisibility()).toBe(true);
+    expect(host.sent.length).toBe(sent);
+  });
+
+  it("is restarted while a picture is on its way is not waited for", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
+    host.disconnect();
     await vi.waitFor(() => expect(view.state()).toBe("error"));
-    await vi.waitFor(() =>
-      expect(view.part("status").textContent).toBe("No kernel is connected: run the cell again."),
+    expect(view.part("status").textContent).toBe(GONE);
+  });
+
+  it("never had the maps is not asked", async () => {
+    const host = model();
+    host.comm_live = undefined;
+    const view = mount(host, 1000, "jupyter-widgets-disconnected");
+    await vi.waitFor(() => expect(view.state()).toBe("error"));
+    expect(view.host.shadowRoot!.querySelector(".layout")!.textContent).toBe(
+      "No kernel has these maps: run the cell again.",
     );
+    expect(host.sent).toEqual([]);
+  });
+
+  it("is cut off is not called busy", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    host.widget_manager.kernel.connectionStatus = "connecting";
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
+    expect(view.part("status").textContent).toBe(
+      "The connection to the kernel is cut; the picture comes when it is back.",
+    );
+    host.release();
+    await view.ready();
+    expect(view.part("status").textContent).toBe("");
   });
 
   it("goes away while sending is missed", async () => {
@@ -180,7 +244,7 @@ describe("a kernel that", () => {
     };
     const view = mount(host);
     await vi.waitFor(() => expect(view.state()).toBe("error"));
-    expect(view.part("status").textContent).toBe("No kernel is connected: run the cell again.");
+    expect(view.part("status").textContent).toBe(GONE);
   });
 
   it("says something unknown is not listened to", async () => {

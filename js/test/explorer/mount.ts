@@ -14,8 +14,9 @@ export interface Mounted {
   heatmap(): HTMLCanvasElement;
 }
 
-export function mount(model: MockModel, width = 1000): Mounted {
+export function mount(model: MockModel, width = 1000, className = ""): Mounted {
   const el = document.createElement("div");
+  el.className = className;
   el.style.width = `${width}px`;
   document.body.append(el);
   const close = explorer.render({ model, el });
