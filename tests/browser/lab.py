@@ -153,8 +153,8 @@ class Notebook:
         """Load the page, again if need be, and wait for the notebook and its kernel."""
         page = self.page
         page.goto(f"{self.lab.url}doc/tree/{self.path.name}?token={self.lab.token}")
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-        page.evaluate("window.jupyterapp.restored")
+        # Where the last window's workspace has not been given up yet, JupyterLab moves to another address.
+        page.wait_for_function("window.jupyterapp?.restored.then(() => true)", timeout=60_000)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
         page.wait_for_function(
             """() => {
