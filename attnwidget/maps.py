@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnwidget.intake import dense_layers
 from attnwidget.layers import DenseLayer, Layer, check_factor, temper
-from attnwidget.storage import Shelf, layers_from, read, tokens_from
+from attnwidget.storage import Shelf, layers_from, read, reading, tokens_from
 from attnwidget.tokens import Tokens
 
 __all__ = ["AttentionMaps"]
@@ -271,9 +271,11 @@ class AttentionMaps:
         FileNotFoundError
             When there is no such file.
         ValueError
-            When the file was not written by `save`, or by a later version.
+            When the file was not written by `save`, or by a later version, or is damaged.
         """
-        return cls.from_description(*read(path, {"maps": "AttentionMaps.load", "capture": "Capture.load"}))
+        description, tensors = read(path, {"maps": "AttentionMaps.load", "capture": "Capture.load"})
+        with reading(path):
+            return cls.from_description(description, tensors)
 
     def described(self, shelf: Shelf, place: str = "") -> dict[str, Any]:
         """Put what the maps hold on a shelf, and describe it."""
@@ -293,7 +295,10 @@ class AttentionMaps:
     @classmethod
     def from_description(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """Maps from what `described` gave, and the tensors of the shelf."""
-        keys = described["key_tokens"]
+        keys, following = described["key_tokens"], described.get("following")
+        words = [described["name"], *described["layer_names"], *described["notes"], following or ""]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("its name, the names of its layers, and its notes are no strings.")
         return cls(
             layers_from(described["layers"], tensors),
             tokens_from(described["tokens"], tensors),
@@ -303,7 +308,7 @@ class AttentionMaps:
             notes=described["notes"],
             layer_numbers=described.get("layer_numbers"),
             head_numbers=described.get("head_numbers"),
-            following=described.get("following"),
+            following=following,
         )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer
 from attnwidget.tokens import ImageGrid, Span, Tokens
 
-__all__ = ["Shelf", "layers_from", "read", "tokens_from"]
+__all__ = ["Shelf", "layers_from", "read", "reading", "tokens_from"]
 
 _FORMAT = 2  # of the file; 1 had no kind, spans, pictures, or numbers of layers
 
@@ -99,19 +101,39 @@ def read(path: str | Path, kinds: Mapping[str, str]) -> tuple[dict[str, Any], di
         with safe_open(path, framework="pt") as file:
             description = json.loads((file.metadata() or {})["attnwidget"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        if not isinstance(description, dict):
+            raise TypeError(f"its description is {type(description).__name__}")  # noqa: TRY301 - told below
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} holds no attention maps; expected a file that {reader.replace('load', 'save')} wrote."
         ) from error
     version = description.get("format")
-    if version not in {1, _FORMAT}:
+    if version not in (1, _FORMAT):
         raise ValueError(
             f"{path} has format {version!r} and this version of attnwidget reads format {_FORMAT}. Update attnwidget."
         )
     kind = description.get("kind", "maps")
     if kind != wanted:
-        raise ValueError(f"{path} holds a file of kind {kind!r}; read it with {kinds.get(kind, 'another reader')}.")
+        raise ValueError(
+            f"{path} holds a file of kind {kind!r}; read it with {kinds.get(str(kind), 'another reader')}."
+        )
     return description, tensors
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Say of whatever is wrong in the description of a file that the file is at fault.
+
+    Raises
+    ------
+    ValueError
+        When something is missing, or is not what it should be.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError, OverflowError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} is damaged, or was made by something else: {what}") from error
 
 
 def layers_from(described: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> list[Layer]:
@@ -122,8 +144,18 @@ def layers_from(described: Sequence[Mapping[str, Any]], tensors: Mapping[str, Te
 def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tokens:
     """Tokens from their description."""
     ids, image = fields["ids"], fields.get("image")
+    _check(_all_of(str, fields["labels"]), "labels are no strings")
+    _check(ids is None or _all_of(int, ids), "ids are no numbers")
+    _check(_all_of(bool, fields["special"]) and _all_of(int, fields["words"]), "special or words are none")
+    spans = [_all_of(int, span[1:]) and isinstance(span[0], str) for span in fields.get("spans", ())]
+    _check(all(spans), "spans are no names and positions")
     if image is not None:
         picture = None if image["picture"] is None else tensors[image["picture"]]
+        _check(_all_of(int, [image["start"], image["rows"], image["columns"]]), "the patches have no places")
+        _check(
+            picture is None or (picture.dtype == torch.uint8 and picture.ndim == 3 and picture.shape[2] == 3),
+            "the picture is none",
+        )
         image = ImageGrid(image["start"], image["rows"], image["columns"], picture)
     return Tokens(
         tuple(fields["labels"]),
@@ -146,14 +178,50 @@ def _rule(layer: Layer) -> dict[str, Any]:
 
 def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer:
     held = {role: tensors[name] for role, name in described["tensors"].items()}
+    for role, tensor in held.items():
+        _check(
+            tensor.is_floating_point() and tensor.ndim == (1 if role == "sinks" else 3), f"{role} is {_what(tensor)}"
+        )
     additive = held.pop("mask", None)
     mask = Mask(**described["mask"], additive=additive)
+    layer: Layer
     if "matrix" in held:
-        return DenseLayer(held["matrix"], mask)
-    return ProjectedLayer(
-        **held,
-        mask=mask,
-        scaling=described["scaling"],
-        softcap=described["softcap"],
-        dropout=described.get("dropout", 0.0),
-    )
+        layer = DenseLayer(held["matrix"], mask)
+    else:
+        q, k = held["q"], held["k"]
+        fits = q.shape[2] == k.shape[2] and k.shape[0] > 0 and q.shape[0] % k.shape[0] == 0
+        _check(fits, f"q is {_what(q)} and k {_what(k)}")
+        numbers = {name: described.get(name) for name in ("scaling", "softcap", "dropout")}
+        for name, number in numbers.items():
+            given = isinstance(number, float | int) or (number is None and name != "scaling")
+            _check(given, f"{name} is {number!r}")
+        layer = ProjectedLayer(
+            **held,
+            mask=mask,
+            scaling=described["scaling"],
+            softcap=described["softcap"],
+            dropout=numbers["dropout"] or 0.0,
+        )
+    heads, queries, keys = layer.shape
+    for role in {"mask", "bias"} & described["tensors"].keys():
+        term = tensors[described["tensors"][role]]
+        _check(term.shape in {(1, queries, keys), (heads, queries, keys)}, f"{role} is {_what(term)}")
+    _check("sinks" not in held or held["sinks"].shape == (heads,), "sinks are not one a head")
+    most = queries + keys
+    window = 0 if mask.window is None else mask.window
+    _check(isinstance(mask.causal, bool) and _all_of(int, [mask.offset, window]), "the mask is no rule")
+    _check(-most <= mask.offset <= most and 0 <= window <= most, f"the mask reaches {mask.offset} and {window} tokens")
+    return layer
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(f"{otherwise}.")
+
+
+def _all_of(kind: type, values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, kind) for value in values)
+
+
+def _what(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from attnwidget.capturing.assemble import assemble, is_matrices, is_pair
 from attnwidget.capturing.axes import Labels
 from attnwidget.capturing.captured import Capture, Example, NextToken
-from attnwidget.capturing.generation import Generated, Run, join, runs_of
+from attnwidget.capturing.generation import Generated, Run, join, run_of, runs_of
 from attnwidget.capturing.inputs import as_inputs, last_logits_will_do, load_model
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.modules import Own, listening_to_modules
@@ -75,25 +75,32 @@ class Recording:
             raise ValueError(
                 "no forward pass was recorded: run the model inside the block, in the same thread, before capture()."
             )
+        chosen_by_ids = False
         if index is None:
             if len(runs) > 1 and generated is None:
                 raise ValueError(
                     f"{len(runs)} runs were recorded; choose one: recorder.capture(0) is the first, "
                     "recorder.capture(-1) the last."
                 )
+            chosen_by_ids = True
             index = -1  # without a cache each step reads the whole text, and the last one has all of it
         if not -len(runs) <= index < len(runs):
             raise IndexError(f"run {index} does not exist: runs 0 to {len(runs) - 1} were recorded.")
+        if generated is None:
+            return self._assembled(runs[index], None)
         config = getattr(self._recorder.model, "generation_config", None)
-        made = None if generated is None else Generated.of(generated, getattr(config, "eos_token_id", None))
-        return self._assembled(runs[index], made)
+        made = Generated.of(generated, getattr(config, "eos_token_id", None))
+        return self._assembled(run_of(runs, made) if chosen_by_ids else runs[index], made)
 
     def generation(self, returned: Any, options: Mapping[str, Any], prompt: int) -> Capture:
         """The capture of the generation that returned this, for a prompt of so many tokens."""
         config = options.get("generation_config") or getattr(self._recorder.model, "generation_config", None)
         ends = options.get("eos_token_id", getattr(config, "eos_token_id", None))
-        runs = self._runs()
-        return self._assembled(runs[-1], Generated.of(returned, ends, prompt))
+        # Only where something else than an id may end a sequence: models do generate the id of padding.
+        stops = any(options.get(name) for name in ("stopping_criteria", "stop_strings"))
+        pad = options.get("pad_token_id", getattr(config, "pad_token_id", None)) if stops else None
+        generated = Generated.of(returned, ends, prompt, pad)
+        return self._assembled(run_of(self._runs(), generated), generated)
 
     def _assembled(self, run: Run, generated: Generated | None) -> Capture:
         recorder = self._recorder

@@ -53,7 +53,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
         a number that was asked for.
     """
     pair = is_pair(model)
-    groups: dict[str, Group] = {**_calls(recorded, pair=pair), **_matrices(recorded, keep)}
+    groups: dict[str, Group] = {**_calls(recorded, pair=pair), **_matrices(recorded, keep, banded=_is_banded(model))}
     if not groups:
         last = max(recorded.counts.values(), default=1) - 1
         raise ValueError(
@@ -62,7 +62,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
         )
     sides = _sides(_with_frames(recorded, model, groups), labels, pair=pair)
     size = max(group.batch for group in groups.values())
-    expected = _batch_of(recorded)
+    expected = _batch_of(recorded, model)
     for name, group in groups.items():
         if expected is not None and group.batch not in {expected, 1}:
             raise ValueError(
@@ -110,6 +110,11 @@ class _Tower:
         return Axis(labels=Labels(tokens=tokens, spans=self._labels.spans))
 
 
+def _is_banded(model: nn.Module) -> bool:
+    """Whether a model returns bands around each query, as Longformer and LED do."""
+    return any(hasattr(getattr(m, "config", None), "attention_window") for m in transformers_in(model))
+
+
 def is_pair(model: nn.Module) -> bool:
     """Whether there are an encoder and a decoder."""
     models = [model, *transformers_in(model)]
@@ -137,7 +142,10 @@ def _sides(recorded: Pass, labels: Labels, *, pair: bool) -> dict[str, tuple[Axi
             source = Axis()
     # Cached keys stand in front of the keys, and no query does.
     keys = replace(target, prompt=recorded.prompt and recorded.prompt + past)
-    queries = keys if not past else replace(target, cached=0, prompt=recorded.prompt, labels=_without_front(target))
+    queries = keys
+    if past:
+        ids, real = _behind(target.ids, recorded), _behind(target.real, recorded)
+        queries = Axis(ids, real, prompt=recorded.prompt, labels=_without_front(target))
     return {"encoder": (source, source), "cross": (queries, source), "decoder": (queries, keys)}
 
 
@@ -148,6 +156,11 @@ def _with_frames(recorded: Pass, model: nn.Module, groups: dict[str, Group]) -> 
         return recorded
     mask = frames(next(iter(groups.values())).n_keys, real)
     return replace(recorded, inputs=recorded.inputs | {"attention_mask": mask})
+
+
+def _behind(known: Tensor | None, recorded: Pass) -> Tensor | None:
+    """What is known of the new tokens, where it is known of the cached ones too."""
+    return known[:, recorded.past :] if known is not None and known.shape[1] == recorded.length else known
 
 
 def _without_front(axis: Axis) -> Labels:
@@ -210,7 +223,7 @@ def _differs(stacks: list[str], i: int) -> bool:
     return len({p[i] if i < len(p) else None for p in parts}) > 1
 
 
-def _matrices(recorded: Pass, keep: Keep) -> dict[str, Matrices]:
+def _matrices(recorded: Pass, keep: Keep, *, banded: bool) -> dict[str, Matrices]:
     groups = {}
     for attribute, name in _KINDS.items():
         given: list[Any] = [getattr(output, attribute, None) for output in recorded.matrices]
@@ -221,7 +234,8 @@ def _matrices(recorded: Pass, keep: Keep) -> dict[str, Matrices]:
         other = next((m.shape[2:] for m in matrices if m.shape[2:] != matrices[0].shape[2:]), None)
         if other is not None:
             raise ValueError(_several_sizes(name, (n_queries, n_keys), other))
-        if name != "cross" and n_keys != n_queries + recorded.past:
+        # A band of 513 columns around 513 queries looks like a map.
+        if (name != "cross" and n_keys != n_queries + recorded.past) or (banded and name in {"attention", "encoder"}):
             raise ValueError(
                 f"{name!r}: this model returns maps of {n_queries} queries x {n_keys} keys for its self-attention: "
                 "bands around each query, as Longformer does, whose columns are no keys. Such maps cannot be shown."
@@ -239,9 +253,11 @@ def is_matrices(matrices: Any) -> bool:
     return bool(matrices) and all(isinstance(matrix, Tensor) and matrix.ndim == 4 for matrix in matrices)
 
 
-def _batch_of(recorded: Pass) -> int | None:
+def _batch_of(recorded: Pass, model: nn.Module) -> int | None:
     inputs = recorded.inputs
-    for name in ("decoder_input_ids", "input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values"):
+    main = [str(root.main_input_name) for root in transformers_in(model)]
+    named = ("decoder_input_ids", "input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values")
+    for name in (*named, *main):
         value = inputs.get(name)
         if isinstance(value, Tensor) and value.ndim > 1:
             return value.shape[0]

@@ -121,7 +121,8 @@ class Axis:
         spans = []
         prefix = min(self.labels.prefix, before or length)
         if before:
-            cached = Tokens(tuple(map(str, range(prefix, before))))
+            gone = max(0, self.cached - before)  # a sliding cache has dropped its first keys
+            cached = Tokens(tuple(map(str, range(gone + prefix, gone + before))))
             known = _join(_join(_prefix(prefix), cached), known)
         elif prefix and (known.ids is None or max(known.ids[:prefix]) < 0):
             known = replace(known, labels=_prefix(prefix).labels + known.labels[prefix:])

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.storage import Shelf, read
+from attnwidget.storage import Shelf, read, reading
 
 __all__ = ["Capture", "Example", "NextToken"]
 
@@ -197,20 +197,21 @@ class Capture:
         FileNotFoundError
             When there is no such file.
         ValueError
-            When the file was not written by `save`, or by a later version.
+            When the file was not written by `save`, or by a later version, or is damaged.
         """
         description, tensors = read(path, {"capture": "Capture.load", "maps": "AttentionMaps.load"})
-        return cls(
-            [
-                Example(
-                    {name: AttentionMaps.from_description(maps, tensors) for name, maps in fields["maps"].items()},
-                    None if fields["logits"] is None else tensors[fields["logits"]],
-                    tuple(NextToken(*candidate) for candidate in fields["next"]),
-                    fields["without"],
-                )
-                for fields in description["examples"]
-            ]
-        )
+        with reading(path):
+            return cls(
+                [
+                    Example(
+                        {name: AttentionMaps.from_description(maps, tensors) for name, maps in fields["maps"].items()},
+                        None if fields["logits"] is None else tensors[fields["logits"]],
+                        tuple(NextToken(*candidate) for candidate in fields["next"]),
+                        fields["without"],
+                    )
+                    for fields in description["examples"]
+                ]
+            )
 
     @property
     def _only(self) -> Example:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnwidget.capturing.recorder import Call, Pass
 
-__all__ = ["Generated", "Run", "join", "runs_of"]
+__all__ = ["Generated", "Run", "join", "run_of", "runs_of"]
 
 _MADE_BEFORE = {"encoder_outputs", "mm_encoder_outputs"}  # what generate() has computed before the first step
 
@@ -38,15 +38,18 @@ class Generated:
         Ids that end a sequence: what stands behind one is padding.
     prompt : int
         Length of the prompt, 0 where it is that of the first step.
+    pad : int or None
+        Id that fills sequences that a stopping criterion ended before others; None where there was none.
     """
 
     sequences: Tensor
     beam_indices: Tensor | None = None
     ends: tuple[int, ...] = ()
     prompt: int = 0
+    pad: int | None = None
 
     @classmethod
-    def of(cls, returned: Any, ends: Any = (), prompt: int = 0) -> Generated:
+    def of(cls, returned: Any, ends: Any = (), prompt: int = 0, pad: Any = None) -> Generated:
         """Read what generate() returned: a tensor of ids or, with return_dict_in_generate, an output.
 
         Raises
@@ -58,20 +61,36 @@ class Generated:
         if not isinstance(sequences, Tensor) or sequences.ndim != 2 or sequences.is_floating_point():
             raise TypeError(f"generated is {type(returned).__name__}; expected what model.generate() returned.")
         known = () if ends is None else (ends,) if isinstance(ends, int) else tuple(int(end) for end in ends)
-        return cls(sequences, getattr(returned, "beam_indices", None), known, prompt)
+        beams = getattr(returned, "beam_indices", None)
+        return cls(sequences, beams, known, prompt, pad if isinstance(pad, int) else None)
 
 
 def runs_of(passes: Sequence[Pass]) -> list[Run]:
     """Passes as runs: those that go on over one cache are one."""
     runs: list[Run] = []
     for recorded in passes:
-        if recorded.continues and runs:
-            runs[-1].steps.append(recorded)
+        # With guidance, two generations take turns.
+        own = next((run for run in reversed(runs) if run.steps[-1] is recorded.before), None)
+        if own is not None:
+            own.steps.append(recorded)
         elif recorded.whole and runs and not runs[-1].steps[0].whole and _MADE_BEFORE & recorded.inputs.keys():
             runs[-1] = Run([recorded], source=runs[-1].steps[0])
         else:
             runs.append(Run([recorded]))
     return runs
+
+
+def run_of(runs: Sequence[Run], generated: Generated) -> Run:
+    """The run that read what generate() returned; the last one where ids do not tell."""
+    for run in reversed(runs):
+        first = run.steps[0]
+        ids = first.inputs.get("decoder_input_ids", first.inputs.get("input_ids"))
+        if not isinstance(ids, Tensor) or ids.ndim != 2 or generated.beam_indices is not None:
+            continue
+        read = generated.sequences[:, first.past : first.past + ids.shape[1]]
+        if read.shape == ids.shape and torch.equal(read.cpu(), ids.cpu()):
+            return run
+    return runs[-1]
 
 
 def join(run: Run, generated: Generated | None = None) -> Pass:
@@ -189,6 +208,11 @@ def _rows(steps: Sequence[Pass], generated: Generated | None, prompt: int) -> li
     beams = None if generated is None else generated.beam_indices
     if beams is not None:
         before = sum(step.length < prompt for step in steps)  # a long prompt may be read in pieces
+        if beams.shape[1] > len(steps) - before:
+            raise ValueError(
+                "beams were searched without a cache: each step read the whole text anew, and the last one has only "
+                "the beams that went on to the end. Generate with use_cache=True, as generate() does by itself."
+            )
         return [beams[:, min(max(0, i - before), beams.shape[1] - 1)].clamp(min=0).cpu() for i in range(len(steps))]
     if any(step.reordered for step in steps):
         raise ValueError(
@@ -256,9 +280,13 @@ def _real(steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None
     if generated.beam_indices is not None:
         chosen = (generated.beam_indices >= 0).sum(-1).cpu()
         real[:, start:] *= (torch.arange(total - start) < chosen[:, None] - 1).long()
-    elif generated.ends:
+    elif total > start:
         ids = generated.sequences[:, -(total - start + 1) :].cpu()  # of the generated tokens
-        ended = torch.isin(ids, torch.tensor(generated.ends)).cumsum(-1) > 0
+        ended = torch.isin(ids, torch.tensor(generated.ends, dtype=torch.long)).cumsum(-1) > 0
+        if generated.pad is not None and generated.pad not in generated.ends and len(ids) > 1:
+            # A stopping criterion ends a sequence without a token of its own: the last before the padding is the end.
+            padded = (ids == generated.pad).long().flip(-1).cumprod(-1).flip(-1).bool()
+            ended[:, :-1] |= padded[:, 1:]
         real[:, start:] *= (~ended[:, : total - start]).long()
     return real
 

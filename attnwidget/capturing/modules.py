@@ -125,9 +125,10 @@ class _Listener:
         handles += [parts[name].register_forward_pre_hook(self._keep_mixed) for name in AFTER if name in parts]
         return handles
 
-    def packing(self, module: nn.Module, args: Any, kwargs: Any) -> None:  # noqa: ARG002
+    def packing(self, module: nn.Module, args: Any, *rest: Any) -> None:  # noqa: ARG002
         """Keep how long a batch is that nn.TransformerEncoder may pack into a nested tensor."""
-        src = args[0] if args else kwargs.get("src")
+        # Where another thread has just removed a hook, torch forgets that it takes keywords.
+        src = args[0] if args else rest[0].get("src") if self._listens() else None
         if self._listens() and isinstance(src, Tensor) and not src.is_nested and src.ndim == 3:
             self.multihead.padded = src.shape[1]
 
@@ -141,8 +142,9 @@ class _Listener:
         return active_recorder() is self.recorder
 
     def _asking(self, say: Callable[..., QK], who: str) -> Any:
-        def ask(module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:  # noqa: ARG001
+        def ask(module: nn.Module, args: Any, *rest: Any) -> None:
             if self._listens():
+                kwargs = rest[0]
                 self.masks.enter(self.recorder.passes[-1] if self.recorder.passes else None)
                 try:
                     with torch.no_grad():
@@ -154,19 +156,20 @@ class _Listener:
 
         return ask
 
-    def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def _begin(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if self._listens():
+            (kwargs,) = rest
             self.leave()  # no attention is inside another
             self.masks.enter(self.recorder.passes[-1] if self.recorder.passes else None)
             self.open = SeenCall(module, args, kwargs)
             self.open.begin()
 
     def _ending(self, who: str) -> Any:
-        def end(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
+        def end(module: nn.Module, args: Any, *rest: Any) -> None:  # noqa: ARG001
             # Another thread may run the same module.
             if not self._listens() or self.open is None or self.open.module is not module:
                 return
-            seen = self.open
+            seen, output = self.open, rest[-1]
             self.leave()
             if output is None:
                 return  # the call failed, and says so itself

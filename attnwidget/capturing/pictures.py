@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +52,10 @@ def patches_of_tower(model: nn.Module, stack: str, inputs: Mapping[str, Any], le
         Number of tokens.
     """
     pixels = inputs.get("pixel_values")
-    config = getattr(_owner(model, stack), "config", None)
+    owner = _owner(model, stack)
+    if "input_ids" in inputs and "input_ids" in inspect.signature(owner.forward).parameters:
+        return None  # text and patches are one sequence here, each family's own way
+    config = getattr(owner, "config", None)
     patch = getattr(config, "patch_size", None)
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or not hasattr(config, "image_size"):
         return None

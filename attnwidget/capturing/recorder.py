@@ -88,7 +88,7 @@ class Pass:
     whole: bool = False  # the model's own pass, and not one of a part called by itself
     past: int = 0  # cached tokens before this pass
     learned: int = 0  # of them, those that a wrapper has learned
-    continues: bool = False  # the pass before this one left the cache that this one begins with
+    before: Pass | None = None  # the pass that left the cache that this one begins with
     reordered: bool = False  # the rows of the batch are not in the order they had before, as in beam search
     unheard: list[str] = field(default_factory=list)  # attention modules that ran and said nothing
     cache: Callable[[], Any] = lambda: None
@@ -99,6 +99,11 @@ class Pass:
     following: Tensor | None = None  # ids of the tokens generated last, [batch]
     counts: Counter[tuple[str, bool]] = field(default_factory=Counter)
     shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept
+
+    @property
+    def continues(self) -> bool:
+        """Whether the pass goes on where an earlier one ended."""
+        return self.before is not None
 
     @property
     def length(self) -> int:
@@ -208,9 +213,11 @@ class Recorder:
             for hook in hooks:
                 hook.remove()
 
-    def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    def _begin(self, module: nn.Module, args: Any, *rest: Any) -> tuple[Any, Any] | None:
+        # Where another thread has just removed the hook, torch forgets that it takes keywords.
         if active_recorder() is not self:
             return None
+        (kwargs,) = rest
         bound = _bound(module, args, kwargs)
         if module in self._running and self._open is not None:
             self._running.clear()  # an interrupt ended the last pass, and no hook heard of it
@@ -234,9 +241,10 @@ class Recorder:
             return None
         return args, {**kwargs, "output_attentions": True, "return_dict": True}
 
-    def _end(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
+    def _end(self, module: nn.Module, args: Any, *rest: Any) -> None:  # noqa: ARG002
         if active_recorder() is not self or self._open is None:
             return
+        output = rest[-1]
         if output is not None and module in self.asked:
             self._open.matrices.append(output)
         if self._running.pop() is not module or self._running:
@@ -268,21 +276,18 @@ class Recorder:
             current.unheard.append(name)
 
     def _keep_inputs(self, where: str) -> Any:
-        def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
+        def keep(module: nn.Module, args: Any, *rest: Any) -> None:
             if active_recorder() is self and self._open is not None:
-                setattr(self._open, where, _bound(module, args, kwargs))
+                setattr(self._open, where, _bound(module, args, *rest))
 
         return keep
 
     def _continue(self, current: Pass, cache: Any) -> None:
         """See whether a pass goes on where the one before it ended."""
         current.past, current.cache = _length_of(cache), _reference(cache)
-        before = self._before()
+        before = next((p for p in reversed(self.passes[:-1]) if p.whole and p.cache() is cache), None)
         # Tokens that were tried and refused are taken back before the next pass.
-        current.continues = before is not None and before.cache() is cache and 0 < current.past <= before.length
-
-    def _before(self) -> Pass | None:
-        return next((p for p in reversed(self.passes[:-1]) if p.whole), None)
+        current.before = before if before is not None and 0 < current.past <= before.length else None
 
     def _goes_on(self, stack: tuple[str, bool], current: Pass, call: Call) -> bool:
         """Whether a stack reads the tokens that a cache grows by: no encoder, no tower, and attends to itself."""
@@ -295,10 +300,10 @@ class Recorder:
     def _meet(self, current: Pass, first: Call) -> None:
         """Read from the first layer how many tokens are new, and whether the batch has its rows in their old order."""
         current.n_queries = first.query.shape[2]
-        new, before = _new_keys(first.key, current), self._before()
+        new, before = _new_keys(first.key, current), current.before
         current.newest = first.key[:, :, new.stop - 1].detach().clone()
         whole = before is not None and before.length == current.past
-        if current.continues and whole and before is not None and before.newest is not None and new.start > 0:
+        if whole and before is not None and before.newest is not None and new.start > 0:
             last = first.key[:, :, new.start - 1]
             current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
 

@@ -90,7 +90,14 @@ def _attend(  # noqa: PLR0917
     scaling = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     # Models that pass their sinks under another name mean the same logits.
     sinks = s_aux if s_aux is not None else others.pop("sinks", None)
+    attention_mask = _with_chosen_keys(module, query, key, attention_mask, others)
     _warn_of_unknown(others)
+    if sinks is not None and sinks.numel() != query.shape[1]:
+        raise ValueError(
+            f"{type(module).__name__} has a sink of its own for every query, {list(sinks.shape)}, and maps "
+            "hold one a head. Load the model with attn_implementation='eager' and pass outputs.attentions to "
+            "AttentionMaps.from_arrays."
+        )
     n_queries = query.shape[2]
     causal = unmasked_is_causal and attention_mask is None and n_queries > 1
     causal = causal and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
@@ -148,6 +155,29 @@ def _attend_by_blocks(call: Call, value: Tensor, *, wants_weights: bool) -> tupl
         outputs.append(nn.functional.dropout(p, call.dropout, training=call.dropout > 0) @ value)
     output = torch.cat(outputs, 2).transpose(1, 2).contiguous()
     return output, torch.cat(weights, 2) if wants_weights else None
+
+
+def _with_chosen_keys(
+    module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, others: dict[str, Any]
+) -> Tensor | None:
+    """The mask without the keys that an indexer left out: models do this themselves under "eager" and "sdpa" only."""
+    chosen, blocks_chosen = others.pop("indices", None), others.pop("block_indices", None)
+    n_queries, n_keys = query.shape[2], key.shape[2]
+    if chosen is not None:
+        seen = torch.zeros(*chosen.shape[:2], n_keys, dtype=torch.bool, device=key.device)
+        seen = seen.scatter_(-1, chosen.long(), True)[:, None]
+        if mask is None:
+            return seen.tril(n_keys - n_queries)
+        return mask & seen if mask.dtype == torch.bool else mask.masked_fill(~seen, torch.finfo(mask.dtype).min)
+    if blocks_chosen is not None:
+        positions = others.get("position_ids")
+        if positions is None:
+            positions = torch.arange(n_keys - n_queries, n_keys, device=key.device)
+        positions = (positions if positions.ndim > 1 else positions[None]).expand(query.shape[0], -1)
+        build: Any = module.indexer.build_block_mask  # type: ignore[union-attr]
+        built: Tensor = build(blocks_chosen, mask, n_keys, query.dtype, query.device, positions)
+        return built
+    return mask
 
 
 def _warn_of_unknown(others: dict[str, Any]) -> None:

@@ -73,6 +73,27 @@ class TestTheModelIsLeftAsItWas:
         assert inner.maps.n_queries == 9
         assert [outer.capture(i).maps.n_queries for i in range(len(outer))] == [4, 5]
 
+    @pytest.mark.parametrize("family", ["llama-grouped", "falcon", "torch"])
+    def test_hooks_that_another_thread_has_just_removed(self, family):
+        plain = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, batch_first=True), 1)
+        model = plain.eval() if family == "torch" else FAMILIES[family][0]().eval()
+        done = []
+
+        def run():
+            # Torch calls them without keywords when a recording ends while this thread is in the midst of a pass.
+            for module in model.modules():
+                for hook in module._forward_pre_hooks.values():
+                    hook(module, ())
+                for hook in module._forward_hooks.values():
+                    hook(module, (), None)
+            done.append(True)
+
+        with aw.recording(model):
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join(timeout=60)
+        assert done
+
     def test_a_model_shared_by_two_threads(self):
         model = llama()
         before = state(model)

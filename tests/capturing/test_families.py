@@ -213,6 +213,55 @@ def test_bands_are_refused_rather_than_shown_as_keys():
         aw.capture(model, ids(1, 8))
 
 
+@pytest.mark.parametrize("length", [9, 12])
+def test_bands_as_wide_as_the_text_is_long_are_bands(length):
+    from transformers import LEDConfig, LEDModel, LongformerConfig, LongformerModel
+
+    from tests.capturing.families import SEQ2SEQ
+
+    lone = LongformerModel(LongformerConfig(**SMALL, attention_window=8, max_position_embeddings=64))
+    pair = LEDModel(LEDConfig(**SEQ2SEQ, attention_window=8, max_encoder_position_embeddings=64))
+    for model in (lone, pair):
+        with pytest.raises(ValueError, match="bands around each query"):
+            aw.capture(model, ids(1, length))
+
+
+def test_keys_that_an_indexer_left_out_are_hidden():
+    from transformers import DeepseekV32Config, DeepseekV32ForCausalLM
+
+    sizes = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8,
+             "head_dim": 4, "index_topk": 4, "index_n_heads": 4, "index_head_dim": 8, "n_routed_experts": 4,
+             "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 16,
+             "first_k_dense_replace": 1, "num_key_value_heads": 4, "pad_token_id": 0}  # fmt: skip
+    torch.manual_seed(0)
+    model, inputs = DeepseekV32ForCausalLM(DeepseekV32Config(**SMALL | sizes)).eval(), {"input_ids": ids(1, 12)}
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    run = aw.capture(model, inputs, logits="all")
+    torch.testing.assert_close(run.logits, logits[0], atol=1e-5, rtol=1e-4)
+    assert int((run.maps.weights(0, 0)[-1] > 0).sum()) == 4
+    for number, layer in enumerate(eager(model, inputs)["attention"]):
+        torch.testing.assert_close(run.maps.weights(number, 1), layer[0, 1], atol=1e-6, rtol=0)
+
+
+def test_sinks_of_single_queries_are_refused():
+    from attnwidget.capturing.registry import _attend
+
+    q = torch.randn(1, 2, 3, 4)
+    with pytest.raises(ValueError, match="a sink of its own for every query"):
+        _attend(torch.nn.Identity(), q, q, q, None, sinks=torch.zeros(1, 2, 3, 1), unmasked_is_causal=True)
+
+
+def test_frames_of_a_film_that_attend_one_by_one_are_pieces():
+    from transformers import VideoPrismVisionConfig, VideoPrismVisionModel
+
+    model = VideoPrismVisionModel(VideoPrismVisionConfig(hidden_size=32, num_spatial_layers=1, num_temporal_layers=1,
+                                  num_attention_heads=4, intermediate_size=64, image_size=16, tubelet_size=[1, 8, 8],
+                                  num_frames=4))  # fmt: skip
+    with pytest.raises(ValueError, match="on 8 pieces for a batch of 2"):
+        aw.capture(model, {"pixel_values_videos": torch.randn(2, 4, 3, 16, 16)})
+
+
 def test_patches_of_a_picture_are_no_words():
     from transformers import CLIPConfig, CLIPModel
 

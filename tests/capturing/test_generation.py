@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BertConfig,
+    BertModel,
+    DynamicCache,
+    LlamaConfig,
+    LlamaForCausalLM,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 import attnwidget as aw
 from tests.capturing.families import FAMILIES, GROUPED, ids
@@ -327,3 +335,56 @@ def test_steps_keep_only_their_own_keys():
         for tensor in (call.query, call.key)
     )
     assert kept <= 1.1 * sum(layer.q.nbytes + layer.k.nbytes for layer in maps.layers)
+
+
+def test_beams_without_a_cache_are_refused():
+    with pytest.raises(ValueError, match=r"beams were searched without a cache.*use_cache=True"):
+        aw.capture(made("llama-grouped"), prompt(), generate=EXACT | {"num_beams": 3, "use_cache": False})
+
+
+def test_guidance_takes_turns_with_the_generation_it_guides():
+    model, options = made("llama-grouped"), EXACT | {"guidance_scale": 1.5}
+    run = aw.capture(model, prompt(), generate=options)
+    assert run.maps.tokens.ids == tuple(model.generate(**prompt(), **options)[0, :-1].tolist())
+    assert_is_one_pass(model, run.maps)
+    with aw.recording(model) as recorder:
+        output = model.generate(**prompt(), **options)
+    assert len(recorder) == 2
+    assert_is_one_pass(model, recorder.capture(generated=output).maps)
+
+
+def test_what_a_criterion_stopped_is_cut_where_it_stopped():
+    model = made("llama-grouped")
+
+    class Stopping(StoppingCriteria):
+        def __call__(self, ids, scores, **kwargs):
+            return torch.tensor([ids.shape[1] >= 8, False])
+
+    options = EXACT | {"stopping_criteria": StoppingCriteriaList([Stopping()]), "pad_token_id": 0}
+    sequences = model.generate(**prompt(2), **options).tolist()
+    assert sequences[0][8:] == [0, 0, 0]
+    stopped, whole = aw.capture(model, prompt(2), generate=options)
+    assert stopped.maps.tokens.ids == tuple(sequences[0][:7])
+    assert stopped.maps.following == str(sequences[0][7])
+    assert whole.maps.tokens.ids == tuple(sequences[1][:-1])
+
+
+def test_rows_behind_a_cache_have_their_own_tokens():
+    model, whole = made("llama-grouped"), ids(1, 9)
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad():
+        model(input_ids=whole[:, :5], past_key_values=cache)
+    maps = aw.capture(model, {"input_ids": whole, "past_key_values": cache}, generate=EXACT).maps
+    assert (maps.n_queries, maps.n_keys) == (9, 14)
+    assert maps.key_tokens.ids[:9] == tuple(whole[0].tolist())
+    assert maps.tokens.ids == maps.key_tokens.ids[5:]
+
+
+def test_keys_that_a_sliding_cache_has_kept_have_their_own_numbers():
+    model, whole = made("mistral-window"), ids(1, 9)
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad():
+        model(input_ids=whole[:, :6], past_key_values=cache)
+    maps = aw.capture(model, {"input_ids": whole[:, 6:], "past_key_values": cache}).maps
+    assert maps.key_tokens.labels == ("4", "5", *map(str, whole[0, 6:].tolist()))
+    torch.testing.assert_close(maps.weights(0, 1), aw.capture(model, whole).maps.weights(0, 1)[6:, 4:])

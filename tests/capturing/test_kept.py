@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import time
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import attnwidget as aw
@@ -180,6 +183,67 @@ class TestFiles:
         (tmp_path / "run.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
         with pytest.raises(ValueError, match="holds no attention maps"):
             aw.Capture.load(tmp_path / "run.safetensors")
+
+
+def damaged(path, change):
+    """A file of maps whose description somebody has changed."""
+    aw.capture(made("gpt-oss-sinks"), ids(1)).maps.save(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        description = json.loads(file.metadata()["attnwidget"])
+    change(description)
+    save_file(tensors, path, metadata={"attnwidget": json.dumps(description)})
+    return path
+
+
+class TestDamagedFiles:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda d: d.pop("layers"),
+            lambda d: d.update(layers=7),
+            lambda d: d.update(layers=[]),
+            lambda d: d.update(name=["attention"]),
+            lambda d: d.update(notes=[{}]),
+            lambda d: d.update(head_numbers=[[0]]),
+            lambda d: d["layers"][0]["tensors"].update(q="no such tensor"),
+            lambda d: d["layers"][0]["tensors"].update(k=d["layers"][0]["tensors"]["sinks"]),
+            lambda d: d["layers"][0]["tensors"].update(sinks=d["layers"][0]["tensors"]["k"]),
+            lambda d: d["layers"][0]["tensors"].update(mask=d["layers"][0]["tensors"]["k"]),
+            lambda d: d["layers"][0]["tensors"].pop("q"),
+            lambda d: d["layers"][0].update(scaling="os.system"),
+            lambda d: d["layers"][0].update(mask={"causal": True, "offset": 10**30, "window": None}),
+            lambda d: d["layers"][0].update(mask={"causal": True, "offset": 0, "window": "all"}),
+            lambda d: d["layers"][0].update(mask={"causal": True, "reach": 3}),
+            lambda d: d["tokens"].update(labels=[1] * 7),
+            lambda d: d["tokens"].update(labels=["a"] * 100_000),
+            lambda d: d["tokens"].update(spans=[["all", 0, 10**30]]),
+            lambda d: d["tokens"].update(image={"start": 0, "rows": 10**20, "columns": 10**20, "picture": None}),
+        ],
+    )
+    def test_one_thing_is_wrong(self, change, tmp_path):
+        with pytest.raises(ValueError, match="is damaged, or was made by something else"):
+            aw.AttentionMaps.load(damaged(tmp_path / "maps.safetensors", change))
+
+    @pytest.mark.parametrize("text", ["[]", "7", "{", "[" * 100_000, '"maps"'])
+    def test_no_description(self, text, tmp_path):
+        save_file({"q": torch.zeros(1)}, tmp_path / "maps.safetensors", metadata={"attnwidget": text})
+        with pytest.raises(ValueError, match="holds no attention maps"):
+            aw.AttentionMaps.load(tmp_path / "maps.safetensors")
+
+    @pytest.mark.parametrize("change", [{"format": [2]}, {"format": {}}, {"kind": ["maps"]}, {"kind": None}])
+    def test_another_version_or_kind(self, change, tmp_path):
+        with pytest.raises(ValueError, match=r"has format|of kind"):
+            aw.AttentionMaps.load(damaged(tmp_path / "maps.safetensors", lambda d: d.update(change)))
+
+    @pytest.mark.parametrize("examples", [None, 3, [3], [{}], [{"maps": [], "logits": None}]])
+    def test_no_capture(self, examples, tmp_path):
+        def change(description):
+            description.clear()
+            description.update(format=2, kind="capture", examples=examples)
+
+        with pytest.raises(ValueError, match="is damaged, or was made by something else"):
+            aw.Capture.load(damaged(tmp_path / "run.safetensors", change))
 
 
 class _Interrupting:

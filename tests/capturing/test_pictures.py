@@ -167,3 +167,18 @@ def test_a_text_beside_pictures_that_are_no_tokens_of_it():
     run = aw.capture(transformers.CLIPModel(config), {"input_ids": ids(2, 5), **PIXELS})[1]
     assert run.by_name["vision_model"].tokens.image.rows == 4
     assert run.by_name["text_model"].tokens.image is None
+
+
+def test_words_in_front_of_the_patches_are_no_prefix():
+    from transformers import UdopConfig, UdopForConditionalGeneration, ViltConfig, ViltModel
+
+    pixels = torch.randn(1, 3, 16, 16)
+    vilt = ViltModel(ViltConfig(**PICTURES, vocab_size=99, max_position_embeddings=20))
+    maps = aw.capture(vilt, {"input_ids": ids(1, 5), "pixel_values": pixels}).maps
+    assert maps.tokens.labels == tuple(map(str, range(maps.n_queries)))
+    udop = UdopForConditionalGeneration(UdopConfig(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
+                                        vocab_size=99, image_size=16, patch_size=4))  # fmt: skip
+    inputs = {"input_ids": ids(1, 5), "bbox": torch.zeros(1, 5, 4), "pixel_values": pixels}
+    run = aw.capture(udop, inputs | {"decoder_input_ids": ids(1, 3)})
+    assert run.decoder.tokens.ids == run.cross.tokens.ids == tuple(ids(1, 3)[0].tolist())
+    assert run.cross.n_keys == run.encoder.n_keys > 16
