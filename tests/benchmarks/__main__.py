@@ -33,6 +33,7 @@ def main() -> None:
             print(as_text(line), flush=True)
             rows.append(line)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "processor": platform.processor()}
+    machine["load"] = [round(load, 1) for load in os.getloadavg()]  # beyond the cores, wall-clock times say little
     path = Path(__file__).parent.parent.parent / "build" / "bench.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"machine": machine, "parts": chosen, "rows": rows}, indent=1))

@@ -55,10 +55,10 @@ get_ipython().display_pub.register_hook(count)
 """
 _SHOW = "called = time.time(); {show}; shown = time.time()"
 # A picture counts from the second frame after it is there, so that it has been painted once.
-_TIMED = """async ([act, done]) => {
+_TIMED = """async ([target, event, done]) => {
   const frame = () => new Promise(requestAnimationFrame), ready = new Function(`return ${done}`);
   const start = performance.now();
-  if (act) new Function(act)();
+  if (event) new Function(`return ${target}`)().dispatchEvent(new MouseEvent(event, { bubbles: true }));
   while (!ready()) await frame();
   await frame(), await frame();
   return [Date.now(), performance.now() - start];
@@ -68,7 +68,6 @@ _START = """() => {
   void window.jupyterapp.commands.execute("notebook:run-cell");
 }"""
 _ROOT = "document.querySelector('[data-attnwidget=explorer]')?.shadowRoot"
-_CLICK = "dispatchEvent(new MouseEvent('{}', {{ bubbles: true }}))"
 _DRAWN = "[...document.querySelectorAll('[id^=circuits-vis] canvas')]"
 
 
@@ -77,7 +76,7 @@ class Tool:
     """One way to show attention.
 
     before and show are Python: what is done first, and what shows the picture. first and other are JavaScript: whether
-    the first picture is there, and what asks for another head; switched, whether that is there.
+    the first picture is there, the element whose event asks for another head, and whether that head is there.
     """
 
     name: str
@@ -86,6 +85,7 @@ class Tool:
     first: str
     other: str
     switched: str
+    event: str = "click"
     layers: int | None = None  # how many layers it shows at once; None for all
     dense: bool = True  # whether it is given matrices, and sends them as text
 
@@ -105,7 +105,7 @@ TOOLS = (
         "from bertviz import head_view; matrices = weights()",
         "head_view(matrices, tokens)",
         "document.querySelector('[id^=bertviz] #attention line') !== null",
-        f"document.querySelectorAll('[id^=bertviz] svg > g:last-child rect')[2].{_CLICK.format('dblclick')}",
+        "document.querySelectorAll('[id^=bertviz] svg > g:last-child rect')[2]",
         'document.querySelector(\'[id^=bertviz] #attention [head-index="1"] line[stroke-opacity="0"]\') !== null',
     ),
     Tool(
@@ -113,7 +113,7 @@ TOOLS = (
         "from bertviz import model_view; matrices = weights()",
         "model_view(matrices, tokens)",
         "document.querySelector('[id^=bertviz] svg line') !== null",
-        f"document.querySelector('#attn_background_1_2').parentNode.lastChild.{_CLICK.format('click')}",
+        "document.querySelector('#attn_background_1_2')?.parentNode.lastChild",
         "document.querySelector('[id^=bertviz] svg .detail line') !== null",
     ),
     # The form that holds its own code, which it takes where there is no network.
@@ -124,7 +124,7 @@ TOOLS = (
         "display(HTML(attention_heads(matrices, tokens).local_src))",
         f"{_DRAWN}.length && {_DRAWN}.every((canvas) => canvas.getContext('2d').getImageData("
         "canvas.width >> 1, canvas.height * 3 >> 2, 1, 1).data[3] > 0)",
-        f"document.querySelectorAll('[id^=circuits-vis] h4')[2].{_CLICK.format('click')}",
+        "document.querySelectorAll('[id^=circuits-vis] h4')[2]",
         "[...document.querySelectorAll('[id^=circuits-vis] h3')].some((title) => /2 Zoomed/.test(title.textContent))",
         layers=1,
     ),
@@ -264,15 +264,17 @@ def _measure(case: Case, lab: Lab, browser: Browser) -> dict[str, Any]:
     patience = PATIENCE if case.eased else PATIENCE // 3
     page.set_default_timeout(1000 * patience)
     try:
-        page.evaluate(f"void (window.first = ({_TIMED})([null, {json.dumps(tool.first)}]))")
+        page.evaluate(f"void (window.first = ({_TIMED})([null, null, {json.dumps(tool.first)}]))")
         page.evaluate(_START)
         page.wait_for_function(f"Boolean({tool.first}) || {_COMPLAINT}", polling=500)
         if complaint := page.evaluate(_COMPLAINT):
             return {"why": f"no picture: {complaint}"} | _cost(notebook)
         seen = page.evaluate("window.first")[0] / 1000
         found = {"first": seen - notebook.value("called"), "python": notebook.value("shown - called")}
+        page.wait_for_function(f"Boolean({tool.other})")
         _look(page)
-        return found | {"other": page.evaluate(_TIMED, [tool.other, tool.switched])[1]} | _cost(notebook)
+        other = page.evaluate(_TIMED, [tool.other, tool.event, tool.switched])[1]
+        return found | {"other": other} | _cost(notebook)
     except Error as error:
         if crashed:
             return {"why": "no picture: the page crashed"}
