@@ -107,12 +107,13 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     if len(run.steps) == 1 and run.source is None and generated is None:
         return run.steps[0]
     prefix = "decoder_" if "decoder_input_ids" in run.steps[0].inputs else ""
-    steps = _accepted(run.steps, generated, prefix)
+    unlisted, learned = _unlisted(run.steps, generated, prefix)
+    steps = _accepted(run.steps, generated, prefix, learned)
     first, past, n_queries = steps[0], steps[0].past, sum(step.n_queries for step in steps)
-    prompt = first.n_queries if generated is None or not generated.prompt else generated.prompt - past
+    prompt = first.n_queries if generated is None or not generated.prompt else generated.prompt + learned - past
     rows = _rows(steps, generated, past + prompt)
     real = _real(steps, rows, generated, prompt, prefix)
-    ids = _ids(steps, rows, generated, prefix)
+    ids = _ids(steps, rows, generated, prefix, unlisted)
     terms: dict[Any, Tensor] = {}
     joined = Pass(
         inputs=_of_rows(first.inputs, rows[0], _batch(first)),
@@ -123,7 +124,7 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         several=any(step.n_queries > 1 and step.past >= past + prompt for step in run.steps),
         whole=True,
         past=past,
-        learned=first.learned,
+        learned=learned,
         prompt=prompt if generated is not None or len(steps) > 1 else 0,
         unheard=first.unheard,
         n_queries=n_queries,
@@ -145,11 +146,12 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     return joined
 
 
-def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str) -> list[Pass]:
+def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str, learned: int) -> list[Pass]:
     """Steps without the tokens that a later step took back, and without those behind the last one returned."""
     end = steps[-1].length
     if generated is not None and steps[0].inputs.get(f"{prefix}input_ids") is not None:
-        end = min(end, generated.sequences.shape[1] - 1) if generated.beam_indices is None else end
+        listed = generated.sequences.shape[1] - 1 + learned
+        end = min(end, listed) if generated.beam_indices is None else end
     accepted: list[Pass] = []
     for step in reversed(steps):
         kept = min(step.n_queries, end - step.past)
@@ -157,6 +159,25 @@ def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str) -
             accepted.append(step if kept == step.n_queries else _cut(step, kept))
         end = min(end, step.past)
     return accepted[::-1]
+
+
+def _unlisted(steps: Sequence[Pass], generated: Generated | None, prefix: str) -> tuple[int, int]:
+    """How many positions in front are not among the ids that generate() returned, and how many of them are learned."""
+    first = steps[0]
+    ids = first.inputs.get(f"{prefix}input_ids")
+    if generated is None:
+        return first.learned, first.learned
+    if isinstance(ids, Tensor):
+        # Keys that a wrapper brought stand in front of all ids, those of an earlier turn are of ids returned again.
+        returned, own = generated.sequences[0].cpu(), ids[0].cpu()
+        again = torch.equal(returned[first.past : first.past + len(own)], own)
+        learned = first.past if not again and torch.equal(returned[: len(own)], own) else first.learned
+        return learned, learned
+    # A prompt of embeddings: given as such, or made of ids and of what a wrapper put in front of them.
+    read = max(first.length, generated.prompt)
+    new = steps[-1].length + 1 - read if generated.beam_indices is None else generated.beam_indices.shape[1]
+    listed = max(0, generated.sequences.shape[1] - new)
+    return read - listed, max(0, read - listed) if listed and len(steps) > 1 else first.learned
 
 
 def _cut(step: Pass, n: int) -> Pass:
@@ -247,17 +268,17 @@ def _of_rows(inputs: dict[str, Any], rows: Tensor, batch: int) -> dict[str, Any]
     }
 
 
-def _ids(steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prefix: str) -> Tensor | None:
+def _ids(
+    steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prefix: str, unlisted: int
+) -> Tensor | None:
     """Ids of every position and of the one behind the last; -1 where they are not known."""
     total = steps[-1].length
     ids = torch.full((len(rows[0]), total + 1), -1)
     found: list[Any] = [step.inputs.get(f"{prefix}input_ids") for step in steps]
     if generated is not None:
         known = generated.sequences.cpu()
-        # A prompt of embeddings is not among the sequences.
-        start = 0 if found[0] is not None else steps[0].length
-        known = known[:, : total + 1 - start]
-        ids[:, start : start + known.shape[1]] = known
+        known = known[:, : total + 1 - unlisted]
+        ids[:, unlisted : unlisted + known.shape[1]] = known
         return ids
     if not all(isinstance(one, Tensor) for one in found):
         return None

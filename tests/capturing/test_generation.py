@@ -388,3 +388,30 @@ def test_keys_that_a_sliding_cache_has_kept_have_their_own_numbers():
     maps = aw.capture(model, {"input_ids": whole[:, 6:], "past_key_values": cache}).maps
     assert maps.key_tokens.labels == ("4", "5", *map(str, whole[0, 6:].tolist()))
     torch.testing.assert_close(maps.weights(0, 1), aw.capture(model, whole).maps.weights(0, 1)[6:, 4:])
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported")
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("kind", ["PromptTuningConfig", "PrefixTuningConfig"])
+def test_learned_positions_are_in_front_of_prompt_and_generated(kind, beams):
+    peft = pytest.importorskip("peft")
+    model = made("llama-grouped")
+    tuned = peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
+    options = EXACT | {"num_beams": beams}
+    maps = aw.capture(tuned, prompt(), generate=options).maps
+    sequence = tuned.generate(**prompt(), **options)[0].tolist()
+    assert maps.key_tokens.labels == ("prefix 0", "prefix 1", "prefix 2", *map(str, sequence[:-1]))
+    assert maps.following == str(sequence[-1])
+    spans = {span.name: (span.start, span.stop) for span in maps.key_tokens.spans}
+    assert spans["prefix"] == (0, 3)
+    assert spans["generated"] == (8, 13)
+    with torch.no_grad():
+        whole = aw.capture(tuned, {"input_ids": torch.tensor([sequence[:-1]])}).maps
+    torch.testing.assert_close(maps.weights(1, 1), whole.weights(1, 1), atol=2e-6, rtol=0)
+
+
+def test_ids_beside_embeddings_are_those_of_the_prompt():
+    model = made("llama-grouped")
+    inputs = {"input_ids": ids(1, 5), "inputs_embeds": model.get_input_embeddings()(ids(1, 5)).detach()}
+    maps = aw.capture(model, inputs, generate=EXACT).maps
+    assert maps.tokens.ids == tuple(model.generate(**inputs, **EXACT)[0, :-1].tolist())
