@@ -93,10 +93,10 @@ class Tool:
 TOOLS = (
     Tool(
         "attnwidget",
-        "from IPython.display import display; aw.Explorer(aw.AttentionMaps(held[:1], maps.tokens))",
+        "from IPython.display import display; warm = aw.Explorer(aw.AttentionMaps(held[:1], maps.tokens))",
         "view = aw.Explorer(maps); display(view)",
         f"!!{_ROOT}?.querySelector('[data-part=heatmap][data-head]')",
-        f'{_ROOT}.querySelector(\'[data-part=thumb][data-layer="1"][data-head="2"]\').click()',
+        f'{_ROOT}?.querySelector(\'[data-part=thumb][data-layer="1"][data-head="2"]\')',
         f'{_ROOT}.querySelector(\'[data-part=heatmap][data-layer="1"][data-head="2"]\') !== null',
         dense=False,
     ),
