@@ -159,6 +159,8 @@ def as_inputs(
             _check_ids(model, name, arguments[name])
     if not generating:
         _check_target(model, arguments)
+        if "past_key_values" not in arguments and "use_cache" in inspect.signature(model.forward).parameters:
+            arguments.setdefault("use_cache", False)  # as large as q and k, and nobody would read it
     return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
 
 

@@ -402,3 +402,12 @@ class TestInputs:
     def test_a_module_without_attention(self):
         with pytest.raises(ValueError, match="Linear holds no attention that is known here"):
             aw.capture(torch.nn.Linear(2, 2), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("asked", [None, True])
+def test_a_single_pass_fills_no_cache_unless_asked(asked):
+    model, caches = LlamaForCausalLM(LlamaConfig(**SMALL)), []
+    model.register_forward_hook(lambda _module, _inputs, output: caches.append(output.past_key_values))
+    wish = {} if asked is None else {"use_cache": asked}
+    aw.capture(model, {"input_ids": ids(), **wish})
+    assert [cache is not None for cache in caches] == [bool(asked)]
