@@ -29,7 +29,6 @@ def test_prompt_and_generated_part_are_marked(open_notebook):
     notebook = open_notebook([GENERATED + "view = aw.Explorer(make(following='park')); view"])
     notebook.run_all()
     widget = ready(notebook.widget())
-    assert notebook.value("aw.__file__").startswith(notebook.value("__import__('os').environ['PYTHONPATH']"))
     heatmap = part(widget, "heatmap")
     x, y, width, height = map(float, heatmap.get_attribute("data-plot").split(","))
     picture = pixels(heatmap)
