@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 # For the benchmark only, and never into the environment: a folder of their own, without what they would bring along.
 INSTALLED = ROOT / "build" / "others"
 PYTHON_PACKAGES = ("bertviz==1.4.1", "circuitsvis==1.43.3")
-# What BertViz loads from cdnjs.cloudflare.com. It asks for jQuery 2.0.0, which npm does not have; 2.1.0 is the next.
+# What BertViz loads from a CDN. It asks for jQuery 2.0.0, which npm does not have; 2.1.0 is the next.
 LIBRARIES = {
     "require.js": ("requirejs@2.3.6", "requirejs/require.js"),
     "/d3/": ("d3@5.7.0", "d3/dist/d3.min.js"),
