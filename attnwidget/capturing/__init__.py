@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from attnwidget.capturing.assemble import assemble, is_matrices, is_pair
+from attnwidget.capturing.assemble import assemble, is_encoder_decoder, n_matrices
 from attnwidget.capturing.axes import Labels
 from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, run_of, runs_of
@@ -22,7 +22,7 @@ from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.modules import Own, listening_to_modules
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.pictures import as_picture
-from attnwidget.capturing.recorder import Call, Pass, Recorder, n_attentions
+from attnwidget.capturing.recorder import Call, Recorder, n_attentions
 from attnwidget.capturing.registry import switched, switches, transformers_in
 from attnwidget.intake import AttentionWarning
 
@@ -45,7 +45,7 @@ class Recording:
     @property
     def heard_anything(self) -> bool:
         """Whether any attention was seen."""
-        return any(one.counts or _n_matrices(one) for one in self._recorder.passes)
+        return any(one.counts or n_matrices(one) for one in self._recorder.passes)
 
     def _runs(self) -> list[Run]:
         return runs_of([one for one in self._recorder.passes if one is not self._recorder.unfinished])
@@ -75,40 +75,28 @@ class Recording:
             raise ValueError(
                 "no forward pass was recorded: run the model inside the block, in the same thread, before capture()."
             )
-        chosen_by_ids = False
-        if index is None:
-            if len(runs) > 1 and generated is None:
-                raise ValueError(
-                    f"{len(runs)} runs were recorded; choose one: recorder.capture(0) is the first, "
-                    "recorder.capture(-1) the last."
-                )
-            chosen_by_ids = True
-            index = -1  # without a cache each step reads the whole text, and the last one has all of it
-        if not -len(runs) <= index < len(runs):
+        if index is None and len(runs) > 1 and generated is None:
+            raise ValueError(
+                f"{len(runs)} runs were recorded; choose one: recorder.capture(0) is the first, recorder.capture(-1) "
+                "the last."
+            )
+        if index is not None and not -len(runs) <= index < len(runs):
             raise IndexError(f"run {index} does not exist: runs 0 to {len(runs) - 1} were recorded.")
-        if generated is None:
-            return self._assembled(runs[index], None)
         config = getattr(self._recorder.model, "generation_config", None)
-        made = Generated.of(generated, getattr(config, "eos_token_id", None))
-        return self._assembled(run_of(runs, made) if chosen_by_ids else runs[index], made)
-
-    def generation(self, returned: Any, options: Mapping[str, Any], prompt: int) -> Capture:
-        """The capture of the generation that returned this, for a prompt of so many tokens."""
-        config = options.get("generation_config") or getattr(self._recorder.model, "generation_config", None)
-        ends = options.get("eos_token_id", getattr(config, "eos_token_id", None))
-        # Only where something else than an id may end a sequence: models do generate the id of padding.
-        stops = any(options.get(name) for name in ("stopping_criteria", "stop_strings"))
-        pad = options.get("pad_token_id", getattr(config, "pad_token_id", None)) if stops else None
-        generated = Generated.of(returned, ends, prompt, pad)
-        return self._assembled(run_of(self._runs(), generated), generated)
+        ends = getattr(config, "eos_token_id", None)
+        made = None if generated is None else Generated.of(generated, ends)
+        if index is None:
+            # Without a cache each step reads the whole text, and the last one has all of it.
+            return self._assembled(runs[0] if made is None else run_of(runs, made), made)
+        return self._assembled(runs[index], made)
 
     def _assembled(self, run: Run, generated: Generated | None) -> Capture:
         recorder = self._recorder
         chosen = join(run, generated)
-        if not chosen.counts and not _n_matrices(chosen):
+        if not chosen.counts and not n_matrices(chosen):
             raise ValueError(_nothing_seen(recorder.model))
         # Of a model that returns matrices no module is heard: it is their number that tells.
-        unheard = chosen.unheard[_n_matrices(chosen) :] if recorder.asked else chosen.unheard
+        unheard = chosen.unheard[n_matrices(chosen) :] if recorder.asked else chosen.unheard
         if unheard:
             warnings.warn(_partly_seen(recorder.model, unheard), AttentionWarning, stacklevel=4)
         maps = assemble(chosen, recorder.model, self._labels, recorder.keep)
@@ -217,8 +205,8 @@ def capture(
     if options is None:
         return handle.capture()
     given = next((named[name] for name in ("inputs_embeds", "input_ids") if named.get(name) is not None), None)
-    prompt = 0 if given is None or is_pair(model) else given.shape[1]
-    return handle.generation(returned, options, prompt)
+    prompt = 0 if given is None or is_encoder_decoder(model) else given.shape[1]
+    return handle.capture(generated=_generated(model, returned, options, prompt))
 
 
 @contextmanager
@@ -358,18 +346,22 @@ def _generation(model: Any, generate: Any, watch: Any) -> dict[str, Any]:
     return {"disable_compile": True, **generate, "return_dict_in_generate": True, "output_scores": beams > 1}
 
 
+def _generated(model: nn.Module, returned: Any, options: Mapping[str, Any], prompt: int) -> Generated:
+    """What generate() returned for a prompt of so many tokens, read with the options that it had."""
+    config = options.get("generation_config") or getattr(model, "generation_config", None)
+    ends = options.get("eos_token_id", getattr(config, "eos_token_id", None))
+    # Only where something else than an id may end a sequence: models do generate the id of padding.
+    stops = any(options.get(name) for name in ("stopping_criteria", "stop_strings"))
+    pad = options.get("pad_token_id", getattr(config, "pad_token_id", None)) if stops else None
+    return Generated.of(returned, ends, prompt, pad)
+
+
 def _check_model(model: Any) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model is {type(model).__name__}, no model; expected a transformers model or another PyTorch module. "
             "Weights that you have already go to AttentionMaps.from_arrays."
         )
-
-
-def _n_matrices(recorded: Pass) -> int:
-    kinds = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
-    returned: list[Any] = [getattr(output, kind, None) for output in recorded.matrices for kind in kinds]
-    return sum(len(matrices) for matrices in returned if is_matrices(matrices))
 
 
 def _nothing_seen(model: nn.Module) -> str:

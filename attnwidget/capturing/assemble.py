@@ -13,11 +13,11 @@ from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.groups import Calls, Group, Matrices
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.pictures import patches_in_text, patches_of_tower
-from attnwidget.capturing.recorder import Call, Pass, is_tower
+from attnwidget.capturing.recorder import Call, Pass, is_pair, is_tower, side_of
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.maps import AttentionMaps
 
-__all__ = ["assemble", "is_matrices", "is_pair"]
+__all__ = ["assemble", "is_encoder_decoder", "n_matrices"]
 
 _KINDS = {
     "attentions": "attention",
@@ -52,7 +52,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
         When what was computed is no map of the whole: windows, bands, layers of several sizes; and when no layer has
         a number that was asked for.
     """
-    pair = is_pair(model)
+    pair = is_encoder_decoder(model)
     groups: dict[str, Group] = {**_calls(recorded, pair=pair), **_matrices(recorded, keep, banded=_is_banded(model))}
     if not groups:
         last = max(recorded.counts.values(), default=1) - 1
@@ -115,10 +115,9 @@ def _is_banded(model: nn.Module) -> bool:
     return any(hasattr(getattr(m, "config", None), "attention_window") for m in transformers_in(model))
 
 
-def is_pair(model: nn.Module) -> bool:
-    """Whether there are an encoder and a decoder."""
-    models = [model, *transformers_in(model)]
-    return any(getattr(getattr(m, "config", None), "is_encoder_decoder", False) for m in models)
+def is_encoder_decoder(model: nn.Module) -> bool:
+    """Whether a model, or one inside it, has an encoder and a decoder."""
+    return any(map(is_pair, [model, *transformers_in(model)]))
 
 
 def _sides(recorded: Pass, labels: Labels, *, pair: bool) -> dict[str, tuple[Axis, Axis]]:
@@ -208,8 +207,8 @@ def _name_kinds(kinds: list[tuple[str, bool]], *, pair: bool) -> dict[tuple[str,
         parts = stack.split(".")
         if crossing:
             name = "cross"
-        elif pair and (side := next((p for p in parts if p in {"encoder", "decoder"}), None)):
-            name = side  # the first: a decoder of BERT type has an "encoder" inside
+        elif pair and (side := side_of(stack)):
+            name = side
         elif len(own) == 1:
             name = "attention"
         else:
@@ -227,7 +226,7 @@ def _matrices(recorded: Pass, keep: Keep, *, banded: bool) -> dict[str, Matrices
     groups = {}
     for attribute, name in _KINDS.items():
         given: list[Any] = [getattr(output, attribute, None) for output in recorded.matrices]
-        matrices: Sequence[Tensor] = next(filter(is_matrices, given), ())
+        matrices: Sequence[Tensor] = next(filter(_is_matrices, given), ())
         if not matrices:
             continue
         n_queries, n_keys = matrices[0].shape[2:]
@@ -248,7 +247,13 @@ def _matrices(recorded: Pass, keep: Keep, *, banded: bool) -> dict[str, Matrices
     return groups
 
 
-def is_matrices(matrices: Any) -> bool:
+def n_matrices(recorded: Pass) -> int:
+    """How many layers' matrices a model returned."""
+    returned: list[Any] = [getattr(output, kind, None) for output in recorded.matrices for kind in _KINDS]
+    return sum(map(len, filter(_is_matrices, returned)))
+
+
+def _is_matrices(matrices: Any) -> bool:
     """Whether a model returned one [batch, heads, queries, keys] a layer."""
     return bool(matrices) and all(isinstance(matrix, Tensor) and matrix.ndim == 4 for matrix in matrices)
 

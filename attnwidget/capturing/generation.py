@@ -52,11 +52,15 @@ class Generated:
     def of(cls, returned: Any, ends: Any = (), prompt: int = 0, pad: Any = None) -> Generated:
         """Read what generate() returned: a tensor of ids or, with return_dict_in_generate, an output.
 
+        What has been read already stays as it is.
+
         Raises
         ------
         TypeError
             When it is something else.
         """
+        if isinstance(returned, cls):
+            return returned
         sequences = getattr(returned, "sequences", returned)
         if not isinstance(sequences, Tensor) or sequences.ndim != 2 or sequences.is_floating_point():
             raise TypeError(f"generated is {type(returned).__name__}; expected what model.generate() returned.")

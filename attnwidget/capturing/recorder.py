@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.keep import Keep
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder", "is_tower", "n_attentions"]
+__all__ = ["Call", "Pass", "Recorder", "active_recorder", "is_pair", "is_tower", "n_attentions", "side_of"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
 _SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
@@ -33,6 +33,16 @@ def active_recorder() -> Recorder | None:
 def is_tower(path: str) -> bool:
     """Whether a stack of layers reads pictures or sound, by its path."""
     return bool(_SEEN.search(path))
+
+
+def is_pair(module: nn.Module) -> bool:
+    """Whether a model has an encoder and a decoder."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
+
+
+def side_of(path: str) -> str:
+    """The half of a pair that a stack of layers is in, or nothing; a decoder of BERT type has an "encoder" inside."""
+    return next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
 
 
 @dataclass
@@ -292,8 +302,7 @@ class Recorder:
     def _goes_on(self, stack: tuple[str, bool], current: Pass, call: Call) -> bool:
         """Whether a stack reads the tokens that a cache grows by: no encoder, no tower, and attends to itself."""
         path, crossing = stack
-        side = next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
-        encoder = side == "encoder" and any(map(_is_pair, self.roots))
+        encoder = side_of(path) == "encoder" and any(map(is_pair, self.roots))
         n_tokens = _n_tokens(current.inputs)
         return not (crossing or encoder or is_tower(path)) and n_tokens in {0, call.query.shape[2]}
 
@@ -358,7 +367,7 @@ class Recorder:
         predicts_next = any(can() for root in self.roots if (can := getattr(root, "can_generate", None)))
         last_only = self.keep.logits == "last" or (self.keep.logits == "auto" and predicts_next)
         if logits.ndim == 3 and last_only:
-            ids = ended.inputs.get("decoder_attention_mask" if _is_pair(module) else "attention_mask")
+            ids = ended.inputs.get("decoder_attention_mask" if is_pair(module) else "attention_mask")
             last = torch.full((logits.shape[0],), logits.shape[1] - 1, device=logits.device)
             if isinstance(ids, Tensor) and ids.ndim == 2 and ids.shape == logits.shape[:2]:
                 # The last real position of each text, whichever side the padding is on.
@@ -427,13 +436,9 @@ def _looks_like_attention(module: nn.Module) -> bool:
     return named[0] and sum(named) == 1 and not isinstance(module, nn.MultiheadAttention)
 
 
-def _is_pair(module: nn.Module) -> bool:
-    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
-
-
 def _part(model: nn.Module, part: str) -> nn.Module | None:
     """Encoder or decoder of an encoder-decoder model."""
-    if not _is_pair(model):
+    if not is_pair(model):
         return None
     module = getattr(model, f"get_{part}")()
     return module if isinstance(module, nn.Module) and module is not model else None

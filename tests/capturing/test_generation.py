@@ -394,7 +394,8 @@ def test_keys_that_a_sliding_cache_has_kept_have_their_own_numbers():
 @pytest.mark.parametrize("beams", [1, 2])
 @pytest.mark.parametrize("kind", ["PromptTuningConfig", "PrefixTuningConfig"])
 def test_learned_positions_are_in_front_of_prompt_and_generated(kind, beams):
-    peft = pytest.importorskip("peft")
+    import peft
+
     model = made("llama-grouped")
     tuned = peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
     options = EXACT | {"num_beams": beams}
