@@ -13,17 +13,18 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from attnwidget.capturing.assemble import assemble, is_encoder_decoder, n_matrices
+from attnwidget.capturing.assemble import assemble, is_encoder_decoder
 from attnwidget.capturing.axes import Labels
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, run_of, runs_of
 from attnwidget.capturing.inputs import as_inputs, last_logits_will_do, load_model
 from attnwidget.capturing.keep import Keep
-from attnwidget.capturing.modules import Own, listening_to_modules
 from attnwidget.capturing.outputs import Outputs
+from attnwidget.capturing.own import Own, refuse_what_tells_nothing, spoken_for
 from attnwidget.capturing.pictures import as_picture
-from attnwidget.capturing.recorder import Call, Recorder, n_attentions
-from attnwidget.capturing.registry import switched, switches, transformers_in
+from attnwidget.capturing.recorder import Pass, Recorder, n_attentions
+from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.intake import AttentionWarning
 
 __all__ = ["Capture", "NextToken", "Recording", "capture", "recording"]
@@ -35,17 +36,13 @@ class Recording:
     A run is one forward pass, or the passes that go on over one cache: a whole generation.
     """
 
-    def __init__(self, recorder: Recorder, labels: Labels) -> None:
+    def __init__(self, recorder: Recorder, labels: Labels, part: str | None = None) -> None:
         self._recorder = recorder
         self._labels = labels
+        self._part = part
 
     def __len__(self) -> int:
         return len(self._runs())
-
-    @property
-    def heard_anything(self) -> bool:
-        """Whether any attention was seen."""
-        return any(one.counts or n_matrices(one) for one in self._recorder.passes)
 
     def _runs(self) -> list[Run]:
         return runs_of([one for one in self._recorder.passes if one is not self._recorder.unfinished])
@@ -92,16 +89,41 @@ class Recording:
 
     def _assembled(self, run: Run, generated: Generated | None) -> Capture:
         recorder = self._recorder
+        if recorder.failure is not None:
+            raise recorder.failure
+        self._check_joined(run)
         chosen = join(run, generated)
-        if not chosen.counts and not n_matrices(chosen):
-            raise ValueError(_nothing_seen(recorder.model))
-        # Of a model that returns matrices no module is heard: it is their number that tells.
-        unheard = chosen.unheard[n_matrices(chosen) :] if recorder.asked else chosen.unheard
-        if unheard:
-            warnings.warn(_partly_seen(recorder.model, unheard), AttentionWarning, stacklevel=4)
-        maps = assemble(chosen, recorder.model, self._labels, recorder.keep)
+        if not chosen.counts:
+            raise ValueError(_nothing_seen(recorder.model, chosen.missed))
+        if not chosen.calls:
+            raise ValueError(_no_such_layer(recorder.keep, chosen))
+        made = assemble(chosen, recorder.model, self._labels, self._part)
+        if not any(made.examples):
+            raise ValueError(_nothing_shown(recorder.model, made.refused))
+        if chosen.missed:
+            warnings.warn(_partly_seen(recorder.model, chosen.missed), AttentionWarning, stacklevel=4)
+        for note in chosen.notes:
+            warnings.warn(note, AttentionWarning, stacklevel=4)
+        for name, why in made.refused.items():
+            warnings.warn(f"{name!r} is not shown: {why}.", AttentionWarning, stacklevel=4)
         outputs = Outputs(chosen, recorder.model, recorder.keep, self._labels.tokenizer)
-        return Capture([Example(one, *outputs.of_example(number)) for number, one in enumerate(maps)])
+        examples = [Example(one, *outputs.of_example(number)) for number, one in enumerate(made.examples)]
+        return Capture(examples, missed=chosen.missed, refused=made.refused)
+
+
+    def _check_joined(self, run: Run) -> None:
+        """Refuse a step that goes on from others of which nothing says how."""
+        first, passes = run.steps[0], self._recorder.passes
+        before = passes[: passes.index(first)]
+        if first.past and first.before is None and not first.learned:
+            fitting = [one for one in before if one.whole and one.main == first.main and one.length == first.past]
+            if fitting:
+                raise ValueError(
+                    f"the steps of this generation cannot be joined: a pass read {first.n_queries} tokens behind "
+                    f"{first.past} others, which an earlier pass may have read, but its keys are not the ones that pass "
+                    "left (a cache that changes what it keeps). Generate with use_cache=False, or capture the whole text "
+                    "in one pass: capture(model, ids)."
+                )
 
 
 def capture(
@@ -120,6 +142,7 @@ def capture(
     spans: Mapping[str, tuple[int, int]] | None = None,
     picture: Any = None,
     watch: Callable[[Capture], Any] | None = None,
+    part: str | None = None,
     progress: bool = True,
 ) -> Capture:
     """Run a model once, or let it generate, and keep its attention.
@@ -163,8 +186,10 @@ def capture(
         The picture a vision model saw; None makes one from its pixel values.
     watch : callable or None
         Called after each pass of a generation with the capture so far, for example ``view.show``.
+    part : str or None
+        Name of the one part that is wanted: "encoder", "language_model"; None gives all.
     progress : bool
-        Show a progress bar when it takes longer than a second.
+        Show a progress bar when it takes longer than a second, unless TQDM_DISABLE says otherwise.
 
     Returns
     -------
@@ -186,6 +211,7 @@ def capture(
         Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
         own,
         watch,
+        part,
         progress=progress,
     )
     options = None if generate is None else _generation(model, generate, watch)
@@ -194,14 +220,8 @@ def capture(
         named["logits_to_keep"] = 1  # of a long text they would take more memory than its queries and keys
     if options is None and watch is not None:
         raise TypeError("watch follows a generation, token by token; pass generate= too.")
-    returned: Any = None
-    # In turn, until one of them shows something: the registry, the model's own matrices, the modules inside.
-    for way in _ways(model):
-        listening = _listening(model, wish, way, generating=options)
-        with listening as handle, torch.no_grad():
-            returned = model(*positional, **named) if options is None else model.generate(**named, **options)
-        if handle.heard_anything:
-            break
+    with _listening(model, wish, generating=options) as handle, torch.no_grad():
+        returned = model(*positional, **named) if options is None else model.generate(**named, **options)
     if options is None:
         return handle.capture()
     given = next((named[name] for name in ("inputs_embeds", "input_ids") if named.get(name) is not None), None)
@@ -224,6 +244,7 @@ def recording(
     spans: Mapping[str, tuple[int, int]] | None = None,
     picture: Any = None,
     watch: Callable[[Capture], Any] | None = None,
+    part: str | None = None,
 ) -> Iterator[Recording]:
     """Record the passes that you run yourself, generate() included.
 
@@ -236,7 +257,7 @@ def recording(
         The model to watch.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Gives token ids their labels.
-    layers, heads, offload, logits, own, tokens, prefix, spans, picture
+    layers, heads, offload, logits, own, tokens, prefix, spans, picture, part
         As in `capture`.
     watch : callable or None
         Called after each pass with the capture of the newest run so far.
@@ -265,8 +286,9 @@ def recording(
         Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
         own,
         watch,
+        part,
     )
-    with _listening(model, wish, _ways(model)[0]) as handle:
+    with _listening(model, wish) as handle:
         yield handle
 
 
@@ -278,24 +300,18 @@ class _Wish:
     labels: Labels
     own: Own | None
     watch: Callable[[Capture], Any] | None
+    part: str | None = None
     progress: bool = False
-
-
-def _ways(model: nn.Module) -> list[str]:
-    """How the attention of a model may be seen, the best way first."""
-    roots = transformers_in(model)
-    if not roots:
-        return ["modules"]
-    return (["registry"] if any(map(switches, roots)) else []) + ["matrices", "modules"]
 
 
 @contextmanager
 def _listening(
-    model: nn.Module, wish: _Wish, way: str, *, generating: Mapping[str, Any] | None = None
+    model: nn.Module, wish: _Wish, *, generating: Mapping[str, Any] | None = None
 ) -> Iterator[Recording]:
     """A recorder at its work, with a progress bar and somebody who watches."""
     roots = transformers_in(model)
-    asked = [root for root in roots if way == "matrices" or not switches(root)]
+    refuse_what_tells_nothing(model)
+    own = spoken_for(model, wish.own)
     with ExitStack() as stack:
         bar = stack.enter_context(
             tqdm(
@@ -303,7 +319,7 @@ def _listening(
                 total=n_attentions(model) if generating is None else generating.get("max_new_tokens"),
                 delay=1,
                 leave=False,
-                disable=not wish.progress,
+                **({} if wish.progress else {"disable": True}),
             )
         )
 
@@ -317,10 +333,9 @@ def _listening(
             if wish.watch is not None:
                 wish.watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
 
-        recorder = Recorder(model, roots, wish.keep, asked=asked, heard=heard, passed=passed)
-        handle = Recording(recorder, wish.labels)
+        recorder = Recorder(model, roots, wish.keep, own=own, heard=heard, passed=passed)
+        handle = Recording(recorder, wish.labels, wish.part)
         stack.enter_context(switched(model, recorder))
-        stack.enter_context(listening_to_modules(model, recorder, wish.own, everywhere=way == "modules"))
         yield handle
 
 
@@ -364,24 +379,44 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _nothing_seen(model: nn.Module) -> str:
-    if transformers_in(model):
-        return (
-            f"{type(model).__name__} computes its attention in code of its own, outside transformers' attention "
-            "registry, or has none, and returns no weights when asked with output_attentions=True. Say where its "
-            "queries and keys are with own=, or pass weights to AttentionMaps.from_arrays(weights, tokens=...)."
-        )
+def _nothing_seen(model: nn.Module, missed: Mapping[str, str]) -> str:
+    heard = f"{type(model).__name__} ran, and no attention was heard that can be shown: "
+    why = "no softmax whose weights are multiplied with values, and no fused attention of torch or transformers. "
+    if missed:
+        why = _listed(missed) + " "
     return (
-        f"{type(model).__name__} holds no attention that is known here: no transformers model, no "
-        "nn.MultiheadAttention, no block that calls scaled_dot_product_attention. Say where its queries and keys are "
-        "with own=, or pass the weights it computes to AttentionMaps.from_arrays."
+        heard + why + "Say where its queries and keys are with own=, or pass the weights it computes to "
+        "AttentionMaps.from_arrays(weights, tokens=...)."
     )
 
 
-def _partly_seen(model: nn.Module, unheard: list[str]) -> str:
-    more = f" and {len(unheard) - 1} more" if len(unheard) > 1 else ""
-    kind = type(model.get_submodule(unheard[0])).__name__ if unheard[0] in dict(model.named_modules()) else "a module"
+def _nothing_shown(model: nn.Module, refused: Mapping[str, str]) -> str:
     return (
-        f"{type(model).__name__} computes part of its attention in code of its own, which is not captured: "
-        f"{unheard[0]} ({kind}){more}."
+        f"none of the attention of {type(model).__name__} can be shown: "
+        + " ".join(f"{name!r}: {why}." for name, why in refused.items())
+        + " Matrices that you make of it yourself go to AttentionMaps.from_arrays."
+    )
+
+
+def _no_such_layer(keep: Keep, recorded: Pass) -> str:
+    known = sorted(set().union(*recorded.layers.values()))
+    shown = f"{known[0]} to {known[-1]}" if known == list(range(known[0], known[-1] + 1)) else str(known)
+    return (
+        f"layers={sorted(keep.layers or ())}: no layer that attends has one of these numbers; this model attends in "
+        f"layers {shown}."
+    )
+
+
+def _partly_seen(model: nn.Module, missed: Mapping[str, str]) -> str:
+    return f"Not all attention of {type(model).__name__} is shown. {_listed(missed)}"
+
+
+def _listed(missed: Mapping[str, str], limit: int = 6) -> str:
+    """Modules by their reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in missed.items():
+        by_reason.setdefault(why, []).append(name or "the model")
+    return " ".join(
+        f"{', '.join(names[:limit])}{f' and {len(names) - limit} more' if len(names) > limit else ''}: {why}."
+        for why, names in by_reason.items()
     )

@@ -1,34 +1,40 @@
-"""From what a pass left to maps: which calls belong together, their names, and the axes they stand on."""
+"""From what a pass left to maps: each part by itself, its axes, its padding, and the proof that it is what ran."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import groupby
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.axes import Axis, Labels, token_label
-from attnwidget.capturing.groups import Calls, Group, Matrices
-from attnwidget.capturing.keep import Keep
-from attnwidget.capturing.pictures import patches_in_text, patches_of_tower
-from attnwidget.capturing.recorder import Call, Pass, is_pair, is_tower, side_of
+from attnwidget.capturing.calls import Call, Projections, agrees
+from attnwidget.capturing.parts import Part, parts_of
+from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pieces_of_pictures
+from attnwidget.capturing.places import is_tower
+from attnwidget.capturing.reading import Read
+from attnwidget.capturing.recorder import Pass, batch_of, is_pair
 from attnwidget.capturing.registry import transformers_in
+from attnwidget.intake import AttentionWarning, dense_layers
+from attnwidget.layers import DenseLayer
 from attnwidget.maps import AttentionMaps
 
-__all__ = ["assemble", "is_encoder_decoder", "n_matrices"]
-
-_KINDS = {
-    "attentions": "attention",
-    "encoder_attentions": "encoder",
-    "decoder_attentions": "decoder",
-    "cross_attentions": "cross",
-}
+__all__ = ["Assembled", "assemble", "is_encoder_decoder"]
 
 
-def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> list[dict[str, AttentionMaps]]:
-    """Maps of each example of a pass, by name.
+@dataclass
+class Assembled:
+    """Maps of each example by name, and the parts of which none can be made, with the reason."""
+
+    examples: list[dict[str, AttentionMaps]]
+    refused: dict[str, str]
+
+
+def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None = None) -> Assembled:
+    """Maps of each example of a pass, part by part.
 
     Parameters
     ----------
@@ -38,81 +44,49 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, keep: Keep) -> li
         The model that ran.
     labels : Labels
         What the caller says of the positions.
-    keep : Keep
-        What was asked to be kept.
-
-    Returns
-    -------
-    list of dict
-        One dict an example: "attention", or "encoder", "decoder" and "cross", or the names of the model's parts.
-
-    Raises
-    ------
-    ValueError
-        When what was computed is no map of the whole: windows, bands, layers of several sizes; and when no layer has
-        a number that was asked for.
+    only : str or None
+        The name of the one part that is wanted.
     """
     pair = is_encoder_decoder(model)
-    groups: dict[str, Group] = {**_calls(recorded, pair=pair), **_matrices(recorded, keep, banded=_is_banded(model))}
-    if not groups:
-        last = max(recorded.counts.values(), default=1) - 1
-        raise ValueError(
-            f"layers={sorted(keep.layers or ())}: no layer has one of these numbers; this model's layers go from 0 to "
-            f"{last}."
-        )
-    sides = _sides(_with_frames(recorded, model, groups), labels, pair=pair)
-    size = max(group.batch for group in groups.values())
-    expected = _batch_of(recorded, model)
-    for name, group in groups.items():
-        if expected is not None and group.batch not in {expected, 1}:
-            raise ValueError(
-                f"{name!r}: attention was computed on {group.batch} pieces for a batch of {expected}, so its "
-                "maps cover windows of the input and not the whole. Such maps cannot be shown as one."
-            )
-    alone = labels if len(groups) == 1 else replace(labels, spans=())
-    towers = {name: _Tower(recorded, model, group, alone) for name, group in groups.items()}
-    examples = []
+    parts = parts_of(recorded, pair=pair)
+    if only is not None:
+        known = [part.name for part in parts]
+        if only not in known:
+            raise ValueError(f"part={only!r}: this model has no such part; it has {', '.join(map(repr, known))}.")
+        parts = [part for part in parts if part.name == only]
+    expected = batch_of(recorded.inputs, transformers_in(model) or [model])
+    refused: dict[str, str] = {}
+    ready: list[_Ready] = []
+    for part in parts:
+        why = part.why_not()
+        pieces = 0
+        if not why and expected and part.batch not in {expected, 1}:
+            pieces = part.batch if part.batch == pieces_of_pictures(recorded.inputs) else 0
+            if not pieces:
+                why = (
+                    f"it attends within {part.batch} pieces of a batch of {expected}, so that its maps cover windows "
+                    "of the input and not the whole"
+                )
+        if why:
+            refused[part.name] = why
+            continue
+        ready.append(_Ready(part, recorded, model, _labels_of(part, parts, recorded, labels), pieces))
+    size = max((one.part.batch for one in ready if not one.pieces), default=1)
+    if ready and all(one.pieces for one in ready):
+        size = max(expected, 1)
+    examples: list[dict[str, AttentionMaps]] = []
     for example in range(size):
-        made = {}
-        for name, group in groups.items():
-            own = min(example, group.batch - 1)
-            if towers[name].unread:
-                axis = towers[name].axis(own)
-                made[name] = group.maps(own, name, axis, axis)
-                continue
-            queries, keys = sides.get(name, sides["decoder"])
-            if name == "cross" and "encoder" in towers and towers["encoder"].unread:
-                keys = towers["encoder"].axis(min(example, groups["encoder"].batch - 1))
-            made[name] = maps = group.maps(own, name, queries, keys)
-            same = maps.key_tokens is maps.tokens
-            maps.tokens = patches_in_text(model, recorded.inputs, maps.tokens, labels)
-            if same:
-                maps.key_tokens = maps.tokens
-            if recorded.following is not None and name != "encoder":
-                number = int(recorded.following[own])
-                maps.following = None if number < 0 else token_label(labels.tokenizer, number)
-        examples.append(made)
-    return examples
-
-
-class _Tower:
-    """The axes of a part that reads a picture or sound, and no text."""
-
-    def __init__(self, recorded: Pass, model: nn.Module, group: Group, labels: Labels) -> None:
-        self._tokens = patches_of_tower(model, group.stack, recorded.inputs, group.n_keys)
-        self._recorded, self._labels = recorded, labels
-        self.unread = self._tokens is not None or is_tower(group.stack)
-
-    def axis(self, example: int) -> Axis:
-        if self._tokens is None:
-            return Axis()
-        tokens = self._tokens.with_picture(example, self._recorded.inputs, self._labels)
-        return Axis(labels=Labels(tokens=tokens, spans=self._labels.spans))
-
-
-def _is_banded(model: nn.Module) -> bool:
-    """Whether a model returns bands around each query, as Longformer and LED do."""
-    return any(hasattr(getattr(m, "config", None), "attention_window") for m in transformers_in(model))
+        made: dict[str, AttentionMaps] = {}
+        for one in ready:
+            for name, own in one.pieces_of(example, size):
+                maps = one.maps(name, own)
+                if isinstance(maps, str):
+                    refused[name] = maps
+                else:
+                    made[name] = maps
+        examples.append({name: maps for name, maps in made.items() if name not in refused})
+    examples = [{name: maps for name, maps in made.items() if name not in refused} for made in examples]
+    return Assembled(examples, refused)
 
 
 def is_encoder_decoder(model: nn.Module) -> bool:
@@ -120,150 +94,222 @@ def is_encoder_decoder(model: nn.Module) -> bool:
     return any(map(is_pair, [model, *transformers_in(model)]))
 
 
-def _sides(recorded: Pass, labels: Labels, *, pair: bool) -> dict[str, tuple[Axis, Axis]]:
-    """Queries' and keys' axis of each kind of maps."""
-    inputs, past = recorded.inputs, recorded.past
-    labels = replace(labels, prefix=labels.prefix or recorded.learned)
-    if pair:
-        source = Axis.of(inputs, labels)
-        if source.ids is None:
-            source = Axis.of({**inputs, **recorded.encoder_inputs}, labels)
-        own = replace(labels, tokens=None, spans=())
-        target = Axis.of(inputs, own, "decoder_", cached=past)
-        if target.ids is None:
-            target = Axis.of(recorded.decoder_inputs, own, cached=past)
-    else:
-        target = source = Axis.of(inputs, labels, cached=past)
-        encoder_mask = inputs.get("encoder_attention_mask")
-        if isinstance(encoder_mask, Tensor):
-            source = Axis(None, encoder_mask.bool())
-        elif "encoder_hidden_states" in inputs:
-            source = Axis()
-    # Cached keys stand in front of the keys, and no query does.
-    keys = replace(target, prompt=recorded.prompt and recorded.prompt + past)
-    queries = keys
-    if past:
-        ids, real = _behind(target.ids, recorded), _behind(target.real, recorded)
-        queries = Axis(ids, real, prompt=recorded.prompt, labels=_without_front(target))
-    return {"encoder": (source, source), "cross": (queries, source), "decoder": (queries, keys)}
+class _Ready:
+    """A part of one size, of which maps can be made."""
 
+    def __init__(self, part: Part, recorded: Pass, model: nn.Module, labels: Labels, pieces: int) -> None:
+        self.part, self.recorded, self.model, self.labels, self.pieces = part, recorded, model, labels, pieces
+        self.queries_read, self.keys_read = recorded.read.get(part.key, (None, None))
+        self.main = recorded.main is not None and (recorded.main[0], 0) == (part.key[0], part.key[3])
+        self._shared: dict[int, dict[Any, Any]] = {}
 
-def _with_frames(recorded: Pass, model: nn.Module, groups: dict[str, Group]) -> Pass:
-    """The pass with its mask of sound samples made one of the frames that attend."""
-    real, frames = recorded.inputs.get("attention_mask"), getattr(model, "_get_feature_vector_attention_mask", None)
-    if "input_values" not in recorded.inputs or not isinstance(real, Tensor) or frames is None:
-        return recorded
-    mask = frames(next(iter(groups.values())).n_keys, real)
-    return replace(recorded, inputs=recorded.inputs | {"attention_mask": mask})
+    def pieces_of(self, example: int, size: int) -> list[tuple[str, int]]:
+        """Names and rows of the batch that belong to an example."""
+        if not self.pieces:
+            return [(self.part.name, min(example, self.part.batch - 1))]
+        each = self.pieces // size
+        if each == 1:
+            return [(self.part.name, example)]
+        return [(f"{self.part.name} {i}", example * each + i) for i in range(each)]
 
-
-def _behind(known: Tensor | None, recorded: Pass) -> Tensor | None:
-    """What is known of the new tokens, where it is known of the cached ones too."""
-    return known[:, recorded.past :] if known is not None and known.shape[1] == recorded.length else known
-
-
-def _without_front(axis: Axis) -> Labels:
-    spans = tuple(
-        replace(span, start=span.start - axis.cached, stop=span.stop - axis.cached)
-        for span in axis.labels.spans
-        if span.start >= axis.cached
-    )
-    return replace(axis.labels, prefix=0, spans=spans)
-
-
-def _calls(recorded: Pass, *, pair: bool) -> dict[str, Calls]:
-    """Calls by kind. A kind is a stack of layers: the path to the first number in a module's name, and its role."""
-    kinds: dict[tuple[str, bool], list[Call]] = {}
-    for call in recorded.calls:
-        kinds.setdefault((call.stack, call.crossing), []).append(call)
-    names = _name_kinds(list(kinds), pair=pair)
-    groups = {}
-    for kind, calls in kinds.items():
-        modules = {call.module for call in calls}
-        if len(modules) < len(calls) and len(modules) > 1:
-            raise ValueError(
-                f"{names[kind]!r}: {len(modules)} attention modules were called {len(calls)} times in one pass, so "
-                "that calls are not layers. Give one picture, or one piece of the input, at a time; models that call "
-                "their attention twice a layer cannot be shown."
+    def maps(self, name: str, example: int) -> AttentionMaps | str:
+        """Maps of one example, or why there are none."""
+        part, recorded = self.part, self.recorded
+        first = part.calls[0]
+        queries, keys = self._axes(example)
+        rows, columns = self._real(example)
+        shared: dict[Any, Any] = {}  # layers of one pass share their mask and bias
+        layers = [call.layer_of(example, rows, columns, shared) for call in part.calls]
+        for call, layer in zip(part.calls, layers, strict=True):
+            if call.probe is not None and not agrees(layer, call.probe, rows, example):
+                return (
+                    f"what was kept of layer {call.place.layer} does not give back the sums that its rows had when it "
+                    "ran: keys were changed between steps, or stand where they cannot be followed"
+                )
+        notes = [*recorded.notes, *part.notes, *_check_finite(part.calls, name)]
+        dense = [layer for layer in layers if isinstance(layer, DenseLayer)]
+        if dense and all(layer.shape[1] and layer.shape[2] for layer in dense):
+            notes += dense_layers([layer.matrix for layer in dense], layout="HQK")[1]
+        row_tokens = queries.tokens(example, first.n_queries)
+        column_tokens = keys.tokens(example, first.n_keys)
+        row_tokens = row_tokens if rows is None else row_tokens[rows.tolist()]
+        column_tokens = column_tokens if columns is None else column_tokens[columns.tolist()]
+        maps = AttentionMaps(
+            layers,
+            row_tokens,
+            None if row_tokens == column_tokens else column_tokens,
+            name=name,
+            layer_names=[call.place.module for call in part.calls],
+            notes=notes,
+            layer_numbers=[call.place.layer for call in part.calls],
+            head_numbers=[tuple(range(call.all_heads)) if call.heads is None else call.heads for call in part.calls],
+        )
+        if self._reaches_pictures():
+            same = maps.key_tokens is maps.tokens
+            maps.tokens = patches_in_text(self.model, recorded.inputs, maps.tokens, self.labels)
+            maps.key_tokens = (
+                maps.tokens if same else patches_in_text(self.model, recorded.inputs, maps.key_tokens, self.labels)
             )
-        sizes = [size for size, _ in groupby((c.query.shape[2], c.key.shape[2]) for c in calls)]
-        if len(sizes) > 1:
-            raise ValueError(_several_sizes(names[kind], *sizes[:2]))
-        groups[names[kind]] = Calls(kind[0], calls)
-    return groups
+        if recorded.following is not None and self.main:
+            number = int(recorded.following[min(example, len(recorded.following) - 1)])
+            maps.following = None if number < 0 else token_label(self.labels.tokenizer, number)
+        return maps
 
+    def _reaches_pictures(self) -> bool:
+        return "pixel_values" in self.recorded.reached.get(self.part.key, ())
 
-def _several_sizes(name: str, one: Sequence[int], other: Sequence[int]) -> str:
-    return (
-        f"{name!r}: layers attend over {one[0]} x {one[1]} and {other[0]} x {other[1]} queries and keys; maps of one "
-        "stack must have one size. Models that pool or work in windows cannot be shown as one."
-    )
+    def _axes(self, example: int) -> tuple[Axis, Axis]:
+        """Labels of queries and keys."""
+        recorded, part, labels = self.recorded, self.part, self.labels
+        first = part.calls[0]
+        read = self.queries_read
+        if part.crossing:
+            queries = self._sequence(read, first.n_queries, example, recorded.main is not None and self.main)
+            plain = replace(labels, tokens=None, spans=(), prefix=0)
+            if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
+                tokens = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
+                if tokens is not None:
+                    grid = tokens.with_picture(example, recorded.inputs, labels)
+                    return queries, Axis(labels=Labels(tokens=grid))
+            source = labels if not self.main or is_encoder_decoder(self.model) else plain
+            keys = Axis(None if self.keys_read is None else self.keys_read.ids, labels=replace(source, prefix=0))
+            if source.tokens is not None and len(source.tokens) != first.n_keys:
+                keys = replace(keys, labels=replace(plain))
+            return queries, keys
+        if read is None and not recorded.prompt and not recorded.past:
+            tower = patches_of_tower(self.model, part.key[0], recorded.inputs, first.n_keys)
+            if tower is not None:
+                tokens = tower.with_picture(example, recorded.inputs, labels)
+                axis = Axis(labels=Labels(tokens=tokens, spans=labels.spans))
+                return axis, axis
+        own = self._sequence(read, first.n_queries, example, self.main)
+        if first.n_keys == first.n_queries:
+            return own, own
+        front = first.n_keys - first.n_queries
+        known = self.keys_read.ids if self.keys_read is not None and self.main else None
+        if known is None or known.shape[1] != first.n_keys:
+            ids = own.ids
+            known = None if ids is None else torch.cat([torch.full((len(ids), front), -1), ids], 1)
+        keys = replace(own, ids=known, cached=max(front, recorded.past) if self.main else front)
+        if self.main:
+            keys = replace(
+                keys, prompt=recorded.prompt and recorded.prompt + front,
+                labels=replace(labels, prefix=labels.prefix or recorded.learned),
+            )  # fmt: skip
+            own = replace(own, labels=_without_front(labels, front))
+        return own, keys
 
+    def _source_stack(self) -> str:
+        stacks = {call.place.stack for call in self.recorded.calls if not call.place.crossing}
+        towers = [stack for stack in stacks if stack != self.part.key[0]]
+        return towers[0] if towers else self.part.key[0]
 
-def _name_kinds(kinds: list[tuple[str, bool]], *, pair: bool) -> dict[tuple[str, bool], str]:
-    own = [stack for stack, crossing in kinds if not crossing]
-    names: dict[tuple[str, bool], str] = {}
-    for stack, crossing in kinds:
-        parts = stack.split(".")
-        if crossing:
-            name = "cross"
-        elif pair and (side := side_of(stack)):
-            name = side
-        elif len(own) == 1:
-            name = "attention"
+    def _sequence(self, read: Read | None, n: int, example: int, main: bool) -> Axis:  # noqa: ARG002, FBT001
+        labels = self.labels
+        learned = self.recorded.learned if read is None or not read.learned else read.learned
+        ids = None if read is None or read.ids.shape[1] != n else read.ids
+        if read is not None and read.learned:
+            labels = replace(labels, prefix=labels.prefix or read.learned)
+        elif "inputs_embeds" not in self.recorded.inputs and not (main and learned and self.recorded.past == 0):
+            labels = replace(labels, prefix=0)
+        return Axis(ids, prompt=self.recorded.prompt if main else 0, labels=labels)
+
+    def _real(self, example: int) -> tuple[Tensor | None, Tensor | None]:
+        """Queries and keys that are no padding: None where all are."""
+        part = self.part
+        first, shared = part.calls[0], self._shared.setdefault(example, {})
+        n_queries, n_keys = first.n_queries, first.n_keys
+        named_rows, named_columns = self._named(example)
+
+        def seen_by(rows: Tensor | None) -> Tensor:
+            seen = torch.zeros(n_keys, dtype=torch.bool)
+            for call in part.calls:
+                seen |= call.seen_by(example, rows, shared).cpu()
+            return seen
+
+        rows = None if named_rows is None else named_rows.nonzero().flatten()
+        seen = seen_by(rows)
+        if named_columns is not None and bool((seen & ~named_columns).any()):
+            named_columns, seen = None, seen_by(None)  # it attends to what is called padding: that is for all to see
+            named_rows = named_rows if part.crossing else None
+        real = seen if named_columns is None else seen & named_columns
+        if named_columns is None and (not bool(seen.any()) or not any(c.sees_itself(example) for c in part.calls)):
+            real = torch.ones_like(seen)
+        if part.crossing:
+            own = named_rows
+        elif n_keys == n_queries:
+            own = real
         else:
-            name = next((part for i, part in enumerate(parts) if _differs(own, i)), stack)
-        names[stack, crossing] = name if name not in names.values() else f"{name} ({stack})"
-    return names
+            own = real[first.front : first.front + n_queries]
+            own = own if len(own) == n_queries else torch.ones(n_queries, dtype=torch.bool)
+        rows = None if own is None or bool(own.all()) else own.nonzero().flatten()
+        return rows, None if bool(real.all()) else real.nonzero().flatten()
+
+    def _named(self, example: int) -> tuple[Tensor | None, Tensor | None]:
+        """What masks of the inputs call real, among queries and keys, where they have their length."""
+        inputs, part = self.recorded.inputs, self.part
+        first = part.calls[0]
+
+        def of(names: Sequence[str], length: int) -> Tensor | None:
+            for name in names:
+                for held in (inputs, self.recorded.encoder_inputs):
+                    mask = held.get(name)
+                    if isinstance(mask, Tensor) and mask.ndim == 2 and mask.shape[1] == length:
+                        return mask[min(example, len(mask) - 1)].bool().cpu()
+            return None
+
+        target = ("decoder_attention_mask",) if self._has_source() else ("attention_mask",)
+        if part.crossing:
+            source = ("encoder_attention_mask", "attention_mask") if self._has_source() else ("encoder_attention_mask",)
+            return of(target, first.n_queries), of(source, first.n_keys)
+        names = target if self.main or not self._has_source() else ("attention_mask",)
+        if part.name == "encoder":
+            names = ("attention_mask",)
+        columns = of(names, first.n_keys)
+        if columns is None:
+            own = of(names, first.n_queries)
+            if own is not None and first.n_keys != first.n_queries:
+                columns = torch.ones(first.n_keys, dtype=torch.bool)
+                columns[first.front : first.front + first.n_queries] = own
+        if columns is None:
+            return None, None
+        return columns[first.front : first.front + first.n_queries], columns
+
+    def _has_source(self) -> bool:
+        return is_encoder_decoder(self.model)
 
 
-def _differs(stacks: list[str], i: int) -> bool:
-    parts = [stack.split(".") for stack in stacks]
-    return len({p[i] if i < len(p) else None for p in parts}) > 1
+def _labels_of(part: Part, parts: Sequence[Part], recorded: Pass, labels: Labels) -> Labels:
+    """What the caller said, as far as it is about this part."""
+    if len(parts) == 1:
+        return labels
+    plain = replace(labels, spans=())
+    if recorded.main is not None and part.key[0] == recorded.main[0] and any(p.name == "encoder" for p in parts):
+        return replace(plain, tokens=None) if not part.crossing else plain
+    if is_tower(part.key[0]):
+        return replace(plain, tokens=None)
+    return plain
 
 
-def _matrices(recorded: Pass, keep: Keep, *, banded: bool) -> dict[str, Matrices]:
-    groups = {}
-    for attribute, name in _KINDS.items():
-        given: list[Any] = [getattr(output, attribute, None) for output in recorded.matrices]
-        matrices: Sequence[Tensor] = next(filter(_is_matrices, given), ())
-        if not matrices:
+def _without_front(labels: Labels, front: int) -> Labels:
+    spans = tuple(
+        replace(span, start=span.start - front, stop=span.stop - front) for span in labels.spans if span.start >= front
+    )
+    return replace(labels, prefix=0, spans=spans)
+
+
+def _check_finite(calls: Sequence[Call], name: str) -> list[str]:
+    """Say where NaN came into the model: its rows have no values."""
+    for call in calls:
+        if not isinstance(call, Projections):
             continue
-        n_queries, n_keys = matrices[0].shape[2:]
-        other = next((m.shape[2:] for m in matrices if m.shape[2:] != matrices[0].shape[2:]), None)
-        if other is not None:
-            raise ValueError(_several_sizes(name, (n_queries, n_keys), other))
-        # A band of 513 columns around 513 queries looks like a map.
-        if (name != "cross" and n_keys != n_queries + recorded.past) or (banded and name in {"attention", "encoder"}):
-            raise ValueError(
-                f"{name!r}: this model returns maps of {n_queries} queries x {n_keys} keys for its self-attention: "
-                "bands around each query, as Longformer does, whose columns are no keys. Such maps cannot be shown."
-            )
-        kept = [number for number in range(len(matrices)) if keep.layer(number)]
-        if kept:
-            held = [matrices[number].detach() for number in kept]
-            heads = [keep.heads_of(i, m.shape[1]) or tuple(range(m.shape[1])) for i, m in zip(kept, held, strict=True)]
-            groups[name] = Matrices([matrix.cpu() if keep.offload else matrix for matrix in held], kept, heads)
-    return groups
-
-
-def n_matrices(recorded: Pass) -> int:
-    """How many layers' matrices a model returned."""
-    returned: list[Any] = [getattr(output, kind, None) for output in recorded.matrices for kind in _KINDS]
-    return sum(map(len, filter(_is_matrices, returned)))
-
-
-def _is_matrices(matrices: Any) -> bool:
-    """Whether a model returned one [batch, heads, queries, keys] a layer."""
-    return bool(matrices) and all(isinstance(matrix, Tensor) and matrix.ndim == 4 for matrix in matrices)
-
-
-def _batch_of(recorded: Pass, model: nn.Module) -> int | None:
-    inputs = recorded.inputs
-    main = [str(root.main_input_name) for root in transformers_in(model)]
-    named = ("decoder_input_ids", "input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values")
-    for name in (*named, *main):
-        value = inputs.get(name)
-        if isinstance(value, Tensor) and value.ndim > 1:
-            return value.shape[0]
-    return None
+        for what, vectors in (("queries", call.query), ("keys", call.key)):
+            broken = (~vectors.isfinite()).flatten(2).any(-1).any(0).nonzero().flatten().tolist()
+            if broken:
+                note = (
+                    f"{name}: the {what} of layer {call.place.layer} hold NaN or infinity in heads "
+                    f"{', '.join(map(str, broken))}: rows made from them have no values, here and in the layers above."
+                )
+                warnings.warn(note, AttentionWarning, stacklevel=6)
+                return [note]
+    return []

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attnwidget.tokens import Span, Tokens
@@ -71,10 +70,8 @@ class Axis:
 
     Parameters
     ----------
-    ids : Tensor [batch, tokens] or None
-        Ids of the last positions; negative where one is not known.
-    real : Tensor of bool [batch, positions] or None
-        False for padding.
+    ids : Tensor of int [batch, positions] or None
+        What was read at each position; negative where that is no id, or is not known.
     cached : int
         Number of keys of earlier passes in front.
     prompt : int
@@ -84,38 +81,12 @@ class Axis:
     """
 
     ids: Tensor | None = None
-    real: Tensor | None = None
     cached: int = 0
     prompt: int = 0
     labels: Labels = field(default_factory=Labels)
 
-    @classmethod
-    def of(cls, inputs: Mapping[str, Any], labels: Labels, prefix: str = "", *, cached: int = 0) -> Axis:
-        """The axis that a model's inputs describe."""
-        ids, real = inputs.get(f"{prefix}input_ids"), inputs.get(f"{prefix}attention_mask")
-        real = real.bool() if isinstance(real, Tensor) and real.ndim == 2 else None
-        embedded = inputs.get(f"{prefix}inputs_embeds")
-        if embedded is None and not cached:
-            labels = replace(labels, prefix=0)
-        elif ids is not None and embedded is not None and not cached and not labels.prefix:
-            # A wrapper put learned embeddings in front of those of the ids.
-            labels = replace(labels, prefix=max(0, embedded.shape[1] - ids.shape[1]))
-        return cls(ids if isinstance(ids, Tensor) and ids.ndim == 2 else None, real, cached, labels=labels)
-
-    def of_example(self, example: int, length: int, device: torch.device) -> tuple[Tensor | None, Tokens]:
-        """Real positions of one example among ``length``, None where all are real, and their tokens."""
-        real = self.positions(example, length, device)
-        tokens = self._tokens(example, length)
-        return real, tokens if real is None else tokens[real.tolist()]
-
-    def positions(self, example: int, length: int, device: torch.device) -> Tensor | None:
-        """Real positions of one example, None where all are real."""
-        if self.real is None or self.real.shape[1] != length:
-            return None
-        real = self.real[min(example, self.real.shape[0] - 1)]
-        return None if bool(real.all()) else real.nonzero().flatten().to(device)
-
-    def _tokens(self, example: int, length: int) -> Tokens:
+    def tokens(self, example: int, length: int) -> Tokens:
+        """The tokens of one example, padding included."""
         known = self._known(example, length)
         before = length - len(known)
         spans = []
@@ -128,9 +99,10 @@ class Axis:
             known = replace(known, labels=_prefix(prefix).labels + known.labels[prefix:])
         else:
             prefix = 0
-        spans += [Span("prefix", 0, prefix), *([Span("cached", prefix, before)] if self.cached else [])]
+        front = min(self.cached, length)
+        spans += [Span("prefix", 0, prefix), *([Span("cached", prefix, front)] if front > prefix else [])]
         if self.prompt and self.prompt < length:
-            spans += [Span("prompt", before if before < self.prompt else 0, self.prompt)]
+            spans += [Span("prompt", front if front < self.prompt else 0, self.prompt)]
             spans += [Span("generated", self.prompt, length)]
         for span in self.labels.spans:
             if span.stop > length:
@@ -159,15 +131,19 @@ class Axis:
 
     def _read(self, example: int, length: int, front: int) -> Tokens:
         """Tokens by their ids, or numbered positions."""
-        # Patches of a picture beside a text are no tokens of that text.
-        if self.ids is None or not length - front <= self.ids.shape[1] <= length:
+        if self.ids is None or self.ids.shape[1] != length:
             return Tokens(tuple(map(str, range(min(front, length), length))))
         ids = self.ids[min(example, self.ids.shape[0] - 1)].tolist()
+        unread = next((i for i, one in enumerate(ids) if one >= 0), length)
+        start = min(front, unread)
+        ids = ids[start:]
+        if max(ids, default=-1) < 0:
+            return Tokens(tuple(map(str, range(start, length))))
         if self.labels.tokenizer is None:
-            return Tokens(tuple(str(i) if one < 0 else str(one) for i, one in enumerate(ids)), tuple(ids))
+            return Tokens(tuple(str(start + i) if one < 0 else str(one) for i, one in enumerate(ids)), tuple(ids))
         known = Tokens.from_tokenizer(self.labels.tokenizer, ids)
         labels = tuple(
-            str(i) if one < 0 else label for i, (one, label) in enumerate(zip(ids, known.labels, strict=True))
+            str(start + i) if one < 0 else label for i, (one, label) in enumerate(zip(ids, known.labels, strict=True))
         )
         return replace(known, labels=labels)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
@@ -65,8 +65,11 @@ class Capture:
     example, and a generation one an output: ``capture[0].maps``.
     """
 
-    def __init__(self, examples: list[Example]) -> None:
+    def __init__(
+        self, examples: list[Example], *, missed: Mapping[str, str] | None = None, refused: Mapping[str, str] | None = None
+    ) -> None:
         self._examples = examples
+        self._missed, self._refused = dict(missed or {}), dict(refused or {})
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -74,10 +77,20 @@ class Capture:
     def __getitem__(self, example: int) -> Capture:
         if not -len(self) <= example < len(self):
             raise IndexError(f"example {example} does not exist: this capture holds examples 0 to {len(self) - 1}.")
-        return Capture([self._examples[example]])
+        return Capture([self._examples[example]], missed=self._missed, refused=self._refused)
 
     def __iter__(self) -> Iterator[Capture]:
         return (self[i] for i in range(len(self)))
+
+    @property
+    def missed(self) -> dict[str, str]:
+        """Modules that attended, or may have, and of which nothing is shown, each with the reason."""
+        return dict(self._missed)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Parts of the model that are no map of the whole (windows, layers of several sizes), each with the reason."""
+        return dict(self._refused)
 
     @property
     def by_name(self) -> dict[str, AttentionMaps]:
@@ -186,7 +199,8 @@ class Capture:
             }
             logits = None if example.logits is None else shelf.put(f"{number}.logits", example.logits)
             examples.append({"maps": maps, "logits": logits, "next": example.candidates, "without": example.without})
-        return shelf.write(path, "capture", {"examples": examples})
+        held = {"examples": examples, "missed": self._missed, "refused": self._refused}
+        return shelf.write(path, "capture", held)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -210,7 +224,9 @@ class Capture:
                         fields["without"],
                     )
                     for fields in description["examples"]
-                ]
+                ],
+                missed=_sentences(description.get("missed", {})),
+                refused=_sentences(description.get("refused", {})),
             )
 
     @property
@@ -222,10 +238,19 @@ class Capture:
     def _named(self, name: str) -> AttentionMaps:
         found = self.by_name
         if name not in found:
-            raise AttributeError(f"this capture has no {name!r} maps; it has {', '.join(found)}.")
+            why = self._refused.get(name)
+            raise AttributeError(
+                f"this capture has no {name!r} maps; it has {', '.join(found)}." + (f" {name!r}: {why}." if why else "")
+            )
         return found[name]
 
     def __repr__(self) -> str:
         if len(self) > 1:
             return f"<Capture of {len(self)} examples>"
         return "<Capture: " + ", ".join(repr(maps) for maps in self._examples[0].maps.values()) + ">"
+
+
+def _sentences(held: Any) -> dict[str, str]:
+    if not isinstance(held, dict) or not all(isinstance(text, str) for pair in held.items() for text in pair):
+        raise TypeError("what was missed or refused is no dict of strings.")
+    return held

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.recorder import Call, Pass
+from attnwidget.capturing.calls import Call, joined
+from attnwidget.capturing.reading import Read
+from attnwidget.capturing.recorder import Pass, StackKey
 
 __all__ = ["Generated", "Run", "join", "run_of", "runs_of"]
 
@@ -18,7 +20,7 @@ _MADE_BEFORE = {"encoder_outputs", "mm_encoder_outputs"}  # what generate() has 
 
 @dataclass
 class Run:
-    """Passes that belong together: steps over one cache, and before them the encoder where it ran by itself."""
+    """Passes that belong together: steps that go on from each other, and before them the encoder that ran by itself."""
 
     steps: list[Pass]
     source: Pass | None = None
@@ -31,7 +33,7 @@ class Generated:
     Parameters
     ----------
     sequences : Tensor of int [outputs, tokens]
-        The ids, with the prompt in front where the model has no encoder.
+        The ids, with or without those that the model was given.
     beam_indices : Tensor of int [outputs, steps] or None
         The row of the batch that each token came from; negative after the end.
     ends : tuple of int
@@ -50,7 +52,7 @@ class Generated:
 
     @classmethod
     def of(cls, returned: Any, ends: Any = (), prompt: int = 0, pad: Any = None) -> Generated:
-        """Read what generate() returned: a tensor of ids or, with return_dict_in_generate, an output.
+        """Read what generate() returned: a tensor of ids, or whatever holds one under the name of sequences.
 
         What has been read already stays as it is.
 
@@ -61,16 +63,21 @@ class Generated:
         """
         if isinstance(returned, cls):
             return returned
-        sequences = getattr(returned, "sequences", returned)
+        held = returned.get("sequences", returned) if isinstance(returned, Mapping) else returned
+        sequences = getattr(held, "sequences", held)
         if not isinstance(sequences, Tensor) or sequences.ndim != 2 or sequences.is_floating_point():
-            raise TypeError(f"generated is {type(returned).__name__}; expected what model.generate() returned.")
+            raise TypeError(
+                f"generated is {type(returned).__name__}; expected what model.generate() returned: ids "
+                "[outputs, tokens], or an output or dict with sequences."
+            )
         known = () if ends is None else (ends,) if isinstance(ends, int) else tuple(int(end) for end in ends)
-        beams = getattr(returned, "beam_indices", None)
+        beams = returned.get("beam_indices") if isinstance(returned, Mapping) else None
+        beams = getattr(returned, "beam_indices", None) if beams is None else beams
         return cls(sequences, beams, known, prompt, pad if isinstance(pad, int) else None)
 
 
 def runs_of(passes: Sequence[Pass]) -> list[Run]:
-    """Passes as runs: those that go on over one cache are one."""
+    """Passes as runs: those that go on from each other are one."""
     runs: list[Run] = []
     for recorded in passes:
         # With guidance, two generations take turns.
@@ -110,52 +117,111 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     """
     if len(run.steps) == 1 and run.source is None and generated is None:
         return run.steps[0]
-    prefix = "decoder_" if "decoder_input_ids" in run.steps[0].inputs else ""
-    unlisted, learned = _unlisted(run.steps, generated, prefix)
-    steps = _accepted(run.steps, generated, prefix, learned)
-    first, past, n_queries = steps[0], steps[0].past, sum(step.n_queries for step in steps)
-    prompt = first.n_queries if generated is None or not generated.prompt else generated.prompt + learned - past
-    rows = _rows(steps, generated, past + prompt)
-    real = _real(steps, rows, generated, prompt, prefix)
-    ids = _ids(steps, rows, generated, prefix, unlisted)
-    terms: dict[Any, Tensor] = {}
-    joined = Pass(
+    steps = _not_taken_back(run.steps)
+    first = steps[0]
+    prompt = _prompt(first, generated)
+    rows = _rows(steps, generated, first.past + prompt)
+    ids = _ids(steps, rows)
+    start = _start_of(generated, ids)
+    if generated is not None and start is not None:
+        steps, rows = _returned(steps, rows, start + generated.sequences.shape[1] - 1, first.past, generated)
+        ids = ids[:, : steps[-1].length]
+        # What stood in a cache before was read by nobody here, and is known when it was returned.
+        known = generated.sequences.cpu()[:, : ids.shape[1] - start]
+        unread = ids[:, start : start + known.shape[1]] < 0
+        ids[:, start : start + known.shape[1]][unread] = known[unread]
+    n_queries = sum(step.n_queries for step in steps)
+    prompt = min(prompt, n_queries)
+    real = _real(steps, rows, generated, prompt, start)
+    shared: dict[Any, Any] = {}
+    by_module = _by_module(steps)
+    whole = [_joined(calls, rows, shared) for calls in by_module]
+    joined_pass = Pass(
         inputs=_of_rows(first.inputs, rows[0], _batch(first)),
         encoder_inputs=dict(first.encoder_inputs),
-        calls=[_joined(calls, rows, terms) for calls in _by_module(steps)],
-        matrices=first.matrices if len(steps) == 1 else [_Joined(**_joined_matrices(steps, rows))],
-        logits=_joined_logits(steps, rows, past + prompt),
-        several=any(step.n_queries > 1 and step.past >= past + prompt for step in run.steps),
+        calls=[call for call in whole if call is not None],
+        logits=_joined_logits(steps, rows, first.past + prompt),
+        several=any(step.n_queries > 1 and step.past >= first.past + prompt for step in run.steps),
         whole=True,
-        past=past,
-        learned=learned,
+        past=first.past,
+        learned=first.learned,
+        main=first.main,
         prompt=prompt if generated is not None or len(steps) > 1 else 0,
-        unheard=first.unheard,
+        missed={name: why for step in steps for name, why in step.missed.items()}
+        | {
+            calls[0].place.module: "it was heard in different ways in the steps of a generation, which do not join"
+            for calls, call in zip(by_module, whole, strict=True)
+            if call is None
+        },
         n_queries=n_queries,
         counts=first.counts,
+        layers=first.layers,
+        read={key: _of_rows_read(read, rows[0]) for key, read in first.read.items()},
+        reached=dict(first.reached),
+        reached_by_keys=dict(first.reached_by_keys),
+        guessed=first.guessed,
     )
+    if first.main is not None:
+        own = Read(ids[:, first.past :] if bool((ids[:, first.past :] >= 0).any()) else ids[:, :0])
+        keys = Read(ids)
+        known = own.ids.shape[1] == n_queries
+        joined_pass.read[first.main] = (own, keys) if known else (None, None)
+        for key, (_, source) in first.read.items():
+            if key[2] and known and key[0] == first.main[0]:
+                joined_pass.read[key] = own, None if source is None else source.of_rows(rows[0])
     if run.source is not None:
-        source = _source_rows(run.source, len(rows[0]))
-        joined.calls = [_chosen(call, source) for call in run.source.calls] + joined.calls
-        joined.counts = run.source.counts + first.counts
-        joined.unheard = [*run.source.unheard, *joined.unheard]
-        joined.inputs = _of_rows(run.source.inputs, source, _batch(run.source)) | joined.inputs
-        joined.encoder_inputs = _of_rows(run.source.encoder_inputs, source, _batch(run.source))
-    joined.inputs[f"{prefix}attention_mask"] = real
-    if ids is not None:
-        joined.inputs[f"{prefix}input_ids"] = ids[:, : past + n_queries]
-        if generated is not None:
-            last = real.shape[1] - 1 - real.flip(-1).argmax(-1)
-            joined.following = ids[torch.arange(len(ids)), last + 1]
-    return joined
+        _add_source(joined_pass, run.source, _source_rows(run.source, len(rows[0])))
+    prefix = "decoder_" if "decoder_input_ids" in first.inputs else ""
+    joined_pass.inputs[f"{prefix}attention_mask"] = real
+    if generated is not None:
+        joined_pass.following = _following(generated, ids, real, start)
+        if start is None:
+            joined_pass.notes.append(
+                f"What generate() returned, {list(generated.sequences.shape)}, is not what the model read: rows and labels "
+                f"are of the {ids.shape[1]} positions that it read."
+            )
+    return joined_pass
 
 
-def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str, learned: int) -> list[Pass]:
-    """Steps without the tokens that a later step took back, and without those behind the last one returned."""
+def _add_source(whole: Pass, source: Pass, rows: Tensor) -> None:
+    """Add what an encoder did that generate() ran by itself."""
+    whole.calls = [call.of_rows(rows) for call in source.calls] + whole.calls
+    whole.counts = source.counts + whole.counts
+    whole.layers = source.layers | whole.layers
+    whole.missed = source.missed | whole.missed
+    reached: frozenset[str] = frozenset().union(*source.reached.values())
+    for key, names in whole.reached.items():
+        if names & _MADE_BEFORE:
+            whole.reached[key] = names | reached
+    whole.reached |= source.reached
+    read = {key: _of_rows_read(known, rows) for key, known in source.read.items()}
+    for key, (queries, keys) in whole.read.items():
+        across = key[2] and keys is None  # what the encoder read is what is attended to
+        read[key] = queries, next((known for known, _ in read.values()), None) if across else keys
+        if across:
+            whole.reached_by_keys[key] = reached
+    whole.read = read
+    whole.inputs = _of_rows(source.inputs, rows, _batch(source)) | whole.inputs
+    whole.encoder_inputs = _of_rows(source.encoder_inputs, rows, _batch(source))
+
+
+def _prompt(first: Pass, generated: Generated | None) -> int:
+    """How many queries of a run were given, and not generated."""
+    if generated is None or not generated.prompt:
+        return first.n_queries
+    read = None if first.main is None else first.read.get(first.main, (None, None))[0]
+    learned = first.learned or (0 if read is None else read.learned)
+    return max(1, generated.prompt + learned - first.past)
+
+
+def _of_rows_read(read: tuple[Read | None, Read | None], rows: Tensor) -> tuple[Read | None, Read | None]:
+    queries, keys = read
+    return None if queries is None else queries.of_rows(rows), None if keys is None else keys.of_rows(rows)
+
+
+def _not_taken_back(steps: Sequence[Pass]) -> list[Pass]:
+    """Steps without the tokens that a later step took back."""
     end = steps[-1].length
-    if generated is not None and steps[0].inputs.get(f"{prefix}input_ids") is not None:
-        listed = generated.sequences.shape[1] - 1 + learned
-        end = min(end, listed) if generated.beam_indices is None else end
     accepted: list[Pass] = []
     for step in reversed(steps):
         kept = min(step.n_queries, end - step.past)
@@ -165,45 +231,73 @@ def _accepted(steps: Sequence[Pass], generated: Generated | None, prefix: str, l
     return accepted[::-1]
 
 
-def _unlisted(steps: Sequence[Pass], generated: Generated | None, prefix: str) -> tuple[int, int]:
-    """How many positions in front are not among the ids that generate() returned, and how many of them are learned."""
-    first = steps[0]
-    ids = first.inputs.get(f"{prefix}input_ids")
-    if generated is None:
-        return first.learned, first.learned
-    if isinstance(ids, Tensor):
-        # Keys that a wrapper brought stand in front of all ids, those of an earlier turn are of ids returned again.
-        returned, own = generated.sequences[0].cpu(), ids[0].cpu()
-        again = torch.equal(returned[first.past : first.past + len(own)], own)
-        learned = first.past if not again and torch.equal(returned[: len(own)], own) else first.learned
-        return learned, learned
-    # A prompt of embeddings: given as such, or made of ids and of what a wrapper put in front of them.
-    read = max(first.length, generated.prompt)
-    new = steps[-1].length + 1 - read if generated.beam_indices is None else generated.beam_indices.shape[1]
-    listed = max(0, generated.sequences.shape[1] - new)
-    return read - listed, max(0, read - listed) if listed and len(steps) > 1 else first.learned
+def _returned(
+    steps: Sequence[Pass], rows: list[Tensor], end: int, past: int, generated: Generated
+) -> tuple[list[Pass], list[Tensor]]:
+    """Steps without what was read behind the last token that was returned."""
+    if generated.beam_indices is not None or end >= steps[-1].length or end <= past:
+        return list(steps), rows
+    kept = [
+        (step if step.length <= end else _cut(step, end - step.past), row)
+        for step, row in zip(steps, rows, strict=True)
+        if step.past < end
+    ]
+    return [step for step, _ in kept], [row for _, row in kept]
 
 
 def _cut(step: Pass, n: int) -> Pass:
     """The first n queries of a step, with their keys."""
-    less = step.n_queries - n
-    if step.matrices:
-        raise ValueError(
-            "this model shows its attention as matrices, and tokens that were tried and taken back cannot be taken "
-            "out of them again. Generate without an assistant."
-        )
+    main = step.main
     calls = [
-        replace(
-            call,
-            query=call.query[:, :, :n],
-            key=call.key if call.crossing else call.key[:, :, : call.key.shape[2] - less],
-            mask=None if call.mask is None else call.mask[:, :, :n],
-            position_bias=None if call.position_bias is None else call.position_bias[:, :, :n],
-            n_seen=call.n_seen if call.crossing else call.n_seen - less,
-        )
-        for call in step.calls
+        call.first(n) if _grows(call, step) and call.n_queries == step.n_queries else call for call in step.calls
     ]
-    return replace(step, calls=calls, n_queries=n, logits=None)
+    read = {
+        key: (None if queries is None else queries.first(n), keys) if main is not None and key[0] == main[0] else
+        (queries, keys)
+        for key, (queries, keys) in step.read.items()
+    }  # fmt: skip
+    return replace(step, calls=calls, n_queries=n, logits=None, read=read)
+
+
+def _grows(call: Call, step: Pass) -> bool:
+    """Whether a call's queries are the tokens that the run grows by."""
+    return step.main is not None and (call.place.stack == step.main[0])
+
+
+def _start_of(generated: Generated | None, ids: Tensor) -> int | None:
+    """Position at which what was returned begins among what was read; None where it was not read."""
+    if generated is None:
+        return None
+    returned = generated.sequences.cpu()
+    if len(returned) != len(ids):
+        return None
+    n = returned.shape[1] - 1
+    compared = torch.ones(len(returned), n, dtype=torch.bool)
+    if generated.beam_indices is not None:
+        # Behind the end of an early one, the beams that went on were read.
+        chosen = (generated.beam_indices >= 0).sum(-1).cpu()
+        width = generated.beam_indices.shape[1]
+        compared = torch.arange(n) < (n + 1 - width + chosen - 1)[:, None]
+    best: tuple[int, int] | None = None
+    for start in range(max(1, ids.shape[1] - n + 1) if n <= ids.shape[1] else 0):
+        read = ids[:, start : start + n]
+        known = (read >= 0) & compared
+        if bool(((read == returned[:, :n]) | ~known).all()) and bool(known.any()):
+            best = max(best or (0, 0), (int(known.sum()), start))
+    return None if best is None else best[1]
+
+
+def _following(generated: Generated, ids: Tensor, real: Tensor, start: int | None) -> Tensor | None:
+    """Ids of the tokens behind the last real ones."""
+    if start is None:
+        return None
+    returned = generated.sequences.cpu()
+    last = real.shape[1] - 1 - real.flip(-1).argmax(-1)
+    place = last + 1 - start
+    inside = place < returned.shape[1]
+    known = returned[torch.arange(len(returned)), place.clamp(max=returned.shape[1] - 1)]
+    read = ids[torch.arange(len(ids)), (last + 1).clamp(max=ids.shape[1] - 1)]
+    return torch.where(inside, known, torch.where(last + 1 < ids.shape[1], read, -1))
 
 
 def _joined_logits(steps: Sequence[Pass], rows: list[Tensor], prompt: int) -> Tensor | None:
@@ -215,16 +309,6 @@ def _joined_logits(steps: Sequence[Pass], rows: list[Tensor], prompt: int) -> Te
         if step.length >= prompt:
             chosen.append(step.logits[row.to(step.logits.device)])
     return torch.cat(chosen, 1)
-
-
-@dataclass
-class _Joined:
-    """Matrices in the place where a model's output holds them."""
-
-    attentions: Any = None
-    encoder_attentions: Any = None
-    decoder_attentions: Any = None
-    cross_attentions: Any = None
 
 
 def _rows(steps: Sequence[Pass], generated: Generated | None, prompt: int) -> list[Tensor]:
@@ -255,7 +339,8 @@ def _rows(steps: Sequence[Pass], generated: Generated | None, prompt: int) -> li
 
 def _batch(first: Pass) -> int:
     if first.calls:
-        return first.calls[-1].query.shape[0]
+        own = [call for call in first.calls if _grows(call, first)] or first.calls
+        return own[-1].batch
     return int(next(value.shape[0] for value in first.inputs.values() if isinstance(value, Tensor) and value.ndim > 1))
 
 
@@ -272,172 +357,63 @@ def _of_rows(inputs: dict[str, Any], rows: Tensor, batch: int) -> dict[str, Any]
     }
 
 
-def _ids(
-    steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prefix: str, unlisted: int
-) -> Tensor | None:
-    """Ids of every position and of the one behind the last; -1 where they are not known."""
-    total = steps[-1].length
-    ids = torch.full((len(rows[0]), total + 1), -1)
-    found: list[Any] = [step.inputs.get(f"{prefix}input_ids") for step in steps]
-    if generated is not None:
-        known = generated.sequences.cpu()
-        known = known[:, : total + 1 - unlisted]
-        ids[:, unlisted : unlisted + known.shape[1]] = known
-        return ids
-    if not all(isinstance(one, Tensor) for one in found):
-        return None
-    read = [one[row.to(one.device), : step.n_queries].cpu() for one, row, step in zip(found, rows, steps, strict=True)]
-    pieces = torch.cat(read, 1)
-    ids[:, total - pieces.shape[1] : total] = pieces
+def _ids(steps: Sequence[Pass], rows: list[Tensor]) -> Tensor:
+    """Ids of every position that was read; -1 where they are not known."""
+    first = steps[0]
+    ids = torch.full((len(rows[0]), steps[-1].length), -1)
+    for step, row in zip(steps, rows, strict=True):
+        read = None if step.main is None else step.read.get(step.main, (None, None))[0]
+        if read is None:
+            continue
+        own = read.of_rows(row).ids
+        at = step.past if step is not first else first.past
+        ids[:, at : at + own.shape[1]] = own[:, : ids.shape[1] - at]
     return ids
 
 
-def _real(steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prompt: int, prefix: str) -> Tensor:
+def _real(
+    steps: Sequence[Pass], rows: list[Tensor], generated: Generated | None, prompt: int, start: int | None
+) -> Tensor:
     """Which tokens are no padding: that of the prompt, and what stands behind the end of a sequence."""
     first, total = steps[0], steps[-1].length
-    start = first.past + prompt
+    begin = first.past + prompt
     real = torch.ones(len(rows[0]), total, dtype=torch.long)
+    prefix = "decoder_" if "decoder_input_ids" in first.inputs else ""
     given = first.inputs.get(f"{prefix}attention_mask")
     if isinstance(given, Tensor) and given.ndim == 2 and given.shape[1] <= total:
         real[:, : given.shape[1]] = given[rows[0].to(given.device)].cpu()
-    if generated is None:
+    if generated is None or start is None:
         return real
     if generated.beam_indices is not None:
         chosen = (generated.beam_indices >= 0).sum(-1).cpu()
-        real[:, start:] *= (torch.arange(total - start) < chosen[:, None] - 1).long()
-    elif total > start:
-        ids = generated.sequences[:, -(total - start + 1) :].cpu()  # of the generated tokens
+        real[:, begin:] *= (torch.arange(total - begin) < chosen[:, None] - 1).long()
+    elif total > begin:
+        ids = generated.sequences[:, max(0, begin - start) :].cpu()  # of the generated tokens
         ended = torch.isin(ids, torch.tensor(generated.ends, dtype=torch.long)).cumsum(-1) > 0
         if generated.pad is not None and generated.pad not in generated.ends and len(ids) > 1:
             # A stopping criterion ends a sequence without a token of its own: the last before the padding is the end.
             padded = (ids == generated.pad).long().flip(-1).cumprod(-1).flip(-1).bool()
             ended[:, :-1] |= padded[:, 1:]
-        real[:, start:] *= (~ended[:, : total - start]).long()
+        known = (~ended[:, : total - begin]).long()
+        real[:, begin : begin + known.shape[1]] *= known
     return real
 
 
 def _by_module(steps: Sequence[Pass]) -> list[list[Call]]:
     """Calls of one layer over the steps."""
-    found: dict[tuple[str, int], list[Call]] = {}
+    found: dict[Any, list[Call]] = {}
     for step in steps:
         for call in step.calls:
-            found.setdefault((call.module, call.layer), []).append(call)
+            found.setdefault(call.place, []).append(call)
     return list(found.values())
 
 
-def _chosen(call: Call, rows: Tensor) -> Call:
-    """The call of some rows of the batch, in that order."""
-
-    def pick(tensor: Tensor) -> Tensor:
-        if tensor.shape[0] == 1 or torch.equal(rows, torch.arange(tensor.shape[0])):
-            return tensor
-        return tensor[rows.to(tensor.device)]
-
-    return replace(
-        call,
-        query=pick(call.query),
-        key=pick(call.key),
-        mask=None if call.mask is None else pick(call.mask),
-        position_bias=None if call.position_bias is None else pick(call.position_bias),
-    )
-
-
-def _joined(calls: list[Call], rows: list[Tensor], terms: dict[Any, Tensor]) -> Call:
-    chosen = [_chosen(call, rows[i]) for i, call in enumerate(calls)]
-    first = chosen[0]
-    if len(calls) == 1:
-        return first
-    crossing = first.crossing
-    query = torch.cat([call.query for call in chosen], 2)
-    key = first.key if crossing else torch.cat([call.key for call in chosen], 2)
-    past = 0 if crossing else first.key.shape[2] - first.query.shape[2]
-    ends = torch.tensor([call.query.shape[2] for call in chosen]).cumsum(0).tolist()
-    # Of the keys a step saw, the last is the one of its own last query; a cache of fixed size has room behind it.
-    places = [
-        (slice(end - call.query.shape[2], end), *((0, key.shape[2]) if crossing else _columns(call, past + end)))
-        for call, end in zip(chosen, ends, strict=True)
-    ]
-    plain = all(call.mask is None for call in calls) and all(left == 0 for _, left, _ in places)
-    plain = plain and (crossing or calls[0].causal or calls[0].query.shape[2] == 1)
-
-    def spread(kind: str, pieces: list[Tensor | None]) -> Tensor | None:
-        """Terms of the steps in one tensor, where each stands in the whole map."""
-        name = (
-            kind,
-            crossing,
-            *(id(piece) for piece in (c.mask if kind == "mask" else c.position_bias for c in calls)),
-        )
-        name += tuple(call.n_seen for call in calls)
-        if name not in terms:
-            terms[name] = _spread(pieces, chosen, places, (query.shape[2], key.shape[2]), bias=kind == "bias")
-        return terms[name]
-
-    biased = any(call.position_bias is not None for call in calls)
-    return replace(
-        first,
-        query=query,
-        key=key,
-        mask=None if plain else spread("mask", [call.mask for call in chosen]),
-        position_bias=spread("bias", [call.position_bias for call in chosen]) if biased else None,
-        causal=plain and not crossing,
-        n_seen=key.shape[2],
-    )  # fmt: skip
-
-
-def _columns(call: Call, total: int) -> tuple[int, int]:
-    """First and last column that a step's terms cover, when there are ``total`` keys in all."""
-    return (0, total) if call.n_seen >= total else (total - call.n_seen, total)
-
-
-def _spread(
-    pieces: list[Tensor | None],
-    calls: list[Call],
-    places: list[tuple[slice, int, int]],
-    shape: tuple[int, int],
-    *,
-    bias: bool,
-) -> Tensor:
-    given = [piece for piece in pieces if piece is not None]
-    boolean = not bias and all(piece.dtype == torch.bool for piece in given)
-    leading = (max((p.shape[0] for p in given), default=1), max((p.shape[1] for p in given), default=1))
-    device = calls[0].query.device
-    dtype = torch.bool if boolean else torch.float32
-    whole = torch.full((*leading, *shape), 0.0 if bias or boolean else -torch.inf, device=device).to(dtype)
-    for piece, call, (rows, left, right) in zip(pieces, calls, places, strict=True):
-        if piece is not None:
-            whole[:, :, rows, left:right] = piece[..., : right - left].to(whole)
-        elif not bias:
-            seen = torch.ones(rows.stop - rows.start, right - left, dtype=torch.bool, device=device)
-            if call.causal:
-                seen = seen.tril(right - left - (rows.stop - rows.start))
-            blank = seen if boolean else torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, -torch.inf)
-            whole[:, :, rows, left:right] = blank
-    return whole
-
-
-def _joined_matrices(steps: Sequence[Pass], rows: list[Tensor]) -> dict[str, Any]:
-    """Matrices that the model returned at each step, one below the other."""
-    kinds: dict[str, Any] = {}
-    for kind in ("attentions", "decoder_attentions", "cross_attentions"):
-        found = [[getattr(output, kind, None) for output in step.matrices[:1]] for step in steps]
-        if not all(one and one[0] for one in found):
-            continue
-        layers = zip(*(one[0] for one in found), strict=True)
-        crossing = kind == "cross_attentions"
-        kinds[kind] = tuple(_stack_matrices(list(layer), rows, steps[0].past, crossing=crossing) for layer in layers)
-    return kinds
-
-
-def _stack_matrices(pieces: list[Tensor], rows: list[Tensor], past: int, *, crossing: bool) -> Tensor:
-    pieces = [piece.detach()[chosen.to(piece.device)] for piece, chosen in zip(pieces, rows, strict=True)]
-    n_queries = sum(piece.shape[2] for piece in pieces)
-    n_keys = pieces[0].shape[3] if crossing else past + n_queries
-    whole = pieces[0].new_zeros(*pieces[0].shape[:2], n_queries, n_keys)
-    at = 0
-    for piece in pieces:
-        queries = slice(at, at := at + piece.shape[2])
-        total = n_keys if crossing else past + at
-        # A cache of fixed size has room behind its last key, a sliding one has dropped its first.
-        columns = slice(max(0, total - piece.shape[3]), total)
-        whole[:, :, queries, columns] = piece[..., : columns.stop - columns.start]
-    return whole
+def _joined(calls: list[Call], rows: list[Tensor], shared: dict[Any, Any]) -> Call | None:
+    if len(calls) < len(rows):
+        # It did not run in every step: a tower, or an encoder inside the first pass.
+        return calls[0].of_rows(rows[0]) if len(calls) == 1 else calls[-1].of_rows(rows[-1])
+    if len({type(call) for call in calls}) > 1:
+        return None  # as queries and keys in some steps, and as weights in others
+    chosen = [call.of_rows(row) for call, row in zip(calls, rows, strict=True)]
+    past = 0 if calls[0].place.crossing else calls[0].front
+    return joined(chosen, past, shared)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attnwidget.capturing.transformers_names import cache_among, cache_by_its_name
 from attnwidget.intake import AttentionWarning
 
 __all__ = ["as_inputs", "last_logits_will_do", "load_model"]
@@ -154,12 +155,13 @@ def as_inputs(
             "(tokenizer(text, return_tensors='pt')), or a tensor of token ids."
         )
     arguments = {name: _as_batch(name, value) for name, value in arguments.items()}
+    arguments = cache_by_its_name(arguments, inspect.signature(model.forward).parameters)
     for name in ("input_ids", "decoder_input_ids"):
         if isinstance(arguments.get(name), Tensor):
             _check_ids(model, name, arguments[name])
     if not generating:
         _check_target(model, arguments)
-        if "past_key_values" not in arguments and "use_cache" in inspect.signature(model.forward).parameters:
+        if cache_among(arguments) is None and "use_cache" in inspect.signature(model.forward).parameters:
             arguments.setdefault("use_cache", False)  # as large as q and k, and nobody would read it
     return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
 

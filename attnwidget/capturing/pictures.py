@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Labels
 from attnwidget.tokens import ImageGrid, Tokens
 
-__all__ = ["as_picture", "patches_in_text", "patches_of_tower"]
+__all__ = ["as_picture", "patches_in_text", "patches_of_tower", "pieces_of_pictures"]
 MOST_PREFIX_TOKENS = 64  # more tokens beside the patches than that, and they are no prefix
 
 
@@ -32,6 +32,7 @@ class Tower:
         picture = labels.picture
         if picture is None:
             pixels = inputs["pixel_values"]
+            pixels = pixels.flatten(0, 1) if pixels.ndim == 5 else pixels
             picture = _from_pixels(pixels[min(example, len(pixels) - 1)], labels.tokenizer)
         front = len(self.tokens) - self.rows * self.columns
         return self.tokens.with_image(ImageGrid(front, self.rows, self.columns, picture))
@@ -55,6 +56,8 @@ def patches_of_tower(model: nn.Module, stack: str, inputs: Mapping[str, Any], le
     owner = _owner(model, stack)
     if "input_ids" in inputs and "input_ids" in inspect.signature(owner.forward).parameters:
         return None  # text and patches are one sequence here, each family's own way
+    if isinstance(pixels, Tensor) and pixels.ndim == 5:
+        pixels = pixels.flatten(0, 1)  # tiles of pictures
     config = getattr(owner, "config", None)
     patch = getattr(config, "patch_size", None)
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or not hasattr(config, "image_size"):
@@ -158,17 +161,26 @@ def _patch_labels(rows: int, columns: int) -> list[str]:
 
 
 def _grid_in_text(config: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:
-    """Rows and columns of the patches of one picture in a text."""
+    """Rows and columns of the patches of one picture in a text, by the processor's grid or by the patches there were."""
     vision = getattr(config, "vision_config", None)
-    sizes = inputs.get("image_grid_thw")
+    sizes, pixels = inputs.get("image_grid_thw"), inputs.get("pixel_values")
     if isinstance(sizes, Tensor):
         merged = int(getattr(vision, "spatial_merge_size", 1) or 1)
         if len(sizes) != 1 or int(sizes[0, 0]) != 1:
             return None
         rows, columns = int(sizes[0, 1]) // merged, int(sizes[0, 2]) // merged
     else:
-        rows = columns = math.isqrt(count)
+        patch = getattr(vision, "patch_size", None)
+        if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) != 1 or not isinstance(patch, int):
+            return None
+        rows, columns = pixels.shape[2] // patch, pixels.shape[3] // patch
     return (rows, columns) if rows * columns == count else None
+
+
+def pieces_of_pictures(inputs: Mapping[str, Any]) -> int:
+    """How many pictures, tiles or frames a vision model was given; 0 where that is not known."""
+    pixels = inputs.get("pixel_values", inputs.get("pixel_values_videos"))
+    return int(pixels.shape[:-3].numel()) if isinstance(pixels, Tensor) and pixels.ndim > 3 else 0
 
 
 def _from_pixels(pixels: Tensor, processor: Any) -> Tensor | None:

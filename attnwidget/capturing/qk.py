@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, Required, TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from attnwidget.capturing.recorder import Call
+from attnwidget.capturing.calls import Projections
+from attnwidget.capturing.softmaxes import split_heads
+from attnwidget.layers import HIDDEN
 
-__all__ = ["QK", "Masks", "additive", "as_call", "causal_mask"]
+__all__ = ["QK", "Masks", "additive", "as_call", "call_of_sdpa", "causal_mask", "of_sdpa"]
 
 
 class QK(TypedDict):
@@ -84,7 +86,7 @@ def _version(tensor: Tensor | None) -> int:
     return 0 if tensor is None or tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
-def as_call(said: Any, who: str, masks: Masks) -> Call:
+def as_call(said: Any, who: str, masks: Masks) -> Projections:
     """The call that a QK describes.
 
     Parameters
@@ -133,17 +135,62 @@ def as_call(said: Any, who: str, masks: Masks) -> Call:
     if sinks is not None and (not isinstance(sinks, Tensor) or sinks.numel() != shape[1]):
         raise ValueError(f"sinks of {who} are {_describe(sinks)}; expected one logit a head: a tensor [{shape[1]}].")
     scaling = said.get("scaling")
-    return Call(
-        q,
-        k,
-        mask,
-        q.shape[-1] ** -0.5 if scaling is None else float(scaling),
-        None if bias is None else _fitted(bias, shape, "bias", who),
-        said.get("softcap"),
-        sinks,
-        float(said.get("dropout") or 0.0),
+    return Projections(
+        query=q,
+        key=k,
+        mask=mask,
+        scaling=q.shape[-1] ** -0.5 if scaling is None else float(scaling),
+        position_bias=None if bias is None else _fitted(bias, shape, "bias", who),
+        softcap=said.get("softcap"),
+        sinks=sinks,
+        dropout=float(said.get("dropout") or 0.0),
         causal=causal,
+        all_heads=shape[1],
     )
+
+
+def of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, which come by place
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,  # noqa: ARG001
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,  # noqa: ARG001
+) -> QK:
+    """What a call of scaled_dot_product_attention attends with."""
+    said: QK = {"q": query, "k": key, "scaling": scale, "dropout": dropout_p}
+    if is_causal and query.shape[-2] == key.shape[-2]:
+        said["causal"] = True
+    elif is_causal:
+        said["mask"] = causal_mask(query.shape[-2], key.shape[-2], query.device)
+    elif attn_mask is not None:
+        # Numbers that hide nothing are a position bias, which the maps tell from a mask.
+        hides = attn_mask.dtype == torch.bool or bool((attn_mask <= HIDDEN).any())
+        said["mask" if hides else "bias"] = attn_mask
+    return said
+
+
+def call_of_sdpa(said: QK, batch: int, module: nn.Module | None, masks: Masks) -> Projections | str:
+    """The call that a call of scaled_dot_product_attention is, or why it cannot be shown."""
+    q, k = said["q"], said["k"]
+    if q.is_nested or k.is_nested:
+        return "it attends over nested tensors, whose rows are of different lengths"
+    if q.ndim != 4:
+        found = split_heads(q.shape[:-2], batch, module)
+        if isinstance(found, str) or found[0] * found[1] != q.shape[:-2].numel():
+            return (
+                f"it gives scaled_dot_product_attention queries {list(q.shape)}, in which heads, examples and windows "
+                "cannot be told apart"
+            )
+        groups = k.shape[:-2].numel() // found[0]
+        said = {**said, "q": q.reshape(*found, *q.shape[-2:]), "k": k.reshape(found[0], groups, *k.shape[-2:])}
+        for name in ("mask", "bias"):
+            term = said.get(name)
+            if isinstance(term, Tensor) and term.ndim == 3 and term.shape[0] == q.shape[:-2].numel():
+                said = {**said, name: term.reshape(*found, *term.shape[-2:])}  # type: ignore[misc]
+    return as_call(said, "a call of scaled_dot_product_attention", masks)
 
 
 def _with_causality(mask: Tensor, q: Tensor, k: Tensor) -> Tensor:

@@ -7,20 +7,32 @@ import re
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from attnwidget.capturing.calls import Call, Place, Projections, Weights
 from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.lineage import Lineage, Node
+from attnwidget.capturing.listening import Heard, Listener, listening_thread, set_listener
+from attnwidget.capturing.packing import Packing
+from attnwidget.capturing.places import Places, is_tower, side_of
+from attnwidget.capturing.qk import QK, as_call
+from attnwidget.capturing.reading import Read, read_from
+from attnwidget.capturing.softmaxes import described, heads_of
+from attnwidget.capturing.transformers_names import cache_among, length_of
+from attnwidget.layers import HIDDEN
 
-__all__ = ["Call", "Pass", "Recorder", "active_recorder", "is_pair", "is_tower", "n_attentions", "side_of"]
+__all__ = ["Pass", "Recorder", "StackKey", "active_recorder", "is_pair", "n_attentions"]
+
+# Path of a stack, what attends in its layers, whether it attends across, and how many times it had run before.
+StackKey = tuple[str, str, bool, int]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
-_SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
 _CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
 
 
@@ -30,84 +42,40 @@ def active_recorder() -> Recorder | None:
     return stack[-1] if stack else None
 
 
-def is_tower(path: str) -> bool:
-    """Whether a stack of layers reads pictures or sound, by its path."""
-    return bool(_SEEN.search(path))
-
-
 def is_pair(module: nn.Module) -> bool:
     """Whether a model has an encoder and a decoder."""
     return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
 
 
-def side_of(path: str) -> str:
-    """The half of a pair that a stack of layers is in, or nothing; a decoder of BERT type has an "encoder" inside."""
-    return next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
-
-
-@dataclass
-class Call:
-    """One call of the attention function, for a whole batch.
-
-    query is [batch, heads, queries, width], key [batch, key-value heads, keys, width]. mask is bool (True may be seen)
-    or additive, [batch, 1 or heads, queries, keys]; without one, ``causal`` says whether later keys are hidden.
-    """
-
-    query: Tensor
-    key: Tensor
-    mask: Tensor | None
-    scaling: float
-    position_bias: Tensor | None = None
-    softcap: float | None = None
-    sinks: Tensor | None = None
-    dropout: float = 0.0
-    module: str = ""
-    causal: bool = False
-    stack: str = ""  # path of the stack of layers it belongs to
-    crossing: bool = False  # whether keys come from elsewhere than queries
-    layer: int = 0  # number of the layer in its stack
-    heads: tuple[int, ...] | None = None  # numbers of the heads kept, None for all
-    n_heads: int = 0  # heads there were
-    n_seen: int = 0  # keys there were, which may be more than are kept
-
-    def terms(self, rows: slice) -> Tensor:
-        """What the mask adds to the scores of some rows: [batch or 1, 1 or heads, rows, keys]."""
-        n_queries, n_keys = self.query.shape[2], self.key.shape[2]
-        if self.mask is None:
-            terms = self.query.new_zeros(1, 1, rows.stop - rows.start, n_keys)
-            if self.causal:
-                hidden = torch.ones_like(terms, dtype=torch.bool).triu(rows.start + n_keys - n_queries + 1)
-                terms.masked_fill_(hidden, torch.finfo(terms.dtype).min)
-            return terms
-        mask = self.mask[:, :, rows] if self.mask.shape[2] != 1 else self.mask
-        if mask.dtype == torch.bool:
-            return torch.zeros_like(mask, dtype=self.query.dtype).masked_fill(~mask, torch.finfo(self.query.dtype).min)
-        return mask
-
-
-@dataclass
+@dataclass(eq=False)
 class Pass:
-    """One forward pass: what went in, what attention was computed, and what the model returned of it."""
+    """One forward pass: what went in, what attention was computed, and what was not heard of it."""
 
     inputs: dict[str, Any] = field(default_factory=dict)
     encoder_inputs: dict[str, Any] = field(default_factory=dict)
     decoder_inputs: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    matrices: list[Any] = field(default_factory=list)  # outputs of models that were asked for their matrices
     logits: Tensor | None = None
     whole: bool = False  # the model's own pass, and not one of a part called by itself
-    past: int = 0  # cached tokens before this pass
+    past: int = 0  # keys before this pass's own
     learned: int = 0  # of them, those that a wrapper has learned
-    before: Pass | None = None  # the pass that left the cache that this one begins with
+    before: Pass | None = None  # the pass that left the keys that this one begins with
     reordered: bool = False  # the rows of the batch are not in the order they had before, as in beam search
-    unheard: list[str] = field(default_factory=list)  # attention modules that ran and said nothing
+    missed: dict[str, str] = field(default_factory=dict)  # modules whose attention is not shown, and why
     cache: Callable[[], Any] = lambda: None
-    newest: Tensor | None = None  # keys of the last token in the first layer, by which the next pass knows its rows
+    newest: Tensor | None = None  # new keys of one layer, by which the next pass knows what it goes on from
+    main: StackKey | None = None  # the stack whose tokens grow
     n_queries: int = 0
     prompt: int = 0  # length of what was given, in a generation
     several: bool = False  # some step of a generation chose more than one token
     following: Tensor | None = None  # ids of the tokens generated last, [batch]
-    counts: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    counts: Counter[StackKey] = field(default_factory=Counter)
+    layers: dict[StackKey, set[int]] = field(default_factory=dict)  # numbers of the layers that attended
+    read: dict[StackKey, tuple[Read | None, Read | None]] = field(default_factory=dict)  # ids of queries and keys
+    reached: dict[StackKey, frozenset[str]] = field(default_factory=dict)  # inputs that its queries were made of
+    reached_by_keys: dict[StackKey, frozenset[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what a reader of its maps should know
+    guessed: set[StackKey] = field(default_factory=set)  # whether they attend across was told by names alone
     shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept
 
     @property
@@ -117,7 +85,7 @@ class Pass:
 
     @property
     def length(self) -> int:
-        """Tokens in the cache after this pass."""
+        """Keys after this pass."""
         return self.past + self.n_queries
 
 
@@ -132,8 +100,8 @@ class Recorder:
         The transformers models in it, outermost first.
     keep : Keep
         How much is kept.
-    asked : sequence of nn.Module
-        Roots that are asked for their matrices, since they have attention code of their own.
+    own : mapping of nn.Module to callable
+        Modules for which somebody says where q and k are.
     heard : callable or None
         Called with every call that was recorded.
     passed : callable or None
@@ -146,14 +114,15 @@ class Recorder:
         roots: Sequence[nn.Module] = (),
         keep: Keep | None = None,
         *,
-        asked: Sequence[nn.Module] = (),
+        own: Mapping[nn.Module, Callable[..., QK]] | None = None,
         heard: Callable[[Call], None] | None = None,
         passed: Callable[[], None] | None = None,
     ) -> None:
         self.model = model
         self.roots = tuple(roots) or (model,)
         self.keep = keep or Keep()
-        self.asked = frozenset(asked)
+        self.own = dict(own or {})
+        self.failure: Exception | None = None  # what somebody's own function raised, for after the pass
         self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
         self._open: Pass | None = None
@@ -162,105 +131,149 @@ class Recorder:
         self._wholes = {model, *self.roots}
         # generate() runs encoders and towers by themselves, before anything else.
         self._parts = {m for root in self.roots for m in root.modules() if hasattr(m, "config")} - self._wholes
-        self._names = {id(m): name.replace("_orig_mod.", "") for name, m in model.named_modules()}
-
-    def _stack_of(self, name: str) -> tuple[str, bool]:
-        """The stack of a module: the path to the first number in its name, and whether it attends across."""
-        path = re.split(r"(?:^|\.)\d+(?:\.|$)", name, maxsplit=1)[0]
-        # torch's decoder layer has a multihead_attn beside its self_attn; elsewhere that is anybody's name.
-        beside = name.removesuffix("multihead_attn") + "self_attn"
-        across = name.endswith("multihead_attn") and beside in self._names.values()
-        return path, across or bool(_CROSS.search(name.removeprefix(path)))
+        self._places = Places(model)
+        self._attentions = _attentions(model, [root for root in self.roots if hasattr(root, "config")])
+        self._listener: Listener | None = None
+        self._packing = Packing()
+        self._given: dict[Node, str] = {}  # what the pass was given
+        self._ran: set[str] = set()  # modules that look like attention
+        self._spoke: set[str] = set()  # modules in which attention was heard
+        self._turns: dict[tuple[str, bool], int] = {}
 
     @property
     def unfinished(self) -> Pass | None:
         """The pass that is going on."""
         return self._open
 
-    def record(self, module: nn.Module, call: Call) -> None:
-        """Keep one call of the attention function, if it comes from this model."""
-        name = self._names.get(id(module))
-        if name is None:
-            return
-        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
-            return  # gradient checkpointing computes a layer again on its way back
-        stack = self._stack_of(name)
-        current = self._open or self._part
-        if current is None or (self._open is None and any(kept.module == name for kept in current.calls)):
-            # A part of the model was called by itself, as generate() does with the encoder.
-            self._part = current = Pass()
-            self.passes.append(current)
-        main = self._goes_on(stack, current, call)
-        if main and current.newest is None:
-            self._meet(current, call)
-        layer, n_heads = current.counts[stack], call.query.shape[1]
-        call = replace(call, module=name, stack=stack[0], crossing=stack[1], layer=layer, n_heads=n_heads)
-        current.counts[stack] += 1
-        if self.keep.layer(call.layer):
-            current.calls.append(self._kept(call, current, main=main))
-        if self._heard is not None:
-            self._heard(call)
-
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
         stack = _local.__dict__.setdefault("stack", [])
         hooks: list[Any] = []
-        for module in self._wholes | self._parts:
-            hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
-            hooks.append(module.register_forward_hook(self._end, with_kwargs=True, always_call=True))
         for root in self.roots:
             for part, keep in (("encoder", "encoder_inputs"), ("decoder", "decoder_inputs")):
                 held = _part(root, part)
                 if held is not None:
                     hooks.append(held.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
-            hooks += [m.register_forward_hook(self._ran) for m in root.modules() if _looks_like_attention(m)]
-        stack.append(self)
-        try:
-            yield
-        finally:
-            stack.remove(self)
-            for hook in hooks:
-                hook.remove()
+        with ExitStack() as leaving:
+            leaving.enter_context(listening_thread())
+            for module in self.model.modules():
+                hooks.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
+                # In front of other people's hooks, and where the model is one module, before the pass ends.
+                hooks.append(module.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
+            stack.append(self)
+            try:
+                yield
+            finally:
+                stack.remove(self)
+                self._packing.leave()
+                self._listen(None)
+                for hook in hooks:
+                    hook.remove()
 
-    def _begin(self, module: nn.Module, args: Any, *rest: Any) -> tuple[Any, Any] | None:
+    def attended(self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor) -> None:
+        """transformers' attention function has computed a call."""
+        name = self._places.names.get(id(module))
+        if name is None or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
+            return
+        listener = self._listening_now()
+        try:
+            with listener.silence(), torch.no_grad():
+                listener.attended(module, name, call, output, query, key)
+        except Exception as error:  # noqa: BLE001 - the model goes on whatever we could not follow
+            listener.trouble = listener.trouble or error
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Hear nothing of what is computed here: it is told in another way."""
+        with self._listening_now().silence():
+            yield
+
+    # hooks
+
+    def _enter(self, module: nn.Module, args: Any, *rest: Any) -> tuple[Any, Any] | None:
         # Where another thread has just removed the hook, torch forgets that it takes keywords.
-        if active_recorder() is not self:
+        if active_recorder() is not self or not rest:
             return None
         (kwargs,) = rest
+        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
+            return None  # gradient checkpointing computes a layer again on its way back
+        if module in self._wholes or module in self._parts:
+            kwargs = self._begin(module, args, kwargs)
+        listener = self._listening_now()
+        given = [*args, *kwargs.values()]
+        listener.enter(module, self._places.names.get(id(module), ""), given)
+        if type(module) is nn.TransformerEncoder:
+            self._packing.enter(module, args, kwargs)
+        if len(listener.running) == 1:
+            self._given = {
+                node: name
+                for name, value in _bound(module, args, kwargs).items()
+                for node in listener.lineage.known([value])
+            }
+        if module in self.own:
+            self._ask(module, args, kwargs)
+        return args, kwargs
+
+    def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if active_recorder() is not self or len(rest) < 2:
+            return
+        kwargs, output = rest
+        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
+            return
+        if self._listener is not None:
+            if self._packing.on and isinstance(module, nn.MultiheadAttention) and output is not None:
+                self._packing.tell(self._listener, module, args, kwargs)
+            if type(module) is nn.TransformerEncoder:
+                self._packing.leave()
+            self._listener.leave(module, [*args, *kwargs.values()], output)
+            if module in self._attentions:
+                self._ran.add(self._places.names.get(id(module), ""))
+        if module in self._wholes or module in self._parts:
+            self._end(module, output)
+        elif self._open is None and self._listener is not None and not self._listener.running:
+            if self._part is not None:
+                self._account(self._part)
+            self._listen(None)
+
+    def _listening_now(self) -> Listener:
+        """Whoever listens to the pass; a module that is called by itself begins one."""
+        if self._listener is None:
+            self._listen(self._new_listener())
+        assert self._listener is not None  # noqa: S101 - it was just set
+        return self._listener
+
+    def _begin(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         bound = _bound(module, args, kwargs)
         if module in self._running and self._open is not None:
             self._running.clear()  # an interrupt ended the last pass, and no hook heard of it
             self.passes.remove(self._open)
+            self._open = None
         if not self._running or self._open is None:
             self._part, self._running = None, []
             self._open = Pass(whole=module in self._wholes)
             self.passes.append(self._open)
+            self._listen(self._new_listener())
         elif module in self._parts:
             self._running.append(module)
-            return None
+            return kwargs
         # What a wrapper made of its inputs is what the model inside reads.
         self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
-        cache = bound.get("past_key_values")
+        cache = cache_among(bound)
         if cache is not None and self._open.cache() is None:
             self._continue(self._open, cache)
             # A wrapper that brings keys where its caller gave none has learned them.
             self._open.learned = self._open.past if self._running else 0
         self._running.append(module)
-        if module not in self.asked:
-            return None
-        return args, {**kwargs, "output_attentions": True, "return_dict": True}
+        return kwargs
 
-    def _end(self, module: nn.Module, args: Any, *rest: Any) -> None:  # noqa: ARG002
-        if active_recorder() is not self or self._open is None:
+    def _end(self, module: nn.Module, output: Any) -> None:
+        if self._open is None or not self._running:
             return
-        output = rest[-1]
-        if output is not None and module in self.asked:
-            self._open.matrices.append(output)
         if self._running.pop() is not module or self._running:
             return
         ended, self._open = self._open, None
-        ended.shared.clear()
+        self._account(ended)
         if not ended.n_queries:
             ended.n_queries = _n_tokens(ended.inputs)
         if not ended.whole and not ended.counts:
@@ -270,63 +283,234 @@ class Recorder:
             self.passes.remove(ended)  # the pass failed half-way: what it left is no map
             return
         ended.logits = self._kept_logits(module, ended, output)
-        made = getattr(output, "past_key_values", None)
+        made = cache_among(output)
         if made is not None and ended.cache() is None:
             ended.cache = _reference(made)
         if self._passed is not None and ended.whole:
             self._passed()
 
-    def _ran(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        current = self._open or self._part
-        if active_recorder() is not self or current is None:
-            return
-        name = self._names.get(id(module), "")
-        # Whether any layer of its stack spoke, kept or not.
-        if not current.counts[self._stack_of(name)] and not any(_related(call.module, name) for call in current.calls):
-            current.unheard.append(name)
+    def _account(self, ended: Pass) -> None:
+        """Say of everything that attended, and is not shown, why that is so."""
+        listener = self._listener
+        self._listen(None)
+        ended.shared.clear()
+        if listener is not None:
+            for softmax in listener.end():
+                if softmax.weights.ndim >= 4 and softmax.module not in ended.missed:
+                    self._spoke.add(softmax.module)
+                    ended.missed[softmax.module] = described(softmax)
+            if listener.trouble is not None:
+                ended.missed[""] = f"listening failed: {listener.trouble!r}; what was computed after it may be missing"
+        for name in sorted(self._ran):
+            if name not in ended.missed and not any(_related(name, other) for other in self._spoke):
+                ended.missed[name] = "it ran, and neither a softmax nor a fused attention was heard in it"
+
+    def _new_listener(self) -> Listener:
+        self._ran, self._spoke, self._turns = set(), set(), {}
+        return Listener(self._hear, self._batch, frozenset(self.own))
+
+    def _listen(self, listener: Listener | None) -> None:
+        self._listener = listener
+        set_listener(listener)
 
     def _keep_inputs(self, where: str) -> Any:
         def keep(module: nn.Module, args: Any, *rest: Any) -> None:
-            if active_recorder() is self and self._open is not None:
+            if active_recorder() is self and self._open is not None and rest:
                 setattr(self._open, where, _bound(module, args, *rest))
 
         return keep
 
+    def _ask(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        """Ask somebody's own function what a module attends with."""
+        listener, who = self._listener, self._who(module)
+        if listener is None:
+            return
+        try:
+            with listener.silence(), torch.no_grad():
+                said = self.own[module](module, *args, **kwargs)
+                call = as_call(said, who, listener.masks)
+        except Exception as error:  # noqa: BLE001 - raised when the pass is over: nothing of ours stops a model
+            error.add_note(f"This came from asking what {who} attends with.")
+            self.failure = self.failure or error
+            return
+        q, k = listener.lineage.of(said["q"]), listener.lineage.of(said["k"])
+        with listener.silence():
+            self._hear(Heard(call, tuple(listener.running), q, k))
+
+    def _who(self, module: nn.Module) -> str:
+        name, kind = self._places.names.get(id(module), ""), type(module).__name__
+        article = "an" if kind[:1].lower() in "aeiou" else "a"
+        return f"{name!r}, {article} {kind}," if name else f"{article} {kind}"
+
+    # what is heard
+
+    def _batch(self) -> int:
+        current = self._open or self._part
+        return 0 if current is None else batch_of(current.inputs, self.roots)
+
+    def _hear(self, heard: Heard) -> None:
+        """Keep one attention, or say why it is not kept."""
+        current, inner = self._open or self._part, heard.running[-1]
+        again = current is not None and inner.name in {call.place.module for call in current.calls}
+        if current is None or (self._open is None and again):
+            # A part of the model is called by itself.
+            self._part = current = Pass()
+            self.passes.append(current)
+        self._spoke.add(inner.name)
+        call = heard.call
+        if isinstance(call, str):
+            current.missed.setdefault(inner.name, call)
+            return
+        stack, tail, layer = self._places.of(inner.module, inner.name)
+        crossing = self._crossing(heard)
+        guessed = crossing is None
+        if crossing is None:
+            crossing = bool(_CROSS.search(inner.name.removeprefix(stack)))
+        turn, goes_on = self._turn(inner.name, crossing, heard.queries)
+        key: StackKey = (stack, tail, crossing, turn)
+        if goes_on:
+            layer = current.counts[key]  # layers of layers that came before
+        place = Place(inner.name, stack, tail, layer, crossing, turn)
+        if guessed:
+            current.guessed.add(key)
+        if key not in current.read:
+            current.read[key] = (
+                self._read(heard.queries, call.n_queries, current),
+                self._read(heard.keys, call.n_keys, current),
+            )
+            current.reached[key] = self._reached(heard.queries)
+            current.reached_by_keys[key] = self._reached(heard.keys)
+        call = replace(call, place=place, all_heads=call.n_heads)
+        call = self._placed(call, heard, cached=current.cache() is not None)
+        main = self._goes_on(key, current, call)
+        if main and current.main is None:
+            self._meet(current, call, key)
+        current.counts[key] += 1
+        current.layers.setdefault(key, set()).add(layer)
+        if self.keep.layer(layer):
+            current.calls.append(self._kept(call, current, main=main and key == current.main))
+        if self._heard is not None:
+            self._heard(call)
+
+    def _crossing(self, heard: Heard) -> bool | None:
+        """Whether keys come from another sequence than queries, by what the layer was handed; None if not known."""
+        if heard.queries is None or heard.keys is None:
+            return None
+        inner = heard.running[-1]
+        prefix = self._places.layer_prefix(inner.module, inner.name)
+        levels = [one for one in heard.running if one.name.startswith(prefix)]
+        outside = heard.running[: -len(levels)] if levels else heard.running
+        if prefix == inner.name and outside and outside[-1].module not in self._wholes:
+            levels = [outside[-1], *levels]  # nothing is counted here: the module around it
+        told = False
+        for one in reversed(levels):
+            queries = Lineage.sources(heard.queries, one.since)
+            keys = Lineage.sources(heard.keys, one.since)
+            if queries & keys:
+                return False
+            told = told or bool(queries or keys)
+        return True if told else None
+
+    def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:  # noqa: FBT001
+        """How often a module ran before for something else, and whether it goes on from its own last call."""
+        before = self._turns.get((name, crossing))
+        # One module for several layers goes on from its own last call; called for something else, it does not.
+        goes_on = before is not None and any(
+            node.kind == "attention" and node.what == name for node in Lineage.behind(queries)
+        )
+        turn = 0 if before is None else before if goes_on else before + 1
+        self._turns[name, crossing] = turn
+        return turn, goes_on
+
+    def _read(self, node: Node | None, n: int, current: Pass) -> Read | None:
+        inputs = current.inputs.items()
+        named = [value for name, value in inputs if name.endswith("input_ids") and isinstance(value, Tensor)]
+        return read_from(node, n, self._given.keys(), named)
+
+    def _reached(self, node: Node | None) -> frozenset[str]:
+        """Names of the inputs that a sequence goes back to."""
+        return frozenset(name for one in Lineage.behind(node) if (name := self._given.get(one)) is not None)
+
+    @staticmethod
+    def _placed(call: Call, heard: Heard, *, cached: bool) -> Call:
+        """The call with the columns of its own queries known, without the room that is empty behind them."""
+        n_queries, n_keys = call.n_queries, call.n_keys
+        if call.place.crossing or n_keys == n_queries:
+            return replace(call, front=0, seen=n_keys, probe=call.probed())
+        front = _front_in(heard, n_queries, n_keys)
+        if front is None:
+            stop = max(int(_last_seen(call)), min(n_queries, n_keys))
+            front = max(0, stop - n_queries)
+        stop = front + n_queries
+        if cached and stop < n_keys and not _sees_behind(call, stop):
+            call = _without_room(call, stop)
+        return replace(call, front=front, seen=call.n_keys, probe=call.probed())
+
     def _continue(self, current: Pass, cache: Any) -> None:
-        """See whether a pass goes on where the one before it ended."""
-        current.past, current.cache = _length_of(cache), _reference(cache)
+        """See whether a pass goes on where the one before it ended, as its cache tells."""
+        current.past, current.cache = length_of(cache), _reference(cache)
         before = next((p for p in reversed(self.passes[:-1]) if p.whole and p.cache() is cache), None)
         # Tokens that were tried and refused are taken back before the next pass.
         current.before = before if before is not None and 0 < current.past <= before.length else None
 
-    def _goes_on(self, stack: tuple[str, bool], current: Pass, call: Call) -> bool:
+    def _goes_on(self, key: StackKey, current: Pass, call: Call) -> bool:
         """Whether a stack reads the tokens that a cache grows by: no encoder, no tower, and attends to itself."""
-        path, crossing = stack
+        path, _, crossing, turn = key
+        if crossing or turn:
+            return False
+        if call.front:
+            return True
         encoder = side_of(path) == "encoder" and any(map(is_pair, self.roots))
         n_tokens = _n_tokens(current.inputs)
-        return not (crossing or encoder or is_tower(path)) and n_tokens in {0, call.query.shape[2]}
+        return not (encoder or is_tower(path)) and n_tokens in {0, call.n_queries}
 
-    def _meet(self, current: Pass, first: Call) -> None:
-        """Read from the first layer how many tokens are new, and whether the batch has its rows in their old order."""
-        current.n_queries = first.query.shape[2]
-        new, before = _new_keys(first.key, current), current.before
-        current.newest = first.key[:, :, new.stop - 1].detach().clone()
-        whole = before is not None and before.length == current.past
-        if whole and before is not None and before.newest is not None and new.start > 0:
-            last = first.key[:, :, new.start - 1]
-            current.reordered = last.shape != before.newest.shape or not torch.equal(last, before.newest)
+    def _meet(self, current: Pass, first: Call, key: StackKey) -> None:
+        """Read from the first layer which keys are old, whose they are, and whether the batch is in its old order."""
+        current.main, current.n_queries = key, first.n_queries
+        if not isinstance(first, Projections):
+            if first.front and not current.past:
+                current.past = first.front
+            return
+        own = first.key[:, :, first.front : first.front + first.n_queries]
+        current.newest = own.detach().clone()
+        if not first.front:
+            return
+        old = first.key[:, :, first.front - 1]
+        if current.before is None:
+            current.before = next((one for one in reversed(self.passes) if one.whole and _ends_with(one, old)), None)
+            if current.before is not None:
+                current.past = current.before.length
+        before = current.before
+        if before is None:
+            current.past = max(current.past, first.front)
+            if current.cache() is None and not any(one.length == current.past for one in self.passes[:-1]):
+                current.learned = current.past  # nobody gave them
+        elif before.newest is not None and before.length == current.past:
+            last = before.newest[:, :, -1]
+            current.reordered = last.shape != old.shape or not torch.equal(last, old)
 
     def _kept(self, call: Call, current: Pass, *, main: bool) -> Call:
-        """The call as it is kept: q and k copied, since caches change them in place, the rest shared by layers."""
-        query, key = call.query.detach(), call.key.detach()
-        n_seen = key.shape[2]
-        if current.continues and call.crossing:
-            key = key[:, :, :0]  # the source has not changed
+        """The call as it is kept: copied, since caches change in place, and with its own keys only where it goes on."""
+        heads, probe = self._heads(call), call.probe
+        if heads is not None and probe is not None:
+            probe = replace(probe, total=probe.total[:, list(heads)])
+        start, stop = 0, call.n_keys
+        if current.continues and call.place.crossing:
+            stop = 0  # the source has not changed
         elif current.continues and main:
-            key = key[:, :, _new_keys(key, current)]
-        elif current.cache() is not None and main:
-            key = key[:, :, : current.length]  # a cache of fixed size has room behind
-        heads = self.keep.heads_of(call.layer, call.n_heads)
+            start, stop = call.front, call.front + call.n_queries
+        if isinstance(call, Weights):
+            weights = call.weights if heads is None else call.weights[:, list(heads)]
+            seeing = call.seeing
+            if heads is not None and seeing is not None and seeing.shape[1] > 1:
+                seeing = seeing[:, list(heads)]
+            return replace(
+                call, weights=self._copy(weights.detach()), seeing=self._share_equal(seeing, current), heads=heads,
+                probe=probe,
+            )  # fmt: skip
+        if not isinstance(call, Projections):
+            raise TypeError(type(call).__name__)
+        query, key = call.query.detach(), call.key.detach()[:, :, start:stop]
         mask, bias, sinks = call.mask, call.position_bias, call.sinks
         if heads is not None:
             groups = call.n_heads // key.shape[1]
@@ -343,8 +527,15 @@ class Recorder:
             position_bias=self._share(bias, current),
             sinks=None if sinks is None else self._copy(sinks.detach()),
             heads=heads,
-            n_seen=n_seen,
+            probe=probe,
         )
+
+    def _heads(self, call: Call) -> tuple[int, ...] | None:
+        try:
+            return self.keep.heads_of(call.place.layer, call.n_heads)
+        except ValueError as error:  # raised when the pass is over
+            self.failure = self.failure or error
+            return None
 
     def _copy(self, tensor: Tensor) -> Tensor:
         device = torch.device("cpu") if self.keep.offload else tensor.device
@@ -356,8 +547,22 @@ class Recorder:
             return None
         if id(term) not in current.shared:
             kept = term.detach()
+            if kept.dtype == torch.bool:  # made anew in each layer, by modules that multiply by themselves
+                known = (one for _, one in current.shared.values() if one.dtype == torch.bool)
+                equal = (one for one in known if one.shape == kept.shape and torch.equal(one.to(kept.device), kept))
+                kept = next(equal, kept)
             current.shared[id(term)] = term, kept.cpu() if self.keep.offload else kept
         return current.shared[id(term)][1]
+
+    def _share_equal(self, seeing: Tensor | None, current: Pass) -> Tensor | None:
+        """What may be seen, once for all layers in which it is the same."""
+        if seeing is None:
+            return None
+        for call in reversed(current.calls):
+            known = call.seeing if isinstance(call, Weights) else None
+            if known is not None and known.shape == seeing.shape and torch.equal(known.to(seeing.device), seeing):
+                return known
+        return self._copy(seeing)
 
     def _kept_logits(self, module: nn.Module, ended: Pass, output: Any) -> Tensor | None:
         logits = getattr(output, "logits", None)
@@ -376,11 +581,70 @@ class Recorder:
         return self._copy(logits)
 
 
-def _new_keys(key: Tensor, current: Pass) -> slice:
-    """Which keys belong to the queries of the pass."""
-    # A cache of fixed size has room behind the new keys, a sliding one has dropped old ones.
-    stop = min(current.length, key.shape[2])
-    return slice(max(0, stop - current.n_queries), stop)
+def _front_in(heard: Heard, n_queries: int, n_keys: int) -> int | None:
+    """How many keys stand in front of those of the queries, where they were put side by side; None if not known."""
+    since = heard.running[-1].since
+    wanted = Lineage.sources(heard.queries, since)
+    for step, node in enumerate(Lineage.behind(heard.keys)):
+        if step > 16 or node.order <= since:
+            return None
+        if node.kind != "cat":
+            continue
+        _, pieces = node.what
+        if sum(length for _, length in pieces) != n_keys:
+            continue
+        start = 0
+        for piece, length in pieces:
+            if length == n_queries and Lineage.sources(piece, since) & wanted:
+                return start
+            start += length
+    return None
+
+
+def _last_seen(call: Call) -> int:
+    """The key behind the last one that the last query sees."""
+    row: Tensor | None = None
+    if isinstance(call, Projections) and call.mask is not None:
+        last = call.mask[:, :, -1]
+        row = (last if last.dtype == torch.bool else last > HIDDEN).flatten(0, 1).any(0)
+    elif isinstance(call, Weights) and call.seeing is not None:
+        row = call.seeing[:, :, -1].flatten(0, 1).any(0)
+    if row is None or not bool(row.any()):
+        return call.n_keys
+    return int(row.nonzero().max()) + 1
+
+
+def _sees_behind(call: Call, stop: int) -> bool:
+    """Whether any query sees a key from some place on."""
+    term = call.mask if isinstance(call, Projections) else call.seeing if isinstance(call, Weights) else None
+    if term is None:
+        return True
+    behind = term[..., stop : call.n_keys]
+    return bool((behind if behind.dtype == torch.bool else behind > HIDDEN).any())
+
+
+def _without_room(call: Call, stop: int) -> Call:
+    if isinstance(call, Projections):
+        return replace(
+            call,
+            key=call.key[:, :, :stop],
+            mask=None if call.mask is None else call.mask[..., :stop],
+            position_bias=None if call.position_bias is None else call.position_bias[..., :stop],
+        )
+    if isinstance(call, Weights):
+        seeing = None if call.seeing is None else call.seeing[..., :stop]
+        return replace(call, weights=call.weights[..., :stop], seeing=seeing)
+    return call
+
+
+def _ends_with(one: Pass, old: Tensor) -> bool:
+    """Whether the newest of a pass's keys is this one, in any order of the batch."""
+    if one.newest is None or one.newest[:, :, -1].shape[1:] != old.shape[1:] or one.newest.dtype != old.dtype:
+        return False
+    last = one.newest[:, :, -1].to(old.device)
+    if last.shape == old.shape and torch.equal(last, old):
+        return True
+    return all(any(torch.equal(row, known) for known in last) for row in old)
 
 
 def _groups_of(heads: Sequence[int], size: int) -> list[int]:
@@ -400,17 +664,24 @@ def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
     return {**bound.pop("kwargs", {}), **bound}
 
 
+def batch_of(inputs: Mapping[str, Any], roots: Sequence[nn.Module]) -> int:
+    """Examples in a pass, by its inputs; 0 where they do not tell."""
+    main = [str(getattr(root, "main_input_name", "")) for root in roots]
+    named = ("decoder_input_ids", "input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values")
+    for name in (*named, *main):
+        value = inputs.get(name)
+        if isinstance(value, Tensor) and value.ndim > 1:
+            return value.shape[0]
+    first = next((value for value in inputs.values() if isinstance(value, Tensor) and value.ndim > 1), None)
+    return 0 if first is None else first.shape[0]
+
+
 def _n_tokens(inputs: dict[str, Any]) -> int:
     """How many tokens a pass reads, by its inputs."""
     for name in ("decoder_inputs_embeds", "decoder_input_ids", "inputs_embeds", "input_ids"):
         if isinstance(inputs.get(name), Tensor) and inputs[name].ndim > 1:
             return int(inputs[name].shape[1])
     return 0
-
-
-def _length_of(cache: Any) -> int:
-    length = getattr(cache, "get_seq_length", None)
-    return int(length()) if callable(length) else 0
 
 
 def _reference(cache: Any) -> Callable[[], Any]:
@@ -422,18 +693,33 @@ def _reference(cache: Any) -> Callable[[], Any]:
 
 def _related(one: str, other: str) -> bool:
     """Whether one module is, or holds, or is in the other."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+    return one == other or not one or not other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def n_attentions(model: nn.Module) -> int | None:
     """How many modules of a model compute attention, as far as their names tell; None where none does."""
-    return sum(map(_looks_like_attention, model.modules())) or None
+    return len(_attentions(model, ())) or None
 
 
-def _looks_like_attention(module: nn.Module) -> bool:
-    """Whether a module of a transformers model computes attention, by its name and by holding no other that does."""
-    named = [type(m).__name__.endswith("Attention") for m in module.modules()]
-    return named[0] and sum(named) == 1 and not isinstance(module, nn.MultiheadAttention)
+def _attentions(model: nn.Module, roots: Sequence[nn.Module]) -> set[nn.Module]:
+    """Modules that look as if they computed attention, and hold no other that does.
+
+    By their name and, outside of transformers, where names mean little, by knowing a number of heads.
+    """
+    inside = {part for root in roots for part in root.modules()}
+    found: set[nn.Module] = set()
+    for module in reversed(list(model.modules())):  # parts before wholes
+        named = type(module).__name__.endswith("Attention")
+        if (named or (module not in inside and _knows_heads(module))) and not any(
+            part in found for part in module.modules()
+        ):
+            found.add(module)
+    return found
+
+
+def _knows_heads(module: nn.Module) -> bool:
+    tables = [p for child in module.children() for p in child.parameters(recurse=False)]
+    return heads_of(module) is not None and any(p.ndim >= 2 for p in [*tables, *module.parameters(recurse=False)])
 
 
 def _part(model: nn.Module, part: str) -> nn.Module | None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
-from attnwidget.capturing.recorder import Call, Recorder, active_recorder
+from attnwidget.capturing.calls import Projections
+from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
@@ -31,6 +32,7 @@ _MASKED_NAME = "attnwidget_capture_masked"
 _HARMLESS = frozenset(
     {
         "attention_mask",
+        "cache",
         "cache_position",
         "cross_attn_head_mask",
         "cu_seq_lens_k",
@@ -90,31 +92,35 @@ def _attend(  # noqa: PLR0917
     scaling = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     # Models that pass their sinks under another name mean the same logits.
     sinks = s_aux if s_aux is not None else others.pop("sinks", None)
-    attention_mask = _with_chosen_keys(module, query, key, attention_mask, others)
-    _warn_of_unknown(others)
-    if sinks is not None and sinks.numel() != query.shape[1]:
-        raise ValueError(
-            f"{type(module).__name__} has a sink of its own for every query, {list(sinks.shape)}, and maps "
-            "hold one a head. Load the model with attn_implementation='eager' and pass outputs.attentions to "
-            "AttentionMaps.from_arrays."
-        )
-    n_queries = query.shape[2]
-    causal = unmasked_is_causal and attention_mask is None and n_queries > 1
-    causal = causal and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
-    if causal and key.shape[2] > n_queries:  # a static cache that was empty: what follows the queries is no key yet
-        key, value = key[:, :, :n_queries], value[:, :, :n_queries]
-        position_bias = None if position_bias is None else position_bias[..., :n_queries]
-    call = Call(query, key, attention_mask, scaling, position_bias, softcap, sinks, dropout, causal=causal)
     recorder = active_recorder()
+    with nullcontext() if recorder is None else recorder.silence():
+        attention_mask = _with_chosen_keys(module, query, key, attention_mask, others)
+        _warn_of_unknown(others)
+        n_queries = query.shape[2]
+        given = key
+        causal = unmasked_is_causal and attention_mask is None and n_queries > 1
+        causal = causal and (getattr(module, "is_causal", True) if is_causal is None else bool(is_causal))
+        if causal and key.shape[2] > n_queries:  # an empty static cache: what follows the queries is no key yet
+            key, value = key[:, :, :n_queries], value[:, :, :n_queries]
+            position_bias = None if position_bias is None else position_bias[..., :n_queries]
+        call = Projections(
+            query=query, key=key, mask=attention_mask, scaling=scaling, position_bias=position_bias, softcap=softcap,
+            sinks=sinks, dropout=dropout, causal=causal,
+        )  # fmt: skip
+        wants_weights = bool(others.get("output_attentions"))
+        if softcap is None and sinks is None and not wants_weights:
+            output, weights = _attend_plainly(call, value), None
+        else:
+            output, weights = _attend_by_blocks(call, value, wants_weights=wants_weights)
     if recorder is not None:
-        recorder.record(module, call)
-    wants_weights = bool(others.get("output_attentions"))
-    if softcap is None and sinks is None and not wants_weights:
-        return _attend_plainly(call, value), None
-    return _attend_by_blocks(call, value, wants_weights=wants_weights)
+        heard: Projections | str = call
+        if sinks is not None and sinks.numel() != query.shape[1]:
+            heard = f"it has a sink of its own for every query, {list(sinks.shape)}, and maps hold one a head"
+        recorder.attended(module, heard, output, query, given)
+    return output, weights
 
 
-def _attend_plainly(call: Call, value: Tensor) -> Tensor:
+def _attend_plainly(call: Projections, value: Tensor) -> Tensor:
     groups = call.query.shape[1] // call.key.shape[1]
     mask = call.mask
     if call.position_bias is not None:
@@ -131,7 +137,7 @@ def _attend_plainly(call: Call, value: Tensor) -> Tensor:
     return output.transpose(1, 2).contiguous()
 
 
-def _attend_by_blocks(call: Call, value: Tensor, *, wants_weights: bool) -> tuple[Tensor, Tensor | None]:
+def _attend_by_blocks(call: Projections, value: Tensor, *, wants_weights: bool) -> tuple[Tensor, Tensor | None]:
     """Attention with a soft cap or sinks, which sdpa does not know, over blocks of rows."""
     q, k = call.query, call.key
     groups = q.shape[1] // k.shape[1]
@@ -145,7 +151,9 @@ def _attend_by_blocks(call: Call, value: Tensor, *, wants_weights: bool) -> tupl
             scores = torch.tanh(scores / call.softcap) * call.softcap
         scores = scores + call.terms(rows)
         if call.sinks is not None:
-            sinks = call.sinks.reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1).to(scores)
+            one_a_head = call.sinks.numel() == q.shape[1]
+            sinks = call.sinks.reshape(1, -1, 1, 1) if one_a_head else call.sinks[:, :, rows]
+            sinks = sinks.expand(*scores.shape[:-1], 1).to(scores)
             scores = torch.cat([scores, sinks], -1)
         p = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
         if call.sinks is not None:
@@ -275,10 +283,8 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
             _originals.setdefault(key, _Original(owner, name, getattr(owner, name))).users += 1
         try:
             for part in found:
-                if switches(part):
-                    _set_implementation(part, _implementation(part, recorder))
-                else:
-                    # Falcon returns weights under sdpa too, with sdpa's boolean mask added to the scores as 0 and 1.
+                if not (switches(part) and _take_from_registry(part)):
+                    # Falcon attends under sdpa with sdpa's boolean mask added to the scores as 0 and 1.
                     for config in _configs(part):
                         config._attn_implementation_internal = "eager"  # noqa: SLF001
             # Dropout would make the rows sum to anything.
@@ -296,11 +302,15 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
             _give_back(changed, inside)
 
 
-def _implementation(part: PreTrainedModel, recorder: Recorder) -> str:
-    if part in recorder.asked:
-        return "eager"
+def _take_from_registry(part: PreTrainedModel) -> bool:
+    """Make a model use the attention function of a capture; False where it does not do so."""
     parts = [module for module in part.modules() if isinstance(module, PreTrainedModel)]
-    return _NAME if all(module._supports_sdpa for module in parts) else _MASKED_NAME  # noqa: SLF001
+    wanted = _NAME if all(getattr(module, "_supports_sdpa", False) for module in parts) else _MASKED_NAME
+    try:
+        part.set_attn_implementation(wanted)
+    except (ValueError, NotImplementedError, AttributeError, TypeError):
+        return False  # its softmax will be heard
+    return bool(part.config._attn_implementation == wanted)  # noqa: SLF001
 
 
 def _give_back(changed: list[tuple[Any, str]], inside: dict[int, tuple[Any, str]]) -> None:
@@ -323,13 +333,3 @@ def _configs(model: nn.Module) -> list[Any]:
             if sub is not None:
                 found[id(sub)] = sub
     return list(found.values())
-
-
-def _set_implementation(model: PreTrainedModel, implementation: str) -> None:
-    model.set_attn_implementation(implementation)
-    came = model.config._attn_implementation  # noqa: SLF001
-    if came != implementation:
-        raise RuntimeError(
-            f"{type(model).__name__} kept attn_implementation={came!r} although it was asked to change it. "
-            "Load it with attn_implementation='eager' and pass outputs.attentions to AttentionMaps.from_arrays."
-        )

@@ -35,6 +35,18 @@ def padding(n: int = 7, *, left: bool = False) -> Tensor:
     return mask
 
 
+def cached(model: torch.nn.Module, cache: Any) -> dict[str, Any]:
+    """A cache as an argument of a model's forward, which has had two names for it."""
+    import inspect
+
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    return {name: cache}
+
+
+def cache_of(output: Any) -> Any:
+    return next((value for value in output.values() if hasattr(value, "get_seq_length")), None)
+
+
 def text(**extra: Tensor) -> dict[str, Tensor]:
     return {"input_ids": ids(), **extra}
 

@@ -1,4 +1,4 @@
-"""Listen to the modules of a model, and make its maps from what was heard."""
+"""Listen to a model, and make its maps from what was heard."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from attnwidget.capturing.modules import listening_to_modules
+from attnwidget.capturing.own import spoken_for
 from attnwidget.capturing.recorder import Recorder
-from attnwidget.layers import Mask, ProjectedLayer
 
 
 @contextmanager
 def heard(model, own=None):
-    recorder = Recorder(model)
-    with recorder.listening(), listening_to_modules(model, recorder, own):
+    recorder = Recorder(model, own=spoken_for(model, own))
+    with recorder.listening():
         yield recorder
+    if recorder.failure is not None:
+        raise recorder.failure
 
 
 def listen(model, *args, own=None, **kwargs):
     """The calls of one pass."""
+    return run(model, *args, own=own, **kwargs).calls
+
+
+def run(model, *args, own=None, **kwargs):
+    """One pass as it was recorded."""
     with torch.no_grad(), heard(model, own) as recorder:
         model(*args, **kwargs)
     assert len(recorder.passes) == 1
-    return recorder.passes[0].calls
+    return recorder.passes[0]
 
 
 def weights(call):
     """Maps of a call: [batch, heads, queries, keys]."""
     maps = []
-    for example, (q, k) in enumerate(zip(call.query, call.key, strict=True)):
-
-        def of(term, example=example):
-            return None if term is None else term[min(example, len(term) - 1)]
-
-        mask = Mask(causal=call.causal, offset=k.shape[1] - q.shape[1])
-        if call.mask is not None:
-            term = of(call.mask)
-            mask = Mask.from_visible(term) if term.dtype == torch.bool else Mask.from_additive(term)
-        layer = ProjectedLayer(q, k, call.scaling, mask, of(call.position_bias), call.softcap, call.sinks)
-        maps.append(layer.weights(slice(0, len(q)), slice(0, q.shape[1])))
+    for example in range(call.batch):
+        layer = call.layer_of(example, None, None, {})
+        maps.append(layer.weights(slice(0, layer.shape[0]), slice(0, layer.shape[1])))
     return torch.stack(maps)
 
 

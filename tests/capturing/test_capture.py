@@ -11,7 +11,7 @@ import torch
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import attnwidget as aw
-from tests.capturing.families import FAMILIES, GPT2, GROUPED, SMALL, ids
+from tests.capturing.families import FAMILIES, GPT2, GROUPED, SMALL, cache_of, cached, ids
 
 
 def llama(**options):
@@ -241,9 +241,9 @@ class TestWhatThePassComputes:
         model = llama().eval()
         cache = StaticCache(model.config, max_cache_len=12)
         with torch.no_grad(), aw.recording(model) as recorder:
-            model(ids(1, 4), past_key_values=cache)
+            model(ids(1, 4), **cached(model, cache))
             first = recorder.capture(0).maps.weights(1, 1).clone()
-            model(ids(1, 1), past_key_values=cache)
+            model(ids(1, 1), **cached(model, cache))
         assert torch.equal(recorder.capture(0).maps.weights(1, 1)[:4, :4], first)
 
 
@@ -400,14 +400,14 @@ class TestInputs:
             aw.capture(7, ids())
 
     def test_a_module_without_attention(self):
-        with pytest.raises(ValueError, match="Linear holds no attention that is known here"):
+        with pytest.raises(ValueError, match="Linear ran, and no attention was heard"):
             aw.capture(torch.nn.Linear(2, 2), torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("asked", [None, True])
 def test_a_single_pass_fills_no_cache_unless_asked(asked):
     model, caches = LlamaForCausalLM(LlamaConfig(**SMALL)), []
-    model.register_forward_hook(lambda _module, _inputs, output: caches.append(output.past_key_values))
+    model.register_forward_hook(lambda _module, _inputs, output: caches.append(cache_of(output)))
     wish = {} if asked is None else {"use_cache": asked}
     aw.capture(model, {"input_ids": ids(), **wish})
     assert [cache is not None for cache in caches] == [bool(asked)]

@@ -189,7 +189,7 @@ def test_a_model_without_attention_says_so():
     from transformers import FNetConfig, FNetModel
 
     model = FNetModel(FNetConfig(hidden_size=16, num_hidden_layers=1, intermediate_size=16, vocab_size=99))
-    with pytest.raises(ValueError, match=r"FNetModel computes its attention in code of its own.*from_arrays"):
+    with pytest.raises(ValueError, match=r"FNetModel ran, and no attention was heard.*from_arrays"):
         aw.capture(model, ids())
 
 
@@ -209,7 +209,7 @@ def test_bands_are_refused_rather_than_shown_as_keys():
     from transformers import LongformerConfig, LongformerModel
 
     model = LongformerModel(LongformerConfig(**SMALL, attention_window=4, max_position_embeddings=64))
-    with pytest.raises(ValueError, match="bands around each query"):
+    with pytest.raises(ValueError, match=r"bands around each query"):
         aw.capture(model, ids(1, 8))
 
 
@@ -221,9 +221,10 @@ def test_bands_as_wide_as_the_text_is_long_are_bands(length):
 
     lone = LongformerModel(LongformerConfig(**SMALL, attention_window=8, max_position_embeddings=64))
     pair = LEDModel(LEDConfig(**SEQ2SEQ, attention_window=8, max_encoder_position_embeddings=64))
-    for model in (lone, pair):
-        with pytest.raises(ValueError, match="bands around each query"):
-            aw.capture(model, ids(1, length))
+    with pytest.raises(ValueError, match=r"bands around each query"):
+        aw.capture(lone, ids(1, length))
+    with pytest.warns(aw.AttentionWarning, match=r"bands around each query"):
+        assert list(aw.capture(pair, ids(1, length)).by_name) == ["decoder", "cross"]
 
 
 def test_keys_that_an_indexer_left_out_are_hidden():
@@ -244,22 +245,47 @@ def test_keys_that_an_indexer_left_out_are_hidden():
         torch.testing.assert_close(run.maps.weights(number, 1), layer[0, 1], atol=1e-6, rtol=0)
 
 
-def test_sinks_of_single_queries_are_refused():
-    from attnwidget.capturing.registry import _attend
+def test_sinks_of_single_queries_are_refused_and_the_model_goes_on():
+    from transformers import AttentionInterface
+    from transformers.models.llama.modeling_llama import LlamaAttention
 
-    q = torch.randn(1, 2, 3, 4)
-    with pytest.raises(ValueError, match="a sink of its own for every query"):
-        _attend(torch.nn.Identity(), q, q, q, None, sinks=torch.zeros(1, 2, 3, 1), unmasked_is_causal=True)
+    def sink_of_every_query(module, query, key, value, mask, **options):
+        inner = AttentionInterface._global_mapping["attnwidget_capture"]
+        return inner(module, query, key, value, mask, sinks=torch.zeros(1, 4, query.shape[2], 1), **options)
+
+    model = FAMILIES["llama-grouped"][0]().eval()
+    layer = model.model.layers[1].self_attn
+    assert isinstance(layer, LlamaAttention)
+    plain = layer.forward
+
+    def forward(*args, **options):
+        was = AttentionInterface._global_mapping["attnwidget_capture"]
+        AttentionInterface.register("other", sink_of_every_query)
+        layer.config = type(layer.config)(**layer.config.to_dict())
+        layer.config._attn_implementation = "other"
+        try:
+            return plain(*args, **options)
+        finally:
+            AttentionInterface.register("attnwidget_capture", was)
+
+    layer.forward = forward
+    with pytest.warns(aw.AttentionWarning, match=r"layers\.1\.self_attn: it has a sink of its own for every query"):
+        run = aw.capture(model, ids(1))
+    assert run.maps.layer_numbers == (0,)
+    assert set(run.missed) == {"model.layers.1.self_attn"}
 
 
-def test_frames_of_a_film_that_attend_one_by_one_are_pieces():
+def test_frames_of_a_film_that_attend_one_by_one_are_shown_one_by_one():
     from transformers import VideoPrismVisionConfig, VideoPrismVisionModel
 
     model = VideoPrismVisionModel(VideoPrismVisionConfig(hidden_size=32, num_spatial_layers=1, num_temporal_layers=1,
                                   num_attention_heads=4, intermediate_size=64, image_size=16, tubelet_size=[1, 8, 8],
                                   num_frames=4))  # fmt: skip
-    with pytest.raises(ValueError, match="on 8 pieces for a batch of 2"):
-        aw.capture(model, {"pixel_values_videos": torch.randn(2, 4, 3, 16, 16)})
+    run = aw.capture(model, {"pixel_values_videos": torch.randn(2, 4, 3, 16, 16)})
+    assert len(run) == 2
+    assert [name for name in run[1].by_name if "spatial" in name] == [f"spatial_layers {i}" for i in range(4)]
+    first, other = (run[i].by_name["spatial_layers 0"].weights(0, 0) for i in range(2))
+    assert not torch.equal(first, other)
 
 
 def test_patches_of_a_picture_are_no_words():
@@ -281,7 +307,7 @@ def test_a_stack_outside_the_registry_is_missed_aloud():
     config = LongT5Config(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, vocab_size=99, local_radius=3,
                           decoder_start_token_id=0)  # fmt: skip
     inputs = {"input_ids": ids(1), "decoder_input_ids": ids(1, 3)}
-    with pytest.warns(aw.AttentionWarning, match="part of its attention in code of its own.*LongT5LocalAttention"):
+    with pytest.warns(aw.AttentionWarning, match=r"LocalSelfAttention: it attends in blocks"):
         run = aw.capture(LongT5ForConditionalGeneration(config), inputs)
     assert set(run.by_name) == {"decoder", "cross"}
 
@@ -314,23 +340,43 @@ def test_padding_of_sound_is_cut_frame_by_frame():
     torch.testing.assert_close(run[1].maps.weights(0, 0).sum(-1), torch.ones(half))
 
 
-def test_layers_of_several_sizes_are_refused():
+def test_layers_of_several_sizes_are_refused_by_name_and_the_rest_is_given():
+    class Pooling(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.ModuleList(torch.nn.MultiheadAttention(16, 4, batch_first=True) for _ in range(2))
+            self.tops = torch.nn.ModuleList(torch.nn.MultiheadAttention(16, 4, batch_first=True) for _ in range(2))
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x, x, x)[0][:, ::2]
+            for layer in self.tops:
+                x = layer(x, x, x)[0]
+            return x
+
+    with pytest.warns(aw.AttentionWarning, match=r"'layers' is not shown: its layers attend over 8 x 8 and 4 x 4"):
+        run = aw.capture(Pooling(), torch.randn(1, 8, 16))
+    assert list(run.by_name) == ["tops"]
+    assert list(run.refused) == ["layers"]
+
+
+def test_queries_that_are_pooled_and_keys_that_are_not():
     from transformers import FunnelConfig, FunnelModel
 
     model = FunnelModel(FunnelConfig(vocab_size=99, block_sizes=[1, 1], d_model=32, n_head=4, d_head=8, d_inner=64))
-    with pytest.raises(ValueError, match=r"layers attend over 8 x 8 and 4 x 8.*pool"):
-        aw.capture(model, ids(1, 8))
+    run = aw.capture(model, ids(1, 8))
+    assert [(maps.n_queries, maps.n_keys) for maps in run.by_name.values()] == [(8, 8), (4, 8), (8, 8)]
 
 
-def test_matrices_of_a_part_are_no_excuse_for_the_rest():
+def test_code_of_its_own_inside_a_model_of_the_registry_is_heard():
     from transformers import BlipConfig, BlipForConditionalGeneration
 
     words = SMALL | {"encoder_hidden_size": 32, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
                      "sep_token_id": 2}  # fmt: skip
     model = BlipForConditionalGeneration(BlipConfig(text_config=words, vision_config=PICTURES))
-    inputs = {"pixel_values": torch.randn(1, 3, 16, 16), "input_ids": ids(1, 4)}
-    with pytest.warns(aw.AttentionWarning, match=r"text_decoder\.bert.*and 3 more"):
-        assert aw.capture(model, inputs).maps.n_keys == 17
+    run = aw.capture(model, {"pixel_values": torch.randn(1, 3, 16, 16), "input_ids": ids(1, 4)})
+    sizes = {name: (maps.n_layers, maps.n_queries, maps.n_keys) for name, maps in run.by_name.items()}
+    assert sizes == {"vision_model": (2, 17, 17), "text_decoder": (2, 4, 4), "cross": (2, 4, 17)}
 
 
 def test_a_text_that_is_all_padding_is_empty():

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from attnwidget.capturing.modules import attention_modules
-from tests.capturing.listening import assert_close, heard, listen, state, weights
+import attnwidget as aw
+from attnwidget.capturing.own import spoken_for
+from tests.capturing.listening import assert_close, heard, listen, run, state, weights
 
 
 def vectors(*shape, seed=0):
@@ -131,7 +132,7 @@ class TestFused:
         assert torch.equal(listened, plain)
         assert state(model) == before
         calls = recorder.passes[0].calls
-        assert [call.module for call in calls] == ["blocks.0.attn", "blocks.1.attn"]
+        assert [call.place.module for call in calls] == ["blocks.0.attn", "blocks.1.attn"]
         for call, wanted in zip(calls, dropped(model, x, **arguments), strict=True):
             assert_close(weights(call), wanted)
 
@@ -150,34 +151,28 @@ class TestFused:
             assert_close(weights(call), wanted)
             assert (call.position_bias is None) == (attn is Rotated)
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     @pytest.mark.parametrize("attn", [Rotated, Biased])
-    def test_what_rounding_could_hide_is_refused(self, attn):
-        model, x = Picture(attn, fused_attn=False).eval().bfloat16(), vectors(2, 5, 24).bfloat16()
-        with pytest.raises(ValueError, match=r"cannot be told from the rounding of torch\.bfloat16"):
-            listen(model, x, extra=vectors(5, 8, seed=1).bfloat16() if attn is Rotated else None)
-
-    @pytest.mark.parametrize("attn", [Rotated, Biased])
-    def test_what_qkv_alone_does_not_tell_is_refused(self, attn):
-        model, x = Picture(attn, fused_attn=False).eval(), vectors(2, 5, 24)
+    def test_what_the_module_does_between_is_in_its_maps(self, attn, dtype):
+        model, x = Picture(attn, fused_attn=False).eval().to(dtype), vectors(2, 5, 24).to(dtype)
         before = state(model)
-        said = rf"'blocks\.0\.attn', an? {attn.__name__}, cannot be shown.*Set fused_attn = True"
-        with pytest.raises(ValueError, match=said):
-            listen(model, x, extra=vectors(5, 8, seed=1))
+        extra = vectors(5, 8, seed=1).to(dtype) if attn is Rotated else None
+        for call, wanted in zip(listen(model, x, extra=extra), dropped(model, x, extra=extra), strict=True):
+            assert_close(weights(call), wanted)
         assert state(model) == before
 
     @pytest.mark.parametrize("fused_attn", [False, True])
     def test_windows_are_refused(self, fused_attn):
         model = Picture(Windowed, fused_attn=fused_attn).eval()
-        model.blocks[0].attn.scale *= 2  # whatever else may be wrong: there is no way to show windows
-        with pytest.raises(ValueError, match=r"attends within 6 pieces of a batch of 2.*windows"):
-            listen(model, vectors(2, 12, 24))
+        with pytest.raises(ValueError, match=r"within 6 pieces of a batch of 2.*windows"):
+            aw.capture(model, vectors(2, 12, 24))
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
     @pytest.mark.parametrize("fused_attn", [False, True])
     def test_other_precisions(self, dtype, fused_attn):
         model, x = Picture(Fused, fused_attn=fused_attn).eval().to(dtype), vectors(2, 5, 24).to(dtype)
         calls = listen(model, x)
-        assert calls[0].query.dtype == dtype
+        assert (calls[0].query if fused_attn or dtype == torch.float64 else calls[0].weights).dtype == dtype
         for call, wanted in zip(calls, dropped(model, x), strict=True):
             assert_close(weights(call), wanted, atol=1e-6 if dtype == torch.float64 else 1e-2)
 
@@ -189,8 +184,11 @@ class TestFused:
 
     def test_dropout_is_told(self):
         assert listen(Picture(Fused).train(), vectors(2, 5, 24))[0].dropout == pytest.approx(0.1)
-        with pytest.raises(ValueError, match=r"drops 10% of its weights.*model\.eval\(\)"):
-            listen(Picture(Fused, fused_attn=False).train(), vectors(2, 5, 24))
+
+    def test_maps_are_those_before_dropout(self):
+        (call, _), x = listen(Picture(Fused, fused_attn=False).train(), vectors(2, 5, 24)), vectors(2, 5, 24)
+        assert_close(weights(call).sum(-1), torch.ones(2, 3, 5))
+        assert_close(weights(call), dropped(Picture(Fused).eval(), x)[0])
 
     def test_a_norm_before_the_projection(self):
         class Normed(Fused):
@@ -316,11 +314,18 @@ class TestOwn:
     def test_the_whole_is_spoken_for_and_its_parts_are_silent(self):
         said = {"q": vectors(2, 1, 5, 8), "k": vectors(2, 1, 5, 8)}
         model = Picture(Fused).eval()
-        assert list(attention_modules(model, {Block: lambda module, x: said})) == ["blocks.0", "blocks.1"]
+        own = {Block: lambda module, x: said}
+        assert list(spoken_for(model, own)) == list(model.blocks)
+        calls = listen(model, vectors(2, 5, 24), own=own)
+        assert [call.place.module for call in calls] == ["blocks.0", "blocks.1"]
+        assert all(torch.equal(call.query, said["q"]) for call in calls)
 
-    def test_one_s_own_hand_written_attention_is_missed_aloud(self):
-        with pytest.warns(UserWarning, match=r"a Written ran and was not seen.*own=\{Written: function\}"):
-            assert listen(Written(), vectors(2, 5, 24)) == []
+    def test_one_s_own_hand_written_attention_is_heard(self):
+        model, found = Written(), []
+        with model.drop.register_forward_hook(lambda module, args, output: found.append(output)):
+            (call,) = listen(model, vectors(2, 5, 24))
+        assert_close(weights(call), found[0])
+        assert call.scaling == pytest.approx(0.7)
 
     @pytest.mark.parametrize(
         ("said", "message"),
@@ -395,13 +400,13 @@ class TestTorchSFunction:
         assert not weights(call).triu(1).any()
         assert call.scaling == pytest.approx(0.3)
 
-    def test_two_attentions_in_one_call_are_refused(self):
+    def test_two_attentions_in_one_call_are_two_maps(self):
         class Differential(Fused):
             def forward(self, x):
                 return super().forward(x) - super().forward(x + 1)
 
-        with pytest.raises(ValueError, match="2 times in one call"):
-            listen(Picture(Differential).eval(), vectors(2, 5, 24))
+        maps = aw.capture(Picture(Differential).eval(), vectors(1, 5, 24)).by_name
+        assert {name: one.n_layers for name, one in maps.items()} == {"attention": 2, "attention (2)": 2}
 
     def test_attention_between_channels_is_refused(self):
         class Channels(Fused):
@@ -414,22 +419,23 @@ class TestTorchSFunction:
                 return self.proj(scaled_dot_product_attention(q, k, v).mT.transpose(1, 2).flatten(2))
 
         with pytest.raises(ValueError, match="between channels"):
-            listen(Picture(Channels).eval(), vectors(2, 5, 24))
+            aw.capture(Picture(Channels).eval(), vectors(2, 5, 24))
 
-    def test_vectors_of_no_heads_are_refused(self):
+    def test_a_single_head(self):
         class Single(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.heads, self.proj = 1, nn.Linear(24, 24)
+                self.proj = nn.Linear(24, 24)
 
             def forward(self, x):
                 return scaled_dot_product_attention(x, x, self.proj(x))
 
-        with pytest.raises(ValueError, match=r"a Single cannot be shown: it gives .* \[2, 5, 24\], in which heads"):
-            listen(Single(), vectors(2, 5, 24))
+        x = vectors(2, 5, 24)
+        (call,) = listen(Single(), x)
+        assert_close(weights(call)[:, 0], (x @ x.mT / 24**0.5).softmax(-1))
 
     @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype")
-    def test_nested_tensors_are_refused(self):
+    def test_nested_tensors_are_missed_aloud(self):
         class Ragged(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -440,5 +446,91 @@ class TestTorchSFunction:
                 q = x.unflatten(-1, (2, 2)).transpose(1, 2)
                 return scaled_dot_product_attention(q, q, q)
 
-        with pytest.raises(ValueError, match="attends over nested tensors"):
-            listen(Ragged(), [vectors(3, 4), vectors(5, 4)])
+        assert "attends over nested tensors" in run(Ragged(), [vectors(3, 4), vectors(5, 4)]).missed[""]
+
+
+class TestWhatIsNoAttention:
+    def test_routers_losses_and_classes(self):
+        class Mixture(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.router = nn.Linear(24, 3)
+                self.experts = nn.ModuleList(nn.Linear(24, 24) for _ in range(3))
+                self.attn, self.head = Fused(), nn.Linear(24, 7)
+
+            def forward(self, x):
+                x = self.attn(x)
+                routed = self.router(x).softmax(-1)
+                best, chosen = routed.topk(2, -1)
+                mixed = torch.stack([expert(x) for expert in self.experts], -2)
+                x = (mixed.gather(-2, chosen[..., None].expand(*chosen.shape, 24)) * best[..., None]).sum(-2)
+                return self.head(x).softmax(-1)
+
+        found = run(Mixture().eval(), vectors(2, 5, 24))
+        assert [call.place.module for call in found.calls] == ["attn"]
+        assert not found.missed
+
+    def test_points_that_are_sampled_are_a_doubt_that_is_said(self):
+        class Deformable(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.points, self.value = nn.Linear(24, 12), nn.Linear(24, 24)
+
+            def forward(self, x):
+                weights = self.points(x).unflatten(-1, (3, 4)).softmax(-1)
+                value = self.value(x).unflatten(-1, (3, 8))[..., None, :].expand(-1, -1, -1, 4, -1)
+                return (weights[..., None] * value).sum(-2).flatten(2)
+
+        found = run(Deformable(), vectors(2, 5, 24))
+        assert not found.calls
+        assert "softmax over 4 places" in found.missed[""]
+
+    def test_a_mixture_of_learned_vectors(self):
+        class Prototypes(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table, self.score = nn.Parameter(vectors(6, 24)), nn.Linear(24, 6)
+
+            def forward(self, x):
+                return self.score(x).softmax(-1) @ self.table
+
+        assert not run(Prototypes(), vectors(2, 5, 24)).calls
+
+
+class TestNothingOfOursRaisesInsideAModel:
+    @pytest.mark.parametrize("shape", ["keys", "rows", "heads"])
+    def test_masks_of_any_shape(self, shape):
+        class Masked(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.heads, self.scale, self.to_qkv, self.to_out = 4, 8**-0.5, nn.Linear(16, 96), nn.Linear(32, 16)
+
+            def forward(self, x, mask=None):
+                q, k, v = (t.unflatten(-1, (4, 8)).transpose(1, 2) for t in self.to_qkv(x).chunk(3, -1))
+                whole = mask[:, None, None] if mask.ndim == 2 else mask[:, None] if mask.ndim == 3 else mask
+                scores = (q @ k.transpose(-1, -2) * self.scale).masked_fill(~whole, -1e30)
+                found.append(scores.softmax(-1))
+                return self.to_out((found[-1] @ v).transpose(1, 2).flatten(2))
+
+        found = []
+        mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+        if shape == "rows":
+            mask = mask[:, None].expand(-1, 5, -1)
+        elif shape == "heads":
+            mask = mask[:, None, None].expand(-1, 4, 5, -1)
+        run_of = aw.capture(Masked(), (vectors(2, 5, 16), mask))
+        assert run_of[1].maps.n_keys == 3  # what attention was not allowed to see is padding, whatever its form
+        torch.testing.assert_close(run_of[0].maps.weights(0, 1), found[0][0, 1], atol=1e-6, rtol=0)
+        torch.testing.assert_close(run_of[1].maps.weights(0, 1), found[0][1, 1, :3, :3], atol=1e-6, rtol=0)
+
+    def test_what_we_cannot_follow_is_said_afterwards(self, monkeypatch):
+        from attnwidget.capturing import listening
+
+        def broken(*_, **__):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(listening, "of_sdpa", broken)
+        model, x = Picture(Fused).eval(), vectors(2, 5, 24)
+        with torch.no_grad(), heard(model) as recorder:
+            assert model(x).shape == x.shape
+        assert "listening failed: ZeroDivisionError()" in recorder.passes[0].missed[""]

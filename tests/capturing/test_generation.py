@@ -15,7 +15,7 @@ from transformers import (
 )
 
 import attnwidget as aw
-from tests.capturing.families import FAMILIES, GROUPED, ids
+from tests.capturing.families import FAMILIES, GROUPED, cache_of, cached, ids
 
 EXACT = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False}
 
@@ -229,7 +229,7 @@ class TestLoopsOfOneSOwn:
         with torch.no_grad(), aw.recording(model) as recorder:
             output = model(ids(1, 5), use_cache=True)
             for _ in range(3):
-                output = model(output.logits[:, -1:].argmax(-1), past_key_values=output.past_key_values)
+                output = model(output.logits[:, -1:].argmax(-1), **cached(model, cache_of(output)))
         assert len(recorder) == 1
         assert recorder.capture().maps.n_queries == 8
         assert_is_one_pass(model, recorder.capture().maps)
@@ -241,7 +241,7 @@ class TestLoopsOfOneSOwn:
         target = ids(1, 7, seed=3)  # as long as the source, so that nothing is told apart by its length
         with torch.no_grad(), aw.recording(model) as recorder:
             output = model(**source, decoder_input_ids=target, use_cache=True)
-            known = {"past_key_values": output.past_key_values, "encoder_outputs": (output.encoder_last_hidden_state,)}
+            known = cached(model, cache_of(output)) | {"encoder_outputs": (output.encoder_last_hidden_state,)}
             model(attention_mask=source["attention_mask"], decoder_input_ids=ids(1, 1), **known)
         assert len(recorder) == 1
         run = recorder.capture()
@@ -263,9 +263,9 @@ class TestLoopsOfOneSOwn:
 
         model, cache = made("llama-grouped"), DynamicCache()
         with aw.recording(model) as recorder:
-            first = model.generate(**prompt(), **EXACT, past_key_values=cache)
+            first = model.generate(**prompt(), **EXACT, **cached(model, cache))
             second = torch.cat([first, ids(1, 3, seed=5)], 1)
-            last = model.generate(second, attention_mask=torch.ones_like(second), **EXACT, past_key_values=cache)
+            last = model.generate(second, attention_mask=torch.ones_like(second), **EXACT, **cached(model, cache))
         maps = recorder.capture(generated=last).maps
         assert maps.tokens.ids == tuple(last[0, :-1].tolist())
         assert_is_one_pass(model, maps)
@@ -273,7 +273,7 @@ class TestLoopsOfOneSOwn:
     def test_a_pass_that_reads_a_cache_from_before_is_rectangular(self):
         model = made("llama-grouped")
         with torch.no_grad():
-            cache = model(ids(1, 3), use_cache=True).past_key_values
+            cache = cache_of(model(ids(1, 3), use_cache=True))
         maps = aw.capture(model, {"input_ids": ids(1, 4), "past_key_values": cache}).maps
         assert (maps.n_queries, maps.n_keys) == (4, 7)
         assert [(span.name, span.start, span.stop) for span in maps.key_tokens.spans] == [("cached", 0, 3)]
@@ -373,7 +373,7 @@ def test_rows_behind_a_cache_have_their_own_tokens():
     model, whole = made("llama-grouped"), ids(1, 9)
     cache = DynamicCache(config=model.config)
     with torch.no_grad():
-        model(input_ids=whole[:, :5], past_key_values=cache)
+        model(input_ids=whole[:, :5], **cached(model, cache))
     maps = aw.capture(model, {"input_ids": whole, "past_key_values": cache}, generate=EXACT).maps
     assert (maps.n_queries, maps.n_keys) == (9, 14)
     assert maps.key_tokens.ids[:9] == tuple(whole[0].tolist())
@@ -384,23 +384,40 @@ def test_keys_that_a_sliding_cache_has_kept_have_their_own_numbers():
     model, whole = made("mistral-window"), ids(1, 9)
     cache = DynamicCache(config=model.config)
     with torch.no_grad():
-        model(input_ids=whole[:, :6], past_key_values=cache)
+        model(input_ids=whole[:, :6], **cached(model, cache))
     maps = aw.capture(model, {"input_ids": whole[:, 6:], "past_key_values": cache}).maps
     assert maps.key_tokens.labels == ("4", "5", *map(str, whole[0, 6:].tolist()))
     torch.testing.assert_close(maps.weights(0, 1), aw.capture(model, whole).maps.weights(0, 1)[6:, 4:])
 
 
-@pytest.mark.filterwarnings("ignore:Position ids are not supported")
+def generates_the_same_without_a_cache(model, options):
+    """Whether a wrapper hands its learned positions on as it should; PEFT 0.21 does not on transformers 5.24."""
+    return torch.equal(model.generate(**prompt(), **options), model.generate(**prompt(), **options, use_cache=False))
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported", "ignore:Both `past_key_values` and `cache`")
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated")
 @pytest.mark.parametrize("beams", [1, 2])
 @pytest.mark.parametrize("kind", ["PromptTuningConfig", "PrefixTuningConfig"])
 def test_learned_positions_are_in_front_of_prompt_and_generated(kind, beams):
     import peft
 
     model = made("llama-grouped")
+    torch.manual_seed(0)
     tuned = peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
-    options = EXACT | {"num_beams": beams}
-    maps = aw.capture(tuned, prompt(), generate=options).maps
+    options, read = EXACT | {"num_beams": beams}, []
+    hook = model.model.register_forward_hook(lambda _m, _a, output: read.append(output.last_hidden_state.shape[1]))
     sequence = tuned.generate(**prompt(), **options)[0].tolist()
+    hook.remove()
+    in_front = 3 if kind == "PromptTuningConfig" else 0
+    sound = sum(read) == in_front + len(sequence) - 1 and generates_the_same_without_a_cache(tuned, options)
+    if not sound:
+        # Rows are as many as were read, which are others than PEFT means; and that is said.
+        if kind == "PromptTuningConfig" and beams == 1:
+            with pytest.warns(aw.AttentionWarning, match="is not what the model read"):
+                assert aw.capture(tuned, prompt(), generate=options).maps.n_queries == sum(read)
+        pytest.xfail("this PEFT reads its learned positions again, or not at all, in each step on this transformers")
+    maps = aw.capture(tuned, prompt(), generate=options).maps
     assert maps.key_tokens.labels == ("prefix 0", "prefix 1", "prefix 2", *map(str, sequence[:-1]))
     assert maps.following == str(sequence[-1])
     spans = {span.name: (span.start, span.stop) for span in maps.key_tokens.spans}

@@ -59,7 +59,7 @@ class TestLayersAndHeads:
     @pytest.mark.parametrize(
         ("options", "error", "words"),
         [
-            ({"layers": [2]}, ValueError, r"layers=\[2\].*layers go from 0 to 1"),
+            ({"layers": [2]}, ValueError, r"layers=\[2\].*attends in layers 0 to 1"),
             ({"heads": [4]}, ValueError, "head 4 does not exist: layer 0 has heads 0 to 3"),
             ({"layers": [-1]}, ValueError, "counted from 0, and not from the end"),
             ({"layers": []}, ValueError, "at least one number"),
@@ -259,16 +259,16 @@ class TestInterrupted:
         make, inputs = FAMILIES[family]
         model = make().train()
         before, whole = state(model), aw.capture(model, inputs)[0]
-        record = Recorder.record
+        record = Recorder._hear
         for last in range(sum(maps.n_layers for maps in whole.by_name.values())):
             calls = itertools.count()
 
-            def interrupted(self, module, call, calls=calls, last=last):
-                record(self, module, call)
+            def interrupted(self, heard, calls=calls, last=last):
+                record(self, heard)
                 if next(calls) == last:
                     raise KeyboardInterrupt
 
-            monkeypatch.setattr(Recorder, "record", interrupted)
+            monkeypatch.setattr(Recorder, "_hear", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 aw.capture(model, inputs)
             monkeypatch.undo()
@@ -299,13 +299,13 @@ class TestInterrupted:
 
 
 def test_a_long_capture_shows_its_progress(capsys, monkeypatch):
-    model, record = made("llama-grouped"), Recorder.record
+    model, record = made("llama-grouped"), Recorder._hear
 
-    def slow(self, module, call):
+    def slow(self, heard):
         time.sleep(0.6)  # a layer of a long text
-        record(self, module, call)
+        record(self, heard)
 
-    monkeypatch.setattr(Recorder, "record", slow)
+    monkeypatch.setattr(Recorder, "_hear", slow)
     aw.capture(model, ids(1))
     assert "layers" in capsys.readouterr().err
     aw.capture(model, ids(1), progress=False)

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 import attnwidget as aw
-from attnwidget.capturing.modules import attention_modules, knows
 from tests.capturing.listening import assert_close, heard, listen, own_maps, state, weights
 
 HIDDEN = torch.ones(5, 5, dtype=torch.bool).triu(1)
@@ -179,7 +178,7 @@ class TestStacks:
         assert_close(listened, plain, atol=2e-6)
         assert torch.equal(again, plain)
         calls = recorder.passes[0].calls
-        assert [call.module for call in calls] == ["layers.0.self_attn", "layers.1.self_attn"]
+        assert [call.place.module for call in calls] == ["layers.0.self_attn", "layers.1.self_attn"]
         for call, wanted in zip(calls, own, strict=True):
             # What a position of padding attends to is told by the slow path only: the packed one leaves it out.
             real = torch.ones(2, 5, dtype=torch.bool) if padding is None else ~padding
@@ -220,7 +219,7 @@ class TestStacks:
         padding[1, 4:] = True
         masks = {"tgt_mask": HIDDEN, "tgt_is_causal": True, "memory_key_padding_mask": padding}
         calls = listen(model, x, memory, **masks)
-        assert [call.module.rpartition(".")[2] for call in calls] == ["self_attn", "multihead_attn"] * 2
+        assert [call.place.module.rpartition(".")[2] for call in calls] == ["self_attn", "multihead_attn"] * 2
         for call, wanted in zip(calls, own_maps(model, x, memory, **masks), strict=True):
             assert_close(weights(call), wanted)
 
@@ -253,7 +252,7 @@ class TestStacks:
 
     def test_in_data_parallel(self):
         calls = listen(nn.DataParallel(stack("encoder")), vectors(2, 5, 16))
-        assert [call.module for call in calls] == ["module.layers.0.self_attn", "module.layers.1.self_attn"]
+        assert [call.place.module for call in calls] == ["module.layers.0.self_attn", "module.layers.1.self_attn"]
 
     def test_with_linears_quantized(self):
         with warnings.catch_warnings():
@@ -313,31 +312,73 @@ class TestTheModelIsLeftAsItWas:
 
 
 class TestWhatIsListenedTo:
-    def test_names(self):
-        assert list(attention_modules(stack("encoder"))) == ["layers.0.self_attn", "layers.1.self_attn"]
-        assert knows(multihead())
-        assert not knows(nn.Linear(3, 3))
-
-    def test_models_of_the_registry_are_left_to_it(self):
-        from tests.capturing.families import FAMILIES
-
-        model = nn.ModuleDict({"text": FAMILIES["bert"][0](), "own": multihead()})
-        assert list(attention_modules(model)) == ["own"]
-        around = nn.ModuleDict({"text": model["text"], "head": nn.Linear(3, 3)})
-        around.num_heads = 4
-        assert not knows(around)
-
     def test_compiled_modules_are_refused(self):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             scripted = torch.jit.script(stack("encoder"))
-        with pytest.raises(TypeError, match=r"layers\.1\.self_attn is a MultiheadAttention compiled by torch\.jit"):
-            knows(scripted)
+        with pytest.raises(TypeError, match=r"self_attn is a MultiheadAttention compiled by torch\.jit"):
+            aw.capture(scripted, vectors(2, 5, 16))
+
+    def test_exported_modules_are_refused(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.attn = multihead()
+
+            def forward(self, x):
+                return self.attn(x, x, x, need_weights=False)[0]
+
+        exported = torch.export.export(Net().eval(), (vectors(1, 5, 16),)).module()
+        with pytest.raises(TypeError, match=r"torch\.export made.*Capture the module that it was exported from"):
+            aw.capture(exported, vectors(1, 5, 16))
+
+    def test_beside_models_of_the_registry(self):
+        from tests.capturing.families import FAMILIES, ids
+
+        class Both(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.text, self.own = FAMILIES["bert"][0](), filled(nn.MultiheadAttention(32, 4, batch_first=True))
+
+            def forward(self, tokens):
+                x = self.text(tokens).last_hidden_state
+                return self.own(x, x, x)[0]
+
+        run = aw.capture(Both(), (ids(1),))
+        assert {name: maps.n_layers for name, maps in run.by_name.items()} == {"text": 2, "own": 1}
+        assert not run.missed
+
+    def test_torch_s_function_called_without_its_module(self):
+        class Pool(nn.Module):
+            """Attention pooling as in CLIP's convolutional models."""
+
+            def __init__(self):
+                super().__init__()
+                self.q_proj, self.k_proj, self.v_proj, self.c_proj = (nn.Linear(16, 16) for _ in range(4))
+
+            def forward(self, x):
+                x = x.transpose(0, 1)
+                biases = torch.cat([self.q_proj.bias, self.k_proj.bias, self.v_proj.bias])
+                return nn.functional.multi_head_attention_forward(
+                    x[:1], x, x, 16, 4, None, biases, None, None, False, 0, self.c_proj.weight, self.c_proj.bias,
+                    use_separate_proj_weight=True, training=False, need_weights=False, q_proj_weight=self.q_proj.weight,
+                    k_proj_weight=self.k_proj.weight, v_proj_weight=self.v_proj.weight,
+                )[0]  # fmt: skip
+
+        model, x = filled(Pool()), vectors(2, 5, 16)
+        (call,) = listen(model, x)
+        q = model.q_proj(x[:, :1]).unflatten(-1, (4, 4)).transpose(1, 2)
+        k = model.k_proj(x).unflatten(-1, (4, 4)).transpose(1, 2)
+        assert_close(weights(call), (q @ k.mT / 2).softmax(-1).detach())
 
     def test_models_compiled_by_torch_compile_run_uncompiled(self):
-        x, wanted = vectors(2, 5, 16), aw.capture(stack("encoder"), vectors(2, 5, 16))[1].maps
-        compiled = torch.compile(stack("encoder"), backend="eager")
-        partly = stack("encoder")
+        def seeded():
+            torch.manual_seed(0)
+            return stack("encoder")
+
+        x, wanted = vectors(2, 5, 16), aw.capture(seeded(), vectors(2, 5, 16))[1].maps
+        compiled = torch.compile(seeded(), backend="eager")
+        partly = seeded()
         partly.layers[1].compile(backend="eager")
         for model in (compiled, partly):
             maps = aw.capture(model, x)[1].maps
@@ -351,19 +392,141 @@ class TestWhatIsListenedTo:
             "encoder": (1, 7, 7), "decoder": (2, 5, 5), "cross": (2, 5, 7),
         }  # fmt: skip
 
-    def test_a_derived_class_with_a_forward_of_its_own_is_missed_aloud(self):
+    def test_a_derived_class_with_a_forward_of_its_own(self):
         class Rotated(nn.MultiheadAttention):
             def forward(self, x):
-                return super().forward(x.flip(-1), x, x)
+                return super().forward(x.flip(-1), x, x, average_attn_weights=False)
 
-        model = filled(Rotated(16, 4, batch_first=True))
-        with pytest.warns(UserWarning, match=r"a Rotated ran and was not seen.*own="):
-            assert listen(model, vectors(2, 5, 16)) == []
+        model, x = filled(Rotated(16, 4, batch_first=True)), vectors(2, 5, 16)
+        with torch.no_grad():
+            own = model(x)[1]
+        assert_close(weights(listen(model, x)[0]), own)
 
-    def test_quantizable_attention_is_missed_aloud(self):
+    def test_quantizable_attention(self):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.ao.nn.quantizable.MultiheadAttention(16, 4, batch_first=True).eval()
+            module = filled(torch.ao.nn.quantizable.MultiheadAttention(16, 4, batch_first=True))
         x = vectors(2, 5, 16)
-        with pytest.warns(UserWarning, match=r"MultiheadAttention ran and was not seen"):
-            assert listen(module, x, x, x) == []
+        with torch.no_grad():
+            own = module(x, x, x, average_attn_weights=False)[1]
+        assert_close(weights(listen(module, x, x, x)[0]), own)
+
+
+class TestAcrossOrNot:
+    """Self or cross is told by what a layer was handed, whatever its modules are called."""
+
+    @pytest.mark.parametrize("length", [7, 9])
+    def test_a_decoder_of_one_s_own(self, length):
+        class Decoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(
+                    nn.ModuleDict({"self_attn": multihead(), "src_attn": multihead()}) for _ in range(2)
+                )
+
+            def forward(self, x, memory):
+                for layer in self.layers:
+                    x = x + layer["self_attn"](x, x, x)[0]
+                    x = x + layer["src_attn"](x, memory, memory)[0]
+                return x
+
+        run = aw.capture(Decoder(), (vectors(1, 7, 16), vectors(1, length, 16, seed=1)))
+        sizes = {name: (maps.n_layers, maps.n_queries, maps.n_keys) for name, maps in run.by_name.items()}
+        assert sizes == {"attention": (2, 7, 7), "cross": (2, 7, length)}
+
+    def test_positions_added_to_both_by_themselves(self):
+        class Layer(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.attn = multihead()
+
+            def forward(self, x, places):
+                return x + self.attn(x + places, x + places, x)[0]
+
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(Layer() for _ in range(2))
+
+            def forward(self, x, places):
+                for layer in self.layers:
+                    x = layer(x, places)
+                return x
+
+        assert list(aw.capture(Model(), (vectors(1, 5, 16), vectors(1, 5, 16, seed=1))).by_name) == ["attention"]
+
+    @pytest.mark.parametrize("n", [5, 7])
+    def test_two_sequences_that_look_at_each_other(self, n):
+        class Layer(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.second, self.third = multihead(), multihead(), multihead()
+
+            def forward(self, x, y):
+                x = x + self.first(x, x, x)[0]
+                x = x + self.second(x, y, y)[0]
+                return x, y + self.third(y, x, x)[0]
+
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(Layer() for _ in range(2))
+
+            def forward(self, x, y):
+                for layer in self.layers:
+                    x, y = layer(x, y)
+                return x, y
+
+        run = aw.capture(Model(), (vectors(1, 5, 16), vectors(1, n, 16, seed=1)))
+        sizes = {name: (maps.n_layers, maps.n_queries, maps.n_keys) for name, maps in run.by_name.items()}
+        assert sizes == {"attention": (2, 5, 5), "second": (2, 5, n), "third": (2, n, 5)}
+
+
+class TestCalledTwice:
+    """Calls are layers where one goes on from the other, and maps of their own where they do not."""
+
+    def test_one_encoder_for_two_texts(self):
+        class Pair(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table, self.attn = nn.Embedding(50, 16), multihead()
+
+            def read(self, tokens):
+                x = self.table(tokens)
+                return self.attn(x, x, x)[0].mean(1)
+
+            def forward(self, a, b):
+                return (self.read(a) * self.read(b)).sum(-1)
+
+        first, second = torch.arange(20, 27)[None].flip(1), torch.tensor([[4, 9, 3, 3, 8, 1, 2]])
+        run = aw.capture(Pair(), (first, second))
+        assert [maps.n_layers for maps in run.by_name.values()] == [1, 1]
+        assert [maps.tokens.ids for maps in run.by_name.values()] == [tuple(first[0].tolist()), tuple(second[0].tolist())]
+
+    def test_one_module_for_two_purposes(self):
+        class Two(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.attn = multihead()
+
+            def forward(self, x, y):
+                return self.attn(x, x, x)[0].sum() + self.attn(x, y, y)[0].sum()
+
+        run = aw.capture(Two(), (vectors(1, 5, 16), vectors(1, 5, 16, seed=1)))
+        assert [(maps.name, maps.n_layers) for maps in run.by_name.values()] == [("attention", 1), ("cross", 1)]
+
+    def test_a_stack_that_runs_twice_over_its_own_output(self):
+        class Looped(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(multihead() for _ in range(2))
+
+            def forward(self, x):
+                for _ in range(3):
+                    for layer in self.layers:
+                        x = layer(x, x, x)[0]
+                return x
+
+        maps = aw.capture(Looped(), vectors(1, 5, 16)).maps
+        assert maps.n_layers == 6
+        assert maps.layer_numbers == (0, 1, 2, 3, 4, 5)

@@ -153,12 +153,13 @@ def test_windows_are_refused(size):
         aw.capture(transformers.SwinModel(config), {"pixel_values": torch.randn(1, 3, size, size)})
 
 
-def test_led_bands_are_refused():
+def test_led_bands_are_missed_aloud_and_the_decoder_is_shown():
     config = transformers.LEDConfig(d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=4,
                                     decoder_attention_heads=4, encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=99,
                                     attention_window=4, max_encoder_position_embeddings=64)  # fmt: skip
-    with pytest.raises(ValueError, match="bands around each query"):
-        aw.capture(transformers.LEDForConditionalGeneration(config), {"input_ids": ids(1, 8)})
+    with pytest.warns(aw.AttentionWarning, match="bands around each query"):
+        run = aw.capture(transformers.LEDForConditionalGeneration(config), {"input_ids": ids(1, 8)})
+    assert list(run.by_name) == ["decoder", "cross"]
 
 
 def test_a_text_beside_pictures_that_are_no_tokens_of_it():
@@ -175,7 +176,8 @@ def test_words_in_front_of_the_patches_are_no_prefix():
     pixels = torch.randn(1, 3, 16, 16)
     vilt = ViltModel(ViltConfig(**PICTURES, vocab_size=99, max_position_embeddings=20))
     maps = aw.capture(vilt, {"input_ids": ids(1, 5), "pixel_values": pixels}).maps
-    assert maps.tokens.labels == tuple(map(str, range(maps.n_queries)))
+    assert maps.tokens.labels[:5] == tuple(map(str, ids(1, 5)[0].tolist()))
+    assert maps.tokens.labels[5:] == tuple(map(str, range(5, maps.n_queries)))
     udop = UdopForConditionalGeneration(UdopConfig(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
                                         vocab_size=99, image_size=16, patch_size=4))  # fmt: skip
     inputs = {"input_ids": ids(1, 5), "bbox": torch.zeros(1, 5, 4), "pixel_values": pixels}

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel, DynamicCache
 
 import attnwidget as aw
 from attnwidget.tokens import Span
-from tests.capturing.families import FAMILIES, SMALL, ids
+from tests.capturing.families import FAMILIES, SMALL, cached, ids
 from tests.capturing.test_capture import state
 
 
@@ -145,7 +145,7 @@ class TestSoftPrompts:
         model, cache = made("llama-grouped"), DynamicCache()
         for layer in range(2):
             cache.update(torch.randn(1, 2, 3, 8), torch.randn(1, 2, 3, 8), layer)
-        inputs = {"input_ids": ids(1), "past_key_values": cache, "attention_mask": torch.ones(1, 10)}
+        inputs = {"input_ids": ids(1), **cached(model, cache), "attention_mask": torch.ones(1, 10)}
         maps = aw.capture(model, inputs, prefix=3, spans={"anchor": (5, 7)}).maps
         assert (maps.n_queries, maps.n_keys) == (7, 10)
         assert maps.key_tokens.labels[:3] == ("prefix 0", "prefix 1", "prefix 2")
@@ -156,6 +156,7 @@ class TestSoftPrompts:
             wanted = model(**inputs, output_attentions=True).attentions
         torch.testing.assert_close(maps.weights(1, 3), wanted[1][0, 3], atol=1e-6, rtol=0)
 
+    @pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated")  # PEFT's own call
     @pytest.mark.parametrize("kind", ["PromptTuningConfig", "PrefixTuningConfig"])
     def test_a_tuned_prefix_is_found_by_itself(self, kind):
         import peft

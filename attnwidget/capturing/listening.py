@@ -1,0 +1,313 @@
+"""Listening: every softmax over keys and every fused attention of a pass, wherever in the model it is computed.
+
+While a model runs, torch tells of each function that is called (a torch function mode), and hooks tell which module is
+running. transformers' own attention function, torch's scaled_dot_product_attention and multi_head_attention_forward
+say what they attend with. Where a module multiplies by itself, the softmax is heard, and counts as attention when its
+weights are multiplied with values; a router's or a loss's never are.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from attnwidget.capturing.calls import Call, Projections
+from attnwidget.capturing.lineage import Lineage, Node, tensors_in
+from attnwidget.capturing.multihead import of_multihead
+from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
+from attnwidget.capturing.softmaxes import Softmax, call_of_softmax
+
+__all__ = ["Heard", "Listener", "Running", "listening_thread", "set_listener"]
+
+# By name: torch has the same function as a method, an operator, and under several paths.
+_SOFTMAX = {"softmax", "special_softmax"}
+_PRODUCT = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum"}
+_PROJECTION = {"linear", "addmm", "mm", "conv1d", "conv2d", "conv3d"}
+_CONCATENATION = {"cat", "concat", "concatenate"}
+_SDPA, _MULTIHEAD, _EMBEDDING = (
+    functional.scaled_dot_product_attention, functional.multi_head_attention_forward, functional.embedding,
+)  # fmt: skip
+_NEWEST_PRODUCTS = 4  # scores may be the sum of several products, as with relative positions
+
+_local = threading.local()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A module that is running: its name, and the time of the lineage at which it was entered."""
+
+    module: nn.Module
+    name: str
+    since: int
+    n_tokens: int = 0  # of the first sequence that it was handed
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One attention that was heard.
+
+    Parameters
+    ----------
+    call : Call or str
+        What was computed, or why that is not known.
+    running : tuple of Running
+        The modules that were running, outermost first; the last one attended.
+    queries, keys : Node or None
+        Where queries and keys came from, as far as that is known.
+    """
+
+    call: Call | str
+    running: tuple[Running, ...]
+    queries: Node | None = None
+    keys: Node | None = None
+
+
+class _Ear(TorchFunctionMode):
+    """What torch tells in one thread, passed on to whoever listens in it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Let everything happen as it would, and tell of it."""
+        listener = getattr(_local, "listener", None)
+        if listener is None or listener.deaf:
+            return func(*args, **(kwargs or {}))
+        return listener.hear(func, args, kwargs or {})
+
+
+@contextmanager
+def listening_thread() -> Any:
+    """An ear in this thread: one for all recordings, in whatever order they begin and end."""
+    _local.users = getattr(_local, "users", 0) + 1
+    if _local.users == 1:
+        _local.ear = _Ear()
+        _local.ear.__enter__()
+    try:
+        yield
+    finally:
+        _local.users -= 1
+        if _local.users == 0:
+            _local.listener = None
+            _local.ear.__exit__(None, None, None)
+
+
+def set_listener(listener: Listener | None) -> Listener | None:
+    """Make somebody the one who listens in this thread; returns who did before."""
+    before: Listener | None = getattr(_local, "listener", None)
+    _local.listener = listener
+    return before
+
+
+@dataclass
+class Listener:
+    """What is heard of one pass.
+
+    Parameters
+    ----------
+    heard : callable
+        Is told of each attention, right after it was computed.
+    batch : callable
+        Says how many examples the pass has; 0 where that is not known.
+    """
+
+    heard: Callable[[Heard], None]
+    batch: Callable[[], int]
+    spoken_for: frozenset[nn.Module] = frozenset()
+    lineage: Lineage = field(default_factory=Lineage)
+    masks: Masks = field(default_factory=Masks)
+    running: list[Running] = field(default_factory=list)
+    softmaxes: list[Softmax] = field(default_factory=list)
+    deaf: int = 0
+    trouble: Exception | None = None  # what went wrong in here: nothing of it may reach the model
+
+    def __post_init__(self) -> None:
+        self._products: deque[tuple[Node, tuple[Tensor, ...]]] = deque(maxlen=_NEWEST_PRODUCTS)
+
+    def enter(self, module: nn.Module, name: str, given: Sequence[Any]) -> None:
+        """A module begins; what it was handed was there before."""
+        for tensor in tensors_in(given):
+            self.lineage.source(tensor)
+        first = next((value for value in given if isinstance(value, Tensor) and value.ndim == 3), None)
+        n_tokens = 0 if first is None or first.is_nested else first.shape[1]
+        self.running.append(Running(module, name, self.lineage.clock, n_tokens))
+
+    def leave(self, module: nn.Module, given: Sequence[Any], output: Any) -> None:
+        """A module ends; what came out of code that tells nothing was made of what went in."""
+        while self.running and self.running.pop().module is not module:
+            pass
+        made = [tensor for tensor in tensors_in(_values_of(output)) if self.lineage.of(tensor) is None]
+        if made:
+            parents = self.lineage.known(given)
+            for tensor in made:
+                self.lineage.made(tensor, parents, "projection")
+
+    def end(self) -> list[Softmax]:
+        """The pass is over: softmaxes whose weights were never multiplied with anything."""
+        open_still, self.softmaxes = self.softmaxes, []
+        self._products.clear()
+        self.running.clear()
+        return open_still
+
+    @contextmanager
+    def silence(self) -> Any:
+        """Hear nothing: what is computed here is our own."""
+        self.deaf += 1
+        try:
+            yield
+        finally:
+            self.deaf -= 1
+
+    def hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one function of torch, and hear what it says of attention."""
+        output = func(*args, **kwargs)
+        # The functions that ask for a shape or a type return none, and are most of them.
+        if isinstance(output, Tensor) or isinstance(output, (tuple, list)) or func is torch.Tensor.__setitem__:
+            try:
+                with self.silence(), torch.no_grad():
+                    self._hear(func, args, kwargs, output)
+            except Exception as error:  # noqa: BLE001 - the model goes on whatever we could not follow
+                self.trouble = self.trouble or error
+        return output
+
+    def attended(  # noqa: PLR0917
+        self, module: nn.Module, name: str, call: Call | str, output: Tensor, query: Tensor, key: Tensor
+    ) -> None:
+        """transformers' attention function was called."""
+        queries, keys = self.lineage.of(query), self.lineage.of(key)
+        running = self.running
+        if not running or running[-1].module is not module:
+            running = [*running, Running(module, name, self.lineage.clock)]
+        self._tell(call, queries, keys, running)
+        self.lineage.made(output, () if queries is None else (queries,), "attention", name)
+
+    def said(self, said: Mapping[str, Any], hidden: Tensor) -> None:
+        """What a module attends with, which attends to itself, was read from its arguments."""
+        node = Node(self.lineage.clock + 1, (self.lineage.source(hidden),), "projection")
+        self._tell(as_call(said, self._name(), self.masks), node, node)
+
+    def _hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        lineage = self.lineage
+        if func is _SDPA:
+            self._sdpa(args, kwargs, output)
+            return
+        if func is _MULTIHEAD:
+            self._multihead(args, kwargs, output)
+            return
+        if func is torch.Tensor.__setitem__:
+            lineage.made(args[0], lineage.known(args))
+            return
+        parents = lineage.known([*args, *kwargs.values()] if kwargs else args)
+        if not isinstance(output, Tensor):
+            if parents:
+                for tensor in tensors_in(output):
+                    lineage.made(tensor, parents)
+            return
+        name = getattr(func, "__name__", "")
+        if name in _SOFTMAX:
+            self._softmax(args, kwargs, parents, output)
+        elif name in _PRODUCT:
+            self._product(name, args, kwargs, output)
+        elif func is _EMBEDDING:
+            ids, table = (*args, kwargs.get("input"), kwargs.get("weight"))[:2]
+            lineage.made(output, parents, "embedding", (ids, len(table)))
+        elif parents:
+            kind = "projection" if name in _PROJECTION else "cat" if name in _CONCATENATION else ""
+            node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
+            of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
+            if of is not None and output.numel() == of.n_weights and output.is_floating_point():
+                node.softmax = of  # a cast, a reshape, dropout that is off, a factor
+
+    def _softmax(self, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
+        scores = args[0] if args else kwargs.get("input", kwargs.get("self"))
+        axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        node = self.lineage.made(output, parents)
+        product = next((one for one in Lineage.behind(parents[0]) if one.kind == "product"), None) if parents else None
+        operands = next((held for known, held in self._products if known is product), None)
+        q, k = product.parents[:2] if product is not None and len(product.parents) > 1 else (None, None)
+        softmax = Softmax(
+            scores, output, output.ndim - 1 if axis is None else int(axis) % max(output.ndim, 1),
+            self.running[-1].name if self.running else "", operands, q, k,
+        )  # fmt: skip
+        node.softmax = softmax
+        self.softmaxes.append(softmax)
+
+    def _product(self, name: str, args: Any, kwargs: Any, output: Tensor) -> None:
+        operands = tuple(tensors_in([*args, *kwargs.values()]))
+        if name == "baddbmm":
+            operands = operands[1:3]
+        nodes = [self.lineage.of(tensor) for tensor in operands]
+        known = tuple(node for node in nodes if node is not None)
+        weights = next((node.softmax for node in known if node.softmax is not None), None)
+        if weights is None:
+            node = self.lineage.made(output, known, "product" if len(known) > 1 else "projection")
+            if len(known) > 1:
+                self._products.append((node, operands))
+        elif len(known) < 2:
+            # Weights on learned vectors, or on numbers written by hand: a mixture of those, and no attention.
+            self.lineage.made(output, known, "projection")
+        else:
+            if not weights.told:
+                weights.told = True
+                self.softmaxes = [one for one in self.softmaxes if one is not weights]
+                self._tell(call_of_softmax(weights, self.batch(), self._module()), weights.queries, weights.keys)
+            queries = () if weights.queries is None else (weights.queries,)
+            self.lineage.made(output, queries or known, "attention", self.running[-1].name if self.running else "")
+
+    def _sdpa(self, args: Any, kwargs: Any, output: Tensor) -> None:
+        query, key = (*args, kwargs.get("query"), kwargs.get("key"))[:2] if len(args) != 1 else (args[0], kwargs["key"])
+        queries, keys = self.lineage.of(query), self.lineage.of(key)
+        said = of_sdpa(*args, **kwargs)
+        call = call_of_sdpa(said, self.batch(), self._module(), self.masks)
+        if not isinstance(call, str) and self._between_channels(call):
+            call = "it attends between channels, and not between tokens"
+        self._tell(call, queries, keys)
+        self.lineage.made(output, () if queries is None else (queries,), "attention", self._name())
+
+    def _multihead(self, args: Any, kwargs: Any, output: Any) -> None:
+        bound = inspect.signature(_MULTIHEAD).bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        queries, keys = self.lineage.source(given["query"]), self.lineage.source(given["key"])
+        # Both are projected in there, so they count as what they were projected from.
+        projected = [Node(self.lineage.clock + 1, (node,), "projection") for node in (queries, keys)]
+        self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), *projected)
+        for tensor in tensors_in([output] if isinstance(output, Tensor) else output[:1]):
+            self.lineage.made(tensor, (queries,), "attention", self._name())
+
+    def _tell(
+        self, call: Call | str, queries: Node | None, keys: Node | None, running: Sequence[Running] | None = None
+    ) -> None:
+        running = self.running if running is None else running
+        if running and not any(one.module in self.spoken_for for one in running):
+            self.heard(Heard(call, tuple(running), queries, keys))
+
+    def _between_channels(self, call: Call) -> bool:
+        width = call.query.shape[-1] if isinstance(call, Projections) else 0
+        return any(one.n_tokens == width != call.n_queries for one in self.running[-1:])
+
+    def _name(self) -> str:
+        return self.running[-1].name if self.running else ""
+
+    def _module(self) -> nn.Module | None:
+        return self.running[-1].module if self.running else None
+
+
+def _joints(lineage: Lineage, args: Any, kwargs: Any) -> tuple[int, list[tuple[Node | None, int]]]:
+    """Along which axis tensors were put side by side, and how long each of them is."""
+    pieces = list(tensors_in([args[0] if args else kwargs["tensors"]]))
+    axis = int(kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))) % max(pieces[0].ndim, 1)
+    return axis, [(lineage.of(piece), piece.shape[axis]) for piece in pieces]
+
+
+def _values_of(output: Any) -> Sequence[Any]:
+    if isinstance(output, Mapping):
+        return list(output.values())
+    return output if isinstance(output, (tuple, list)) else [output]

@@ -1,0 +1,49 @@
+"""What is read from transformers by name, and since which release it is called so; everything else goes by what it does.
+
+=====================================  ==========================================================================
+name                                   releases
+=====================================  ==========================================================================
+``AttentionInterface``                 4.48 on; its functions get (module, q, k, v, mask, scaling=, dropout=, ...)
+``AttentionMaskInterface``             4.53 on; with ``sdpa_mask`` and ``eager_mask``
+``_attn_implementation_internal``      4.50 on, where a config keeps the name of its attention function
+``_can_set_attn_implementation``       4.56 on, whether a model takes its attention from the registry
+``past_key_values=``, then ``cache=``  the cache in forward: until 5.23, and from 5.24 on
+``logits_to_keep=``                    4.50 on, for how many positions forward computes logits
+=====================================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["cache_among", "cache_by_its_name", "length_of"]
+
+_CACHE = ("cache", "past_key_values")  # the newest first
+
+
+def cache_among(held: Any) -> Any:
+    """The cache among the arguments or the outputs of a forward call: whatever can tell its length; None without one."""
+    values: Iterable[Any] = ()
+    if isinstance(held, Mapping):
+        values = held.values()  # an output's attributes may warn that they have a new name
+    elif isinstance(held, (tuple, list)):
+        values = held
+    return next((value for value in values if callable(getattr(type(value), "get_seq_length", None))), None)
+
+
+def length_of(cache: Any) -> int:
+    """Tokens in a cache, as it tells; 0 where it cannot."""
+    try:
+        return int(cache.get_seq_length())
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError):
+        return 0
+
+
+def cache_by_its_name(arguments: dict[str, Any], parameters: Iterable[str]) -> dict[str, Any]:
+    """Arguments in which a cache has the name that forward knows it by, so that no release warns of another's."""
+    known = next((name for name in _CACHE if name in set(parameters)), None)
+    given = next((name for name in _CACHE if name in arguments), None)
+    if known is None or given is None or known == given or known in arguments:
+        return arguments
+    return {known if name == given else name: value for name, value in arguments.items()}
