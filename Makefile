@@ -7,10 +7,11 @@ PORT ?= 8888
 TOKEN ?=
 VENV := .venv
 BIN := $(VENV)/bin
+UV := build/uv/bin/uv
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
 FRONT_END_SOURCES := $(shell find js/src -type f) js/vite.config.ts js/tsconfig.json js/package.json
 
-.PHONY: help setup demo test lint types python-tests js-tests browser-tests bench chromium screenshots train wheel clean
+.PHONY: help setup lock demo test lint types python-tests js-tests browser-tests test-oldest test-newest bench chromium screenshots train wheel clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -20,9 +21,18 @@ setup: $(VENV)/.installed attnwidget/static/explorer.js ## the environment .venv
 $(VENV)/.installed: $(PACKAGE_SOURCES) | attnwidget/static/explorer.js
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnwidget needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=python3.x"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip hatchling editables
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@
+
+# In an environment of its own: a lock that cannot be installed can still be made anew.
+$(UV):
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet uv
+
+lock: $(UV) ## constraints.txt anew: every version that `make setup` installs, as new as pyproject.toml allows
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet --no-annotate \
+	  --custom-compile-command 'make lock' -o constraints.txt
 
 # Not `npm ci`: it refuses a lock that lacks the optional packages of other platforms.
 js/node_modules/.installed: js/package-lock.json
@@ -53,6 +63,18 @@ types: setup
 python-tests: setup
 	$(BIN)/python -m pytest --ignore=tests/browser
 
+# Not part of `make test`: what passes here may fail tomorrow, on versions that are not ours. The summary at the end names them.
+test-oldest: RESOLUTION := lowest-direct
+test-oldest: ## the Python tests on the oldest versions that pyproject.toml allows
+test-newest: RESOLUTION := highest
+test-newest: ## the Python tests on the newest versions there are today
+test-oldest test-newest: test-%: attnwidget/static/explorer.js $(UV)
+	$(UV) pip compile pyproject.toml --extra test --python $(PYTHON) --resolution $(RESOLUTION) --upgrade --quiet -o build/$*.txt
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet -r build/$*.txt
+	.venv-$*/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	.venv-$*/bin/python -m pytest --ignore=tests/browser
+
 js-tests: setup chromium
 	cd js && $(NPM) test --silent
 
@@ -73,7 +95,7 @@ train: setup ## train the models of attnwidget.demo again
 	$(BIN)/python -m attnwidget.demo.train reader
 
 wheel: setup ## a wheel in dist/, which needs no Node
-	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
-clean: ## what was built; keeps .venv
+clean: ## what was built; keeps .venv, .venv-oldest and .venv-newest
 	rm -rf build dist attnwidget/static js/node_modules

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched by name
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests ran on, right before the list of those that failed."""
+    needed = [Requirement(line) for line in importlib.metadata.requires("attnwidget")]
+    wanted = [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": "test"})]
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in wanted]
+    terminalreporter.section("versions")
+    terminalreporter.write_line(", ".join([f"Python {platform.python_version()}", *versions]))
 
 
 def fetched(name: str, wanted: str) -> Path:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from attnwidget.diagnosis import shape, soundness
 from attnwidget.diagnosis.findings import Evidence, Finding, Findings, number, short_name
@@ -21,6 +20,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import prefix_mass
 from attnwidget.measures.table import by_name
 from attnwidget.measures.walk import Given, MaskLike
+from attnwidget.progress import progress_bar
 
 __all__ = ["Evidence", "Finding", "Findings", "Vitals", "diagnose", "judge", "vitals_of"]
 
@@ -107,8 +107,11 @@ def diagnose(
     else:
         several = _several(maps, mask, causal=causal)
     for name, one in several.items():
-        layers = tqdm(range(one.n_layers), "layers", leave=False, disable=not progress or one.n_layers < 8)
-        vitals = [vitals_of(one, layer) for layer in layers]
+        vitals = []
+        with progress_bar("layers", one.n_layers, shown=progress and one.n_layers >= 8) as bar:
+            for layer in range(one.n_layers):
+                vitals.append(vitals_of(one, layer))
+                bar.update()
         if projections is not None:
             vitals = [replace(v, projection=known) for v, known in zip(vitals, projections, strict=True)]
         about = [*judge(one, vitals, **options)]

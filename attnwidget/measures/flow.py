@@ -117,7 +117,7 @@ def rollout(
     Abnar & Zuidema, Quantifying Attention Flow in Transformers, ACL 2020, section 3. Discarding: Gildenblat,
     vit-explain, 2020.
     """
-    options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens, "progress": progress}
+    options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens}
     layers = Layers.square(a, "rollout", mask=mask, **options)
     recipe = Recipe(
         fusion=fusion,
@@ -136,7 +136,8 @@ def rollout(
             raise ValueError("compat='vit-explain' goes with fusion and discard alone; that program has nothing else.")
         return _vit_explain(layers, recipe)
     layers.start_at(start_layer)
-    return _carried(layers, recipe, queries, per_layer=per_layer).to(layers.dtype)
+    with layers.shown(progress=progress):
+        return _carried(layers, recipe, queries, per_layer=per_layer).to(layers.dtype)
 
 
 def rollout_baseline(

@@ -12,7 +12,6 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 from torch import Tensor
 from torch.nn.functional import pad
-from tqdm.auto import tqdm
 
 from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
@@ -29,6 +28,7 @@ from attnwidget.measures.walk import (
     mean_over_queries,
     root,
 )
+from attnwidget.progress import progress_bar
 from attnwidget.tokens import Tokens
 
 __all__ = ["HeadClusters", "divergences", "head_clusters", "head_diversity", "head_similarity"]
@@ -333,12 +333,14 @@ def _divergences_between_layers(
     wanted = torch.linspace(0, maps.n_queries - 1, n_rows).round().long()
     total, number = torch.zeros(n_heads, n_heads), torch.zeros(n_heads, n_heads)
     parts, faults = list(blocks(n_rows, n_heads * maps.n_keys)), Faults()
-    for part in tqdm(parts, "heads compared", leave=False, disable=not progress or n_heads < FEW_HEADS):
-        found = list(Walk(maps, rows=wanted[part], faults=faults))
-        weights = torch.cat([block.weights.cpu() for block in found])
-        informative = [~block.weights[..., 0].isnan() & (block.count > 1) for block in found]
-        counted = torch.cat([rows.cpu() for rows in informative])
-        total += divergences(weights, counted).float()
-        number += _products(counted[..., None].float(), counted)
+    with progress_bar("heads compared", len(parts), shown=progress and n_heads >= FEW_HEADS) as bar:
+        for part in parts:
+            found = list(Walk(maps, rows=wanted[part], faults=faults))
+            weights = torch.cat([block.weights.cpu() for block in found])
+            informative = [~block.weights[..., 0].isnan() & (block.count > 1) for block in found]
+            counted = torch.cat([rows.cpu() for rows in informative])
+            total += divergences(weights, counted).float()
+            number += _products(counted[..., None].float(), counted)
+            bar.update()
     faults.warn()
     return (total / number).fill_diagonal_(0)

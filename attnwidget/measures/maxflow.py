@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from attnwidget.measures.arguments import positions
 from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, transitions
 from attnwidget.measures.walk import Excluded, MaskLike
+from attnwidget.progress import progress_bar
 
 __all__ = ["attention_flow"]
 
@@ -142,20 +143,14 @@ def _flows_of(capacity: np.ndarray[Any, Any], wanted: list[int], *, progress: bo
     for layer in reversed(range(n_layers)):
         lost |= (reached & unknown[layer]).any(-1)
         reached = reached.astype(np.float32) @ (units[layer] > 0) > 0
-    below, query, key = np.nonzero(units)
+    below, query, key = (place.astype(np.int32) for place in np.nonzero(units))  # scipy 1.11's flow takes no others
     size = (n_layers + 1) * n
     graph = csr_array((units[below, query, key], ((below + 1) * n + query, below * n + key)), shape=(size, size))
     flows = np.zeros((len(wanted), n))
     flows[lost] = math.nan
-    for row, target in _shown(np.argwhere(reached & ~lost[:, None]), progress=progress):
-        flows[row, target] = maximum_flow(graph, n_layers * n + wanted[row], target).flow_value / _SCALE
+    todo: list[list[int]] = np.argwhere(reached & ~lost[:, None]).tolist()
+    with progress_bar("attention flow", len(todo), shown=progress, unit="flow") as bar:
+        for row, target in todo:
+            flows[row, target] = maximum_flow(graph, n_layers * n + wanted[row], target).flow_value / _SCALE
+            bar.update()
     return flows
-
-
-def _shown(pairs: np.ndarray[Any, Any], *, progress: bool) -> Iterable[list[int]]:
-    todo: list[list[int]] = pairs.tolist()
-    if not progress:
-        return todo
-    from tqdm.auto import tqdm
-
-    return tqdm(todo, desc="attention flow", unit="flow")

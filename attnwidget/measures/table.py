@@ -80,7 +80,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, heads that a
         layer does not have.
     """
-    walk = Walk(maps, rows=rows, progress=progress)
+    walk = Walk(maps, rows=rows)
     measures: dict[str, Measure] = {
         "entropy": lambda block: row_entropy(block.weights),
         "count": lambda block: block.count.expand_as(block.total),
@@ -96,7 +96,8 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
             copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
             measures |= {name: copies[name] for name in ("duplicate", "induction")}
     measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
-    found = walk.gather(measures, SINK_SUMS)
+    with walk.shown(progress=progress):
+        found = walk.gather(measures, SINK_SUMS)
     passed = found.pop("passed")
     score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
     found["effective_keys"] = found["entropy"].exp()

@@ -35,7 +35,7 @@ class Layers(Walk):
     a : AttentionMaps, Tensor or ndarray [layers, ..., heads, queries, keys], or sequence of them [..., heads, queries,
         keys], one a layer
         Weights after softmax.
-    mask, causal, exclude_tokens, progress
+    mask, causal, exclude_tokens
         As for `Walk`.
 
     Raises
@@ -51,9 +51,8 @@ class Layers(Walk):
         mask: MaskLike = None,
         causal: bool = False,
         exclude_tokens: Excluded = None,
-        progress: bool = False,
     ) -> None:
-        options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens, "progress": progress}
+        options: dict[str, Any] = {"causal": causal, "exclude_tokens": exclude_tokens}
         if isinstance(a, (list, tuple)):
             arrays = _checked([as_weights(array, f"a[{number}]") for number, array in enumerate(a)])
             super().__init__(arrays[0], mask=mask, **options)

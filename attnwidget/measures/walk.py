@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import positions
 from attnwidget.measures.faults import Faults
+from attnwidget.progress import progress_bar
 
 __all__ = [
     "Excluded",
@@ -106,8 +108,6 @@ class Walk:
         Tokens whose query rows and key columns are left out; what remains of each row is rescaled.
     rows : Tensor of int or None
         Look at these rows only.
-    progress : bool
-        Show a progress bar where the walk is long.
     faults : Faults or None
         Collects what there is to warn of from several walks; None warns at the end of each.
 
@@ -132,14 +132,13 @@ class Walk:
         causal: bool = False,
         exclude_tokens: Excluded = None,
         rows: Tensor | None = None,
-        progress: bool = False,
         faults: Faults | None = None,
     ) -> None:
         self._faults = faults
         self.mask: Tensor | None
         self.maps = a if isinstance(a, AttentionMaps) else None
         self._wanted = rows
-        self._progress = progress
+        self._bar: tqdm[Any] | None = None
         if isinstance(a, AttentionMaps):
             if mask is not None or causal:
                 raise ValueError("mask and causal are for bare arrays; these maps know what their queries may see.")
@@ -163,15 +162,28 @@ class Walk:
     def __iter__(self) -> Iterator[Rows]:
         """Rows, block by block; a warning comes at the end."""
         faults = Faults() if self._faults is None else self._faults
-        n_rows = self.n_queries if self._wanted is None else len(self._wanted)
-        short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
-        with tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress) as bar:
-            for block in self._settled_blocks():
-                faults.look(block.layer, block.total, sums=self.maps is None and not len(self.excluded))
-                yield block
-                bar.update(block.total.numel() / (n_rows * math.prod(self.leading)))
+        for block in self._settled_blocks():
+            faults.look(block.layer, block.total, sums=self.maps is None and not len(self.excluded))
+            yield block
+            if self._bar is not None:
+                self._bar.update(block.total.numel())
         if self._faults is None:
             faults.warn()
+
+    @contextmanager
+    def shown(self, *, progress: bool) -> Iterator[None]:
+        """Show a progress bar for a walk inside, where it is long.
+
+        Not a matter of ``__iter__``: an exception in a loop over it would leave the bar standing.
+        """
+        n_rows = math.prod(self.leading) * (self.n_queries if self._wanted is None else len(self._wanted))
+        long = n_rows * self.n_keys >= LONG_WORK
+        with progress_bar("rows", n_rows, shown=progress and long, unit_scale=True) as bar:
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
 
     @property
     def first_key(self) -> Tensor:

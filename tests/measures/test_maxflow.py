@@ -144,14 +144,6 @@ def test_long_work_is_refused_with_a_way_round_it():
     assert attention_flow(matrices(2, 2, 4, 4), limit=None).shape == (1, 4)
 
 
-def test_a_progress_bar_is_shown_where_it_takes_long(monkeypatch, capsys):
-    monkeypatch.setattr("attnwidget.measures.maxflow._seconds", lambda *_: 5.0)
-    attention_flow(TWO)
-    assert "attention flow" in capsys.readouterr().err
-    attention_flow(TWO, progress=False)
-    assert not capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("a", "options", "error", "words"),
     [

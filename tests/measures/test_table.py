@@ -121,12 +121,3 @@ def test_rows_without_values_are_warned_of_and_left_out():
         table = aw.summarize(maps)
     rest = measures.entropy(weights[0, 1, [0, 1, 3]]).mean()
     assert table.loc[("attention", 0, 1), "entropy"] == pytest.approx(float(rest))
-
-
-@pytest.mark.parametrize("work", [aw.summarize, measures.rollout], ids=["summarize", "rollout"])
-def test_long_work_shows_a_progress_bar_that_can_be_switched_off(work, monkeypatch, capfd):
-    monkeypatch.setattr("attnwidget.measures.walk.LONG_WORK", 0)
-    work(projected(), progress=False)
-    assert capfd.readouterr().err == ""
-    work(projected())
-    assert "rows" in capfd.readouterr().err
