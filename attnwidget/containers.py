@@ -48,6 +48,8 @@ class Held:
         Labels of the queries and of the keys.
     notes : tuple of str
         What a reader of the maps should know.
+    generated : bool
+        Whether it is a generation, whose last token has no row.
     """
 
     arrays: Any
@@ -57,6 +59,7 @@ class Held:
     rows: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    generated: bool = False
 
 
 def unwrap(what: Any, name: str = "weights") -> Held:
@@ -87,7 +90,9 @@ def unwrap(what: Any, name: str = "weights") -> Held:
 
 def named(what: Any, name: str) -> Held:
     """Arrays in the order of their names, where they have names; anything else as it is."""
-    return _by_name(what, list(what.keys()), name) if _has_names(what) and not _is_frame(what) else Held(what)
+    if _has_names(what) and not _is_frame(what):
+        return _by_name(what, list(what.keys()), name)
+    return Held(np.asarray(what, dtype=np.float64) if _holds_numbers(what) else what)
 
 
 def _has_names(what: Any) -> bool:
@@ -299,7 +304,9 @@ def _from_steps(items: Sequence[Any], name: str) -> Held:
             "attnwidget.capture(generate=...) follows the beams."
         )
     numbers = None if len(kept) == counts[0] else tuple(kept)
-    return Held(joined, called=tuple(f"{name}[:][{i}]" for i in kept), numbers=numbers, notes=tuple(notes))
+    return Held(
+        joined, called=tuple(f"{name}[:][{i}]" for i in kept), numbers=numbers, notes=tuple(notes), generated=True
+    )
 
 
 def _holds_numbers(nested: Any) -> bool:

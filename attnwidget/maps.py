@@ -212,7 +212,8 @@ class AttentionMaps:
             read; weights after softmax. Held, not copied. A dict, an opened .npz or a cache of TransformerLens has
             its layers in the order of the numbers in their names, and data frames bring their labels.
         tokens, key_tokens : Tokens, sequence of str, or None
-            Labels of the queries, and of the keys where they are others; None numbers the positions.
+            Labels of the queries, and of the keys where they are others; None numbers the positions. Of a generation
+            all tokens may come: the last one has no row, and becomes ``following``.
         layout : str or None
             One letter an axis: L layers, B examples, H heads, Q queries, K keys. "LHQK", "HQK" ... Without H there is
             one head, without Q one query. An axis that is none of these is chosen, averaged or joined before.
@@ -256,7 +257,9 @@ class AttentionMaps:
         if key_tokens is None and (tokens is None or n_keys != n_queries):
             key_tokens = held.columns
         tokens = held.rows if tokens is None else tokens
-        queries = _as_tokens(tokens, n_queries)
+        queries, following = _as_tokens(tokens, n_queries), None
+        if held.generated and len(queries) == n_queries + 1:
+            queries, following = queries[:n_queries], queries.labels[-1]
         if key_tokens is None and n_keys != n_queries and tokens is None:
             key_tokens = Tokens.positions(n_keys)
         keys = None if key_tokens is None else _as_tokens(key_tokens, n_keys)
@@ -268,6 +271,7 @@ class AttentionMaps:
             layer_names=_names_of(held.names, layers),
             layer_numbers=held.numbers,
             notes=[*held.notes, *notes],
+            following=following,
         )
 
     @classmethod

@@ -214,9 +214,11 @@ def _is_one_term(value: Sequence[Any], name: str) -> bool:
 
 def _number(value: Any, name: str) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} is {type(value).__name__}; expected one number, or one a layer.") from error
+        number = float(value) if not isinstance(value, str) else None
+    except (TypeError, ValueError, RuntimeError):
+        number = None
+    if number is None:
+        raise TypeError(f"{name} is {type(value).__name__}; expected one number, or one a layer.")
     if not 0 < number < math.inf:
         raise ValueError(f"{name} is {number}; expected a number above 0.")
     return number

@@ -36,18 +36,19 @@ def join(steps: Sequence[Tensor]) -> Tensor | None:
     before = keys[0] - rows[0]  # keys that were in the cache at the start
     if before >= 0 and all(n == before + end for n, end in zip(keys, ends, strict=True)):
         return _placed(steps, [before + end for end in ends])
-    if _fills_a_buffer(steps, ends):
+    if set(keys) != {1} and _fills_a_buffer(steps, ends):  # a source of one token, and no window of one
         return _placed(steps, ends)
     return torch.cat(list(steps), 2) if len(set(keys)) == 1 else None
 
 
 def _fills_a_buffer(steps: Sequence[Tensor], ends: Sequence[int]) -> bool:
     """Whether places after the last token are empty, and those that lack are the first ones of a window."""
-    short = {step.shape[3] for step, end in zip(steps, ends, strict=True) if step.shape[3] < end}
-    window = max(short, default=0)
-    if len(short) > 1 or any(step.shape[3] < end and step.shape[2] > 1 for step, end in zip(steps, ends, strict=True)):
+    sizes = [(*step.shape[2:], end) for step, end in zip(steps, ends, strict=True)]
+    windows = {keys for _, keys, end in sizes if keys < end}
+    if len(windows) > 1 or any(rows > 1 and keys < end for rows, keys, end in sizes):
         return False
-    if any(step.shape[3] < window for step in steps[1:]):
+    # A window that has been full stays so.
+    if windows and any(end <= keys and end > max(windows) for _, keys, end in sizes[1:]):
         return False
     if not all(_nothing_from(end, step, i == 0) for i, (step, end) in enumerate(zip(steps, ends, strict=True))):
         return False
