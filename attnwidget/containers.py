@@ -130,8 +130,6 @@ def _from_names(held: Any, name: str) -> Held:
             f"{name} is a {kind} without attentions: it has {', '.join(map(str, keys)) or 'nothing'}. Models fill "
             f"them in when they are asked to, and sdpa and flash attention never do. {_WAYS}"
         )
-    if not keys:
-        raise ValueError(f"{name} is an empty {kind}; expected one array a layer.")
     hooks = {key: match for key in keys if isinstance(key, str) and (match := _HOOK.fullmatch(key))}
     if hooks:
         return _from_hooks(held, hooks, name)
@@ -140,6 +138,8 @@ def _from_names(held: Any, name: str) -> Held:
 
 def _by_name(held: Any, keys: list[Any], name: str) -> Held:
     """Arrays with names, in the order of the numbers in these."""
+    if not keys:
+        raise ValueError(f"{name} is an empty {type(held).__name__}; expected one array a layer.")
     if not all(isinstance(key, (str, int)) for key in keys):
         raise ValueError(
             f"{name} has the key {next(key for key in keys if not isinstance(key, (str, int)))!r}, from which the "
@@ -169,10 +169,7 @@ def _only(array: Any, key: Any, name: str) -> Held:
     inner = unwrap(array, f"{name}[{key!r}]")
     if isinstance(inner.arrays, list):
         return inner
-    # One example of one layer, or one layer with its heads: the map is the same.
-    one = len(shape := tuple(getattr(inner.arrays, "shape", ()))) == 4 and shape[0] == 1
-    names = inner.names if isinstance(key, int) else (_place(key),)
-    return replace(inner, arrays=[inner.arrays] if one else inner.arrays, names=names)
+    return replace(inner, names=inner.names if isinstance(key, int) else (_place(key),))
 
 
 def _place(key: Any) -> str:

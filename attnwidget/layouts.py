@@ -9,11 +9,6 @@ from torch import Tensor
 
 __all__ = ["MATRICES", "VECTORS", "Letters", "arrange", "ask", "by_layer"]
 
-_OTHER_AXES = (
-    "An axis that is none of these is chosen or averaged before ({0}[:, 3], {0}.mean(1)), and axes that are one "
-    "together, as the rows and columns of a picture, are joined before ({0}.reshape)."
-)
-
 
 @dataclass(frozen=True)
 class Letters:
@@ -27,26 +22,44 @@ class Letters:
         The axes of one layer, in the order in which it is held. One that an array lacks has the length 1.
     needed : str
         The axes that no array can lack.
+    single : str
+        What is done with an axis that has no letter, of an array called {0}.
     """
 
     meanings: Mapping[str, str]
     layer: str
     needed: str
+    single: str
+
+    def others(self, name: str) -> str:
+        """What to do with axes that have no letter."""
+        return (
+            f"Of an axis that is none of these {self.single.format(name)}, and axes that are one together, as the rows "
+            f"and columns of a picture, are joined before ({name}.reshape)."
+        )
 
     def __str__(self) -> str:
         return ", ".join(f"{letter} {meaning}" for letter, meaning in self.meanings.items())
 
 
 _OUTER = {"L": "layers", "B": "examples", "H": "heads"}
-MATRICES = Letters(_OUTER | {"Q": "queries", "K": "keys"}, "HQK", "K")
-VECTORS = Letters(_OUTER | {"N": "tokens", "D": "width"}, "HND", "ND")
+MATRICES = Letters(
+    _OUTER | {"Q": "queries", "K": "keys"},
+    layer="HQK",
+    needed="K",
+    single="one place is chosen before, or the mean taken ({0}[:, 3], {0}.mean(1))",
+)
+# The weights of mean queries are no mean of weights.
+VECTORS = Letters(
+    _OUTER | {"N": "tokens", "D": "width"}, layer="HND", needed="ND", single="one place is chosen before ({0}[:, 3])"
+)
 
 
 def ask(array: Tensor, name: str, letters: Letters, likely: str = "") -> ValueError:
     """The question for the layout of an array whose axes are not known."""
     return ValueError(
         f"{name} has shape {tuple(array.shape)}, which can be read in more than one way. Say what its axes are with "
-        f"layout=, one letter an axis in their order: {letters}.{likely} {_OTHER_AXES.format(name)}"
+        f"layout=, one letter an axis in their order: {letters}.{likely} {letters.others(name)}"
     )
 
 
@@ -98,7 +111,7 @@ def arrange(
                 if not assumed
                 else f"{name} has shape {tuple(array.shape)}. If it is a batch of {size} examples (layout {layout!r}), "
                 f"choose one with example=0. If its axes are others, say them with layout=: {letters}. "
-                + _OTHER_AXES.format(name)
+                + letters.others(name)
             )
         if example is not None and not -size <= example < size:
             raise ValueError(f"example={example} is outside the batch of {size} in {name}.")
@@ -119,7 +132,7 @@ def _check_layout(array: Tensor, layout: str, name: str, letters: Letters) -> No
     if not known or len(set(layout)) < len(layout):
         raise ValueError(
             f"layout={layout!r} is no layout; expected one letter an axis, {' and '.join(letters.needed)} among them: "
-            f"{letters}. {_OTHER_AXES.format(name)}"
+            f"{letters}. {letters.others(name)}"
         )
     if len(layout) != array.ndim:
         raise ValueError(

@@ -131,9 +131,12 @@ def _vectors(
         return layers
     called = [f"{name}[{i}]" for i in range(len(given))] if names is None else names
     arrays = [as_tensor(one, place).detach() for one, place in zip(given, called, strict=True)]
+    if not arrays:
+        raise ValueError(f"{name} is empty: it holds no layer.")
     likely = {3: "HND", 4: "BHND"}
-    if layout is None and (strange := next((array for array in arrays if array.ndim not in likely), None)) is not None:
-        raise ask(strange, f"an array of {name}", VECTORS, _LIKELY)
+    for array, place in zip(arrays, called, strict=True):
+        if layout is None and array.ndim not in likely:
+            raise ask(array, place, VECTORS, _LIKELY)
     return [
         arrange(
             array,

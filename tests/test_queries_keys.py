@@ -267,7 +267,7 @@ ONE = draw(2, 5, 4)
     [
         (draw(2, 5, 4), draw(2, 5, 4), {}, ValueError, r"q has shape.*more than one way.*N tokens, D width"),
         (draw(1, 2, 5, 4), draw(1, 2, 5, 4), {}, ValueError, r"more than one way.*'BNHD'.*'NHD'"),
-        ([draw(5, 4)], [draw(5, 4)], {}, ValueError, r"an array of q.*more than one way"),
+        ([draw(5, 4)], [draw(5, 4)], {}, ValueError, r"q\[0\] has shape.*more than one way"),
         ([draw(14, 8, 4)], [draw(14, 2, 4)], {}, ValueError, r"8 heads that share 2, and 14 tokens.*'HND'.*'NHD'"),
         ([draw(14, 6, 4)], [draw(9, 6, 4)], {}, ValueError, r"14 heads.*divides it.*layout='NHD'"),
         ([draw(3, 5, 4)], [draw(2, 5, 4)], {"layout": "HND"}, ValueError, r"3 heads x 5 tokens.*divides it\.$"),
@@ -282,6 +282,8 @@ ONE = draw(2, 5, 4)
         (draw(0, 2, 5, 4), draw(0, 2, 5, 4), {"layout": "LHND"}, ValueError, "q is empty"),
         ([ONE.int()], [ONE], {}, TypeError, r"q\[0\] holds torch.int32; expected floating-point"),
         (None, ONE, {}, TypeError, "q is NoneType"),
+        ([], [], {}, ValueError, "q is empty"),
+        ([ONE], {}, {}, ValueError, "k is an empty dict"),
         ([ONE], [draw(2, 3, 4)], {"causal": True}, ValueError, r"5 queries and 3 keys.*cross-attention"),
         ([ONE], [ONE], {"first_query": 1}, ValueError, "0 to 0"),
         ([ONE], [draw(2, 3, 4)], {"first_query": 0}, ValueError, "no places among 3 keys"),
