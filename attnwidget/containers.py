@@ -191,9 +191,10 @@ def _from_hooks(held: Any, hooks: Mapping[str, re.Match[str]], name: str) -> Hel
     wanted = next((what for what in ("pattern", "attn_scores") if what in kinds_held), None)
     if wanted is None:
         rotated = "rot_" if "rot_q" in kinds_held else ""  # what goes into the product
+        before = "" if rotated else " (in a model with rotary positions hook_rot_q and hook_rot_k, which are not there)"
         raise ValueError(
             f"{name} holds no patterns; it has {', '.join(f'hook_{what}' for what in sorted(kinds_held))}. Cache "
-            "'hook_pattern', or make maps of queries and keys, which you know the scaling and the mask of: "
+            f"'hook_pattern', or make maps of queries and keys{before}, which you know the scaling and the mask of: "
             "AttentionMaps.from_queries_keys("
             + ", ".join(f"{{name: cache[name] for name in cache if name.endswith('.hook_{rotated}{x}')}}" for x in "qk")
             + ", layout='BNHD', causal=True)."
