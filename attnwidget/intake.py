@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from attnwidget.layers import ROW_SUM_TOLERANCE, DenseLayer, Mask, blocks
+from attnwidget.layouts import MATRICES, arrange, ask, by_layer
 
-__all__ = ["AttentionWarning", "dense_layers"]
+__all__ = ["AttentionWarning", "as_tensor", "dense_layers", "listed"]
 
-_AXES = {"L": "layers", "B": "examples", "H": "heads", "Q": "queries", "K": "keys"}
-_ATTENTIONS = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
-_NOTHING_CAME = (
-    "The model was asked for its attention and gave none: with sdpa or flash attention, transformers returns an "
-    "empty tuple. Use attnwidget.capture(model, inputs), which works with every attention implementation, or load "
-    "the model with attn_implementation='eager' and pass output_attentions=True."
-)
+ROUNDING = 1e-6  # of the largest weight: what arithmetic in float32 leaves below 0
+_LIKELY = {
+    3: " Heads of one layer are 'HQK', layers of one head 'LQK'.",
+    4: " Layers x heads are 'LHQK', a batch of one layer is 'BHQK'.",
+    5: " A stack of a transformers model's attentions is 'LBHQK'.",
+}
 
 
 class AttentionWarning(UserWarning):
@@ -28,23 +28,34 @@ class AttentionWarning(UserWarning):
 
 
 def dense_layers(
-    weights: Any, *, layout: str | None = None, example: int | None = None, mask: Any = None, causal: bool = False
+    weights: Any,
+    *,
+    layout: str | None = None,
+    example: int | None = None,
+    mask: Any = None,
+    causal: bool = False,
+    names: Sequence[str] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[list[DenseLayer], list[str]]:
-    """Layers of matrices from whatever holds them.
+    """Layers of matrices from arrays.
 
     Parameters
     ----------
-    weights : model output, tuple or list of arrays, or array
+    weights : tuple or list of arrays, or array
         One array [B, H, Q, K] or [H, Q, K] a layer, or one array for all with its ``layout``.
     layout : str or None
         One letter an axis: L layers, B examples, H heads, Q queries, K keys; "LBHQK", "LHQK", "HQK", "QK" ...
-        For a tuple or list it describes one element.
+        For a tuple or list it describes one element. Without H there is one head, without Q one query.
     example : int or None
         Which example of a batch.
     mask : Tensor or ndarray of bool [queries, keys] or [heads, queries, keys], or None
         True where a query may attend.
     causal : bool
         Whether queries see no later keys; the last query sees all.
+    names : sequence of str or None
+        What the arrays of a sequence are called in errors.
+    numbers : sequence of int or None
+        What the layers are called in errors and notes.
 
     Returns
     -------
@@ -59,15 +70,17 @@ def dense_layers(
         When it is empty, when its axes are ambiguous, when a batch came without a choice, when weights are
         negative or infinite.
     """
-    weights = _unwrap(weights)
     if isinstance(weights, (tuple, list)):
-        matrices = _from_sequence(weights, layout, example)
+        matrices = _from_sequence(weights, layout, example, names)
     else:
         matrices = _from_array(as_tensor(weights, "weights").detach(), layout, example)
-        if not matrices:
-            raise ValueError("weights is empty: it holds no layer.")
-    notes = [note for number, matrix in enumerate(matrices) if (note := _check_values(matrix, number))]
-    if note := _check_row_sums(matrices):
+    if not matrices:
+        raise ValueError("weights is empty: it holds no layer.")
+    notes: list[str] = []
+    for place, matrix in enumerate(matrices):
+        matrices[place], said = _checked(matrix, place if numbers is None else numbers[place])
+        notes += said
+    if note := _check_row_sums(matrices, range(len(matrices)) if numbers is None else numbers):
         notes.append(note)
     for note in notes:
         warnings.warn(note, AttentionWarning, stacklevel=3)
@@ -95,183 +108,140 @@ def _rule(mask: Any, *, causal: bool, shape: tuple[int, ...]) -> Mask | None:
     return Mask.from_additive(torch.zeros(given.shape, device=given.device).masked_fill(~given, -torch.inf))
 
 
-def _unwrap(weights: Any) -> Any:
-    if weights is None:
-        raise ValueError(f"weights is None. {_NOTHING_CAME}")
-    if isinstance(weights, Mapping):
-        # A transformers output: take its attentions, if it has one kind and no more.
-        found = {name: weights[name] for name in _ATTENTIONS if weights.get(name) is not None}
-        if not found:
-            raise ValueError(f"weights is a {type(weights).__name__} without attentions. {_NOTHING_CAME}")
-        if len(found) > 1:
-            raise ValueError(
-                f"weights is a {type(weights).__name__} with {', '.join(found)}: a map shows one of them, each has "
-                f"tokens of its own. Pass one, for example outputs.{next(iter(found))}."
-            )
-        weights = next(iter(found.values()))
-    if isinstance(weights, (tuple, list)):
-        if len(weights) == 0:
-            raise ValueError(f"weights is an empty {type(weights).__name__}. {_NOTHING_CAME}")
-        missing = [i for i, layer in enumerate(weights) if layer is None]
-        if missing:
-            raise ValueError(
-                f"weights holds None for layer {missing[0]} ({len(missing)} of {len(weights)} in all). {_NOTHING_CAME}"
-            )
-        first = weights[0]
-        if _holds_numbers(weights):
-            return as_tensor(np.asarray(weights, dtype=np.float64), "weights")
-        if isinstance(first, (tuple, list)):
-            inner = "empty tuples" if len(first) == 0 else f"tuples of {len(first)}"
-            raise ValueError(  # noqa: TRY004
-                f"weights is a {type(weights).__name__} of {len(weights)} {inner}, as generate() returns them: one "
-                "tuple of layers a step. Pass one step, weights[0] is the prompt."
-                + (f" {_NOTHING_CAME}" if len(first) == 0 else "")
-            )
-    return weights
-
-
-def _holds_numbers(nested: Any) -> bool:
-    """Whether nested lists end in numbers, and not in arrays."""
-    while isinstance(nested, (tuple, list)) and nested:
-        nested = nested[0]
-    return isinstance(nested, (int, float)) and not isinstance(nested, bool)
-
-
-def _from_sequence(items: Sequence[Any], layout: str | None, example: int | None) -> list[Tensor]:
-    arrays = [as_tensor(item, f"weights[{i}]").detach() for i, item in enumerate(items)]
+def _from_sequence(
+    items: Sequence[Any], layout: str | None, example: int | None, names: Sequence[str] | None
+) -> list[Tensor]:
+    called = [f"weights[{i}]" for i in range(len(items))] if names is None else names
+    arrays = [as_tensor(item, name).detach() for item, name in zip(items, called, strict=True)]
     ranks = sorted({array.ndim for array in arrays})
     if len(ranks) > 1:
         raise ValueError(f"weights holds arrays of {ranks} dimensions; expected one number of dimensions.")
+    assumed = layout is None
     if layout is None:
-        if ranks[0] not in {3, 4}:
+        if ranks and ranks[0] not in {3, 4}:
             raise ValueError(
                 f"weights is a sequence of {len(arrays)} arrays of shape {tuple(arrays[0].shape)}; expected one array "
                 "a layer, [batch, heads, queries, keys] or [heads, queries, keys]. If each array is one head of a "
-                "single layer, stack them and pass layout='HQK'."
+                "single layer, stack them and pass layout='HQK'; if its axes are others, say what they are with "
+                f"layout=: {MATRICES}."
             )
-        layout = "BHQK" if ranks[0] == 4 else "HQK"
+        layout = "BHQK" if ranks and ranks[0] == 4 else "HQK"
     layout = layout.removeprefix("L")  # the sequence itself is that axis
-    return [_arrange(array, layout, example, f"weights[{i}]") for i, array in enumerate(arrays)]
+    return [
+        arrange(array, layout, example, name, MATRICES, assumed=assumed)
+        for array, name in zip(arrays, called, strict=True)
+    ]
 
 
 def _from_array(array: Tensor, layout: str | None, example: int | None) -> list[Tensor]:
-    shape = tuple(array.shape)
     if layout is None:
-        certain = {2: "QK", 5: "LBHQK"}
-        if array.ndim not in certain:
-            choices = {
-                3: "'HQK' (heads of one layer) or 'LQK' (layers of one head)",
-                4: "'LHQK' (layers x heads) or 'BHQK' (a batch of one layer)",
-            }
-            raise ValueError(
-                f"weights has shape {shape}, which can be read in more than one way. Say which with "
-                f"layout={choices.get(array.ndim, 'one letter an axis, from L, B, H, Q, K')}."
-            )
-        layout = certain[array.ndim]
-    _check_layout(array, layout, "weights")
-    if "L" not in layout:
-        return [_arrange(array, layout, example, "weights")]
-    axis = layout.index("L")
-    rest = layout.replace("L", "")
-    return [_arrange(layer, rest, example, "weights") for layer in array.unbind(axis)]
-
-
-def _arrange(array: Tensor, layout: str, example: int | None, name: str) -> Tensor:
-    """One layer as [heads, queries, keys]."""
-    _check_layout(array, layout, name)
-    if example is not None and (not isinstance(example, int) or "B" not in layout):
-        raise ValueError(
-            f"example={example!r} chooses from a batch, by its number; {name} has layout {layout!r}"
-            + (" and no batch." if "B" not in layout else ".")
-        )
-    if "B" in layout:
-        axis = layout.index("B")
-        size = array.shape[axis]
-        if example is None and size != 1:
-            raise ValueError(
-                f"{name} holds a batch of {size} examples (shape {tuple(array.shape)}, layout {layout!r}); a map shows "
-                "one. Choose it with example=0."
-            )
-        if example is not None and not -size <= example < size:
-            raise ValueError(f"example={example} is outside the batch of {size} in {name}.")
-        array = array.select(axis, example or 0)
-        layout = layout.replace("B", "")
-    if "H" not in layout:
-        array, layout = array[None], "H" + layout
-    array = array.permute([layout.index(axis) for axis in "HQK"])
-    if 0 in array.shape:
-        raise ValueError(f"{name} is empty: heads, queries, keys are {tuple(array.shape)}.")
-    return array
-
-
-def _check_layout(array: Tensor, layout: str, name: str) -> None:
-    if not isinstance(layout, str) or not set("QK") <= set(layout) <= set(_AXES) or len(set(layout)) < len(layout):
-        raise ValueError(
-            f"layout={layout!r} is no layout; expected one letter an axis, Q and K among them: "
-            + ", ".join(f"{letter} {meaning}" for letter, meaning in _AXES.items())
-        )
-    if len(layout) != array.ndim:
-        raise ValueError(
-            f"{name} has {array.ndim} dimensions (shape {tuple(array.shape)}) and layout={layout!r} names "
-            f"{len(layout)}."
-        )
+        if array.ndim != 2:
+            raise ask(array, "weights", MATRICES, _LIKELY.get(array.ndim, ""))
+        layout = "QK"
+    return by_layer(array, layout, example, "weights", MATRICES)
 
 
 def as_tensor(array: Any, name: str) -> Tensor:
     """A floating-point tensor from torch, numpy, and whatever numpy reads; nothing is copied without need."""
     if not isinstance(array, (Tensor, np.ndarray)):
-        try:
-            array = np.asarray(array)  # jax, tensorflow, nested lists
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(
-                f"{name} is {type(array).__name__}, which is no array; expected torch tensors or numpy arrays."
-            ) from error
-        if array.dtype == object:
-            raise TypeError(f"{name} is {type(array.tolist()).__name__}, which is no array of numbers.")
+        array = _read(array, name)
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; pass array.filled(0).")
     if isinstance(array, np.ndarray):
-        if not np.issubdtype(array.dtype, np.floating):
-            raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
-        native = array.dtype.newbyteorder("=")
-        array = array.astype(native if native.itemsize <= 8 else np.float64, copy=False)
+        # numpy has no bfloat16 of its own: JAX and ml_dtypes bring theirs.
+        brain = array.dtype.name == "bfloat16"
+        if not brain and not np.issubdtype(array.dtype, np.floating):
+            raise TypeError(f"{name} holds {array.dtype}; expected floating-point numbers.")
+        native = np.dtype(np.int16) if brain else array.dtype.newbyteorder("=")
+        array = (
+            array.view(native) if brain else array.astype(native if native.itemsize <= 8 else np.float64, copy=False)
+        )
         if not array.flags.writeable or any(step < 0 for step in array.strides):
             array = array.copy()  # torch takes neither
         array = torch.from_numpy(array)
+        array = array.view(torch.bfloat16) if brain else array
     if not array.is_floating_point():
-        raise TypeError(f"{name} holds {array.dtype}; attention weights are floating-point numbers.")
+        raise TypeError(f"{name} holds {array.dtype}; expected floating-point numbers.")
     if array.layout != torch.strided or array.device.type == "meta":
         raise TypeError(f"{name} is a sparse or meta tensor; expected one with values: tensor.to_dense().")
     detached: Tensor = array
     return detached
 
 
-def _check_values(matrix: Tensor, layer: int) -> str | None:
-    """Refuse what softmax cannot have made; say where NaN is."""
+def _read(array: Any, name: str) -> Any:
+    """Arrays of other libraries, and nested lists."""
+    try:
+        read = np.asarray(array)  # jax, tensorflow, mlx
+    except (TypeError, ValueError, RuntimeError) as error:
+        try:
+            return torch.utils.dlpack.from_dlpack(array)  # bfloat16 of mlx, which numpy cannot take
+        except (TypeError, ValueError, RuntimeError, AttributeError, BufferError):
+            raise TypeError(
+                f"{name} is {type(array).__name__}, which is no array ({error}); expected torch tensors or numpy "
+                "arrays."
+            ) from error
+    if read.dtype == object:
+        raise TypeError(f"{name} is {type(array).__name__}, which is no array of numbers.")
+    return read
+
+
+def _checked(matrix: Tensor, layer: int) -> tuple[Tensor, list[str]]:
+    """Refuse what softmax cannot have made, drop what rounding left below 0, say where NaN is."""
     lowest, highest = (float(value) for value in torch.aminmax(matrix))
     holds_nan = lowest != lowest or highest != highest  # noqa: PLR0124
     if holds_nan:
         least, most = torch.aminmax(matrix.nan_to_num(0, torch.inf, -torch.inf))
         lowest, highest = float(least), float(most)
-    if lowest < 0 or highest == float("inf"):
+    if lowest < -ROUNDING * highest or highest == float("inf"):
         raise ValueError(
             f"layer {layer} holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. "
-            "These look like scores: apply softmax over the last axis first."
+            + _instead_of_weights(matrix, highest)
         )
+    notes = []
+    if lowest < 0:
+        count = int((matrix < 0).sum())
+        notes.append(
+            f"{count} weight{'s' * (count > 1)} of layer {layer} lie{'s' * (count == 1)} below 0, by {-lowest:.1g} at "
+            "most: that is rounding, and 0 is taken."
+        )
+        matrix = matrix.clamp(min=0)
     if holds_nan:
         heads = matrix.isnan().flatten(1).any(-1).nonzero().flatten().tolist()
-        return (
-            f"NaN in layer {layer}, heads {_listed(heads)}: rows with NaN have no values and are shown as such. "
+        notes.append(
+            f"NaN in layer {layer}, heads {listed(heads)}: rows with NaN have no values and are shown as such. "
             "Usual causes: a row in which every key is masked, or an overflow in half precision."
         )
-    return None
+    return matrix, notes
 
 
-def _check_row_sums(matrices: list[Tensor]) -> str | None:
+def _instead_of_weights(matrix: Tensor, highest: float) -> str:
+    """What numbers are that are no weights, as far as their rows tell, and what to do with them."""
+
+    def rows_sum_to(value: float, numbers: Tensor) -> bool:
+        sums = numbers.sum(-1)
+        return bool((sums[~sums.isnan()] - value).abs().le(ROW_SUM_TOLERANCE).all())
+
+    numbers = matrix.float()
+    if highest <= 0 and rows_sum_to(1, numbers.exp()):
+        return "Their exponentials sum to 1 in every row: these are logarithms of weights. Pass weights.exp()."
+    if rows_sum_to(0, numbers):
+        return (
+            "Every row sums to 0, as in a difference of two maps, which is no attention itself: make maps of each; "
+            "attnwidget.measures.compare says how they differ."
+        )
+    if rows_sum_to(1, numbers):
+        return (
+            "Every row sums to 1, so softmax has been applied, and what came after it went below 0. If that is to "
+            "count as nothing, pass weights.clip(min=0)."
+        )
+    return "These look like scores: if they are, apply softmax over the axis of the keys first."
+
+
+def _check_row_sums(matrices: list[Tensor], numbers: Sequence[int]) -> str | None:
     """Say where rows do not sum to 1, and what usually makes them do so. Empty rows are masked rows."""
     lowest, highest = (1.0, ""), (1.0, "")
     columns_fit = True
-    for number, matrix in enumerate(matrices):
+    for number, matrix in zip(numbers, matrices, strict=True):
         for head in range(matrix.shape[0]):
             place = f"of layer {number}, head {head}"
             sums = torch.cat([matrix[head, rows].float().sum(-1) for rows in blocks(*matrix.shape[1:])])
@@ -296,5 +266,6 @@ def _check_row_sums(matrices: list[Tensor]) -> str | None:
     )
 
 
-def _listed(numbers: list[int], limit: int = 8) -> str:
+def listed(numbers: list[int], limit: int = 8) -> str:
+    """Numbers in a sentence."""
     return ", ".join(map(str, numbers[:limit])) + (", …" if len(numbers) > limit else "")

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from attnwidget.containers import named, unwrap
 from attnwidget.intake import dense_layers
 from attnwidget.layers import DenseLayer, Layer, check_factor, temper
+from attnwidget.projections import Rule, projected_layers
 from attnwidget.storage import Shelf, layers_from, read, reading, tokens_from
 from attnwidget.tokens import Tokens
 
@@ -19,8 +21,8 @@ __all__ = ["AttentionMaps"]
 class AttentionMaps:
     """Attention of one text: every layer and head, with the tokens on both axes.
 
-    It is made by `attnwidget.capture`, by `from_arrays`, or by `load`. Layers and heads count from 0, rows are
-    queries, columns are keys.
+    It is made by `attnwidget.capture`, by `from_arrays`, `from_queries_keys`, or `load`. Layers and heads count from
+    0, rows are queries, columns are keys.
 
     Parameters
     ----------
@@ -204,14 +206,17 @@ class AttentionMaps:
 
         Parameters
         ----------
-        weights : model output, tuple or list of arrays, or array
-            ``outputs.attentions`` of a transformers model, one array [B, H, Q, K] or [H, Q, K] a layer, or one
-            array for all: [L, B, H, Q, K], [Q, K], or any other with its ``layout``. numpy or torch; weights
-            after softmax. Held, not copied.
+        weights : model output, tuple or list of arrays, mapping of names to arrays, or array
+            ``outputs.attentions`` of a transformers model, of generate() too; one array [B, H, Q, K] or [H, Q, K] a
+            layer; or one array for all with its ``layout``, but for a single [Q, K]. numpy, torch, and what these
+            read; weights after softmax. Held, not copied. A dict, an opened .npz or a cache of TransformerLens has
+            its layers in the order of the numbers in their names, and data frames bring their labels.
         tokens, key_tokens : Tokens, sequence of str, or None
-            Labels of the queries, and of the keys where they are others; None numbers the positions.
+            Labels of the queries, and of the keys where they are others; None numbers the positions. Of a generation
+            all tokens may come: the last one has no row, and becomes ``following``.
         layout : str or None
-            One letter an axis: L layers, B examples, H heads, Q queries, K keys. "LHQK", "HQK" ...
+            One letter an axis: L layers, B examples, H heads, Q queries, K keys. "LHQK", "HQK" ... Without H there is
+            one head, without Q one query. An axis that is none of these is chosen, averaged or joined before.
         example : int or None
             Which example of a batch; needed when there is more than one.
         mask : Tensor or ndarray of bool [queries, keys] or [heads, queries, keys], or None
@@ -236,15 +241,168 @@ class AttentionMaps:
         Warns
         -----
         AttentionWarning
-            When rows hold NaN or do not sum to 1.
+            When rows hold NaN or do not sum to 1, or when rounding left weights below 0.
         """
-        layers, notes = dense_layers(weights, layout=layout, example=example, mask=mask, causal=causal)
+        held = unwrap(weights)
+        layers, notes = dense_layers(
+            held.arrays,
+            layout=layout,
+            example=example,
+            mask=mask,
+            causal=causal,
+            names=held.called,
+            numbers=held.numbers,
+        )
         n_queries, n_keys = layers[0].shape[1:]
-        queries = _as_tokens(tokens, n_queries)
+        if key_tokens is None and (tokens is None or n_keys != n_queries):
+            key_tokens = held.columns
+        tokens = held.rows if tokens is None else tokens
+        queries, following = _as_tokens(tokens, n_queries), None
+        if held.generated and len(queries) == n_queries + 1:
+            queries, following = queries[:n_queries], queries.labels[-1]
         if key_tokens is None and n_keys != n_queries and tokens is None:
             key_tokens = Tokens.positions(n_keys)
         keys = None if key_tokens is None else _as_tokens(key_tokens, n_keys)
-        return cls(layers, queries, keys, name=name, notes=notes)
+        return cls(
+            layers,
+            queries,
+            None if keys == queries else keys,
+            name=name,
+            layer_names=_names_of(held.names, layers),
+            layer_numbers=held.numbers,
+            notes=[*held.notes, *notes],
+            following=following,
+        )
+
+    @classmethod
+    def from_queries_keys(
+        cls,
+        q: Any,
+        k: Any,
+        *,
+        scaling: Any = None,
+        causal: bool = False,
+        mask: Any = None,
+        bias: Any = None,
+        softcap: Any = None,
+        sinks: Any = None,
+        window: Any = None,
+        first_query: int | None = None,
+        tokens: Tokens | Sequence[str] | None = None,
+        key_tokens: Tokens | Sequence[str] | None = None,
+        layout: str | None = None,
+        example: int | None = None,
+        name: str = "attention",
+    ) -> Self:
+        """Maps from queries and keys you have: of vLLM, llama.cpp, JAX, MLX, or a kernel of your own.
+
+        The weights are softmax(cap(scaling * q k^T + bias) + mask), the sinks taking part in it. They are computed
+        when somebody looks: what is held is q and k, not copied and of the type that came, so that a map needs
+        O(tokens) memory.
+
+        Parameters
+        ----------
+        q, k : tuple or list of arrays, mapping of names to arrays, or array
+            What goes into the product: after rotation and normalisation, before scaling. One array a layer, [heads,
+            tokens, width] or [batch, heads, tokens, width]; with other axes, or one array for all, with its
+            ``layout``. Key heads that are shared come once; query head h reads key head h // (heads / key heads).
+            Floating-point numbers of torch, numpy (bfloat16 too), and whatever these read.
+        scaling : float, one a layer, or None
+            Factor on q k^T, above 0; None is width ** -0.5.
+        causal : bool
+            Whether a query sees no key after its own position.
+        mask : Tensor or ndarray, one a layer, or None
+            [queries, keys] or [heads, queries, keys]; an axis of length 1 stands for all. bool is True where a query
+            may attend; numbers are added to the scores, -inf hiding a key. With ``causal`` both hold.
+        bias : Tensor or ndarray, one a layer, or None
+            Added to the scaled scores, as ALiBi or a relative position; shaped like ``mask``.
+        softcap : float, one a layer, or None
+            Scores are capped by softcap * tanh(scores / softcap).
+        sinks : Tensor or ndarray [heads], one a layer, or None
+            Learned logits that take part in the softmax and hold mass outside the map.
+        window : int, one a layer, or None
+            How many keys a causal query sees at most, itself included; None for all.
+        first_query : int or None
+            Position of the first query among the keys: how many keys the cache held. None is keys - queries with
+            ``causal``, so that the last query sees all. (``is_causal=True`` of torch's scaled_dot_product_attention
+            is ``first_query=0``.)
+        tokens, key_tokens : Tokens, sequence of str, or None
+            Labels of the queries, and of the keys where they are others. Queries that stand among the keys have the
+            keys' labels.
+        layout : str or None
+            One letter an axis, for q and k alike: L layers, B examples, H heads, N tokens, D width. "NHD", "LBHND" ...
+            For a tuple or list it describes one element. Without H there is one head.
+        example : int or None
+            Which example of a batch; needed when there is more than one. A mask or bias of four axes follows it.
+        name : str
+            What kind of attention it is.
+
+        Returns
+        -------
+        AttentionMaps
+            Its weights lie in [0, 1]; rows sum to 1, or less where sinks take part. A row that sees no key is zero.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When something does not fit; the message says what came, what was expected, and what to do.
+
+        Warns
+        -----
+        AttentionWarning
+            When q or k hold NaN or infinity.
+
+        Examples
+        --------
+        vLLM hands its layers [tokens, heads, width], the keys of grouped heads once:
+
+        >>> maps = aw.AttentionMaps.from_queries_keys(qs, ks, layout="NHD", causal=True, tokens=tokens)
+
+        llama.cpp, one token on from 13 in the cache: what enters the product, read as numpy arrays [heads, tokens,
+        width], without the places of the cache that are not in use yet:
+
+        >>> maps = aw.AttentionMaps.from_queries_keys([q], [k[:, :14]], causal=True, key_tokens=fourteen)
+
+        JAX, all layers in one array [layers, batch, tokens, heads, width], every other layer with a window:
+
+        >>> maps = aw.AttentionMaps.from_queries_keys(q, k, layout="LBNHD", causal=True, window=[None, 128] * 6)
+        """
+        rule = Rule(scaling, causal, mask, bias, softcap, sinks, window, first_query)
+        queries, keys = named(q, "q"), named(k, "k")
+        layers, notes = projected_layers(
+            queries.arrays,
+            keys.arrays,
+            rule,
+            layout=layout,
+            example=example,
+            n_tokens=None if tokens is None else len(tokens),
+            called=(queries.called, keys.called),
+        )
+        n_queries, n_keys = layers[0].shape[1:]
+        if tokens is not None and key_tokens is None and n_queries != n_keys == len(tokens):
+            raise ValueError(
+                f"tokens has {n_keys} labels, as many as there are keys, and there are {n_queries} queries. Pass them "
+                "as key_tokens=; with causal=True or first_query= the queries take theirs from them."
+            )
+        key_labels = _as_tokens(tokens if key_tokens is None and n_queries == n_keys else key_tokens, n_keys)
+        first = layers[0].mask.offset
+        if tokens is not None:
+            labels = _as_tokens(tokens, n_queries)
+        elif n_queries == n_keys:
+            labels = key_labels
+        elif (causal or first_query is not None) and len(key_labels) == n_keys:
+            labels = key_labels[first : first + n_queries]
+        else:
+            labels = Tokens.positions(n_queries)
+        return cls(
+            layers,
+            labels,
+            None if key_labels == labels else key_labels,
+            name=name,
+            layer_names=_names_of(queries.names, layers),
+            layer_numbers=queries.numbers,
+            notes=notes,
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the maps to a safetensors file: what the layers hold, the tokens and the rules.
@@ -324,3 +482,8 @@ def _as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
     if labels is None:
         return Tokens.positions(expected)
     return labels if isinstance(labels, Tokens) else Tokens.from_labels(labels)
+
+
+def _names_of(names: Sequence[str] | None, layers: Sequence[Layer]) -> Sequence[str] | None:
+    """Names of the layers, where each has its own."""
+    return names if names is not None and len(names) == len(layers) else None

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from attnwidget.capturing.assemble import assemble, is_encoder_decoder
 from attnwidget.capturing.axes import Labels
@@ -26,6 +25,7 @@ from attnwidget.capturing.pictures import as_picture
 from attnwidget.capturing.recorder import Pass, Recorder, n_attentions
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.intake import AttentionWarning
+from attnwidget.progress import progress_bar
 
 __all__ = ["Capture", "NextToken", "Recording", "capture", "recording"]
 
@@ -313,15 +313,9 @@ def _listening(
     refuse_what_tells_nothing(model)
     own = spoken_for(model, wish.own)
     with ExitStack() as stack:
-        bar = stack.enter_context(
-            tqdm(
-                desc="layers" if generating is None else "tokens",
-                total=n_attentions(model) if generating is None else generating.get("max_new_tokens"),
-                delay=1,
-                leave=False,
-                **({} if wish.progress else {"disable": True}),
-            )
-        )
+        total = n_attentions(model) if generating is None else generating.get("max_new_tokens")
+        what = "layers" if generating is None else "tokens"
+        bar = stack.enter_context(progress_bar(what, total, shown=wish.progress, delay=1))
 
         def heard(_call: Call) -> None:
             if generating is None:
