@@ -17,7 +17,7 @@ from attnwidget.capturing.axes import Labels
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, run_of, runs_of
-from attnwidget.capturing.inputs import as_inputs, last_logits_will_do, load_model
+from attnwidget.capturing.inputs import as_inputs, lacks_target, last_logits_will_do, load_model
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.own import Own, refuse_what_tells_nothing, spoken_for
@@ -216,12 +216,18 @@ def capture(
     )
     options = None if generate is None else _generation(model, generate, watch)
     positional, named = as_inputs(model, inputs, tokenizer, generating=options is not None)
-    if options is None and wish.keep.logits in {"auto", "last"} and last_logits_will_do(model, named):
-        named["logits_to_keep"] = 1  # of a long text they would take more memory than its queries and keys
+    # Of a long text, logits would take more memory than its queries and keys.
+    last = options is None and wish.keep.logits in {"auto", "last"} and last_logits_will_do(named)
     if options is None and watch is not None:
         raise TypeError("watch follows a generation, token by token; pass generate= too.")
-    with _listening(model, wish, generating=options) as handle, torch.no_grad():
-        returned = model(*positional, **named) if options is None else model.generate(**named, **options)
+    with _listening(model, wish, generating=options, last_logits=last) as handle, torch.no_grad():
+        try:
+            returned = model(*positional, **named) if options is None else model.generate(**named, **options)
+        except (ValueError, TypeError, AttributeError) as error:
+            why = lacks_target(model, named) if options is None else ""
+            if not why:
+                raise
+            raise ValueError(why) from error
     if options is None:
         return handle.capture()
     given = next((named[name] for name in ("inputs_embeds", "input_ids") if named.get(name) is not None), None)
@@ -306,7 +312,7 @@ class _Wish:
 
 @contextmanager
 def _listening(
-    model: nn.Module, wish: _Wish, *, generating: Mapping[str, Any] | None = None
+    model: nn.Module, wish: _Wish, *, generating: Mapping[str, Any] | None = None, last_logits: bool = False
 ) -> Iterator[Recording]:
     """A recorder at its work, with a progress bar and somebody who watches."""
     roots = transformers_in(model)
@@ -327,7 +333,7 @@ def _listening(
             if wish.watch is not None:
                 wish.watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
 
-        recorder = Recorder(model, roots, wish.keep, own=own, heard=heard, passed=passed)
+        recorder = Recorder(model, roots, wish.keep, own=own, last_logits=last_logits, heard=heard, passed=passed)
         handle = Recording(recorder, wish.labels, wish.part)
         stack.enter_context(switched(model, recorder))
         yield handle

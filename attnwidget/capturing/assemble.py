@@ -68,7 +68,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None 
                     "of the input and not the whole"
                 )
         if why:
-            refused[part.name] = why
+            refused[part.name] = f"{part.key[0] or 'the model'}: {why}"
             continue
         ready.append(_Ready(part, recorded, model, _labels_of(part, parts, recorded, labels), pieces))
     size = max((one.part.batch for one in ready if not one.pieces), default=1)
@@ -81,7 +81,7 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None 
             for name, own in one.pieces_of(example, size):
                 maps = one.maps(name, own)
                 if isinstance(maps, str):
-                    refused[name] = maps
+                    refused[name] = f"{one.part.key[0] or 'the model'}: {maps}"
                 else:
                     made[name] = maps
         examples.append({name: maps for name, maps in made.items() if name not in refused})

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from attnwidget.capturing.transformers_names import cache_among, cache_by_its_name
+from attnwidget.capturing.transformers_names import cache_among, cache_by_its_name, shares_keys
 from attnwidget.intake import AttentionWarning
 
-__all__ = ["as_inputs", "last_logits_will_do", "load_model"]
+__all__ = ["as_inputs", "lacks_target", "last_logits_will_do", "load_model"]
 
 _TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "labels")
 _LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
@@ -150,6 +150,12 @@ def as_inputs(
     elif _are_ids(inputs):
         arguments = {"input_ids": inputs}
     else:
+        main = str(getattr(model, "main_input_name", "input_ids"))
+        if isinstance(inputs, Tensor) and inputs.is_floating_point() and main != "input_ids":
+            raise TypeError(
+                f"inputs is {_describe(inputs)}, and which of the inputs of {type(model).__name__} it is was not said; "
+                f"its main one is {main}: pass {{{main!r}: tensor}}, or what the processor returned."
+            )
         raise TypeError(
             f"inputs is {_describe(inputs)}; expected a text, a list of texts, what the tokenizer returned "
             "(tokenizer(text, return_tensors='pt')), or a tensor of token ids."
@@ -160,15 +166,15 @@ def as_inputs(
         if isinstance(arguments.get(name), Tensor):
             _check_ids(model, name, arguments[name])
     if not generating:
-        _check_target(model, arguments)
-        if cache_among(arguments) is None and "use_cache" in inspect.signature(model.forward).parameters:
+        knows = "use_cache" in inspect.signature(model.forward).parameters
+        if knows and cache_among(arguments) is None and not shares_keys(model):
             arguments.setdefault("use_cache", False)  # as large as q and k, and nobody would read it
     return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
 
 
-def last_logits_will_do(model: nn.Module, named: Mapping[str, Any]) -> bool:
-    """Whether a model can be told to compute the logits of the last position alone, and that is no padding."""
-    if "logits_to_keep" not in inspect.signature(model.forward).parameters or "labels" in named:
+def last_logits_will_do(named: Mapping[str, Any]) -> bool:
+    """Whether the logits of the last position alone are those of the last token, which is no padding."""
+    if "labels" in named:
         return False
     real = named.get("attention_mask")
     return not isinstance(real, Tensor) or (real.ndim == 2 and bool(real[:, -1].all()))
@@ -208,17 +214,15 @@ def _check_ids(model: nn.Module, name: str, ids: Tensor) -> None:
     _check_length(model, ids.shape[1], decoder=name.startswith("decoder"))
 
 
-def _check_target(model: nn.Module, arguments: Mapping[str, Any]) -> None:
-    config = getattr(model, "config", None)
+def lacks_target(model: nn.Module, arguments: Mapping[str, Any]) -> str:
+    """What to say when a model that reads a source and a target has failed, and was given no target; or nothing."""
     given = {"decoder_input_ids", "decoder_inputs_embeds", "labels"} & set(arguments)
-    family = getattr(config, "model_type", "")
-    # BART and its kin shift the source text by themselves.
-    own = family in {"bart", "mbart", "plbart", "mvp", "led"}
-    if getattr(config, "is_encoder_decoder", False) and not given and not own:
-        raise ValueError(
-            f"{type(model).__name__} reads a source and a target, and no target came: add decoder_input_ids, or "
-            "labels, to the inputs, for example labels=tokenizer(target, return_tensors='pt')['input_ids']."
-        )
+    if given or "decoder_input_ids" not in inspect.signature(model.forward).parameters:
+        return ""
+    return (
+        f"{type(model).__name__} reads a source and a target, and no target came: add decoder_input_ids, or "
+        "labels, to the inputs, for example labels=tokenizer(target, return_tensors='pt')['input_ids']."
+    )
 
 
 def _tokenize(text: Any, tokenizer: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Lineage:
 
     def source(self, tensor: Tensor) -> Node:
         """What is known of a tensor, noted as a beginning where nothing is."""
-        return self.of(tensor) or self.made(tensor, (), "source")
+        return self.of(tensor) or self.made(tensor, (), "source", tensor.is_floating_point())
 
     def known(self, values: Sequence[Any]) -> tuple[Node, ...]:
         """What is known of the tensors among some values."""
@@ -79,6 +79,13 @@ class Lineage:
             projected = projected or one.kind in {"projection", "embedding"}
             todo += [(parent, projected) for parent in one.parents]
         return found
+
+    @staticmethod
+    def roots(node: Node | None) -> set[Node]:
+        """Where a sequence began: embeddings of ids, and vectors that were there before."""
+        return {
+            one for one in Lineage.behind(node) if one.kind == "embedding" or (one.kind == "source" and one.what)
+        }
 
     @staticmethod
     def behind(node: Node | None, *, beyond_ids: bool = False) -> Iterator[Node]:

@@ -24,7 +24,7 @@ from attnwidget.capturing.places import Places, is_tower, side_of
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
 from attnwidget.capturing.softmaxes import described, heads_of
-from attnwidget.capturing.transformers_names import cache_among, length_of
+from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 from attnwidget.layers import HIDDEN
 
 __all__ = ["Pass", "Recorder", "StackKey", "active_recorder", "is_pair", "n_attentions"]
@@ -102,6 +102,8 @@ class Recorder:
         How much is kept.
     own : mapping of nn.Module to callable
         Modules for which somebody says where q and k are.
+    last_logits : bool
+        Make logits of the last position only, of a model that predicts the next token.
     heard : callable or None
         Called with every call that was recorded.
     passed : callable or None
@@ -115,6 +117,7 @@ class Recorder:
         keep: Keep | None = None,
         *,
         own: Mapping[nn.Module, Callable[..., QK]] | None = None,
+        last_logits: bool = False,
         heard: Callable[[Call], None] | None = None,
         passed: Callable[[], None] | None = None,
     ) -> None:
@@ -122,6 +125,9 @@ class Recorder:
         self.roots = tuple(roots) or (model,)
         self.keep = keep or Keep()
         self.own = dict(own or {})
+        # Cut in front of the module that makes logits, behind all attention: forward's own argument may cut more.
+        self._unembeddings = [head for root in self.roots if _generates(root) and (head := logits_of(root)) is not None]
+        self._last_logits, self._n_logits = last_logits, 0
         self.failure: Exception | None = None  # what somebody's own function raised, for after the pass
         self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
@@ -161,6 +167,7 @@ class Recorder:
                 hooks.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
                 # In front of other people's hooks, and where the model is one module, before the pass ends.
                 hooks.append(module.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
+            hooks += [head.register_forward_pre_hook(self._cut_logits) for head in self._unembeddings]
             stack.append(self)
             try:
                 yield
@@ -264,8 +271,24 @@ class Recorder:
             self._continue(self._open, cache)
             # A wrapper that brings keys where its caller gave none has learned them.
             self._open.learned = self._open.past if self._running else 0
+        if not self._running:
+            self._n_logits = int(self._last_logits)
+            wanted = kwargs.get("logits_to_keep")
+            if type(wanted) is int and wanted > 0 and self._unembeddings:
+                # Some models then compute whole layers for these positions alone.
+                kwargs = {name: value for name, value in kwargs.items() if name != "logits_to_keep"}
+                self._n_logits = wanted
         self._running.append(module)
         return kwargs
+
+    def _cut_logits(self, module: nn.Module, args: Any) -> Any:  # noqa: ARG002
+        if active_recorder() is not self or self._open is None or not self._n_logits or len(args) != 1:
+            return None
+        (hidden,) = args
+        if not isinstance(hidden, Tensor) or hidden.ndim != 3:
+            return None
+        with self.silence():
+            return (hidden[:, -self._n_logits :],)
 
     def _end(self, module: nn.Module, output: Any) -> None:
         if self._open is None or not self._running:
@@ -409,6 +432,9 @@ class Recorder:
             if queries & keys:
                 return False
             told = told or bool(queries or keys)
+        if levels and heard.keys.order <= levels[0].since:
+            # The keys were there before the layer: some layers look at those of others.
+            return not (Lineage.roots(heard.queries) & Lineage.roots(heard.keys))
         return True if told else None
 
     def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:  # noqa: FBT001
@@ -569,7 +595,7 @@ class Recorder:
         if not isinstance(logits, Tensor) or self.keep.logits == "none":
             return None
         logits = logits.detach()
-        predicts_next = any(can() for root in self.roots if (can := getattr(root, "can_generate", None)))
+        predicts_next = any(map(_generates, self.roots))
         last_only = self.keep.logits == "last" or (self.keep.logits == "auto" and predicts_next)
         if logits.ndim == 3 and last_only:
             ids = ended.inputs.get("decoder_attention_mask" if is_pair(module) else "attention_mask")
@@ -645,6 +671,11 @@ def _ends_with(one: Pass, old: Tensor) -> bool:
     if last.shape == old.shape and torch.equal(last, old):
         return True
     return all(any(torch.equal(row, known) for known in last) for row in old)
+
+
+def _generates(model: nn.Module) -> bool:
+    can = getattr(model, "can_generate", None)
+    return callable(can) and bool(can())
 
 
 def _groups_of(heads: Sequence[int], size: int) -> list[int]:

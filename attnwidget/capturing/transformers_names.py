@@ -9,6 +9,10 @@ name                                   releases
 ``_can_set_attn_implementation``       4.56 on, whether a model takes its attention from the registry
 ``past_key_values=``, then ``cache=``  the cache in forward: until 5.23, and from 5.24 on
 ``logits_to_keep=``                    4.50 on, for how many positions forward computes logits
+``get_output_embeddings``              all, the module that makes logits of hidden states
+``num_kv_shared_layers``               4.53 on, layers that look at keys of other layers, which they find in the cache
+``is_encoder_decoder``                 all, used for names alone
+``main_input_name``                    all, used for words of advice
 =====================================  ==========================================================================
 """
 
@@ -17,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["cache_among", "cache_by_its_name", "length_of"]
+from torch import nn
+
+__all__ = ["cache_among", "cache_by_its_name", "length_of", "logits_of", "shares_keys"]
 
 _CACHE = ("cache", "past_key_values")  # the newest first
 
@@ -47,3 +53,18 @@ def cache_by_its_name(arguments: dict[str, Any], parameters: Iterable[str]) -> d
     if known is None or given is None or known == given or known in arguments:
         return arguments
     return {known if name == given else name: value for name, value in arguments.items()}
+
+
+def shares_keys(model: nn.Module) -> bool:
+    """Whether some layers look at the keys of others, which they may find in the cache alone."""
+    configs = [config for module in model.modules() if (config := getattr(module, "config", None)) is not None]
+    return any(getattr(config, "num_kv_shared_layers", 0) for config in configs)
+
+
+def logits_of(model: nn.Module) -> nn.Module | None:
+    """The module that makes logits of hidden states; None where there is none, or none that is known."""
+    try:
+        head = model.get_output_embeddings()  # type: ignore[operator]
+    except (AttributeError, NotImplementedError, TypeError):
+        return None
+    return head if isinstance(head, nn.Module) else None
