@@ -85,16 +85,16 @@ _MULTIHEAD = [
 ]  # fmt: skip
 
 
-def _sdpa_weights(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+def _sdpa_weights(  # noqa: PLR0917
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
     scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
         attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if attn_mask is not None:
-        scores = (
-            scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-        )
+        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
     return scores.softmax(-1)
 
 
@@ -154,9 +154,12 @@ def account(model, inputs, *, atol=1e-6, **options):
     result, left = Account(), list(layers)
     for one in computed:
         fitting = [layer for layer in left if related(layer[1], one.module)]
-        equal = next((layer for layer in fitting if is_same(one.weights, layer[2], atol)), None)
-        if equal is not None:
-            left = [layer for layer in left if layer is not equal]
+        equal = [layer for layer in fitting if is_same(one.weights, layer[2], atol)]
+        if equal:
+            # One map, or one a picture of several.
+            gone = [layer for layer in equal if layer[0].partition(" ")[0] == equal[0][0].partition(" ")[0]]
+            gone = gone if " " in equal[0][0] else equal[:1]
+            left = [layer for layer in left if not any(layer is other for other in gone)]
             result.given += 1
         elif any(related(name, one.module) for name in run.missed):
             result.missed += 1
