@@ -133,7 +133,7 @@ class _Ready:
                     f"what was kept of layer {call.place.layer} does not give back the sums that its rows had when it "
                     "ran: keys were changed between steps, or stand where they cannot be followed"
                 )
-        notes = [*recorded.notes, *part.notes, *_check_finite(part.calls, name)]
+        notes = [*part.notes, *_check_finite(part.calls, name)]
         dense = [layer for layer in layers if isinstance(layer, DenseLayer)]
         if dense and all(layer.shape[1] and layer.shape[2] for layer in dense):
             notes += dense_layers([layer.matrix for layer in dense], layout="HQK")[1]
