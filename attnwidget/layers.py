@@ -321,11 +321,11 @@ class ProjectedLayer:
             sink = self.sinks[heads].to(scores)[:, None].expand_as(sink)
         return scores, sink
 
-    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
-        """Weights [heads, rows, keys]; a row that sees no key is all zero."""
+    def weights(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
+        """Weights [heads, rows, keys]; a row that sees no key is all zero. No row may see a key outside the span."""
         if self.sinks is not None:
-            return self.log_weights(heads, rows)[0].exp_()
-        scores, seeing = self.scores(heads, rows), self.visible(heads, rows).any(-1, keepdim=True)
+            return temper(*self.logits(heads, rows, keys))[0].exp_()
+        scores, seeing = self.scores(heads, rows, keys), self.visible(heads, rows).any(-1, keepdim=True)
         if bool(seeing.all()):
             return scores.softmax(-1)
         # Filled on both sides: the gradient of a softmax over nothing is NaN.

@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
-from attnwidget.intake import as_tensor
-from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
+from attnwidget.intake import as_tensor, instead_of_weights
+from attnwidget.layers import ROW_SUM_TOLERANCE, Layer, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import positions
 from attnwidget.measures.faults import Faults
@@ -35,8 +36,11 @@ __all__ = [
     "excluded_keys",
     "mean_over_queries",
     "root",
+    "row_scale",
+    "rows_of",
     "settle",
     "stack_layers",
+    "uniform_rows",
 ]
 
 Given: TypeAlias = AttentionMaps | Tensor | np.ndarray[Any, Any]
@@ -87,7 +91,7 @@ class Rows:
     @property
     def uniform(self) -> Tensor:
         """What a head that looks everywhere alike would have: [..., rows, keys]; NaN where a row sees nothing."""
-        return self.visible / self.count[..., None].masked_fill(self.count[..., None] == 0, math.nan)
+        return uniform_rows(self.visible, self.weights)
 
 
 class Walk:
@@ -110,6 +114,8 @@ class Walk:
         Show a progress bar where the walk is long.
     faults : Faults or None
         Collects what there is to warn of from several walks; None warns at the end of each.
+    trimmed : bool
+        Blocks of causal maps come without the keys that stand after all of their queries: half of the cells.
 
     Raises
     ------
@@ -134,8 +140,10 @@ class Walk:
         rows: Tensor | None = None,
         progress: bool = False,
         faults: Faults | None = None,
+        trimmed: bool = False,
     ) -> None:
         self._faults = faults
+        self._trimmed = trimmed
         self.mask: Tensor | None
         self.maps = a if isinstance(a, AttentionMaps) else None
         self._wanted = rows
@@ -159,19 +167,25 @@ class Walk:
             self.causal = causal or (self.mask is not None and _hides_later_keys(self.mask))
         excluded = excluded_keys(exclude_tokens, self, "exclude_tokens")
         self.excluded = torch.tensor(excluded, dtype=torch.long, device=self.device)
+        # Position of query 0 of a causal array: the last query stands at the last key.
+        self.offset = self.n_keys - self.n_queries if self.causal else 0
 
     def __iter__(self) -> Iterator[Rows]:
         """Rows, block by block; a warning comes at the end."""
         faults = Faults() if self._faults is None else self._faults
         n_rows = self.n_queries if self._wanted is None else len(self._wanted)
-        short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
-        with tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress) as bar:
+        with self.bar(n_rows) as bar:
             for block in self._settled_blocks():
                 faults.look(block.layer, block.total, sums=self.maps is None and not len(self.excluded))
                 yield block
                 bar.update(block.total.numel() / (n_rows * math.prod(self.leading)))
         if self._faults is None:
             faults.warn()
+
+    def bar(self, n_rows: int) -> Any:
+        """A progress bar from 0 to 1, where the walk is long."""
+        short = n_rows * self.n_keys * math.prod(self.leading) < LONG_WORK
+        return tqdm(desc="rows", total=1, unit_scale=True, leave=False, disable=short or not self._progress)
 
     @property
     def first_key(self) -> Tensor:
@@ -241,6 +255,10 @@ class Walk:
                 found[name][..., here] = value
             for name, measure in (sums or {}).items():
                 value = measure(block)
+                if (
+                    self._trimmed and value.ndim == block.weights.ndim - 1
+                ):  # one number a key, of those that the block has
+                    value = pad(value, (0, self.n_keys - value.shape[-1]))
                 found[name] = found[name] + value if name in found else value
             done = here.stop
         joined = [
@@ -257,26 +275,44 @@ class Walk:
 
     def _settled_blocks(self) -> Iterator[Rows]:
         if self.maps is None:
-            offset = self.n_keys - self.n_queries if self.causal else 0
             for rows in self._blocks(math.prod(self.leading)):
-                query = self._query(rows, offset)
-                visible = torch.ones(len(query), self.n_keys, dtype=torch.bool, device=self.device)
-                if self.causal:
-                    visible = torch.arange(self.n_keys, device=self.device) <= query
-                if self.mask is not None:
-                    visible = visible & self.mask[..., rows, :]
-                raw = self.weights[..., rows, :]
-                check_weights(raw)
-                yield self._settled(None, rows, query, raw, visible)
+                query = self._query(rows, self.offset)
+                keys = self._keys(query, causal=self._trimmed and self.causal)
+                raw = self.weights[..., rows, keys]
+                block = self._settled(None, rows, query, raw, self._visible(self.mask, rows, query, keys))
+                check_weights(raw, block.total)
+                yield block
             return
         for number, layer in enumerate(self.maps.layers):
             heads = slice(0, layer.shape[0])
+            causal = self._trimmed and layer.mask.hides_later_keys
             for rows in self._blocks(layer.shape[0]):
-                raw, visible = layer.weights(heads, rows), layer.visible(heads, rows)
-                raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 query = self._query(rows, layer.mask.offset)
+                keys = self._keys(query, causal=causal)
+                raw, visible = rows_of(layer, heads, rows, keys)
+                raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 owned = isinstance(layer, ProjectedLayer)  # its rows are made anew
                 yield self._settled(number, rows, query, raw, visible, owned=owned)
+
+    def _keys(self, query: Tensor, *, causal: bool) -> slice:
+        """Keys up to the last query of a causal block, or all."""
+        return slice(0, min(int(query.max()) + 1, self.n_keys) if causal else self.n_keys)
+
+    def _visible(self, mask: Tensor | None, rows: slice | Tensor, query: Tensor, keys: slice) -> Tensor:
+        """Which of some keys the rows of a bare array may see."""
+        visible = torch.ones(len(query), keys.stop, dtype=torch.bool, device=self.device)
+        if self.causal:
+            visible = torch.arange(keys.stop, device=self.device) <= query
+        return visible if mask is None else visible & mask[..., rows, keys]
+
+    def _without_excluded(self, visible: Tensor, query: Tensor) -> Tensor:
+        """What may be seen, less what is left out."""
+        if not len(self.excluded):
+            return visible
+        kept = torch.ones(self.n_keys, dtype=torch.bool, device=self.device)
+        kept[self.excluded] = False
+        visible = visible & kept[: visible.shape[-1]]
+        return visible & ~torch.isin(query, self.excluded) if self.has_positions else visible
 
     def _blocks(self, heads: int) -> Iterator[slice | Tensor]:
         if self._wanted is None:
@@ -299,14 +335,18 @@ class Walk:
         *,
         owned: bool = False,
     ) -> Rows:
-        if len(self.excluded):
-            visible = visible.clone()
-            visible[..., self.excluded] = False
-            gone = torch.isin(query[:, 0], self.excluded)
-            if self.has_positions:
-                visible &= ~gone[:, None]
+        visible = self._without_excluded(visible, query)
         weights, total = settle(raw, visible, rescale=bool(len(self.excluded)), owned=owned)
         return Rows(layer, rows, query, weights, visible, total)
+
+
+def rows_of(layer: Layer, heads: slice, rows: slice | Tensor, keys: slice) -> tuple[Tensor, Tensor]:
+    """Weights of some rows on some keys, outside which they see none, and which of them they may see."""
+    if isinstance(layer, ProjectedLayer) and keys.stop < layer.shape[2]:
+        weights = layer.weights(heads, rows, keys)
+    else:
+        weights = layer.weights(heads, rows)[..., keys]
+    return weights, layer.visible(heads, rows)[..., keys]
 
 
 def stack_layers(layers: Sequence[Tensor]) -> Tensor:
@@ -343,11 +383,22 @@ def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False, owned: bo
         owned = not weights.requires_grad
     total = weights.sum(-1)
     empty = (total == 0) | total.isnan()
-    divide = ~empty if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
-    scale = total.masked_fill(~divide, 1)[..., None]
+    scale = row_scale(total, rescale=rescale)[..., None]
     weights = weights.div_(scale) if owned else weights / scale
     # Filled last: the gradient of what is filled in is 0, that of a division by NaN is not.
     return weights.masked_fill(empty[..., None], math.nan) if bool(empty.any()) else weights, total
+
+
+def row_scale(total: Tensor, *, rescale: bool) -> Tensor:
+    """What rows of these sums are divided by: their sum where that is 1 within rounding, or always; else 1."""
+    divide = (total != 0) & ~total.isnan() if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
+    return total.masked_fill(~divide, 1)
+
+
+def uniform_rows(visible: Tensor, like: Tensor) -> Tensor:
+    """Rows that look everywhere alike, in the precision of others: [..., rows, keys]; NaN where they see nothing."""
+    count = visible.sum(-1, keepdim=True).to(like)
+    return visible / count.masked_fill(count == 0, math.nan)
 
 
 def mean_over_queries(values: Tensor) -> Tensor:
@@ -387,16 +438,19 @@ def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
     return given.expand(*given.shape[:-2], *weights.shape[-2:])
 
 
-def check_weights(weights: Tensor) -> None:
-    """Refuse what softmax cannot have made."""
-    lowest, highest = (float(value) for value in torch.aminmax(weights.detach()))
-    if lowest != lowest or highest != highest:  # noqa: PLR0124 - NaN must not hide what else is there
-        least, most = torch.aminmax(weights.detach().nan_to_num(0, math.inf, -math.inf))
-        lowest, highest = float(least), float(most)
+def check_weights(weights: Tensor, total: Tensor | None = None) -> None:
+    """Refuse what softmax cannot have made; where rows have been summed, an infinite weight shows in their sums."""
+    values = weights.detach()
+    lowest = float(values.amin())
+    highest = float((values if total is None else total.detach()).amax())
+    if lowest >= 0 and highest < math.inf:
+        return
+    finite = values.nan_to_num(0, math.inf, -math.inf)  # NaN must not hide what else is there
+    lowest, highest = float(finite.amin()), float(finite.amax())
     if lowest < 0 or highest == math.inf:
         raise ValueError(
-            f"the map holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. If these "
-            "are scores, apply softmax over the last axis first."
+            f"the map holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. "
+            + instead_of_weights(values, highest)
         )
 
 
