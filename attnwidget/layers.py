@@ -381,9 +381,10 @@ def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor
 
 
 def blocks(n_rows: int, row_cells: int, cells: int = 1 << 20) -> Iterator[slice]:
-    """Slices that walk over rows, each of about ``cells`` cells: 4 MB of float32, which fit a cache."""
-    step = max(1, cells // max(1, row_cells))
-    for start in range(0, n_rows, step):
+    """Slices that walk over rows, all alike and each of at most ``cells`` cells: 4 MB of float32, which fit a cache."""
+    most = max(1, cells // max(1, row_cells))
+    step = -(-n_rows // max(1, -(-n_rows // most)))
+    for start in range(0, n_rows, max(1, step)):
         yield slice(start, min(start + step, n_rows))
 
 

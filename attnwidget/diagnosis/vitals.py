@@ -72,7 +72,7 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
     alone = AttentionMaps([held], maps.tokens, maps.key_tokens)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttentionWarning)  # what is wrong becomes a finding
-        walk = Walk(alone, rows=rows)
+        walk = Walk(alone, rows=rows, trimmed=True)
         found = {name: value[0].cpu() for name, value in walk.gather(_measures(walk), _SUMS).items()}
         # Where few rows are read, comparing many would be the larger part of the work.
         compared = _even_rows(maps.n_queries, COMPARED_ROWS if rows is None else max(16, len(rows) // 2))

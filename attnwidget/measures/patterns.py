@@ -118,8 +118,8 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
 
 
 def _expanded(first: Tensor, rows: Rows) -> Tensor:
-    """The position once for each row: [..., rows, 1]."""
-    return first[..., None, :].expand(*rows.weights.shape[:-1], 1)
+    """The position once for each row: [..., rows, 1]; rows that stand before it have no use for it."""
+    return first[..., None, :].clamp(max=rows.weights.shape[-1] - 1).expand(*rows.weights.shape[:-1], 1)
 
 
 def _at(rows: Rows, of: str, key: Tensor) -> Tensor:
@@ -379,7 +379,7 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
 
 def _targets(ids: Tensor, rows: Rows) -> dict[str, Tensor]:
     """For each copying pattern the keys [..., rows, keys] that a query of that pattern attends to, of those it sees."""
-    same_before = (ids[rows.query] == ids) & (rows.key < rows.query)
+    same_before = (ids[rows.query] == ids[rows.key]) & (rows.key < rows.query)
     # What followed a copy counts where the copy itself is no padding.
     after_copy = pad((same_before & rows.visible)[..., :-1], (1, 0))
     found = {"previous": rows.key == rows.query - 1, "duplicate": same_before, "induction": after_copy}

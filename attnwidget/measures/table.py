@@ -80,7 +80,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, heads that a
         layer does not have.
     """
-    walk = Walk(maps, rows=rows, progress=progress)
+    walk = Walk(maps, rows=rows, progress=progress, trimmed=True)
     measures: dict[str, Measure] = {
         "entropy": lambda block: row_entropy(block.weights),
         "count": lambda block: block.count.expand_as(block.total),

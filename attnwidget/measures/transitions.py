@@ -376,7 +376,7 @@ def _with_residual(matrix: Tensor, first: int, residual: float, exact: torch.dty
     nothing = total == 0
     if bool(nothing.any()):
         total = total.masked_fill(nothing, 1)
-    mixed = matrix * ((1 - residual) / total)
+    mixed = matrix.to(exact) * ((1 - residual) / total)
     if residual:
         diagonal = mixed.diagonal(first, -2, -1)
         diagonal += residual / total[..., 0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,15 +79,20 @@ class Rows:
     visible: Tensor
     total: Tensor
 
-    @property
+    @cached_property
     def key(self) -> Tensor:
         """Position of each key: int [keys]."""
         return torch.arange(self.weights.shape[-1], device=self.weights.device)
 
-    @property
+    @cached_property
     def count(self) -> Tensor:
         """Number of keys that each query may see: [..., rows], in the dtype of the weights."""
         return self.visible.sum(-1).to(self.weights.dtype)
+
+    @cached_property
+    def without(self) -> Tensor:
+        """Which rows have no values: bool [..., rows]."""
+        return self.weights[..., 0].isnan()
 
     @property
     def uniform(self) -> Tensor:
