@@ -323,9 +323,13 @@ class ProjectedLayer:
 
     def weights(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
         """Weights [heads, rows, keys]; a row that sees no key is all zero. No row may see a key outside the span."""
+        return self.weigh(*self.logits(heads, rows, keys), self.visible(heads, rows))
+
+    def weigh(self, scores: Tensor, sink: Tensor, visible: Tensor) -> Tensor:
+        """Weights of scores, and of the sinks that compete with them, as `logits` gives them."""
         if self.sinks is not None:
-            return temper(*self.logits(heads, rows, keys))[0].exp_()
-        scores, seeing = self.scores(heads, rows, keys), self.visible(heads, rows).any(-1, keepdim=True)
+            return temper(scores, sink)[0].exp_()
+        seeing = visible.any(-1, keepdim=True)
         if bool(seeing.all()):
             return scores.softmax(-1)
         # Filled on both sides: the gradient of a softmax over nothing is NaN.

@@ -18,9 +18,9 @@ from attnwidget.diagnosis.patient import Patient
 from attnwidget.diagnosis.vitals import Projection, Vitals, vitals_of
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.given import Given, MaskLike
 from attnwidget.measures.rows import prefix_mass
 from attnwidget.measures.table import by_name
-from attnwidget.measures.walk import Given, MaskLike
 
 __all__ = ["Evidence", "Finding", "Findings", "Vitals", "diagnose", "judge", "vitals_of"]
 

@@ -18,7 +18,7 @@ from attnwidget.intake import as_tensor
 from attnwidget.layers import HIDDEN, DenseLayer, Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import numeric
-from attnwidget.measures.walk import MaskLike, as_weights, check_weights
+from attnwidget.measures.given import MaskLike, as_weights, check_weights
 from attnwidget.tokens import Tokens
 
 __all__ = ["Own", "given_maps", "own_attention", "unexplained"]

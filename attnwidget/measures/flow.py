@@ -11,8 +11,8 @@ from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions
+from attnwidget.measures.given import Excluded, MaskLike, check_weights
 from attnwidget.measures.transitions import GivenLayers, Known, Layers, Recipe, fuse, steps, through
-from attnwidget.measures.walk import Excluded, MaskLike, check_weights
 
 __all__ = ["additive_relevance", "cross_rollout", "rollout", "rollout_baseline"]
 

@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor
 
 from attnwidget.measures.arguments import positions
+from attnwidget.measures.given import Excluded, MaskLike
 from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, steps
-from attnwidget.measures.walk import Excluded, MaskLike
 
 __all__ = ["attention_flow"]
 

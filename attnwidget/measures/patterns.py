@@ -14,8 +14,9 @@ from torch.nn.functional import pad
 from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
+from attnwidget.measures.given import Excluded, Given, MaskLike
 from attnwidget.measures.rows import normalized_entropy, row_entropy
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 from attnwidget.tokens import Tokens
 
 __all__ = ["PatternLabels", "head_scores", "pattern_labels", "pattern_report", "pattern_rows", "pattern_scores"]

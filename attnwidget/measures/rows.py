@@ -11,7 +11,8 @@ from torch import Tensor
 
 from attnwidget.layers import ROW_SUM_TOLERANCE
 from attnwidget.measures.arguments import choice, numeric, positions, whole
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
+from attnwidget.measures.given import Excluded, Given, MaskLike
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 
 __all__ = [
     "SINK_SUMS",

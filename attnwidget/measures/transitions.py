@@ -20,18 +20,8 @@ from attnwidget.layers import ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.faults import Faults
-from attnwidget.measures.walk import (
-    Excluded,
-    Given,
-    MaskLike,
-    Walk,
-    as_weights,
-    check_weights,
-    row_scale,
-    rows_of,
-    settle,
-    uniform_rows,
-)
+from attnwidget.measures.given import Excluded, Given, MaskLike, as_weights, check_weights
+from attnwidget.measures.walk import Walk, row_scale, rows_of, settle, uniform_rows
 
 __all__ = ["Fused", "GivenLayers", "Heads", "Known", "Layers", "Recipe", "Step", "fuse", "steps", "through"]
 

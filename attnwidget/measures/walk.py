@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
-from attnwidget.intake import as_tensor, instead_of_weights
 from attnwidget.layers import ROW_SUM_TOLERANCE, Layer, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import positions
 from attnwidget.measures.faults import Faults
+from attnwidget.measures.given import (
+    Excluded,
+    Given,
+    MaskLike,
+    as_mask,
+    as_weights,
+    check_weights,
+    excluded_keys,
+    hides_later_keys,
+)
 
 __all__ = [
-    "Excluded",
-    "Given",
-    "MaskLike",
     "Measure",
     "Rows",
     "Walk",
-    "as_weights",
-    "check_weights",
-    "excluded_keys",
     "mean_over_queries",
     "root",
     "row_scale",
@@ -44,9 +45,6 @@ __all__ = [
     "uniform_rows",
 ]
 
-Given: TypeAlias = AttentionMaps | Tensor | np.ndarray[Any, Any]
-MaskLike: TypeAlias = Tensor | np.ndarray[Any, Any] | None
-Excluded: TypeAlias = str | Sequence[int] | None
 LONG_WORK = 1 << 28  # cells; in less time a progress bar could not be read
 
 Measure: TypeAlias = Callable[["Rows"], Tensor]
@@ -70,6 +68,10 @@ class Rows:
         Which keys the queries may see; the leading axes may be 1.
     total : Tensor [..., rows]
         Sum of each row before anything was rescaled.
+    scores : Tensor [..., rows, keys] or None
+        What the softmax was taken of, -inf for keys that are not seen; None where not asked for, or not known.
+    sink : Tensor [..., rows] or None
+        The learned logit that competes with them; -inf where there is none.
     """
 
     layer: int | None
@@ -78,6 +80,8 @@ class Rows:
     weights: Tensor
     visible: Tensor
     total: Tensor
+    scores: Tensor | None = None
+    sink: Tensor | None = None
 
     @cached_property
     def key(self) -> Tensor:
@@ -88,6 +92,18 @@ class Rows:
     def count(self) -> Tensor:
         """Number of keys that each query may see: [..., rows], in the dtype of the weights."""
         return self.visible.sum(-1).to(self.weights.dtype)
+
+    @cached_property
+    def top(self) -> Tensor:
+        """Largest weight of each row: [..., rows]."""
+        return self.weights.amax(-1)
+
+    @cached_property
+    def top_score(self) -> Tensor:
+        """Largest score of each row, where scores came: [..., rows]."""
+        if self.scores is None:
+            return torch.full_like(self.total, math.nan)
+        return self.scores.amax(-1)
 
     @cached_property
     def without(self) -> Tensor:
@@ -122,6 +138,8 @@ class Walk:
         Collects what there is to warn of from several walks; None warns at the end of each.
     trimmed : bool
         Blocks of causal maps come without the keys that stand after all of their queries: half of the cells.
+    scored : bool
+        Blocks come with their scores, where maps know them.
 
     Raises
     ------
@@ -147,9 +165,10 @@ class Walk:
         progress: bool = False,
         faults: Faults | None = None,
         trimmed: bool = False,
+        scored: bool = False,
     ) -> None:
         self._faults = faults
-        self._trimmed = trimmed
+        self._trimmed, self._scored = trimmed, scored
         self.mask: Tensor | None
         self.maps = a if isinstance(a, AttentionMaps) else None
         self._wanted = rows
@@ -169,9 +188,9 @@ class Walk:
             self.dtype, self.device = self.weights.dtype, self.weights.device
             self.leading = tuple(self.weights.shape[:-2])
             self.n_queries, self.n_keys = self.weights.shape[-2:]
-            self.mask = _as_mask(mask, self.weights)
-            self.causal = causal or (self.mask is not None and _hides_later_keys(self.mask))
-        excluded = excluded_keys(exclude_tokens, self, "exclude_tokens")
+            self.mask = as_mask(mask, self.weights)
+            self.causal = causal or (self.mask is not None and hides_later_keys(self.mask))
+        excluded = excluded_keys(exclude_tokens, self.n_keys, self.maps, "exclude_tokens")
         self.excluded = torch.tensor(excluded, dtype=torch.long, device=self.device)
         # Position of query 0 of a causal array: the last query stands at the last key.
         self.offset = self.n_keys - self.n_queries if self.causal else 0
@@ -295,10 +314,20 @@ class Walk:
             for rows in self._blocks(layer.shape[0]):
                 query = self._query(rows, layer.mask.offset)
                 keys = self._keys(query, causal=causal)
-                raw, visible = rows_of(layer, heads, rows, keys)
+                scores = sink = None
+                if isinstance(layer, ProjectedLayer) and self._scored:
+                    scores, sink = layer.logits(heads, rows, keys)
+                    visible = layer.visible(heads, rows)[..., keys]
+                    raw = layer.weigh(scores, sink, visible)
+                    scores, sink = scores.to(self.device), sink.to(self.device)
+                else:
+                    raw, visible = rows_of(layer, heads, rows, keys)
                 raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 owned = isinstance(layer, ProjectedLayer)  # its rows are made anew
-                yield self._settled(number, rows, query, raw, visible, owned=owned)
+                block = self._settled(number, rows, query, raw, visible, owned=owned)
+                if scores is not None and len(self.excluded):
+                    scores = scores.masked_fill(~block.visible, -math.inf)
+                yield block if scores is None else replace(block, scores=scores, sink=sink)
 
     def _keys(self, query: Tensor, *, causal: bool) -> slice:
         """Keys up to the last query of a causal block, or all."""
@@ -413,80 +442,6 @@ def mean_over_queries(values: Tensor) -> Tensor:
     number = counted.sum(-1)
     mean = values.masked_fill(~counted, 0).sum(-1) / number.clamp(min=1)
     return mean.masked_fill(number == 0, math.nan)
-
-
-def as_weights(a: Any, name: str = "a") -> Tensor:
-    """A tensor [..., queries, keys] of float32 or float64; TypeError or ValueError where that cannot be."""
-    if hasattr(a, "by_name"):
-        raise TypeError(f"{name} is {type(a).__name__}, which may hold several maps; pass one of them: run.maps.")
-    if not isinstance(a, (Tensor, np.ndarray)):
-        raise TypeError(f"{name} is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
-    weights = as_tensor(a, name)
-    if weights.ndim < 2 or 0 in weights.shape:
-        raise ValueError(f"{name} has shape {tuple(weights.shape)}; expected [..., queries, keys] with none empty.")
-    return weights if weights.dtype in {torch.float32, torch.float64} else weights.float()
-
-
-def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
-    if mask is None:
-        return None
-    # torch takes no array that is read-only or runs backwards.
-    given = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask, device=weights.device)
-    if given.dtype != torch.bool:
-        raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
-    try:
-        given.expand_as(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"mask has shape {tuple(given.shape)}, which does not fit weights of shape {tuple(weights.shape)}."
-        ) from error
-    # Only queries and keys are spread out: heads that share a mask go on sharing it.
-    return given.expand(*given.shape[:-2], *weights.shape[-2:])
-
-
-def check_weights(weights: Tensor, total: Tensor | None = None) -> None:
-    """Refuse what softmax cannot have made; where rows have been summed, an infinite weight shows in their sums."""
-    values = weights.detach()
-    lowest = float(values.amin())
-    highest = float((values if total is None else total.detach()).amax())
-    if lowest >= 0 and highest < math.inf:
-        return
-    finite = values.nan_to_num(0, math.inf, -math.inf)  # NaN must not hide what else is there
-    lowest, highest = float(finite.amin()), float(finite.amax())
-    if lowest < 0 or highest == math.inf:
-        raise ValueError(
-            f"the map holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. "
-            + instead_of_weights(values, highest)
-        )
-
-
-def _hides_later_keys(mask: Tensor) -> bool:
-    """Whether a mask [..., queries, keys] shows no query a later key; the last query stands at the last key."""
-    n_queries, n_keys = mask.shape[-2:]
-    return 1 < n_queries <= n_keys and not any(
-        bool(mask[..., rows, :].triu(rows.start + n_keys - n_queries + 1).any())
-        for rows in blocks(n_queries, mask[..., 0, :].numel())
-    )
-
-
-def excluded_keys(chosen: Excluded, walk: Walk, name: str) -> list[int]:
-    """Positions of keys to leave out: given, or the special tokens of maps.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When they are no positions, or "special" is asked of a bare array.
-    """
-    if chosen is None:
-        return []
-    if not isinstance(chosen, str):
-        return positions(chosen, walk.n_keys, name)
-    if chosen != "special" or walk.maps is None:
-        raise ValueError(
-            f"{name}={chosen!r} is not known here; expected positions, or 'special' for maps, whose tokens say which "
-            "they are."
-        )
-    return [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
 
 
 def root(values: Tensor) -> Tensor:
