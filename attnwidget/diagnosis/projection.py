@@ -13,6 +13,7 @@ from attnwidget.layers import Layer, Mask, ProjectedLayer, blocks
 __all__ = ["Precision", "Projection", "projection_of"]
 
 HALF = (torch.float16, torch.bfloat16)
+NOTHING = 1e-4  # a spread of scores that tells nothing apart in any precision
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _precision_of(held: ProjectedLayer, rows: Tensor | None) -> Precision:
         spread = ((scores - mean).masked_fill(~visible, 0).square().sum(-1) / count).sqrt()
         size = scores.masked_fill(~visible, 0).abs().amax(-1)
         step = torch.finfo(held.q.dtype).eps * 2 ** size.log2().floor()
-        coarse = (step / spread).masked_fill((count <= 1) | (spread == 0), math.nan)
+        coarse = (step / spread).masked_fill((count <= 1) | (spread < NOTHING), math.nan)
         lse = torch.logaddexp(scores.logsumexp(-1), sink).masked_fill(count == 0, math.nan)
         found.append((size, lse, coarse, bare.scores(every, part).abs().amax(-1)))
     size, lse, coarse, product = (torch.cat(parts, -1).cpu() for parts in zip(*found, strict=True))
