@@ -102,7 +102,7 @@ def uniform(patient: Patient) -> Iterator[Finding]:
     yield conclude(
         "uniform",
         "Uniform attention",
-        "alarm" if 2 * sum(bool(hits.all()) for _, hits in chosen) >= len(patient.vitals) else "warning",
+        _gravity(patient, [hits for _, hits in chosen]),
         f"Heads look everywhere alike in {patient.where(places)}.",
         places,
         evidence=[
@@ -111,6 +111,11 @@ def uniform(patient: Patient) -> Iterator[Finding]:
         ],
         causes=_why_uniform(patient, seen, [hits for _, hits in chosen], spread),
     )
+
+
+def _gravity(patient: Patient, hits: Sequence[Tensor]) -> str:
+    """An alarm where half of the layers have it in half of their heads."""
+    return "alarm" if 2 * sum(2 * int(one.sum()) >= len(one) for one in hits) >= len(patient.vitals) else "warning"
 
 
 def _why_uniform(patient: Patient, seen: Sequence[Vitals], hits: Sequence[Tensor], spread: float) -> list[Cause]:
@@ -207,7 +212,7 @@ def same_rows(patient: Patient) -> Iterator[Finding]:
     yield conclude(
         "constant",
         "Every query looks alike",
-        "alarm" if 2 * sum(bool(chosen.all()) for chosen in hits) >= len(patient.vitals) else "warning",
+        _gravity(patient, hits),
         f"Rows do not differ from one query to the next in {patient.where(places)}: what a token is does not matter.",
         places,
         evidence=[Evidence("change of scores between queries, over their spread", number(change), "above 0.1")],

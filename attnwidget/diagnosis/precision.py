@@ -64,7 +64,7 @@ def coarse_scores(patient: Patient) -> Iterator[Finding]:
         places,
         evidence=[
             Evidence(f"step of {worst.name} over the spread of a row's scores", f"{ratio:.3g}", "below 1"),
-            Evidence("largest |score|", f"{size:,.0f}", "below 100"),
+            Evidence("largest |score|", f"{size:,.0f}", f"below {size / ratio:,.0f}"),
         ],
         causes=[
             Cause(

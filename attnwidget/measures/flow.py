@@ -63,7 +63,8 @@ def rollout(
         Key columns that are never dropped; they count among the N. None protects the [CLS] column 0 where the tokens
         of non-causal maps say that a special token stands there, and otherwise nothing; () nothing.
     queries : int, sequence of int, or None
-        Carry only these rows, negative ones from the end: a vector-matrix product a layer. None takes all.
+        Carry only these rows, negative ones from the end: a vector-matrix product a layer, and only the rows that
+        something of them comes to are read, and looked at for NaN. None takes all.
     start_layer : int
         The lowest layer that takes part.
     compat : {None, "vit-explain"}
@@ -86,7 +87,8 @@ def rollout(
     Tensor [..., n, n], or [..., queries, n]; with ``per_layer`` [layers, ..., n, n]
         Shares in [0, 1]; rows sum to 1. A row that sees no key in some layer is NaN; where others attend to it, it
         counts as a token that stays what it is. A row that holds NaN in some layer is NaN, and so is every row that
-        part of it reaches. Computed in float64. Differentiable, except through what is dropped.
+        part of it reaches. Heads are fused in the precision they come in, and layers multiplied in float64.
+        Differentiable, except through what is dropped.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Layers of self-attention made into one matrix each: heads fused, small weights dropped, the residual path added.
 
-Row i of a layer's matrix says where the content of token i came from in the layer below. Everything here is float64:
-products over layers lose digits.
+Row i of a layer's matrix says where the content of token i came from in the layer below. Heads are fused in the
+precision they come in; the matrix is float64, for it is products over layers that lose digits.
 """
 
 from __future__ import annotations

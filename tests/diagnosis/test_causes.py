@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import attnwidget.diagnosis
-from attnwidget import diagnose
+from attnwidget import diagnose, measures
 from attnwidget.diagnosis.causes import Cause, Reading, conclude
 from tests.diagnosis.cases import HEADS, TRIL, N, accused, draw, names, q_and_k
 from tests.make import matrices
@@ -168,3 +168,22 @@ class TestOtherCauses:
         found = diagnose(query=q * 1.5, key=k * 1.5 + 1e-3)
         assert names(found) == ["uniform"]
         assert "different directions" in found[0].causes[0]
+
+
+class TestNumbersThatAreNoWeights:
+    """What is said of them is true of them, whoever says it."""
+
+    ONE, OTHER = matrices(2, 3, 8, 8), matrices(2, 3, 8, 8, seed=1)
+    CASES = (
+        (ONE - OTHER, "Every row sums to 0, as in a difference of two maps"),
+        (ONE.log(), r"these are logarithms of weights. Pass weights.exp\(\)"),
+        (1.5 * ONE - 0.5 * OTHER, "Every row sums to 1, so softmax has been applied"),
+        (draw(2, 3, 8, 8), "These look like scores: if they are, apply softmax over the axis of the keys first"),
+        (torch.full((2, 3, 8, 8), math.inf), "weights from inf to inf"),
+    )
+
+    @pytest.mark.parametrize(("numbers", "words"), CASES)
+    @pytest.mark.parametrize("look", [diagnose, measures.entropy, measures.rollout, measures.sinks])
+    def test_are_refused_with_what_they_are(self, numbers, words, look):
+        with pytest.raises(ValueError, match=words):
+            look(numbers)
