@@ -96,6 +96,8 @@ class Recorder:
         self._listener: Listener | None = None
         self._listened_before: Listener | None = None
         self._packing = Packing()
+        self._signatures: dict[nn.Module, inspect.Signature] = {}
+        self._held: frozenset[int] = frozenset()  # parameters and buffers, by identity
         self._given: dict[Node, str] = {}  # what the pass was given
         self._ran: set[str] = set()  # modules that look like attention
         self._spoke: set[str] = set()  # modules in which attention was heard
@@ -115,6 +117,7 @@ class Recorder:
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
         stack = _local.__dict__.setdefault("stack", [])
+        self._held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
         hooks: list[Any] = []
         for root in self.roots:
             encoder = _encoder_of(root)
@@ -161,6 +164,13 @@ class Recorder:
         # Where another thread has just removed the hook, torch forgets that it takes keywords.
         if active_recorder() is not self or not rest:
             return None
+        with torch._C.DisableTorchFunction():  # noqa: SLF001 - what is asked of tensors in here is no part of the pass
+            given = self._entered(module, args, *rest)
+        if type(module) is nn.TransformerEncoder and given is not None:
+            self._packing.enter(module, *given)
+        return given
+
+    def _entered(self, module: nn.Module, args: Any, *rest: Any) -> tuple[Any, Any] | None:
         (kwargs,) = rest
         if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             return None  # gradient checkpointing computes a layer again on its way back
@@ -169,12 +179,10 @@ class Recorder:
         listener = self._listening_now()
         given = [*args, *kwargs.values()]
         listener.enter(module, self._places.names.get(id(module), ""), given)
-        if type(module) is nn.TransformerEncoder:
-            self._packing.enter(module, args, kwargs)
         if len(listener.running) == 1:
             self._given = {
                 node: name
-                for name, value in _bound(module, args, kwargs).items()
+                for name, value in self._bound(module, args, kwargs).items()
                 for node in listener.lineage.known([value])
             }
         if module in self.own:
@@ -182,25 +190,31 @@ class Recorder:
         return args, kwargs
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if active_recorder() is not self or len(rest) < 2:
+        if active_recorder() is not self or len(rest) < 2 or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             return
+        if type(module) is nn.TransformerEncoder:
+            self._packing.leave()
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            ended = self._left(module, args, *rest)
+        if ended and self._passed is not None:
+            self._passed()
+
+    def _left(self, module: nn.Module, args: Any, *rest: Any) -> bool:
+        """A module has ended; whether the whole pass has."""
         kwargs, output = rest
-        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
-            return
         if self._listener is not None:
             if self._packing.on and isinstance(module, nn.MultiheadAttention) and output is not None:
                 self._packing.tell(self._listener, module, args, kwargs)
-            if type(module) is nn.TransformerEncoder:
-                self._packing.leave()
             self._listener.leave(module, [*args, *kwargs.values()], output)
             if module in self._attentions:
                 self._ran.add(self._places.names.get(id(module), ""))
         if module in self._wholes or module in self._parts:
-            self._end(module, output)
-        elif self._open is None and self._listener is not None and not self._listener.running:
+            return self._end(module, output)
+        if self._open is None and self._listener is not None and not self._listener.running:
             if self._part is not None:
                 self._account(self._part)
             self._listen(None)
+        return False
 
     def _listening_now(self) -> Listener:
         """Whoever listens to the pass; a module that is called by itself begins one."""
@@ -210,7 +224,6 @@ class Recorder:
         return self._listener
 
     def _begin(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        bound = _bound(module, args, kwargs)
         if module in self._running and self._open is not None and _calls_itself(module):
             self._running.append(module)
             return kwargs
@@ -226,6 +239,7 @@ class Recorder:
         elif module in self._parts:
             self._running.append(module)
             return kwargs
+        bound = self._bound(module, args, kwargs)
         # What a wrapper made of its inputs is what the model inside reads.
         self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
         cache = cache_among(bound)
@@ -252,27 +266,26 @@ class Recorder:
         with self.silence():
             return (hidden[:, -self._n_logits :],)
 
-    def _end(self, module: nn.Module, output: Any) -> None:
+    def _end(self, module: nn.Module, output: Any) -> bool:
         if self._open is None or not self._running:
-            return
+            return False
         if self._running.pop() is not module or self._running:
-            return
+            return False
         ended, self._open = self._open, None
         self._account(ended)
         if not ended.n_queries:
             ended.n_queries = n_tokens(ended.inputs)
         if not ended.whole and not ended.counts:
             self.passes.remove(ended)
-            return
+            return False
         if output is None:
             self.passes.remove(ended)  # the pass failed half-way: what it left is no map
-            return
+            return False
         ended.logits = self._keeping.logits(module, ended, output)
         made = cache_among(output)
         if made is not None and ended.cache() is None:
             ended.cache = _reference(made)
-        if self._passed is not None and ended.whole:
-            self._passed()
+        return ended.whole
 
     def _account(self, ended: Pass) -> None:
         """Say of everything that attended, and is not shown, why that is so."""
@@ -292,8 +305,7 @@ class Recorder:
 
     def _new_listener(self) -> Listener:
         self._ran, self._spoke, self._turns = set(), set(), {}
-        held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
-        return Listener(self._hear, self._batch, frozenset(self.own), held)
+        return Listener(self._hear, self._batch, frozenset(self.own), self._held)
 
     def _listen(self, listener: Listener | None) -> None:
         """Begin to listen, or give the ear back to whoever listened before."""
@@ -306,7 +318,7 @@ class Recorder:
 
     def _keep_inputs(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if active_recorder() is self and self._open is not None and rest:
-            self._open.encoder_inputs = _bound(module, args, *rest)
+            self._open.encoder_inputs = self._bound(module, args, *rest)
 
     def _ask(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         """Ask somebody's own function what a module attends with."""
@@ -329,6 +341,17 @@ class Recorder:
         name, kind = self._places.names.get(id(module), ""), type(module).__name__
         article = "an" if kind[:1].lower() in "aeiou" else "a"
         return f"{name!r}, {article} {kind}," if name else f"{article} {kind}"
+
+    def _bound(self, module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
+        """Arguments of a forward call by name."""
+        try:
+            if module not in self._signatures:
+                self._signatures[module] = inspect.signature(module.forward)
+            bound = self._signatures[module].bind_partial(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            return dict(kwargs)  # the call itself will say what is wrong with it
+        bound.pop("args", None)
+        return {**bound.pop("kwargs", {}), **bound}
 
     # what is heard
 
@@ -486,16 +509,6 @@ def _calls_itself(module: nn.Module) -> bool:
         found += frame.f_code is nn.Module._call_impl.__code__ and frame.f_locals.get("self") is module  # noqa: SLF001
         frame = frame.f_back  # type: ignore[assignment]
     return found > 1
-
-
-def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Arguments of a forward call by name."""
-    try:
-        bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
-    except (TypeError, ValueError):
-        return dict(kwargs)  # the call itself will say what is wrong with it
-    bound.pop("args", None)
-    return {**bound.pop("kwargs", {}), **bound}
 
 
 def _reference(cache: Any) -> Callable[[], Any]:
