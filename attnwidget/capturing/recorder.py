@@ -27,6 +27,7 @@ from attnwidget.capturing.passes import Pass, StackKey, batch_of, is_pair, n_tok
 from attnwidget.capturing.places import Places, is_tower, side_of
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
+from attnwidget.capturing.relations import Turns, attends_across
 from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 
@@ -101,7 +102,7 @@ class Recorder:
         self._given: dict[Node, str] = {}  # what the pass was given
         self._ran: set[str] = set()  # modules that look like attention
         self._spoke: set[str] = set()  # modules in which attention was heard
-        self._turns: dict[tuple[str, bool], int] = {}
+        self._turns = Turns()
 
     @property
     def failure(self) -> Exception | None:
@@ -304,7 +305,7 @@ class Recorder:
                 ended.missed[name] = "it ran, and neither a softmax nor a fused attention was heard in it"
 
     def _new_listener(self) -> Listener:
-        self._ran, self._spoke, self._turns = set(), set(), {}
+        self._ran, self._spoke, self._turns = set(), set(), Turns()
         return Listener(self._hear, self._batch, frozenset(self.own), self._held)
 
     def _listen(self, listener: Listener | None) -> None:
@@ -373,11 +374,11 @@ class Recorder:
             current.missed.setdefault(inner.name, call)
             return
         stack, tail, layer = self._places.of(inner.module, inner.name)
-        crossing = self._crossing(heard)
+        crossing = attends_across(heard, self._wholes)
         guessed = crossing is None
         if crossing is None:
             crossing = bool(_CROSS.search(inner.name.removeprefix(stack)))
-        turn, goes_on = self._turn(inner.name, crossing, heard.queries)
+        turn, goes_on = self._turns.of(inner.name, crossing, heard.queries)
         key: StackKey = (stack, tail, crossing, turn)
         if goes_on:
             layer = current.counts[key]  # layers of layers that came before
@@ -402,41 +403,6 @@ class Recorder:
             current.calls.append(self._keeping.kept(call, current, main=main and key == current.main))
         if self._heard is not None:
             self._heard(call)
-
-    def _crossing(self, heard: Heard) -> bool | None:
-        """Whether keys come from another sequence than queries, by what the layer was handed; None if not known."""
-        if heard.queries is None:
-            return None
-        if heard.keys is None:
-            return True  # keys that were there before the pass, with none of its own among them
-        inner = heard.running[-1]
-        prefix = self._places.layer_prefix(inner.name)
-        levels = [one for one in heard.running if one.name.startswith(prefix)]
-        outside = heard.running[: -len(levels)] if levels else heard.running
-        if prefix == inner.name and outside and outside[-1].module not in self._wholes:
-            levels = [outside[-1], *levels]  # nothing is counted here: the module around it
-        told = False
-        for one in reversed(levels):
-            queries = Lineage.sources(heard.queries, one.since)
-            keys = Lineage.sources(heard.keys, one.since)
-            if queries & keys:
-                return False
-            told = told or bool(queries or keys)
-        if levels and heard.keys.order <= levels[0].since:
-            # The keys were there before the layer: some layers look at those of others.
-            return not (Lineage.roots(heard.queries) & Lineage.roots(heard.keys))
-        return True if told else None
-
-    def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:
-        """How often a module ran before for something else, and whether it goes on from its own last call."""
-        before = self._turns.get((name, crossing))
-        # One module for several layers goes on from its own last call; called for something else, it does not.
-        goes_on = before is not None and any(
-            node.kind == "attention" and node.what == name for node in Lineage.behind(queries)
-        )
-        turn = 0 if before is None else before if goes_on else before + 1
-        self._turns[name, crossing] = turn
-        return turn, goes_on
 
     def _read(self, node: Node | None, n: int, current: Pass) -> Read | None:
         inputs = current.inputs.items()
