@@ -181,7 +181,8 @@ class _Ready:
             if tower is not None:
                 tokens = tower.with_picture(example, recorded.inputs, labels)
                 axis = Axis(labels=Labels(tokens=tokens, spans=labels.spans))
-                return axis, axis
+                # A learned query, or some, look at all patches, and are none themselves.
+                return axis if first.n_queries == first.n_keys else Axis(labels=Labels()), axis
         own = self._sequence(read, first.n_queries, example, self.main)
         if first.n_keys == first.n_queries:
             return own, own

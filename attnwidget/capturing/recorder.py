@@ -319,7 +319,8 @@ class Recorder:
         ended.shared.clear()
         if listener is not None:
             for softmax in listener.end():
-                if softmax.weights.ndim >= 4 and softmax.module not in ended.missed:
+                # Over the second of four axes are classes of pixels, each by itself.
+                if softmax.weights.ndim >= 4 and softmax.axis > 1 and softmax.module not in ended.missed:
                     self._spoke.add(softmax.module)
                     ended.missed[softmax.module] = described(softmax)
             if listener.trouble is not None:

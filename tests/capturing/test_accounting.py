@@ -14,9 +14,6 @@ def test_every_attention_of_a_family_is_accounted_for(family):
     make, inputs = FAMILIES[family]
     model = make().eval()
     one = {name: value[:1] for name, value in inputs.items() if not name.endswith("attention_mask")}
-    if hasattr(model, "set_attn_implementation"):
-        for config in {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}.values():
-            config._attn_implementation_internal = "eager"
     result, run = account(model, one)
     assert result.honest, result
     assert result.whole, (result, run.missed, run.refused)

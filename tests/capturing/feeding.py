@@ -1,0 +1,256 @@
+"""Inputs for any model: by the names of its forward's arguments and the sizes in its config, richest first."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+
+N, TARGET = 10, 4
+Inputs = dict[str, Any]
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def ids(n: int = N, seed: int = 0) -> Tensor:
+    return torch.randint(4, 60, (1, n), generator=_generator(seed))
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=_generator())
+
+
+def found(config: Any, *names: str, default: Any = None) -> Any:
+    """The first number of one of these names, in a config or those inside it."""
+    todo = [config]
+    while todo:
+        one = todo.pop(0)
+        for name in names:
+            value = getattr(one, name, None)
+            if value is not None and not isinstance(value, bool):
+                return value
+        todo += [value for value in vars(one).values() if isinstance(value, PreTrainedConfig)]
+    return default
+
+
+def side(value: Any) -> int:
+    return side(value[0]) if isinstance(value, (list, tuple)) else value["height"] if isinstance(value, dict) else value
+
+
+def pictures(config: Any, size: int | None = None) -> Tensor:
+    vision = getattr(config, "vision_config", None) or getattr(config, "backbone_config", None) or config
+    size = size or side(found(vision, "image_size", "img_size", default=None) or found(config, "image_size", default=64))
+    return noise(1, found(vision, "num_channels", "in_channels", "in_chans", default=3), size, size)
+
+
+def feeds(model: nn.Module) -> Iterator[Inputs]:
+    """Inputs that may fit, richest first."""
+    seen = set()
+    for inputs in _feeds(model):
+        size = found(model.config, "vocab_size", default=None)
+        if isinstance(size, int) and size < 60:
+            inputs = {k: v % size if k.endswith("input_ids") else v for k, v in inputs.items()}
+        known = str([(name, getattr(value, "shape", 0)) for name, value in inputs.items()])
+        if known not in seen:
+            seen.add(known)
+            yield inputs
+
+
+def _feeds(model: nn.Module) -> Iterator[Inputs]:
+    config = model.config
+    known = inspect.signature(model.forward).parameters
+    needed = {n for n, p in known.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD}
+    main = getattr(model, "main_input_name", "input_ids")
+    extra = _extra(config, known, needed)
+    text = {"input_ids": ids()} if "input_ids" in known else {}
+    if "decoder_input_ids" in known:
+        text["decoder_input_ids"] = ids(TARGET, 1)
+    for seen in _seen(config, known, main):
+        if text and ("input_ids" in known) and seen:
+            yield {**text, **extra, **seen}
+            yield {**text, **seen}
+        if seen:
+            target = {k: v for k, v in text.items() if k != "input_ids"}
+            yield {**target, **extra, **seen}
+            yield seen
+    for heard in _heard(config, known, main):
+        target = {k: v for k, v in text.items() if k != "input_ids"}
+        yield {**text, **heard, **extra}
+        yield {**target, **heard, **extra}
+        yield {**heard}
+    if text:
+        yield {**text, **extra}
+        yield text
+        yield {"input_ids": ids()}
+    for other in _others(config, known, needed):
+        yield {**other, **extra}
+        yield other
+    yield extra
+
+
+def _grid(config: Any, pixels: str, grid: str) -> tuple[Inputs, int]:
+    vision = getattr(config, "vision_config", config)
+    patch = side(found(vision, "patch_size", default=8))
+    times = found(vision, "temporal_patch_size", default=1)
+    merge = found(vision, "spatial_merge_size", "merge_size", default=1)
+    merge = merge if isinstance(merge, int) else 1
+    rows = 2 * merge
+    channels = found(vision, "in_channels", "num_channels", "in_chans", default=3)
+    flat = noise(rows * rows, channels * times * patch * patch)
+    sizes = [1, rows, rows] if grid.endswith("thw") else [rows, rows]
+    return {pixels: flat, grid: torch.tensor([sizes])}, 4
+
+
+def _seen(config: Any, known: Any, main: str) -> Iterator[Inputs]:
+    """Pictures and videos."""
+    names = [n for n in known if n in {"pixel_values", "pixel_values_videos", "images", "pixel_values_images"}]
+    if not names and main in {"pixel_values", "pixel_values_videos"}:
+        names = [main]
+    grids = [n for n in known if n.endswith(("grid_thw", "grid_hws", "grid_hw")) and "video" not in n]
+    if grids and not names:
+        names = [n for n in ("hidden_states", "x", "patches") if n in known]
+    if not names:
+        return
+    token = found(config, "image_token_id", "image_token_index", default=None)
+    if grids:
+        flat, n = _grid(config, names[0], grids[0])
+        with_tokens = torch.cat([ids(3), torch.full((1, n), token or 0), ids(3, 1)], 1)
+        start = found(config, "vision_start_token_id", default=None)
+        if start is not None:
+            with_tokens[0, 2] = start
+        types = {"mm_token_type_ids": (with_tokens == token).long()} if "mm_token_type_ids" in known else {}
+        if "input_ids" in known:
+            yield {"input_ids": with_tokens, **flat, **types}
+        patch = side(found(config, "patch_size", default=8))
+        four = {**flat, names[0]: flat[names[0]].unflatten(1, (-1, patch, patch))}
+        yield flat
+        yield four
+        if four[names[0]].shape[1] % 3 == 0:
+            yield {**four, names[0]: four[names[0]][None, :, :3]}
+            yield {**four, names[0]: four[names[0]][:, :3]}
+        if "input_ids" in known:
+            yield {"input_ids": with_tokens, **four, **types}
+        return
+    one = pictures(config)
+    if "spatial_shapes" in known:
+        patch = side(found(config, "patch_size", default=8))
+        yield {"pixel_values": noise(1, 16, 3 * patch * patch), "pixel_attention_mask": torch.ones(1, 16, dtype=torch.long),
+               "spatial_shapes": torch.tensor([[4, 4]])}  # fmt: skip
+    if "pixel_position_ids" in known or "image_position_ids" in known:
+        places = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="xy"), -1).reshape(1, 16, 2)
+        patch = side(found(config, "patch_size", default=8))
+        name = "pixel_position_ids" if "pixel_position_ids" in known else "image_position_ids"
+        yield {"pixel_values": noise(1, 16, 3 * patch * patch).sigmoid(), name: places}
+    if "images" in names:
+        yield {"images": one}
+    frames = found(config, "num_frames", "frames_per_clip", default=2)
+    for name in names:
+        video = one[:, None].repeat(1, frames, 1, 1, 1)
+        first = [video, one] if name == "pixel_values_videos" or hasattr(config, "num_frames") else [one, video]
+        for value in first:
+            seen = {name: value}
+            if "input_ids" in known and token is not None:
+                yield {"input_ids": torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1), **seen}
+            yield seen
+        yield {name: one[:, None]}
+        yield {name: one[:, None, None]}
+
+
+def _heard(config: Any, known: Any, main: str) -> Iterator[Inputs]:
+    """Sound: waveforms and spectrograms."""
+    bins = found(config, "num_mel_bins", "input_feat_per_channel", "n_mels", "feature_size", "input_dim", "mel_dim", default=32)
+    bins = bins if isinstance(bins, int) else 32
+    token = found(config, "audio_token_id", "audio_token_index", default=None)
+    length = 2 * found(config, "max_source_positions", default=32)
+    for name in ("input_features", "input_values", "audio_values", "audio", "spectrogram"):
+        if name not in known and name != main:
+            continue
+        shapes = [(1, 4000), (1, 1, 4000)] if name in {"input_values", "audio", "audio_values"} else []
+        frames = found(config, "max_length", "spec_size", default=64)
+        shapes += [(1, bins, length), (1, length, bins), (1, 1, bins, length), (1, 1, length, bins), (1, frames, bins)]
+        shapes += [(1, 4000)]
+        for shape in shapes:
+            heard = {name: noise(*shape) / 4}
+            for mask in ("input_features_mask", "feature_attention_mask"):
+                if mask in known:
+                    heard[mask] = torch.ones(1, shape[-1] if shape[1] == bins else shape[1], dtype=torch.long)
+            if token is not None and "input_ids" in known:
+                yield {"input_ids": torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1), **heard}
+            yield heard
+
+
+def _extra(config: Any, known: Any, needed: set[str]) -> Inputs:
+    """What some models want besides."""
+    made: Inputs = {}
+    if "bbox" in known:
+        corner = torch.randint(0, 40, (1, N, 2), generator=_generator())
+        made["bbox"] = torch.cat([corner, corner + 10], -1)
+    if "visual_feats" in known:
+        made["visual_feats"] = noise(1, 5, found(config, "visual_feat_dim", default=32))
+        made["visual_pos"] = noise(1, 5, found(config, "visual_pos_dim", default=4)).abs()
+    for name in ("input_shape_ids", "input_pronunciation_ids"):
+        if name in known:
+            made[name] = ids(seed=3)
+    if needed & {"encoder_hidden_states", "encoder_outputs"}:
+        made["encoder_hidden_states"] = noise(1, 6, found(config, "encoder_hidden_size", "hidden_size", "d_model"))
+    return made
+
+
+def _others(config: Any, known: Any, needed: set[str]) -> Iterator[Inputs]:
+    """Kinds of inputs that are no text, no picture and no sound."""
+    width = found(config, "hidden_size", "d_model", "n_embd", "hidden_dim", default=32)
+    if "past_values" in known:
+        context = found(config, "context_length", default=None) or 32
+        lags = max(found(config, "lags_sequence", default=[0]))
+        features = found(config, "num_time_features", default=0)
+        channels = found(config, "num_input_channels", default=None)
+        length = context + lags
+        past = noise(1, length, channels) if channels else noise(1, length)
+        series = {
+            "past_values": past, "past_time_features": noise(1, length, max(features, 1)),
+            "past_observed_mask": torch.ones(past.shape), "future_values": noise(1, found(config, "prediction_length") or 1),
+            "future_time_features": noise(1, found(config, "prediction_length") or 1, max(features, 1)),
+        }  # fmt: skip
+        series = {name: value for name, value in series.items() if name in known}
+        yield series
+        yield {"past_values": past}
+        yield {"past_values": [noise(context)], "freq": [0]}
+        yield {"past_values": [noise(context)]}
+    if "states" in known:
+        states, actions = found(config, "state_dim", default=17), found(config, "act_dim", default=4)
+        yield {
+            "states": noise(1, 3, states), "actions": noise(1, 3, actions), "rewards": noise(1, 3, 1),
+            "returns_to_go": noise(1, 3, 1), "timesteps": torch.arange(3)[None], "attention_mask": torch.ones(1, 3),
+        }  # fmt: skip
+    for name, shape in (
+        ("inputs_embeds", (1, N, width)), ("hidden_states", (1, N, width)), ("inputs", (1, N, width)),
+        ("encoder_hidden_states", (1, N, width)),
+    ):  # fmt: skip
+        if name in known:
+            yield {name: noise(*shape)}
+
+
+_COUNT = re.compile(r"tokens: (?:torch\.Size\(\[)?(\d+).*features:? (?:torch\.Size\(\[)?(\d+)", re.DOTALL)
+
+
+def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs | None:
+    """The same inputs with as many places for a picture or a sound as the error says there are features."""
+    counts = _COUNT.search(str(error))
+    text = inputs.get("input_ids")
+    if counts is None or text is None or counts[1] == counts[2] or not 0 < int(counts[2]) < 2000:
+        return None
+    audio = "audio" in str(error).lower() or not any("pixel" in name for name in inputs)
+    names = ("audio_token_id", "audio_token_index") if audio else (
+        "image_token_id", "image_token_index", "video_token_id", "video_token_index")  # fmt: skip
+    token = found(config, *names, default=None)
+    if token is None:
+        return None
+    text = torch.cat([ids(3), torch.full((1, int(counts[2])), token), ids(3, 1)], 1)
+    return {**inputs, "input_ids": text}
