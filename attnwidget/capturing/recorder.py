@@ -234,7 +234,8 @@ class Recorder:
             if type(module) is nn.TransformerEncoder:
                 self._packing.leave()
             self._listener.leave(module, [*args, *kwargs.values()], output)
-            if module in self._attentions:
+            # What gives back what it was given, as without anything to attend to, has not attended.
+            if module in self._attentions and not any(output is value for value in (*args, *kwargs.values())):
                 self._ran.add(self._places.names.get(id(module), ""))
         if module in self._wholes or module in self._parts:
             self._end(module, output)

@@ -72,6 +72,9 @@ def _feeds(model: nn.Module) -> Iterator[Inputs]:
     text = {"input_ids": ids()} if "input_ids" in known else {}
     if "decoder_input_ids" in known:
         text["decoder_input_ids"] = ids(TARGET, 1)
+        books = found(getattr(config, "decoder", None) or config, "num_codebooks", default=None)
+        if books:
+            text["decoder_input_ids"] = ids(books * TARGET, 1).reshape(books, TARGET) % 32
     for seen in _seen(config, known, main):
         if text and ("input_ids" in known) and seen:
             yield {**text, **extra, **seen}
@@ -98,7 +101,7 @@ def _feeds(model: nn.Module) -> Iterator[Inputs]:
 def _grid(config: Any, pixels: str, grid: str) -> tuple[Inputs, int]:
     vision = getattr(config, "vision_config", config)
     patch = side(found(vision, "patch_size", default=8))
-    times = found(vision, "temporal_patch_size", default=1)
+    times = found(vision, "temporal_patch_size", "patch_temporal", default=1)
     merge = found(vision, "spatial_merge_size", "merge_size", default=1)
     merge = merge if isinstance(merge, int) else 1
     rows = 2 * merge
@@ -157,7 +160,10 @@ def _seen(config: Any, known: Any, main: str) -> Iterator[Inputs]:
         for value in first:
             seen = {name: value}
             if "input_ids" in known and token is not None:
-                yield {"input_ids": torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1), **seen}
+                whole = torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1)
+                if "token_type_ids" in known:
+                    yield {"input_ids": whole, "token_type_ids": torch.zeros_like(whole), **seen}
+                yield {"input_ids": whole, **seen}
             yield seen
         yield {name: one[:, None]}
         yield {name: one[:, None, None]}
@@ -165,8 +171,9 @@ def _seen(config: Any, known: Any, main: str) -> Iterator[Inputs]:
 
 def _heard(config: Any, known: Any, main: str) -> Iterator[Inputs]:
     """Sound: waveforms and spectrograms."""
-    bins = found(config, "num_mel_bins", "input_feat_per_channel", "n_mels", "feature_size", "input_dim", "mel_dim", default=32)
-    bins = bins if isinstance(bins, int) else 32
+    names = ("num_mel_bins", "input_feat_per_channel", "n_mels", "feature_size", "input_dim", "mel_dim", "num_chroma",
+             "input_feat_size", "feature_dim", "input_size", "n_mel_bins", "num_mels", "mel_bins")  # fmt: skip
+    sizes = [found(config, name) for name in names]
     token = found(config, "audio_token_id", "audio_token_index", default=None)
     length = 2 * found(config, "max_source_positions", default=32)
     for name in ("input_features", "input_values", "audio_values", "audio", "spectrogram"):
@@ -174,13 +181,17 @@ def _heard(config: Any, known: Any, main: str) -> Iterator[Inputs]:
             continue
         shapes = [(1, 4000), (1, 1, 4000)] if name in {"input_values", "audio", "audio_values"} else []
         frames = found(config, "max_length", "spec_size", default=64)
-        shapes += [(1, bins, length), (1, length, bins), (1, 1, bins, length), (1, 1, length, bins), (1, frames, bins)]
+        shapes += [
+            shape for bins in dict.fromkeys([*(size for size in sizes if type(size) is int), 32, 16, 80])
+            for shape in ((1, bins, length), (1, length, bins), (1, 1, bins, length), (1, 1, length, bins),
+                          (1, frames, bins), (1, 200, bins), (1, bins, 200), (1, length, 2 * bins))
+        ]  # fmt: skip
         shapes += [(1, 4000)]
         for shape in shapes:
             heard = {name: noise(*shape) / 4}
             for mask in ("input_features_mask", "feature_attention_mask"):
                 if mask in known:
-                    heard[mask] = torch.ones(1, shape[-1] if shape[1] == bins else shape[1], dtype=torch.long)
+                    heard[mask] = torch.ones(1, shape[-1] if shape[1] in sizes else shape[1], dtype=torch.long)
             if token is not None and "input_ids" in known:
                 yield {"input_ids": torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1), **heard}
             yield heard
@@ -195,7 +206,32 @@ def _extra(config: Any, known: Any, needed: set[str]) -> Inputs:
     if "visual_feats" in known:
         made["visual_feats"] = noise(1, 5, found(config, "visual_feat_dim", default=32))
         made["visual_pos"] = noise(1, 5, found(config, "visual_pos_dim", default=4)).abs()
-    for name in ("input_shape_ids", "input_pronunciation_ids"):
+    if "query_embeds" in needed:
+        made["query_embeds"] = noise(1, 8, found(config, "hidden_size", default=64))
+    if "flattened_patches" in known:
+        patch = side(found(config, "patch_size", default=8))
+        patches = noise(1, 16, 2 + found(config, "num_channels", default=3) * patch * patch)
+        patches[..., :2] = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij"), -1).reshape(16, 2)
+        made["flattened_patches"] = patches
+    if "state" in needed:
+        made["state"] = noise(1, found(config, "max_state_dim", default=32))
+    if "task_inputs" in known:
+        made["task_inputs"] = ids(found(config, "task_seq_len", default=N))
+    if "target_sizes" in needed or "target_sizes" in known and "patch_attention_mask" in known:
+        made["target_sizes"] = torch.tensor([[8, 8]])
+    if "merge_sizes" in needed:
+        made["merge_sizes"] = torch.tensor([1])
+    for name in ("prompt_pixel_values", "prompt_masks"):
+        if name in needed:
+            made[name] = pictures(config)
+    if "image_embeds_position_mask" in known:
+        made["image_embeds_position_mask"] = (torch.arange(N)[None] % N < 5) & (torch.arange(N)[None] > 0)
+    if "image_attention_mask" in known:
+        made["image_attention_mask"] = torch.ones(1, N, 1, dtype=torch.long)
+    if "audio_mel" in known:
+        made["audio_mel"] = noise(1, 64, found(config, "input_feat_size", default=32))
+        made["audio_mel_mask"] = torch.zeros(1, 64, dtype=torch.bool)
+    for name in ("qformer_input_ids", "input_shape_ids", "input_pronunciation_ids"):
         if name in known:
             made[name] = ids(seed=3)
     if needed & {"encoder_hidden_states", "encoder_outputs"}:
@@ -214,9 +250,9 @@ def _others(config: Any, known: Any, needed: set[str]) -> Iterator[Inputs]:
         length = context + lags
         past = noise(1, length, channels) if channels else noise(1, length)
         series = {
-            "past_values": past, "past_time_features": noise(1, length, max(features, 1)),
+            "past_values": past, "past_time_features": noise(1, length, features),
             "past_observed_mask": torch.ones(past.shape), "future_values": noise(1, found(config, "prediction_length") or 1),
-            "future_time_features": noise(1, found(config, "prediction_length") or 1, max(features, 1)),
+            "future_time_features": noise(1, found(config, "prediction_length") or 1, features),
         }  # fmt: skip
         series = {name: value for name, value in series.items() if name in known}
         yield series
@@ -253,4 +289,5 @@ def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs
     if token is None:
         return None
     text = torch.cat([ids(3), torch.full((1, int(counts[2])), token), ids(3, 1)], 1)
-    return {**inputs, "input_ids": text}
+    kinds = {name: torch.zeros_like(text) for name in inputs if name == "token_type_ids"}
+    return {**inputs, **kinds, "input_ids": text}

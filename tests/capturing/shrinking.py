@@ -15,7 +15,7 @@ WIDTH, INNER, HEADS, HEAD, VOCAB, PICTURE = 64, 64, 4, 16, 128, 64
 _LAYERS = re.compile(
     r"^(num_(hidden|encoder|decoder|.*_hidden|.*_encoder|.*_decoder|local_encoder|self_attends_per)_?(layers|blocks|block)"
     r"|num_layers|n_layers?|depth|layers|[lxr]_layers|.*encoder_layers|.*decoder_layers|.*_num_(hidden_)?layers"
-    r"|query_dec_layers|num_pooler_layers|num_encoder_blocks|n_(input|recurrent|output)_layers"
+    r"|query_dec_layers|num_pooler_layers|n_(input|recurrent|output)_layers"
     r"|num_global_layers|num_(spatial|temporal|auxiliary)_layers|resampler_depth|gnn_layers|num_attention_layers)$"
 )
 _NO_LAYERS = re.compile(r"feat_extract|conv_layers|adapter|residual|lstm")
@@ -26,7 +26,7 @@ _INNER = re.compile(r"intermediate|ffn_dim|ffn_size|feed_?forward|n_inner|^d_ff$
 _WIDTH = re.compile(
     r"(hidden_size|hidden_dim|d_model|n_embd|embed_dim|embedding_size|embedding_dim|emb_dim|_dim|^dim|width|_units"
     r"|projection_size|output_size|channels|_size_global|d_latents|_filters|codebook_size|d_rel|state_dim"
-    r"|feature_size|feature_sizes|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size|token_size|layer_input)"
+    r"|feature_size|feature_sizes|dimension|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size|token_size|layer_input)"
     r"(_global|_per_stage)?$"
 )
 _NO_WIDTH = re.compile(
@@ -48,11 +48,13 @@ _FIXED = {
     "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_num_heads": 8, "mamba_head_dim": 16, "mamba_headdim": 16,
     "rotary_dim": 8, "attn_layer_period": 2, "attn_layer_offset": 1, "num_filters": 4, "n_filters": 4,
     "num_pos_feats": WIDTH // 2, "codebook_size": 32, "max_img_size": PICTURE,
+    "latent_query_num": 4, "visual_prompt_size": 8,
     "upsample_groups": WIDTH, "n_mamba_heads": 2, "mamba_d_state": 16, "mamba_n_groups": 1,
 }  # fmt: skip
 _WHERE_NONE = {
     "head_dim": HEAD, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1,
     "topk_group": 1, "moe_intermediate_size": 32, "prediction_length": 4, "num_key_value_heads": 2, "num_experts": 4,
+    "vocab_size": VOCAB, "top_k_experts": 2, "shared_expert_intermediate_size": 32,
 }  # fmt: skip
 
 # What no rule of names finds: constraints between numbers of one config.
@@ -68,13 +70,18 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2},
     "gemma3n_text": {
         "num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0,
-        "activation_sparsity_pattern": [0.95, 0.0, 0.0, 0.0],
+        "activation_sparsity_pattern": [0.95, 0.0, 0.0, 0.0], "intermediate_size": [64] * 4,
     },
-    "align_vision_model": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 64},
-    "efficientnet": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 64},
+    "align_vision_model": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 80},
+    "efficientnet": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 320},
     "blt": {"encoder_hash_byte_group_vocab": 64},
     "apertus1p5": {"image_token_offset": 64, "audio_token_offset": 96},
     "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"]},
+    "eomt": {"num_blocks": 1},
+    "eomt_dinov3": {"num_blocks": 1},
+    "clvp_encoder": {"num_attention_heads": 2},
+    "depth_pro": {"patch_size": PICTURE},
+    "DbrxAttentionConfig": {"rope_theta": 10000.0},
     "seggpt": {"merge_index": 0, "intermediate_hidden_state_indices": (1, 1, 1, 1)},
 }  # fmt: skip
 
@@ -126,7 +133,7 @@ class Shrink:
         made.pop("_out_indices", None)
         if features:
             made["out_features"] = self._stages(features, values, n_layers)
-        made |= OVERRIDES.get(kind.model_type, {}) if not self.factor else {}
+        made |= OVERRIDES.get(kind.model_type or kind.__name__, {}) if not self.factor else {}
         made |= ALWAYS.get(kind.model_type, {})
         return kind(**made)
 
@@ -171,7 +178,7 @@ class Shrink:
             return None if self.factor == 1 else _WHERE_NONE.get(name)
         if isinstance(value, dict) and name.startswith("rope"):
             sections = {"mrope_section": [1, 1, 1]} if self.sections and "rope_theta" in value else {}
-            return _rope({**sections, **value}, HEAD // 2)
+            return _rope({**sections, **value}, HEAD // 4 if "qk_rope_head_dim" in values else HEAD // 2)
         if isinstance(value, (bool, float, dict)):
             return 0.0 if isinstance(value, float) and "drop" in name else value
         if isinstance(value, (list, tuple)):
@@ -195,6 +202,8 @@ class Shrink:
             return type(value)(self.picture for _ in value)
         if _TOKEN.search(name):
             return type(value)(self.tokens.of(f"{name}{i}") for i in range(len(value)))
+        if "feature_layer" in name:
+            return type(value)([1, 0][: len(value)])
         if _INDEXES.search(name) and length:
             if len(value) <= n_layers:
                 ends = max(value) >= length - 1
@@ -233,7 +242,7 @@ class Shrink:
         if name in {"num_frames", "frames_per_clip"}:
             return min(value, 4)
         if name == "window_size":
-            return min(value, 4)
+            return min(value, 2 if value < 64 else 32)
         if "feature_layer" in name:
             return -1
         if _POSITIONS.search(name):
@@ -251,14 +260,18 @@ class Shrink:
             return min(value, _FIXED[name])
         if _HEADS.search(name):
             return min(value, HEADS)
-        if name in {"embed_dim", "hidden_size"} and isinstance(values.get("num_heads"), (list, tuple)):
+        if name in {"embed_dim", "hidden_size"} and any(
+            isinstance(values.get(other), (list, tuple)) for other in ("num_heads", "embed_dim_per_stage")
+        ):
             return self._divided(value)
         if name == "patch_size":
             return min(value, 8)
         if name in {"num_mel_bins", "n_mels", "mel_dim", "feature_dim"}:
             return min(value, 32)
         if name.endswith("rope_head_dim"):
-            return min(value, 4)
+            return min(value, HEAD // 2)
+        if name == "qk_head_dim":
+            return min(value, HEAD + HEAD // 2)
         if _HEAD.search(name) or name.endswith("head_dim"):
             return min(value, HEAD)
         if name == "num_conv_pos_embeddings":
@@ -321,7 +334,17 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "vitmatte": {"convstream_hidden_sizes": [48, 96, 192], "fusion_hidden_sizes": [256, 128, 64, 32]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
-    "step3p7_text": {"sliding_window": 4},
+    "step3p5": {"sliding_window": 4},
+    "moonshine_streaming": {"num_key_value_heads": 4},
+    "llama4_vision_model": {"intermediate_size": 256},
+    "t5gemma2_text": {"dropout_rate": 0.0},
+    "vitdet": {"patch_size": 16},
+    "upernet": {
+        "backbone_config": transformers.SwinConfig(
+            embed_dim=16, depths=[1, 1, 1, 1], num_heads=[2, 2, 2, 2], window_size=2, image_size=PICTURE,
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+        ),
+    },
     "qwen4_exp_text": {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
                        "indexer_compress_ratio": 2},
 }  # fmt: skip
