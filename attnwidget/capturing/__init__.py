@@ -19,10 +19,12 @@ from attnwidget.capturing.captured import Capture, Example, NextToken
 from attnwidget.capturing.generation import Generated, Run, join, run_of, runs_of
 from attnwidget.capturing.inputs import as_inputs, lacks_target, last_logits_will_do, load_model
 from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.looks import n_attentions
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.own import Own, refuse_what_tells_nothing, spoken_for
+from attnwidget.capturing.passes import Pass
 from attnwidget.capturing.pictures import as_picture
-from attnwidget.capturing.recorder import Pass, Recorder, n_attentions
+from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.intake import AttentionWarning
 from attnwidget.progress import progress_bar
@@ -110,7 +112,6 @@ class Recording:
         examples = [Example(one, *outputs.of_example(number)) for number, one in enumerate(made.examples)]
         return Capture(examples, missed=chosen.missed, refused=made.refused)
 
-
     def _check_joined(self, run: Run) -> None:
         """Refuse a step that goes on from others of which nothing says how."""
         first, passes = run.steps[0], self._recorder.passes
@@ -120,9 +121,9 @@ class Recording:
             if fitting:
                 raise ValueError(
                     f"the steps of this generation cannot be joined: a pass read {first.n_queries} tokens behind "
-                    f"{first.past} others, which an earlier pass may have read, but its keys are not the ones that pass "
-                    "left (a cache that changes what it keeps). Generate with use_cache=False, or capture the whole text "
-                    "in one pass: capture(model, ids)."
+                    f"{first.past} others, which an earlier pass may have read, but its keys are not the ones that "
+                    "pass left (a cache that changes what it keeps). Generate with use_cache=False, or capture the "
+                    "whole text in one pass: capture(model, ids)."
                 )
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.calls import Call, Projections, agrees
 from attnwidget.capturing.parts import Part, parts_of
+from attnwidget.capturing.passes import Pass, batch_of, is_pair
 from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pieces_of_pictures
 from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.reading import Read
-from attnwidget.capturing.recorder import Pass, batch_of, is_pair
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.intake import AttentionWarning, dense_layers
 from attnwidget.layers import DenseLayer
@@ -58,35 +58,42 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None 
     refused: dict[str, str] = {}
     ready: list[_Ready] = []
     for part in parts:
-        why = part.why_not()
-        pieces = 0
-        if not why and expected and part.batch not in {expected, 1}:
-            pieces = part.batch if part.batch == pieces_of_pictures(recorded.inputs) else 0
-            if not pieces:
-                why = (
-                    f"it attends within {part.batch} pieces of a batch of {expected}, so that its maps cover windows "
-                    "of the input and not the whole"
-                )
+        pieces, why = _pieces(part, expected, recorded)
         if why:
             refused[part.name] = f"{part.key[0] or 'the model'}: {why}"
-            continue
-        ready.append(_Ready(part, recorded, model, _labels_of(part, parts, recorded, labels), pieces))
-    size = max((one.part.batch for one in ready if not one.pieces), default=1)
-    if ready and all(one.pieces for one in ready):
-        size = max(expected, 1)
-    examples: list[dict[str, AttentionMaps]] = []
-    for example in range(size):
-        made: dict[str, AttentionMaps] = {}
-        for one in ready:
-            for name, own in one.pieces_of(example, size):
-                maps = one.maps(name, own)
-                if isinstance(maps, str):
-                    refused[name] = f"{one.part.key[0] or 'the model'}: {maps}"
-                else:
-                    made[name] = maps
-        examples.append({name: maps for name, maps in made.items() if name not in refused})
-    examples = [{name: maps for name, maps in made.items() if name not in refused} for made in examples]
+        else:
+            ready.append(_Ready(part, recorded, model, _labels_of(part, parts, recorded, labels), pieces))
+    size = max((one.part.batch for one in ready if not one.pieces), default=max(expected, 1))
+    made = [_made(ready, example, size, refused) for example in range(size)]
+    # A part that is refused in one example is in none.
+    examples = [{name: maps for name, maps in one.items() if name not in refused} for one in made]
     return Assembled(examples, refused)
+
+
+def _pieces(part: Part, expected: int, recorded: Pass) -> tuple[int, str]:
+    """In how many pictures a part attends one by one, 0 where it does not; and why it is no map, or nothing."""
+    why = part.why_not()
+    if why or not expected or part.batch in {expected, 1}:
+        return 0, why
+    if part.batch == pieces_of_pictures(recorded.inputs):
+        return part.batch, ""
+    return 0, (
+        f"it attends within {part.batch} pieces of a batch of {expected}, so that its maps cover windows of the input "
+        "and not the whole"
+    )
+
+
+def _made(ready: Sequence[_Ready], example: int, size: int, refused: dict[str, str]) -> dict[str, AttentionMaps]:
+    """Maps of one example by name."""
+    made: dict[str, AttentionMaps] = {}
+    for one in ready:
+        for name, own in one.pieces_of(example, size):
+            maps = one.maps(name, own)
+            if isinstance(maps, str):
+                refused[name] = f"{one.part.key[0] or 'the model'}: {maps}"
+            else:
+                made[name] = maps
+    return made
 
 
 def is_encoder_decoder(model: nn.Module) -> bool:
@@ -167,9 +174,9 @@ class _Ready:
             queries = self._sequence(read, first.n_queries, example, recorded.main is not None and self.main)
             plain = replace(labels, tokens=None, spans=(), prefix=0)
             if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
-                tokens = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
-                if tokens is not None:
-                    grid = tokens.with_picture(example, recorded.inputs, labels)
+                patches = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
+                if patches is not None:
+                    grid = patches.with_picture(example, recorded.inputs, labels)
                     return queries, Axis(labels=Labels(tokens=grid))
             source = labels if not self.main or is_encoder_decoder(self.model) else plain
             keys = Axis(None if self.keys_read is None else self.keys_read.ids, labels=replace(source, prefix=0))
@@ -205,7 +212,7 @@ class _Ready:
         towers = [stack for stack in stacks if stack != self.part.key[0]]
         return towers[0] if towers else self.part.key[0]
 
-    def _sequence(self, read: Read | None, n: int, example: int, main: bool) -> Axis:  # noqa: ARG002, FBT001
+    def _sequence(self, read: Read | None, n: int, example: int, main: bool) -> Axis:  # noqa: ARG002
         labels = self.labels
         learned = self.recorded.learned if read is None or not read.learned else read.learned
         ids = None if read is None or read.ids.shape[1] != n else read.ids
@@ -234,7 +241,7 @@ class _Ready:
             named_columns, seen = None, seen_by(None)  # it attends to what is called padding: that is for all to see
             named_rows = named_rows if part.crossing else None
         real = seen if named_columns is None else seen & named_columns
-        if named_columns is None and (not bool(seen.any()) or not any(c.sees_itself(example) for c in part.calls)):
+        if named_columns is None and not (bool(seen.any()) and self._see_themselves(example, seen)):
             real = torch.ones_like(seen)
         if part.crossing:
             own = named_rows
@@ -245,6 +252,19 @@ class _Ready:
             own = own if len(own) == n_queries else torch.ones(n_queries, dtype=torch.bool)
         rows = None if own is None or bool(own.all()) else own.nonzero().flatten()
         return rows, None if bool(real.all()) else real.nonzero().flatten()
+
+    def _see_themselves(self, example: int, seen: Tensor) -> bool:
+        """Whether positions that are seen by any see themselves, so that one that is not is padding, and no rule."""
+        first = self.part.calls[0]
+        if self.part.crossing:
+            return True
+        own = torch.zeros(first.n_queries, dtype=torch.bool)
+        for call in self.part.calls:
+            diagonal = call.sees_itself(example)
+            if diagonal is None:
+                return True
+            own[: len(diagonal)] |= diagonal.cpu()
+        return bool(own[seen[first.front : first.front + first.n_queries]].all())
 
     def _named(self, example: int) -> tuple[Tensor | None, Tensor | None]:
         """What masks of the inputs call real, among queries and keys, where they have their length."""

@@ -66,7 +66,11 @@ class Capture:
     """
 
     def __init__(
-        self, examples: list[Example], *, missed: Mapping[str, str] | None = None, refused: Mapping[str, str] | None = None
+        self,
+        examples: list[Example],
+        *,
+        missed: Mapping[str, str] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         self._examples = examples
         self._missed, self._refused = dict(missed or {}), dict(refused or {})

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.calls import Call, joined
+from attnwidget.capturing.calls import Call
+from attnwidget.capturing.joining import joined
+from attnwidget.capturing.passes import Pass
 from attnwidget.capturing.reading import Read
-from attnwidget.capturing.recorder import Pass, StackKey
 
 __all__ = ["Generated", "Run", "join", "run_of", "runs_of"]
 
@@ -164,10 +165,10 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     if first.main is not None:
         own = Read(ids[:, first.past :] if bool((ids[:, first.past :] >= 0).any()) else ids[:, :0])
         keys = Read(ids)
-        known = own.ids.shape[1] == n_queries
-        joined_pass.read[first.main] = (own, keys) if known else (None, None)
+        told = own.ids.shape[1] == n_queries
+        joined_pass.read[first.main] = (own, keys) if told else (None, None)
         for key, (_, source) in first.read.items():
-            if key[2] and known and key[0] == first.main[0]:
+            if key[2] and told and key[0] == first.main[0]:
                 joined_pass.read[key] = own, None if source is None else source.of_rows(rows[0])
     if run.source is not None:
         _add_source(joined_pass, run.source, _source_rows(run.source, len(rows[0])))
@@ -177,8 +178,8 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         joined_pass.following = _following(generated, ids, real, start)
         if start is None:
             joined_pass.notes.append(
-                f"What generate() returned, {list(generated.sequences.shape)}, is not what the model read: rows and labels "
-                f"are of the {ids.shape[1]} positions that it read."
+                f"What generate() returned, {list(generated.sequences.shape)}, is not what the model read: rows and "
+                f"labels are of the {ids.shape[1]} positions that it read."
             )
     return joined_pass
 
@@ -248,9 +249,7 @@ def _returned(
 def _cut(step: Pass, n: int) -> Pass:
     """The first n queries of a step, with their keys."""
     main = step.main
-    calls = [
-        call.first(n) if _grows(call, step) and call.n_queries == step.n_queries else call for call in step.calls
-    ]
+    calls = [call.first(n) if _grows(call, step) and call.n_queries == step.n_queries else call for call in step.calls]
     read = {
         key: (None if queries is None else queries.first(n), keys) if main is not None and key[0] == main[0] else
         (queries, keys)
@@ -416,4 +415,5 @@ def _joined(calls: list[Call], rows: list[Tensor], shared: dict[Any, Any]) -> Ca
         return None  # as queries and keys in some steps, and as weights in others
     chosen = [call.of_rows(row) for call, row in zip(calls, rows, strict=True)]
     past = 0 if calls[0].place.crossing else calls[0].front
-    return joined(chosen, past, shared)
+    whole: Call = joined(chosen, past, shared)
+    return whole

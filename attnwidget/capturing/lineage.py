@@ -23,7 +23,8 @@ class Node:
     """One tensor, as something was made of others.
 
     ``order`` says when it was made; ``kind`` is "" or "source", "projection", "product", "embedding", "attention" or
-    "cat"; ``what`` is what the kind needs: the ids of an embedding, the call of an attention, the operands of a product.
+    "cat"; ``what`` is what the kind needs: ids and size of an embedding's table, the module of an attention, the pieces
+    of a "cat".
     ``softmax`` is the softmax whose weights these still are, number for number.
     """
 
@@ -83,9 +84,7 @@ class Lineage:
     @staticmethod
     def roots(node: Node | None) -> set[Node]:
         """Where a sequence began: embeddings of ids, and vectors that were there before."""
-        return {
-            one for one in Lineage.behind(node) if one.kind == "embedding" or (one.kind == "source" and one.what)
-        }
+        return {one for one in Lineage.behind(node) if one.kind == "embedding" or (one.kind == "source" and one.what)}
 
     @staticmethod
     def behind(node: Node | None, *, beyond_ids: bool = False) -> Iterator[Node]:

@@ -169,7 +169,7 @@ class Listener:
         """Run one function of torch, and hear what it says of attention."""
         output = func(*args, **kwargs)
         # The functions that ask for a shape or a type return none, and are most of them.
-        if isinstance(output, Tensor) or isinstance(output, (tuple, list)) or func is torch.Tensor.__setitem__:
+        if isinstance(output, (Tensor, tuple, list)) or func is torch.Tensor.__setitem__:
             try:
                 with self.silence(), torch.no_grad():
                     self._hear(func, args, kwargs, output)
@@ -180,7 +180,7 @@ class Listener:
     def attended(  # noqa: PLR0917
         self, module: nn.Module, name: str, call: Call | str, output: Tensor, query: Tensor, key: Tensor
     ) -> None:
-        """transformers' attention function was called."""
+        """Transformers' attention function was called."""
         queries, keys = self.lineage.of(query), self.lineage.of(key)
         running = self.running
         if not running or running[-1].module is not module:
@@ -195,11 +195,8 @@ class Listener:
 
     def _hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         lineage = self.lineage
-        if func is _SDPA:
-            self._sdpa(args, kwargs, output)
-            return
-        if func is _MULTIHEAD:
-            self._multihead(args, kwargs, output)
+        if func is _SDPA or func is _MULTIHEAD:
+            (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
             return
         if func is torch.Tensor.__setitem__:
             lineage.made(args[0], lineage.known(args))
@@ -219,11 +216,16 @@ class Listener:
             ids, table = (*args, kwargs.get("input"), kwargs.get("weight"))[:2]
             lineage.made(output, parents, "embedding", (ids, len(table)))
         elif parents:
-            kind = "projection" if name in _PROJECTION else "cat" if name in _CONCATENATION else ""
-            node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
-            of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
-            if of is not None and output.numel() == of.n_weights and output.is_floating_point():
-                node.softmax = of  # a cast, a reshape, dropout that is off, a factor
+            self._derived(name, args, kwargs, parents, output)
+
+    def _derived(self, name: str, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
+        """Anything else that was made of tensors of the pass."""
+        lineage = self.lineage
+        kind = "projection" if name in _PROJECTION else "cat" if name in _CONCATENATION else ""
+        node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
+        of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
+        if of is not None and output.numel() == of.n_weights and output.is_floating_point():
+            node.softmax = of  # a cast, a reshape, dropout that is off, a factor
 
     def _softmax(self, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
         scores = args[0] if args else kwargs.get("input", kwargs.get("self"))
@@ -277,8 +279,8 @@ class Listener:
         given = bound.arguments
         queries, keys = self.lineage.source(given["query"]), self.lineage.source(given["key"])
         # Both are projected in there, so they count as what they were projected from.
-        projected = [Node(self.lineage.clock + 1, (node,), "projection") for node in (queries, keys)]
-        self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), *projected)
+        to_q, to_k = (Node(self.lineage.clock + 1, (node,), "projection") for node in (queries, keys))
+        self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), to_q, to_k)
         for tensor in tensors_in([output] if isinstance(output, Tensor) else output[:1]):
             self.lineage.made(tensor, (queries,), "attention", self._name())
 

@@ -34,7 +34,7 @@ def of_multihead(given: Mapping[str, Any], masks: Masks) -> QK:
     q, k = linear(query, of_q, to_q), linear(key, of_k, to_k)
     if given["bias_k"] is not None:
         k = torch.cat([k, given["bias_k"].to(k).expand(1, k.shape[1], -1)])
-    q, k = (x.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3) for x in (q, k))
+    q, k = (x.reshape(*x.shape[:2], heads, -1).permute(1, 2, 0, 3) for x in (q, k))
     if given["add_zero_attn"]:
         k = pad(k, (0, 0, 0, 1))
     kind = (q.shape[:3], k.shape[2], q.dtype, q.device)
@@ -51,10 +51,10 @@ def of_multihead(given: Mapping[str, Any], masks: Masks) -> QK:
     return said
 
 
-def of_packed(
+def of_packed(  # noqa: PLR0917 - the arguments of nn.MultiheadAttention, which come by place
     module: nn.MultiheadAttention, length: int, masks: Masks, query: Tensor, key: Tensor, value: Tensor, **given: Any
 ) -> QK:
-    """What a call of nn.MultiheadAttention attends with, whose batch may be packed: padding sees and is seen by none."""
+    """What a call of nn.MultiheadAttention attends with; in a packed batch, padding sees and is seen by none."""
     lengths = None
     if query.is_nested:
         lengths = [len(tokens) for tokens in query.unbind()]

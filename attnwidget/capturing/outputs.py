@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import token_label
 from attnwidget.capturing.captured import MOST_CANDIDATES, NextToken
 from attnwidget.capturing.keep import Keep
-from attnwidget.capturing.recorder import Pass
+from attnwidget.capturing.passes import Pass
 
 __all__ = ["Outputs"]
 

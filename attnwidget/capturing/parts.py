@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from attnwidget.capturing.calls import Call, Projections
+from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.places import side_of
-from attnwidget.capturing.recorder import Pass, StackKey
 
 __all__ = ["Part", "parts_of"]
 
@@ -59,8 +59,8 @@ class Part:
         batches = {call.batch for call in self.calls}
         if len(batches) > 1:
             return (
-                f"its layers attend within {' and '.join(map(str, sorted(batches)))} pieces of the input, so that their "
-                "maps cover windows and not the whole"
+                f"its layers attend within {' and '.join(map(str, sorted(batches)))} pieces of the input, so that "
+                "their maps cover windows and not the whole"
             )
         return ""
 
@@ -84,7 +84,10 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
     parts = []
     for kind, calls in split.items():
         part = Part(names[kind], calls)
-        if any((call.place.stack, call.place.tail, call.place.crossing, call.place.turn) in recorded.guessed for call in calls):
+        if any(
+            (call.place.stack, call.place.tail, call.place.crossing, call.place.turn) in recorded.guessed
+            for call in calls
+        ):
             part.notes.append(
                 "Whether it attends to itself or across was told by the names of its modules alone: "
                 f"{calls[0].place.module}."
@@ -114,9 +117,7 @@ def _names(kinds: list[tuple[str, str, bool, int]], *, pair: bool) -> dict[tuple
         path = stack.split(".")
         if tail:
             name = tail.replace("*.", "")
-        elif crossing and any(not other[2] and other[0] == stack for other in kinds):
-            name = "cross"
-        elif crossing and pair:
+        elif (crossing and any(not other[2] and other[0] == stack for other in kinds)) or (crossing and pair):
             name = "cross"
         elif pair and (side := side_of(stack)):
             name = side

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +160,7 @@ def _patch_labels(rows: int, columns: int) -> list[str]:
 
 
 def _grid_in_text(config: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:
-    """Rows and columns of the patches of one picture in a text, by the processor's grid or by the patches there were."""
+    """Rows and columns of one picture in a text, by the processor's grid or by the patches there were."""
     vision = getattr(config, "vision_config", None)
     sizes, pixels = inputs.get("image_grid_thw"), inputs.get("pixel_values")
     if isinstance(sizes, Tensor):

@@ -53,7 +53,8 @@ class Places:
         own = tuple(int(number.group()) for number in found)
         return stack, tail, own[counts[0]] if len(counts) == 1 else known.index(own)
 
-    def layer_prefix(self, module: nn.Module, name: str) -> str:
+    @staticmethod
+    def layer_prefix(name: str) -> str:
         """Name of the layer that a module is in; of the module itself where nothing is counted."""
         found = list(_NUMBER.finditer(name))
         return name[: found[-1].end()] if found else name

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call, Place, Projections, Weights
+from attnwidget.capturing.calls import Call, Place, Projections
+from attnwidget.capturing.columns import placed
 from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.keeping import Keeping, generates
 from attnwidget.capturing.lineage import Lineage, Node
 from attnwidget.capturing.listening import Heard, Listener, listening_thread, set_listener
+from attnwidget.capturing.looks import attentions_in, related
 from attnwidget.capturing.packing import Packing
+from attnwidget.capturing.passes import Pass, StackKey, batch_of, is_pair, n_tokens
 from attnwidget.capturing.places import Places, is_tower, side_of
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
-from attnwidget.capturing.softmaxes import described, heads_of
+from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
-from attnwidget.layers import HIDDEN
 
-__all__ = ["Pass", "Recorder", "StackKey", "active_recorder", "is_pair", "n_attentions"]
-
-# Path of a stack, what attends in its layers, whether it attends across, and how many times it had run before.
-StackKey = tuple[str, str, bool, int]
+__all__ = ["Recorder", "active_recorder"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
 _CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
@@ -40,53 +40,6 @@ def active_recorder() -> Recorder | None:
     """The innermost recorder that listens in this thread."""
     stack = getattr(_local, "stack", None)
     return stack[-1] if stack else None
-
-
-def is_pair(module: nn.Module) -> bool:
-    """Whether a model has an encoder and a decoder."""
-    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
-
-
-@dataclass(eq=False)
-class Pass:
-    """One forward pass: what went in, what attention was computed, and what was not heard of it."""
-
-    inputs: dict[str, Any] = field(default_factory=dict)
-    encoder_inputs: dict[str, Any] = field(default_factory=dict)
-    decoder_inputs: dict[str, Any] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    logits: Tensor | None = None
-    whole: bool = False  # the model's own pass, and not one of a part called by itself
-    past: int = 0  # keys before this pass's own
-    learned: int = 0  # of them, those that a wrapper has learned
-    before: Pass | None = None  # the pass that left the keys that this one begins with
-    reordered: bool = False  # the rows of the batch are not in the order they had before, as in beam search
-    missed: dict[str, str] = field(default_factory=dict)  # modules whose attention is not shown, and why
-    cache: Callable[[], Any] = lambda: None
-    newest: Tensor | None = None  # new keys of one layer, by which the next pass knows what it goes on from
-    main: StackKey | None = None  # the stack whose tokens grow
-    n_queries: int = 0
-    prompt: int = 0  # length of what was given, in a generation
-    several: bool = False  # some step of a generation chose more than one token
-    following: Tensor | None = None  # ids of the tokens generated last, [batch]
-    counts: Counter[StackKey] = field(default_factory=Counter)
-    layers: dict[StackKey, set[int]] = field(default_factory=dict)  # numbers of the layers that attended
-    read: dict[StackKey, tuple[Read | None, Read | None]] = field(default_factory=dict)  # ids of queries and keys
-    reached: dict[StackKey, frozenset[str]] = field(default_factory=dict)  # inputs that its queries were made of
-    reached_by_keys: dict[StackKey, frozenset[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)  # what a reader of its maps should know
-    guessed: set[StackKey] = field(default_factory=set)  # whether they attend across was told by names alone
-    shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept
-
-    @property
-    def continues(self) -> bool:
-        """Whether the pass goes on where an earlier one ended."""
-        return self.before is not None
-
-    @property
-    def length(self) -> int:
-        """Keys after this pass."""
-        return self.past + self.n_queries
 
 
 class Recorder:
@@ -126,9 +79,10 @@ class Recorder:
         self.keep = keep or Keep()
         self.own = dict(own or {})
         # Cut in front of the module that makes logits, behind all attention: forward's own argument may cut more.
-        self._unembeddings = [head for root in self.roots if _generates(root) and (head := logits_of(root)) is not None]
+        self._unembeddings = [head for root in self.roots if generates(root) and (head := logits_of(root)) is not None]
         self._last_logits, self._n_logits = last_logits, 0
-        self.failure: Exception | None = None  # what somebody's own function raised, for after the pass
+        self._keeping = Keeping(self.keep, self.roots)
+        self._failure: Exception | None = None  # what somebody's own function raised
         self._heard, self._passed = heard, passed
         self.passes: list[Pass] = []
         self._open: Pass | None = None
@@ -138,13 +92,19 @@ class Recorder:
         # generate() runs encoders and towers by themselves, before anything else.
         self._parts = {m for root in self.roots for m in root.modules() if hasattr(m, "config")} - self._wholes
         self._places = Places(model)
-        self._attentions = _attentions(model, [root for root in self.roots if hasattr(root, "config")])
+        self._attentions = attentions_in(model, [root for root in self.roots if hasattr(root, "config")])
         self._listener: Listener | None = None
+        self._listened_before: Listener | None = None
         self._packing = Packing()
         self._given: dict[Node, str] = {}  # what the pass was given
         self._ran: set[str] = set()  # modules that look like attention
         self._spoke: set[str] = set()  # modules in which attention was heard
         self._turns: dict[tuple[str, bool], int] = {}
+
+    @property
+    def failure(self) -> Exception | None:
+        """What is to be raised when the pass is over."""
+        return self._failure or self._keeping.failure
 
     @property
     def unfinished(self) -> Pass | None:
@@ -179,7 +139,7 @@ class Recorder:
                     hook.remove()
 
     def attended(self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor) -> None:
-        """transformers' attention function has computed a call."""
+        """Transformers' attention function has computed a call."""
         name = self._places.names.get(id(module))
         if name is None or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             return
@@ -253,6 +213,9 @@ class Recorder:
 
     def _begin(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         bound = _bound(module, args, kwargs)
+        if module in self._running and self._open is not None and _calls_itself(module):
+            self._running.append(module)
+            return kwargs
         if module in self._running and self._open is not None:
             self._running.clear()  # an interrupt ended the last pass, and no hook heard of it
             self.passes.remove(self._open)
@@ -299,14 +262,14 @@ class Recorder:
         ended, self._open = self._open, None
         self._account(ended)
         if not ended.n_queries:
-            ended.n_queries = _n_tokens(ended.inputs)
+            ended.n_queries = n_tokens(ended.inputs)
         if not ended.whole and not ended.counts:
             self.passes.remove(ended)
             return
         if output is None:
             self.passes.remove(ended)  # the pass failed half-way: what it left is no map
             return
-        ended.logits = self._kept_logits(module, ended, output)
+        ended.logits = self._keeping.logits(module, ended, output)
         made = cache_among(output)
         if made is not None and ended.cache() is None:
             ended.cache = _reference(made)
@@ -327,7 +290,7 @@ class Recorder:
             if listener.trouble is not None:
                 ended.missed[""] = f"listening failed: {listener.trouble!r}; what was computed after it may be missing"
         for name in sorted(self._ran):
-            if name not in ended.missed and not any(_related(name, other) for other in self._spoke):
+            if name not in ended.missed and not any(related(name, other) for other in self._spoke):
                 ended.missed[name] = "it ran, and neither a softmax nor a fused attention was heard in it"
 
     def _new_listener(self) -> Listener:
@@ -335,8 +298,13 @@ class Recorder:
         return Listener(self._hear, self._batch, frozenset(self.own))
 
     def _listen(self, listener: Listener | None) -> None:
+        """Begin to listen, or give the ear back to whoever listened before."""
+        if listener is not None:
+            before = set_listener(listener)
+            self._listened_before = before if self._listener is None else self._listened_before
+        elif self._listener is not None:
+            set_listener(self._listened_before)
         self._listener = listener
-        set_listener(listener)
 
     def _keep_inputs(self, where: str) -> Any:
         def keep(module: nn.Module, args: Any, *rest: Any) -> None:
@@ -356,7 +324,7 @@ class Recorder:
                 call = as_call(said, who, listener.masks)
         except Exception as error:  # noqa: BLE001 - raised when the pass is over: nothing of ours stops a model
             error.add_note(f"This came from asking what {who} attends with.")
-            self.failure = self.failure or error
+            self._failure = self._failure or error
             return
         q, k = listener.lineage.of(said["q"]), listener.lineage.of(said["k"])
         with listener.silence():
@@ -406,14 +374,14 @@ class Recorder:
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
         call = replace(call, place=place, all_heads=call.n_heads)
-        call = self._placed(call, heard, cached=current.cache() is not None)
+        call = placed(call, heard, cached=current.cache() is not None)
         main = self._goes_on(key, current, call)
         if main and current.main is None:
             self._meet(current, call, key)
         current.counts[key] += 1
         current.layers.setdefault(key, set()).add(layer)
         if self.keep.layer(layer):
-            current.calls.append(self._kept(call, current, main=main and key == current.main))
+            current.calls.append(self._keeping.kept(call, current, main=main and key == current.main))
         if self._heard is not None:
             self._heard(call)
 
@@ -422,7 +390,7 @@ class Recorder:
         if heard.queries is None or heard.keys is None:
             return None
         inner = heard.running[-1]
-        prefix = self._places.layer_prefix(inner.module, inner.name)
+        prefix = self._places.layer_prefix(inner.name)
         levels = [one for one in heard.running if one.name.startswith(prefix)]
         outside = heard.running[: -len(levels)] if levels else heard.running
         if prefix == inner.name and outside and outside[-1].module not in self._wholes:
@@ -439,7 +407,7 @@ class Recorder:
             return not (Lineage.roots(heard.queries) & Lineage.roots(heard.keys))
         return True if told else None
 
-    def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:  # noqa: FBT001
+    def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:
         """How often a module ran before for something else, and whether it goes on from its own last call."""
         before = self._turns.get((name, crossing))
         # One module for several layers goes on from its own last call; called for something else, it does not.
@@ -459,21 +427,6 @@ class Recorder:
         """Names of the inputs that a sequence goes back to."""
         return frozenset(name for one in Lineage.behind(node) if (name := self._given.get(one)) is not None)
 
-    @staticmethod
-    def _placed(call: Call, heard: Heard, *, cached: bool) -> Call:
-        """The call with the columns of its own queries known, without the room that is empty behind them."""
-        n_queries, n_keys = call.n_queries, call.n_keys
-        if call.place.crossing or n_keys == n_queries:
-            return replace(call, front=0, seen=n_keys, probe=call.probed())
-        front = _front_in(heard, n_queries, n_keys)
-        if front is None:
-            stop = max(int(_last_seen(call)), min(n_queries, n_keys))
-            front = max(0, stop - n_queries)
-        stop = front + n_queries
-        if cached and stop < n_keys and not _sees_behind(call, stop):
-            call = _without_room(call, stop)
-        return replace(call, front=front, seen=call.n_keys, probe=call.probed())
-
     def _continue(self, current: Pass, cache: Any) -> None:
         """See whether a pass goes on where the one before it ended, as its cache tells."""
         current.past, current.cache = length_of(cache), _reference(cache)
@@ -489,8 +442,7 @@ class Recorder:
         if call.front:
             return True
         encoder = side_of(path) == "encoder" and any(map(is_pair, self.roots))
-        n_tokens = _n_tokens(current.inputs)
-        return not (encoder or is_tower(path)) and n_tokens in {0, call.n_queries}
+        return not (encoder or is_tower(path)) and n_tokens(current.inputs) in {0, call.n_queries}
 
     def _meet(self, current: Pass, first: Call, key: StackKey) -> None:
         """Read from the first layer which keys are old, whose they are, and whether the batch is in its old order."""
@@ -503,6 +455,8 @@ class Recorder:
         current.newest = own.detach().clone()
         if not first.front:
             return
+        if first.front > current.past > 0:
+            current.past, current.before = first.front, None  # the cache tells less than was seen
         old = first.key[:, :, first.front - 1]
         if current.before is None:
             current.before = next((one for one in reversed(self.passes) if one.whole and _ends_with(one, old)), None)
@@ -517,153 +471,6 @@ class Recorder:
             last = before.newest[:, :, -1]
             current.reordered = last.shape != old.shape or not torch.equal(last, old)
 
-    def _kept(self, call: Call, current: Pass, *, main: bool) -> Call:
-        """The call as it is kept: copied, since caches change in place, and with its own keys only where it goes on."""
-        heads, probe = self._heads(call), call.probe
-        if heads is not None and probe is not None:
-            probe = replace(probe, total=probe.total[:, list(heads)])
-        start, stop = 0, call.n_keys
-        if current.continues and call.place.crossing:
-            stop = 0  # the source has not changed
-        elif current.continues and main:
-            start, stop = call.front, call.front + call.n_queries
-        if isinstance(call, Weights):
-            weights = call.weights if heads is None else call.weights[:, list(heads)]
-            seeing = call.seeing
-            if heads is not None and seeing is not None and seeing.shape[1] > 1:
-                seeing = seeing[:, list(heads)]
-            return replace(
-                call, weights=self._copy(weights.detach()), seeing=self._share_equal(seeing, current), heads=heads,
-                probe=probe,
-            )  # fmt: skip
-        if not isinstance(call, Projections):
-            raise TypeError(type(call).__name__)
-        query, key = call.query.detach(), call.key.detach()[:, :, start:stop]
-        mask, bias, sinks = call.mask, call.position_bias, call.sinks
-        if heads is not None:
-            groups = call.n_heads // key.shape[1]
-            query = query[:, list(heads)]
-            key = key[:, _groups_of(heads, groups)]
-            mask = mask[:, list(heads)] if mask is not None and mask.shape[1] > 1 else mask
-            bias = bias[:, list(heads)] if bias is not None and bias.shape[1] > 1 else bias
-            sinks = None if sinks is None else sinks.flatten()[list(heads)]
-        return replace(
-            call,
-            query=self._copy(query),
-            key=self._copy(key),
-            mask=self._share(mask, current),
-            position_bias=self._share(bias, current),
-            sinks=None if sinks is None else self._copy(sinks.detach()),
-            heads=heads,
-            probe=probe,
-        )
-
-    def _heads(self, call: Call) -> tuple[int, ...] | None:
-        try:
-            return self.keep.heads_of(call.place.layer, call.n_heads)
-        except ValueError as error:  # raised when the pass is over
-            self.failure = self.failure or error
-            return None
-
-    def _copy(self, tensor: Tensor) -> Tensor:
-        device = torch.device("cpu") if self.keep.offload else tensor.device
-        return torch.empty(tensor.shape, dtype=tensor.dtype, device=device).copy_(tensor)
-
-    def _share(self, term: Tensor | None, current: Pass) -> Tensor | None:
-        """A mask or bias, by reference, so that layers that share it share what is kept."""
-        if term is None:
-            return None
-        if id(term) not in current.shared:
-            kept = term.detach()
-            if kept.dtype == torch.bool:  # made anew in each layer, by modules that multiply by themselves
-                known = (one for _, one in current.shared.values() if one.dtype == torch.bool)
-                equal = (one for one in known if one.shape == kept.shape and torch.equal(one.to(kept.device), kept))
-                kept = next(equal, kept)
-            current.shared[id(term)] = term, kept.cpu() if self.keep.offload else kept
-        return current.shared[id(term)][1]
-
-    def _share_equal(self, seeing: Tensor | None, current: Pass) -> Tensor | None:
-        """What may be seen, once for all layers in which it is the same."""
-        if seeing is None:
-            return None
-        for call in reversed(current.calls):
-            known = call.seeing if isinstance(call, Weights) else None
-            if known is not None and known.shape == seeing.shape and torch.equal(known.to(seeing.device), seeing):
-                return known
-        return self._copy(seeing)
-
-    def _kept_logits(self, module: nn.Module, ended: Pass, output: Any) -> Tensor | None:
-        logits = getattr(output, "logits", None)
-        if not isinstance(logits, Tensor) or self.keep.logits == "none":
-            return None
-        logits = logits.detach()
-        predicts_next = any(map(_generates, self.roots))
-        last_only = self.keep.logits == "last" or (self.keep.logits == "auto" and predicts_next)
-        if logits.ndim == 3 and last_only:
-            ids = ended.inputs.get("decoder_attention_mask" if is_pair(module) else "attention_mask")
-            last = torch.full((logits.shape[0],), logits.shape[1] - 1, device=logits.device)
-            if isinstance(ids, Tensor) and ids.ndim == 2 and ids.shape == logits.shape[:2]:
-                # The last real position of each text, whichever side the padding is on.
-                last = (ids.to(logits.device).cumsum(-1) * ids.to(logits.device)).argmax(-1)
-            logits = logits[torch.arange(len(last), device=logits.device), last][:, None]
-        return self._copy(logits)
-
-
-def _front_in(heard: Heard, n_queries: int, n_keys: int) -> int | None:
-    """How many keys stand in front of those of the queries, where they were put side by side; None if not known."""
-    since = heard.running[-1].since
-    wanted = Lineage.sources(heard.queries, since)
-    for step, node in enumerate(Lineage.behind(heard.keys)):
-        if step > 16 or node.order <= since:
-            return None
-        if node.kind != "cat":
-            continue
-        _, pieces = node.what
-        if sum(length for _, length in pieces) != n_keys:
-            continue
-        start = 0
-        for piece, length in pieces:
-            if length == n_queries and Lineage.sources(piece, since) & wanted:
-                return start
-            start += length
-    return None
-
-
-def _last_seen(call: Call) -> int:
-    """The key behind the last one that the last query sees."""
-    row: Tensor | None = None
-    if isinstance(call, Projections) and call.mask is not None:
-        last = call.mask[:, :, -1]
-        row = (last if last.dtype == torch.bool else last > HIDDEN).flatten(0, 1).any(0)
-    elif isinstance(call, Weights) and call.seeing is not None:
-        row = call.seeing[:, :, -1].flatten(0, 1).any(0)
-    if row is None or not bool(row.any()):
-        return call.n_keys
-    return int(row.nonzero().max()) + 1
-
-
-def _sees_behind(call: Call, stop: int) -> bool:
-    """Whether any query sees a key from some place on."""
-    term = call.mask if isinstance(call, Projections) else call.seeing if isinstance(call, Weights) else None
-    if term is None:
-        return True
-    behind = term[..., stop : call.n_keys]
-    return bool((behind if behind.dtype == torch.bool else behind > HIDDEN).any())
-
-
-def _without_room(call: Call, stop: int) -> Call:
-    if isinstance(call, Projections):
-        return replace(
-            call,
-            key=call.key[:, :, :stop],
-            mask=None if call.mask is None else call.mask[..., :stop],
-            position_bias=None if call.position_bias is None else call.position_bias[..., :stop],
-        )
-    if isinstance(call, Weights):
-        seeing = None if call.seeing is None else call.seeing[..., :stop]
-        return replace(call, weights=call.weights[..., :stop], seeing=seeing)
-    return call
-
 
 def _ends_with(one: Pass, old: Tensor) -> bool:
     """Whether the newest of a pass's keys is this one, in any order of the batch."""
@@ -675,16 +482,13 @@ def _ends_with(one: Pass, old: Tensor) -> bool:
     return all(any(torch.equal(row, known) for known in last) for row in old)
 
 
-def _generates(model: nn.Module) -> bool:
-    can = getattr(model, "can_generate", None)
-    return callable(can) and bool(can())
-
-
-def _groups_of(heads: Sequence[int], size: int) -> list[int]:
-    """Key-value heads of some heads: each once where they serve equally many, else one a head."""
-    groups = [head // size for head in heads]
-    counts = Counter(groups)
-    return list(counts) if len(set(counts.values())) == 1 else groups
+def _calls_itself(module: nn.Module) -> bool:
+    """Whether a module is being called while an earlier call of it still runs."""
+    frame, found = sys._getframe(), 0  # noqa: SLF001
+    while frame is not None:
+        found += frame.f_code is nn.Module._call_impl.__code__ and frame.f_locals.get("self") is module  # noqa: SLF001
+        frame = frame.f_back  # type: ignore[assignment]
+    return found > 1
 
 
 def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -697,62 +501,11 @@ def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
     return {**bound.pop("kwargs", {}), **bound}
 
 
-def batch_of(inputs: Mapping[str, Any], roots: Sequence[nn.Module]) -> int:
-    """Examples in a pass, by its inputs; 0 where they do not tell."""
-    main = [str(getattr(root, "main_input_name", "")) for root in roots]
-    named = ("decoder_input_ids", "input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values")
-    for name in (*named, *main):
-        value = inputs.get(name)
-        if isinstance(value, Tensor) and value.ndim > 1:
-            return value.shape[0]
-    first = next((value for value in inputs.values() if isinstance(value, Tensor) and value.ndim > 1), None)
-    return 0 if first is None else first.shape[0]
-
-
-def _n_tokens(inputs: dict[str, Any]) -> int:
-    """How many tokens a pass reads, by its inputs."""
-    for name in ("decoder_inputs_embeds", "decoder_input_ids", "inputs_embeds", "input_ids"):
-        if isinstance(inputs.get(name), Tensor) and inputs[name].ndim > 1:
-            return int(inputs[name].shape[1])
-    return 0
-
-
 def _reference(cache: Any) -> Callable[[], Any]:
     try:
         return weakref.ref(cache)
     except TypeError:
         return lambda: None
-
-
-def _related(one: str, other: str) -> bool:
-    """Whether one module is, or holds, or is in the other."""
-    return one == other or not one or not other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
-
-
-def n_attentions(model: nn.Module) -> int | None:
-    """How many modules of a model compute attention, as far as their names tell; None where none does."""
-    return len(_attentions(model, ())) or None
-
-
-def _attentions(model: nn.Module, roots: Sequence[nn.Module]) -> set[nn.Module]:
-    """Modules that look as if they computed attention, and hold no other that does.
-
-    By their name and, outside of transformers, where names mean little, by knowing a number of heads.
-    """
-    inside = {part for root in roots for part in root.modules()}
-    found: set[nn.Module] = set()
-    for module in reversed(list(model.modules())):  # parts before wholes
-        named = type(module).__name__.endswith("Attention")
-        if (named or (module not in inside and _knows_heads(module))) and not any(
-            part in found for part in module.modules()
-        ):
-            found.add(module)
-    return found
-
-
-def _knows_heads(module: nn.Module) -> bool:
-    tables = [p for child in module.children() for p in child.parameters(recurse=False)]
-    return heads_of(module) is not None and any(p.ndim >= 2 for p in [*tables, *module.parameters(recurse=False)])
 
 
 def _part(model: nn.Module, part: str) -> nn.Module | None:

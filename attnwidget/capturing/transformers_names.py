@@ -1,4 +1,4 @@
-"""What is read from transformers by name, and since which release it is called so; everything else goes by what it does.
+"""What is read from transformers by name, and since which release; everything else goes by what it does.
 
 =====================================  ==========================================================================
 name                                   releases
@@ -29,7 +29,7 @@ _CACHE = ("cache", "past_key_values")  # the newest first
 
 
 def cache_among(held: Any) -> Any:
-    """The cache among the arguments or the outputs of a forward call: whatever can tell its length; None without one."""
+    """The cache among the arguments or outputs of a forward call: whatever can tell its length; None without one."""
     values: Iterable[Any] = ()
     if isinstance(held, Mapping):
         values = held.values()  # an output's attributes may warn that they have a new name

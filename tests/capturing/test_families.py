@@ -354,7 +354,9 @@ def test_layers_of_several_sizes_are_refused_by_name_and_the_rest_is_given():
                 x = layer(x, x, x)[0]
             return x
 
-    with pytest.warns(aw.AttentionWarning, match=r"'layers' is not shown: its layers attend over 8 x 8 and 4 x 4"):
+    with pytest.warns(
+        aw.AttentionWarning, match=r"'layers' is not shown: layers: its layers attend over 8 x 8 and 4 x 4"
+    ):
         run = aw.capture(Pooling(), torch.randn(1, 8, 16))
     assert list(run.by_name) == ["tops"]
     assert list(run.refused) == ["layers"]

@@ -501,7 +501,10 @@ class TestCalledTwice:
         first, second = torch.arange(20, 27)[None].flip(1), torch.tensor([[4, 9, 3, 3, 8, 1, 2]])
         run = aw.capture(Pair(), (first, second))
         assert [maps.n_layers for maps in run.by_name.values()] == [1, 1]
-        assert [maps.tokens.ids for maps in run.by_name.values()] == [tuple(first[0].tolist()), tuple(second[0].tolist())]
+        assert [maps.tokens.ids for maps in run.by_name.values()] == [
+            tuple(first[0].tolist()),
+            tuple(second[0].tolist()),
+        ]
 
     def test_one_module_for_two_purposes(self):
         class Two(nn.Module):
