@@ -111,6 +111,9 @@ def built(name: str, config: Any) -> nn.Module:
     """A model with weights that make attention uneven, and no zeros that would prove nothing."""
     torch.manual_seed(0)
     kind = getattr(transformers, name)
+    if kind.config_class is not None and not isinstance(config, kind.config_class):
+        inside = [one for one in vars(config).values() if isinstance(one, kind.config_class)]
+        config = inside[0] if inside else config
     with at_most(MOST):
         model = kind(config).float().eval()
     with torch.no_grad():

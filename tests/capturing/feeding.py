@@ -47,6 +47,8 @@ def side(value: Any) -> int:
 def pictures(config: Any, size: int | None = None) -> Tensor:
     vision = getattr(config, "vision_config", None) or getattr(config, "backbone_config", None) or config
     size = size or side(found(vision, "image_size", "img_size", default=None) or found(config, "image_size", default=64))
+    if hasattr(config, "scaled_images_ratios"):
+        size = 4 * config.patch_size
     return noise(1, found(vision, "num_channels", "in_channels", "in_chans", default=3), size, size)
 
 
@@ -182,7 +184,7 @@ def _heard(config: Any, known: Any, main: str) -> Iterator[Inputs]:
         shapes = [(1, 4000), (1, 1, 4000)] if name in {"input_values", "audio", "audio_values"} else []
         frames = found(config, "max_length", "spec_size", default=64)
         shapes += [
-            shape for bins in dict.fromkeys([*(size for size in sizes if type(size) is int), 32, 16, 80])
+            shape for bins in dict.fromkeys([*(size for size in sizes if type(size) is int), 32, 16, 80, 128])
             for shape in ((1, bins, length), (1, length, bins), (1, 1, bins, length), (1, 1, length, bins),
                           (1, frames, bins), (1, 200, bins), (1, bins, 200), (1, length, 2 * bins))
         ]  # fmt: skip

@@ -81,7 +81,9 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "eomt_dinov3": {"num_blocks": 1},
     "clvp_encoder": {"num_attention_heads": 2},
     "depth_pro": {"patch_size": PICTURE},
-    "DbrxAttentionConfig": {"rope_theta": 10000.0},
+    "DbrxAttentionConfig": {"rope_theta": 10000.0, "clip_qkv": 8.0},
+    "autoformer": {"prediction_length": 8, "label_length": 4, "context_length": 16},
+    "longcat_flash": {"head_dim": HEAD // 2},
     "seggpt": {"merge_index": 0, "intermediate_hidden_state_indices": (1, 1, 1, 1)},
 }  # fmt: skip
 
