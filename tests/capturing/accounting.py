@@ -234,6 +234,9 @@ def is_same(computed, given, atol):
         given = torch.where(sums > 1e-6, given / sums, given)
     if computed.shape[-2] == n_queries and computed.shape[-1] == n_keys + 1:
         computed = computed[..., :n_keys]
+    if computed.shape[-2] == computed.shape[-1] > n_keys == n_queries:  # padding of the model's own is cut as well
+        seen = (computed > 0).flatten(0, -2).any(0)
+        computed = computed[..., seen, :][..., seen]
     rows = given.sum(-1) > 0  # a row that sees nothing is uniform in eager attention, and empty in a map
     if computed.shape[-2] == n_queries and computed.shape[-1] > n_keys and computed.numel() % rows.numel() == 0:
         seen = (computed.reshape(-1, *rows.shape, computed.shape[-1])[:, rows] > 0).flatten(0, -2).any(0)
