@@ -26,6 +26,7 @@ class Computed:
     module: str
     kind: str
     multiplied: bool = False
+    used: bool = False
     multiplier: str = ""  # the module that multiplied, where that is another one
 
     def is_in(self, name):
@@ -35,7 +36,7 @@ class Computed:
     def is_attention(self):
         """Weights that were multiplied with something, or that a module of attention made over several heads."""
         named = any(word in self.module.lower() for word in ("attn", "attention", "mha"))
-        return self.multiplied or (named and self.weights.ndim >= 4)
+        return self.multiplied or (named and self.used and self.weights.ndim >= 4)
 
 
 @dataclass(eq=False)
@@ -65,7 +66,7 @@ class Independent(TorchFunctionMode):
             if axis is not None and axis % output.ndim == output.ndim - 1:
                 self.found.append(Computed(output.detach().clone(), module, "softmax"))
                 self.alive[id(output)] = output, self.found[-1]
-        elif isinstance(output, torch.Tensor):
+        elif isinstance(output, (torch.Tensor, tuple)):
             self._follow(name, args, kwargs, output)
         return output
 
@@ -76,12 +77,14 @@ class Independent(TorchFunctionMode):
             known = self.alive.get(id(tensor))
             if known is None or known[0] is not tensor:
                 continue
+            same = isinstance(output, torch.Tensor) and output.numel() == tensor.numel()
+            known[1].used = known[1].used or not same
             if name in {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum"}:
                 others = [x for x in given if x is not tensor]
                 if not all(isinstance(x, torch.nn.Parameter) for x in others):
                     known[1].multiplied = True
                     known[1].multiplier = self.running[-1] if self.running else ""
-            elif output.numel() == tensor.numel():
+            elif same:
                 self.alive[id(output)] = output, known[1]
 
 
@@ -236,6 +239,8 @@ def is_same(computed, given, atol):
         computed = computed[..., :n_keys]
     if computed.shape[-2] == computed.shape[-1] > n_keys == n_queries:  # padding of the model's own is cut as well
         seen = (computed > 0).flatten(0, -2).any(0)
+        if not seen[n_keys:].any():  # padding at the end, of which other layers see less
+            seen = torch.arange(len(seen)) < n_keys
         computed = computed[..., seen, :][..., seen]
     rows = given.sum(-1) > 0  # a row that sees nothing is uniform in eager attention, and empty in a map
     if computed.shape[-2] == n_queries and computed.shape[-1] > n_keys and computed.numel() % rows.numel() == 0:

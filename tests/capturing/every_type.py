@@ -192,7 +192,7 @@ def _out_of_time(*_: Any) -> None:
 def accounted(model: nn.Module, inputs: dict[str, Any], computed: list[Any]) -> tuple[Any, Any, str]:
     """The account of a model against an eager pass; where that differs, against one of the model as it is loaded."""
     result, run = account(model, inputs, computed)
-    if not result.wrong:
+    if result.honest:
         return result, run, ""
     again, run_again = account(model, inputs, computed_by(model, inputs, eager=False))
     if again.honest:
