@@ -257,6 +257,8 @@ class _Ready:
         first = self.part.calls[0]
         if self.part.crossing:
             return True
+        if first.n_queries > first.n_keys:
+            return False  # its queries are no keys, whatever they were made of
         own = torch.zeros(first.n_queries, dtype=torch.bool)
         for call in self.part.calls:
             diagonal = call.sees_itself(example)

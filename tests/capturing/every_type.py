@@ -1,6 +1,6 @@
 """Every model type that transformers knows, tiny: what a capture gives of the attention that each computes.
 
-    python -m tests.capturing.every_type [--only TYPE ...] [--json FILE]
+python -m tests.capturing.every_type [--only TYPE ...] [--json FILE]
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ def classes_of(model_type: str) -> list[str]:
     found = []
     for task in _TASKS:
         one = "MODEL_MAPPING_NAMES" if not task else f"MODEL_FOR_{task}_MAPPING_NAMES"
-        for table in (getattr(modeling_auto, one, None), getattr(modeling_auto, one.removesuffix("_MAPPING_NAMES") + "_NAMES", None)):
+        for table in (
+            getattr(modeling_auto, one, None),
+            getattr(modeling_auto, one.removesuffix("_MAPPING_NAMES") + "_NAMES", None),
+        ):
             names = (table or {}).get(model_type, ())
             found += [names] if isinstance(names, str) else list(names)
     return list(dict.fromkeys(found))
@@ -175,7 +178,9 @@ def tried(model_type: str) -> tuple[Outcome, list[str]]:
         except LookupError:
             return Outcome("not built", model_type, why=attempts[0] if attempts else "no class"), attempts
         one = judged(model_type, model, inputs, computed)
-        one.inputs = {name: str(list(v.shape)) if isinstance(v, torch.Tensor) else str(type(v)) for name, v in inputs.items()}
+        one.inputs = {
+            name: str(list(v.shape)) if isinstance(v, torch.Tensor) else str(type(v)) for name, v in inputs.items()
+        }
         one.seconds = time.perf_counter() - begun
         return one, attempts
     except TooSlow:
@@ -256,7 +261,9 @@ def main() -> int:
     counts = Counter(outcome.kind for outcome in outcomes)
     n_built = len(outcomes) - counts["not built"]
     print(f"\n{len(outcomes)} types, {n_built} built and run: " + ", ".join(f"{counts[k]} {k}" for k in CLASSES[:-1]))
-    print(f"{sum(bool(outcome.false_alarms) for outcome in outcomes)} with false alarms; {counts['not built']} not built")
+    print(
+        f"{sum(bool(outcome.false_alarms) for outcome in outcomes)} with false alarms; {counts['not built']} not built"
+    )
     return int(bool(counts["WRONG"] or counts["ERROR"]))
 
 

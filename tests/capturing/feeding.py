@@ -41,12 +41,16 @@ def found(config: Any, *names: str, default: Any = None) -> Any:
 
 
 def side(value: Any) -> int:
-    return side(value[0]) if isinstance(value, (list, tuple)) else value["height"] if isinstance(value, dict) else value
+    return (
+        side(min(value)) if isinstance(value, (list, tuple)) else value["height"] if isinstance(value, dict) else value
+    )
 
 
 def pictures(config: Any, size: int | None = None) -> Tensor:
     vision = getattr(config, "vision_config", None) or getattr(config, "backbone_config", None) or config
-    size = size or side(found(vision, "image_size", "img_size", default=None) or found(config, "image_size", default=64))
+    size = size or side(
+        found(vision, "image_size", "img_size", default=None) or found(config, "image_size", default=64)
+    )
     if hasattr(config, "scaled_images_ratios"):
         size = 4 * config.patch_size
     return noise(1, found(vision, "num_channels", "in_channels", "in_chans", default=3), size, size)
@@ -212,14 +216,16 @@ def _extra(config: Any, known: Any, needed: set[str]) -> Inputs:
         made["query_embeds"] = noise(1, 8, found(config, "hidden_size", default=64))
     if "flattened_patches" in known:
         patch = side(found(config, "patch_size", default=8))
-        patches = noise(1, 16, 2 + found(config, "num_channels", default=3) * patch * patch)
-        patches[..., :2] = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij"), -1).reshape(16, 2)
+        patches = noise(1, 16, 2 + found(config, "patch_embed_hidden_size", default=3 * patch * patch))
+        patches[..., :2] = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij"), -1).reshape(
+            16, 2
+        )
         made["flattened_patches"] = patches
     if "state" in needed:
         made["state"] = noise(1, found(config, "max_state_dim", default=32))
     if "task_inputs" in known:
         made["task_inputs"] = ids(found(config, "task_seq_len", default=N))
-    if "target_sizes" in needed or "target_sizes" in known and "patch_attention_mask" in known:
+    if "target_sizes" in known and "input_ids" not in known:
         made["target_sizes"] = torch.tensor([[8, 8]])
     if "merge_sizes" in needed:
         made["merge_sizes"] = torch.tensor([1])
@@ -282,6 +288,9 @@ def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs
     """The same inputs with as many places for a picture or a sound as the error says there are features."""
     counts = _COUNT.search(str(error))
     text = inputs.get("input_ids")
+    other = re.search(rf"size of tensor a \({N}\) must match the size of tensor b \((\d+)\)", str(error))
+    if other is not None and text is not None and text.shape[1] == N:
+        return {**inputs, "input_ids": ids(int(other[1]))}
     if counts is None or text is None or counts[1] == counts[2] or not 0 < int(counts[2]) < 2000:
         return None
     audio = "audio" in str(error).lower() or not any("pixel" in name for name in inputs)

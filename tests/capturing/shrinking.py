@@ -18,7 +18,7 @@ _LAYERS = re.compile(
     r"|query_dec_layers|num_pooler_layers|n_(input|recurrent|output)_layers"
     r"|num_global_layers|num_(spatial|temporal|auxiliary)_layers|resampler_depth|gnn_layers|num_attention_layers)$"
 )
-_NO_LAYERS = re.compile(r"feat_extract|conv_layers|adapter|residual|lstm")
+_NO_LAYERS = re.compile(r"num_encoder_blocks|feat_extract|conv_layers|adapter|residual|lstm")
 _HEADS = re.compile(r"^(.*_)?(n_heads?|num_heads|heads|num_.*heads|nhead|.*attention_heads|n_query_groups)$")
 _KEY_HEADS = re.compile(r"key_value_heads|kv_heads|kv_n_heads|num_query_groups|linear_num_key_heads")
 _HEAD = re.compile(r"(^|_)(head_dim|d_kv|dim_head|attention_head_size|head_size|kv_channels|d_head)$")
@@ -26,7 +26,7 @@ _INNER = re.compile(r"intermediate|ffn_dim|ffn_size|feed_?forward|n_inner|^d_ff$
 _WIDTH = re.compile(
     r"(hidden_size|hidden_dim|d_model|n_embd|embed_dim|embedding_size|embedding_dim|emb_dim|_dim|^dim|width|_units"
     r"|projection_size|output_size|channels|_size_global|d_latents|_filters|codebook_size|d_rel|state_dim"
-    r"|feature_size|feature_sizes|dimension|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size|token_size|layer_input)"
+    r"|feature_size|feature_sizes|dimension|channel_list|_features|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size|token_size|layer_input)"
     r"(_global|_per_stage)?$"
 )
 _NO_WIDTH = re.compile(
@@ -48,7 +48,7 @@ _FIXED = {
     "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_num_heads": 8, "mamba_head_dim": 16, "mamba_headdim": 16,
     "rotary_dim": 8, "attn_layer_period": 2, "attn_layer_offset": 1, "num_filters": 4, "n_filters": 4,
     "num_pos_feats": WIDTH // 2, "codebook_size": 32, "max_img_size": PICTURE,
-    "latent_query_num": 4, "visual_prompt_size": 8,
+    "adapter_input_size": WIDTH, "latent_query_num": 4, "visual_prompt_size": 8,
     "upsample_groups": WIDTH, "n_mamba_heads": 2, "mamba_d_state": 16, "mamba_n_groups": 1,
 }  # fmt: skip
 _WHERE_NONE = {
@@ -59,7 +59,7 @@ _WHERE_NONE = {
 
 # What no rule of names finds: constraints between numbers of one config.
 OVERRIDES: dict[str, dict[str, Any]] = {
-    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+    "zamba": {"attention_hidden_size": 2 * WIDTH, "attention_head_dim": 2 * HEAD, "num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
     "recurrent_gemma": {"num_hidden_layers": 3},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
     "bamba": {"attn_layer_indices": [1]},
@@ -77,6 +77,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "blt": {"encoder_hash_byte_group_vocab": 64},
     "apertus1p5": {"image_token_offset": 64, "audio_token_offset": 96},
     "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"]},
+    **{f"{kind}_prompt_encoder": {"patch_size": 16} for kind in ("sam2", "sam2_video", "edgetam", "edgetam_video")},
     "eomt": {"num_blocks": 1},
     "eomt_dinov3": {"num_blocks": 1},
     "clvp_encoder": {"num_attention_heads": 2},
@@ -84,7 +85,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "DbrxAttentionConfig": {"rope_theta": 10000.0, "clip_qkv": 8.0},
     "autoformer": {"prediction_length": 8, "label_length": 4, "context_length": 16},
     "longcat_flash": {"head_dim": HEAD // 2},
-    "seggpt": {"merge_index": 0, "intermediate_hidden_state_indices": (1, 1, 1, 1)},
+    "seggpt": {"image_size": [2 * PICTURE, PICTURE], "merge_index": 0, "intermediate_hidden_state_indices": (1, 1, 1, 1)},
 }  # fmt: skip
 
 
@@ -135,8 +136,12 @@ class Shrink:
         made.pop("_out_indices", None)
         if features:
             made["out_features"] = self._stages(features, values, n_layers)
+        inside = {name: value for name, value in made.items() if isinstance(value, PreTrainedConfig)}
         made |= OVERRIDES.get(kind.model_type or kind.__name__, {}) if not self.factor else {}
         made |= ALWAYS.get(kind.model_type, {})
+        for name, config in inside.items():
+            if isinstance(made[name], dict):  # what is to be otherwise in a config inside
+                made[name] = type(config)(**{**config.to_dict(), **made[name]})
         return kind(**made)
 
     def _stages(self, features: list[str], values: dict[str, Any], n_layers: int) -> list[str]:
@@ -196,6 +201,8 @@ class Shrink:
             kept = [value[i] for i in chosen]
             kept += [kept[-1]] * (n_layers - len(kept))
             return type(value)(kept)
+        if name == "backbone_feature_sizes":
+            return [[max(one * self.picture // 1024, 1) for one in pair] for pair in value]
         if not value or not numbers:
             return value
         if name in {"depths", "layer_depths", "blocks_per_stage", "stage_num_blocks"}:
@@ -224,7 +231,9 @@ class Shrink:
 
     def _number(self, name: str, value: int, values: dict[str, Any], n_layers: int) -> int:  # noqa: C901, PLR0912
         if _TOKEN.search(name):
-            return self.tokens.of(name) if value >= VOCAB - 30 or name.startswith(("image", "video", "audio")) else value
+            return (
+                self.tokens.of(name) if value >= VOCAB - 30 or name.startswith(("image", "video", "audio")) else value
+            )
         if name.endswith("vocab_size") or name in {"num_embeddings", "vision_vocab_size"}:
             return min(value, VOCAB)
         if _LAYERS.search(name) and not _NO_LAYERS.search(name):
@@ -239,7 +248,13 @@ class Shrink:
             return min(value, self.picture)
         if name in {"sliding_window", "attention_window_size", "sliding_window_size"}:
             return min(value, 4)
-        if name in {"num_queries", "num_latents", "perceiver_resampler_num_latents", "num_query_tokens", "num_proposals"}:
+        if name in {
+            "num_queries",
+            "num_latents",
+            "perceiver_resampler_num_latents",
+            "num_query_tokens",
+            "num_proposals",
+        }:
             return min(value, 8)
         if name in {"num_frames", "frames_per_clip"}:
             return min(value, 4)
@@ -340,6 +355,8 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "moonshine_streaming": {"num_key_value_heads": 4},
     "llama4_vision_model": {"intermediate_size": 256},
     "t5gemma2_text": {"dropout_rate": 0.0},
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "qwen3_omni_moe_talker_text": {"shared_expert_intermediate_size": 32},
     "vitdet": {"patch_size": 16},
     "upernet": {
         "backbone_config": transformers.SwinConfig(
