@@ -120,10 +120,14 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         return run.steps[0]
     steps = _not_taken_back(run.steps)
     first = steps[0]
-    prompt = _prompt(first, generated)
+    prompt = _prompt(first, generated, 0)
     rows = _rows(steps, generated, first.past + prompt)
     ids = _ids(steps, rows)
     start = _start_of(generated, ids)
+    if start == first.past > 0 and not first.learned:
+        steps[0] = first = replace(first, learned=first.past)  # keys in front of all that was ever an id
+    learned = _learned_in_front(steps, generated, start)
+    prompt = _prompt(first, generated, learned)
     if generated is not None and start is not None:
         steps, rows = _returned(steps, rows, start + generated.sequences.shape[1] - 1, first.past, generated)
         ids = ids[:, : steps[-1].length]
@@ -163,8 +167,8 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         guessed=first.guessed,
     )
     if first.main is not None:
-        own = Read(ids[:, first.past :] if bool((ids[:, first.past :] >= 0).any()) else ids[:, :0])
-        keys = Read(ids)
+        own = Read(ids[:, first.past :] if bool((ids[:, first.past :] >= 0).any()) else ids[:, :0], learned)
+        keys = Read(ids, learned)
         told = own.ids.shape[1] == n_queries
         joined_pass.read[first.main] = (own, keys) if told else (None, None)
         for key, (_, source) in first.read.items():
@@ -206,13 +210,23 @@ def _add_source(whole: Pass, source: Pass, rows: Tensor) -> None:
     whole.encoder_inputs = _of_rows(source.encoder_inputs, rows, _batch(source))
 
 
-def _prompt(first: Pass, generated: Generated | None) -> int:
+def _learned_in_front(steps: Sequence[Pass], generated: Generated | None, start: int | None) -> int:
+    """Positions in front of the ids of a prompt that came as embeddings with something learned before them."""
+    first = steps[0]
+    read = None if first.main is None else first.read.get(first.main, (None, None))[0]
+    if read is not None:
+        return read.learned
+    if generated is None or not start or first.past:
+        return 0
+    listed = generated.sequences.shape[1] - (steps[-1].length + 1 - first.n_queries)
+    return start if listed > 0 else 0
+
+
+def _prompt(first: Pass, generated: Generated | None, learned: int) -> int:
     """How many queries of a run were given, and not generated."""
     if generated is None or not generated.prompt:
         return first.n_queries
-    read = None if first.main is None else first.read.get(first.main, (None, None))[0]
-    learned = first.learned or (0 if read is None else read.learned)
-    return max(1, generated.prompt + learned - first.past)
+    return max(1, generated.prompt + (first.learned or learned) - first.past)
 
 
 def _of_rows_read(read: tuple[Read | None, Read | None], rows: Tensor) -> tuple[Read | None, Read | None]:

@@ -23,16 +23,22 @@ class Node:
     """One tensor, as something was made of others.
 
     ``order`` says when it was made; ``kind`` is "" or "source", "projection", "product", "embedding", "attention" or
-    "cat"; ``what`` is what the kind needs: ids and size of an embedding's table, the module of an attention, the pieces
-    of a "cat".
-    ``softmax`` is the softmax whose weights these still are, number for number.
+    "cat"; ``what`` is what the kind needs: where both factors of a product came from, ids and size of an embedding's
+    table, the module of an attention, the pieces of a "cat". ``constant`` is what was made of parameters and numbers
+    alone, ``learned`` what is a parameter still, if in another shape. ``softmax`` is the softmax whose weights these
+    are, number for number.
     """
 
-    __slots__ = ("kind", "order", "parents", "softmax", "what")
+    __slots__ = ("constant", "kind", "learned", "order", "parents", "softmax", "what")
+    constant: bool
+    learned: bool
 
     def __init__(self, order: int, parents: tuple[Node, ...], kind: str = "", what: Any = None) -> None:
         self.order, self.parents, self.kind, self.what = order, parents, kind, what
         self.softmax: Any = None
+        constant: bool = kind not in {"source", "embedding"} and all(parent.constant for parent in parents)
+        learned: bool = constant and kind != "projection" and all(parent.learned for parent in parents)
+        self.constant, self.learned = constant, learned
 
 
 class Lineage:

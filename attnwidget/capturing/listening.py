@@ -116,11 +116,16 @@ class Listener:
         Is told of each attention, right after it was computed.
     batch : callable
         Says how many examples the pass has; 0 where that is not known.
+    spoken_for : frozenset of nn.Module
+        Modules for which somebody speaks: what is heard inside them is theirs.
+    held : frozenset of int
+        Identities of the model's parameters and buffers.
     """
 
     heard: Callable[[Heard], None]
     batch: Callable[[], int]
     spoken_for: frozenset[nn.Module] = frozenset()
+    held: frozenset[int] = frozenset()
     lineage: Lineage = field(default_factory=Lineage)
     masks: Masks = field(default_factory=Masks)
     running: list[Running] = field(default_factory=list)
@@ -213,16 +218,22 @@ class Listener:
             self._softmax(args, kwargs, parents, output)
         elif name in _PRODUCT:
             self._product(name, args, kwargs, output)
-        elif func is _EMBEDDING:
+        else:
+            self._derived(func, args, kwargs, parents, output)
+
+    def _derived(self, func: Any, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
+        """Anything else that was made."""
+        lineage, name = self.lineage, getattr(func, "__name__", "")
+        if func is _EMBEDDING:
             ids, table = (*args, kwargs.get("input"), kwargs.get("weight"))[:2]
             lineage.made(output, parents, "embedding", (ids, len(table)))
-        elif parents:
-            self._derived(name, args, kwargs, parents, output)
-
-    def _derived(self, name: str, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
-        """Anything else that was made of tensors of the pass."""
-        lineage = self.lineage
+            return
+        if not parents and lineage.of(output) is not None:
+            return
         kind = "projection" if name in _PROJECTION else "cat" if name in _CONCATENATION else ""
+        if not parents and any(id(one) not in self.held for one in tensors_in([*args, *kwargs.values()])):
+            lineage.made(output, (), "source", output.is_floating_point())  # of what was there before the pass
+            return
         node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
         of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
         if of is not None and output.numel() == of.n_weights and output.is_floating_point():
@@ -236,7 +247,7 @@ class Listener:
         node = self.lineage.made(output, parents)
         product = next((one for one in Lineage.behind(parents[0]) if one.kind == "product"), None) if parents else None
         operands = next((held for known, held in self._products if known is product), None)
-        q, k = product.parents[:2] if product is not None and len(product.parents) > 1 else (None, None)
+        q, k = product.what if product is not None else (None, None)
         softmax = Softmax(
             scores, output, output.ndim - 1 if axis is None else int(axis) % max(output.ndim, 1),
             self.running[-1].name if self.running else "", operands, q, k,
@@ -248,24 +259,28 @@ class Listener:
         operands = tuple(tensors_in([*args, *kwargs.values()]))
         if name == "baddbmm":
             operands = operands[1:3]
-        nodes = [self.lineage.of(tensor) for tensor in operands]
-        known = tuple(node for node in nodes if node is not None)
+        known = self.lineage.known(operands)
         weights = next((node.softmax for node in known if node.softmax is not None), None)
-        if weights is None:
-            node = self.lineage.made(output, known, "product" if len(known) > 1 else "projection")
-            if len(known) > 1:
-                self._products.append((node, operands))
-        elif len(known) < 2:
-            # Weights on learned vectors, or on numbers written by hand: a mixture of those, and no attention.
-            weights.used = True
-            self.lineage.made(output, known, "projection")
-        else:
+        values = [one for one in operands if not self._is_learned(one)]
+        if weights is not None and len(values) > 1:
             if not weights.told:
                 weights.told = True
                 self.softmaxes = [one for one in self.softmaxes if one is not weights]
                 self._tell(call_of_softmax(weights, self.batch(), self._module()), weights.queries, weights.keys)
             queries = () if weights.queries is None else (weights.queries,)
-            self.lineage.made(output, queries or known, "attention", self.running[-1].name if self.running else "")
+            self.lineage.made(output, queries or known, "attention", self._name())
+        elif weights is None and len(values) == 2 == len(operands):
+            both = tuple(self.lineage.of(one) for one in operands)
+            self._products.append((self.lineage.made(output, known, "product", both), operands))
+        else:
+            # Weights on learned vectors, or on numbers written by hand, are a mixture of those, and no attention.
+            _use(known)
+            self.lineage.made(output, known, "projection")
+
+    def _is_learned(self, values: Tensor) -> bool:
+        """Whether something is a parameter or a buffer, if in another shape; what a cache kept is not."""
+        node = self.lineage.of(values)
+        return id(values) in self.held if node is None else node.learned
 
     def _sdpa(self, args: Any, kwargs: Any, output: Tensor) -> None:
         query, key = (*args, kwargs.get("query"), kwargs.get("key"))[:2] if len(args) != 1 else (args[0], kwargs["key"])

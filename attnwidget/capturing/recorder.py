@@ -295,7 +295,8 @@ class Recorder:
 
     def _new_listener(self) -> Listener:
         self._ran, self._spoke, self._turns = set(), set(), {}
-        return Listener(self._hear, self._batch, frozenset(self.own))
+        held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
+        return Listener(self._hear, self._batch, frozenset(self.own), held)
 
     def _listen(self, listener: Listener | None) -> None:
         """Begin to listen, or give the ear back to whoever listened before."""
@@ -387,8 +388,10 @@ class Recorder:
 
     def _crossing(self, heard: Heard) -> bool | None:
         """Whether keys come from another sequence than queries, by what the layer was handed; None if not known."""
-        if heard.queries is None or heard.keys is None:
+        if heard.queries is None:
             return None
+        if heard.keys is None:
+            return True  # keys that were there before the pass, with none of its own among them
         inner = heard.running[-1]
         prefix = self._places.layer_prefix(inner.name)
         levels = [one for one in heard.running if one.name.startswith(prefix)]

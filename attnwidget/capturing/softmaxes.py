@@ -33,7 +33,7 @@ class Softmax:
     operands : tuple of Tensor or None
         The two factors that the scores were multiplied from, where they were.
     queries, keys : Node or None
-        Where those came from.
+        Where those came from; None for what was there before the pass.
     told : bool
         Whether its weights were multiplied with values.
     used : bool

@@ -35,6 +35,25 @@ def padding(n: int = 7, *, left: bool = False) -> Tensor:
     return mask
 
 
+def needs(*names: str) -> None:
+    """Skip, and say so, where this release of transformers has no such model."""
+    import pytest
+
+    missing = [name for name in names if not hasattr(transformers, name)]
+    if missing:
+        pytest.skip(f"transformers {transformers.__version__} has no {', '.join(missing)}")
+
+
+def agrees_with_itself(model: torch.nn.Module, inputs: dict[str, Tensor]) -> bool:
+    """Whether a model puts out the same with every attention function of its own; some releases leave a factor out."""
+    logits = []
+    for implementation in ("eager", "sdpa"):
+        model.set_attn_implementation(implementation)
+        with torch.no_grad():
+            logits.append(model(**inputs).logits)
+    return torch.allclose(*logits, atol=1e-4)
+
+
 def cached(model: torch.nn.Module, cache: Any) -> dict[str, Any]:
     """A cache as an argument of a model's forward, which has had two names for it."""
     import inspect

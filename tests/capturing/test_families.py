@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import attnwidget as aw
-from tests.capturing.families import FAMILIES, PICTURES, SMALL, ids, padding
+from tests.capturing.families import FAMILIES, PICTURES, SMALL, agrees_with_itself, ids, needs, padding
 
 KINDS = {"attention": "attentions", "encoder": "encoder_attentions", "decoder": "decoder_attentions",
          "cross": "cross_attentions"}  # fmt: skip
@@ -37,6 +37,8 @@ def real(inputs, name, example, axis):
 def test_captured_weights_are_eager_s(family):
     make, inputs = FAMILIES[family]
     model = make()
+    if family == "gpt2-inverse-layer" and not agrees_with_itself(make().eval(), inputs):
+        pytest.xfail("transformers' own eager and sdpa attention differ for this model in this release")
     run = aw.capture(model, inputs)
     expected = eager(model, inputs)
     assert len(run) == 2
@@ -228,6 +230,7 @@ def test_bands_as_wide_as_the_text_is_long_are_bands(length):
 
 
 def test_keys_that_an_indexer_left_out_are_hidden():
+    needs("DeepseekV32ForCausalLM")
     from transformers import DeepseekV32Config, DeepseekV32ForCausalLM
 
     sizes = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8,
@@ -276,6 +279,7 @@ def test_sinks_of_single_queries_are_refused_and_the_model_goes_on():
 
 
 def test_frames_of_a_film_that_attend_one_by_one_are_shown_one_by_one():
+    needs("VideoPrismVisionModel")
     from transformers import VideoPrismVisionConfig, VideoPrismVisionModel
 
     model = VideoPrismVisionModel(VideoPrismVisionConfig(hidden_size=32, num_spatial_layers=1, num_temporal_layers=1,

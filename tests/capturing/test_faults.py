@@ -11,7 +11,7 @@ from torch import nn
 
 import attnwidget as aw
 from tests.capturing.accounting import account
-from tests.capturing.families import FAMILIES, GROUPED, PICTURES, SMALL, cache_of, cached, ids
+from tests.capturing.families import FAMILIES, GROUPED, PICTURES, SMALL, cache_of, cached, ids, needs
 
 TEXT = SMALL | {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 FOUR = {"max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False}
@@ -143,6 +143,7 @@ class TestEconomies:
 
     @pytest.fixture
     def sharing(self):
+        needs("Gemma4ForCausalLM")
         kinds = ["sliding_attention", "full_attention"] * 2
         torch.manual_seed(0)
         return tf.Gemma4ForCausalLM(tf.Gemma4TextConfig(
@@ -295,7 +296,8 @@ class TestTargets:
                                    out_features=["stage2"])  # fmt: skip
         torch.manual_seed(0)
         model = tf.DetrForObjectDetection(tf.DetrConfig(
-            use_timm_backbone=False, backbone_config=backbone, d_model=32, encoder_layers=2, decoder_layers=2,
+            use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone,
+            d_model=32, encoder_layers=2, decoder_layers=2,
             encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=5,
         )).eval()  # fmt: skip
         run = aw.capture(model, {"pixel_values": torch.randn(1, 3, 64, 64)})
@@ -384,7 +386,8 @@ class TestPadding:
                                    out_features=["stage2"])  # fmt: skip
         torch.manual_seed(0)
         model = tf.DetrModel(tf.DetrConfig(
-            use_timm_backbone=False, backbone_config=backbone, d_model=32, encoder_layers=1, decoder_layers=1,
+            use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone,
+            d_model=32, encoder_layers=1, decoder_layers=1,
             encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=5,
         )).eval()  # fmt: skip
         mask = torch.ones(2, 64, 64, dtype=torch.long)
