@@ -43,7 +43,7 @@ _TASKS = (
 )  # fmt: skip
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """A model that is not tiny enough."""
 
 
@@ -100,7 +100,7 @@ def at_most(number: int):
         nonlocal count
         count += 0 if param is None else param.numel()
         if count > number:
-            raise TooLarge(f"more than {number} parameters, at {type(self).__name__}.{name}")
+            raise TooLargeError(f"more than {number} parameters, at {type(self).__name__}.{name}")
         return register(self, name, param)
 
     nn.Module.register_parameter = counted
@@ -124,7 +124,7 @@ def built(name: str, config: Any) -> nn.Module:
             if not parameter.isfinite().all() or (parameter.numel() > 1 and not parameter.any()):
                 parameter.copy_(torch.randn_like(parameter) / 10)
             elif parameter.ndim > 1 and 1e-4 < float(parameter.std()) < 0.05:
-                parameter *= 5
+                parameter.mul_(5)
     return model
 
 
@@ -182,9 +182,10 @@ def tried(model_type: str) -> tuple[Outcome, list[str]]:
             name: str(list(v.shape)) if isinstance(v, torch.Tensor) else str(type(v)) for name, v in inputs.items()
         }
         one.seconds = time.perf_counter() - begun
-        return one, attempts
     except TooSlow:
         return Outcome("not built", model_type, why=f"took more than {SECONDS} s; {attempts[-1:]}"), attempts
+    else:
+        return one, attempts
     finally:
         signal.alarm(0)
         gc.collect()

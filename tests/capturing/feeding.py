@@ -41,9 +41,9 @@ def found(config: Any, *names: str, default: Any = None) -> Any:
 
 
 def side(value: Any) -> int:
-    return (
-        side(min(value)) if isinstance(value, (list, tuple)) else value["height"] if isinstance(value, dict) else value
-    )
+    if isinstance(value, dict):
+        return value["height"]
+    return side(min(value)) if isinstance(value, (list, tuple)) else value
 
 
 def pictures(config: Any, size: int | None = None) -> Tensor:
@@ -59,10 +59,10 @@ def pictures(config: Any, size: int | None = None) -> Tensor:
 def feeds(model: nn.Module) -> Iterator[Inputs]:
     """Inputs that may fit, richest first."""
     seen = set()
-    for inputs in _feeds(model):
-        size = found(model.config, "vocab_size", default=None)
-        if isinstance(size, int) and size < 60:
-            inputs = {k: v % size if k.endswith("input_ids") else v for k, v in inputs.items()}
+    size = found(model.config, "vocab_size", default=None)
+    fewest = size if isinstance(size, int) and size < 60 else 1000
+    for given in _feeds(model):
+        inputs = {name: value % fewest if name.endswith("input_ids") else value for name, value in given.items()}
         known = str([(name, getattr(value, "shape", 0)) for name, value in inputs.items()])
         if known not in seen:
             seen.add(known)
@@ -127,36 +127,57 @@ def _seen(config: Any, known: Any, main: str) -> Iterator[Inputs]:
         names = [n for n in ("hidden_states", "x", "patches") if n in known]
     if not names:
         return
-    token = found(config, "image_token_id", "image_token_index", default=None)
     if grids:
-        flat, n = _grid(config, names[0], grids[0])
-        with_tokens = torch.cat([ids(3), torch.full((1, n), token or 0), ids(3, 1)], 1)
-        start = found(config, "vision_start_token_id", default=None)
-        if start is not None:
-            with_tokens[0, 2] = start
-        types = {"mm_token_type_ids": (with_tokens == token).long()} if "mm_token_type_ids" in known else {}
-        if "input_ids" in known:
-            yield {"input_ids": with_tokens, **flat, **types}
-        patch = side(found(config, "patch_size", default=8))
-        four = {**flat, names[0]: flat[names[0]].unflatten(1, (-1, patch, patch))}
-        yield flat
-        yield four
-        if four[names[0]].shape[1] % 3 == 0:
-            yield {**four, names[0]: four[names[0]][None, :, :3]}
-            yield {**four, names[0]: four[names[0]][:, :3]}
-        if "input_ids" in known:
-            yield {"input_ids": with_tokens, **four, **types}
-        return
-    one = pictures(config)
+        yield from _in_grids(config, known, names[0], grids[0])
+    else:
+        yield from _flat(config, known)
+        yield from _whole(config, known, names)
+
+
+def _with_places(n: int, token: int) -> Tensor:
+    return torch.cat([ids(3), torch.full((1, n), token), ids(3, 1)], 1)
+
+
+def _in_grids(config: Any, known: Any, pixels: str, grid: str) -> Iterator[Inputs]:
+    """Patches one after another, with the sizes of their pictures."""
+    flat, n = _grid(config, pixels, grid)
+    token = found(config, "image_token_id", "image_token_index", default=0)
+    text = {"input_ids": _with_places(n, token)}
+    start = found(config, "vision_start_token_id", default=None)
+    if start is not None:
+        text["input_ids"][0, 2] = start
+    if "mm_token_type_ids" in known:
+        text["mm_token_type_ids"] = (text["input_ids"] == token).long()
+    reads = "input_ids" in known
+    if reads:
+        yield {**flat, **text}
+    patch = side(found(config, "patch_size", default=8))
+    square = flat[pixels].unflatten(1, (-1, patch, patch))
+    yield flat
+    yield {**flat, pixels: square}
+    if square.shape[1] % 3 == 0:
+        yield {**flat, pixels: square[None, :, :3]}
+        yield {**flat, pixels: square[:, :3]}
+    if reads:
+        yield {**flat, pixels: square, **text}
+
+
+def _flat(config: Any, known: Any) -> Iterator[Inputs]:
+    """Patches with their places."""
+    patch = side(found(config, "patch_size", default=8))
+    flat = noise(1, 16, 3 * patch * patch)
     if "spatial_shapes" in known:
-        patch = side(found(config, "patch_size", default=8))
-        yield {"pixel_values": noise(1, 16, 3 * patch * patch), "pixel_attention_mask": torch.ones(1, 16, dtype=torch.long),
-               "spatial_shapes": torch.tensor([[4, 4]])}  # fmt: skip
-    if "pixel_position_ids" in known or "image_position_ids" in known:
-        places = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="xy"), -1).reshape(1, 16, 2)
-        patch = side(found(config, "patch_size", default=8))
-        name = "pixel_position_ids" if "pixel_position_ids" in known else "image_position_ids"
-        yield {"pixel_values": noise(1, 16, 3 * patch * patch).sigmoid(), name: places}
+        mask = torch.ones(1, 16, dtype=torch.long)
+        yield {"pixel_values": flat, "pixel_attention_mask": mask, "spatial_shapes": torch.tensor([[4, 4]])}
+    places = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="xy"), -1).reshape(1, 16, 2)
+    for name in {"pixel_position_ids", "image_position_ids"} & set(known):
+        yield {"pixel_values": flat.sigmoid(), name: places}
+
+
+def _whole(config: Any, known: Any, names: list[str]) -> Iterator[Inputs]:
+    """Pictures, and videos of them."""
+    one = pictures(config)
+    token = found(config, "image_token_id", "image_token_index", default=None)
     if "images" in names:
         yield {"images": one}
     frames = found(config, "num_frames", "frames_per_clip", default=2)
@@ -166,10 +187,10 @@ def _seen(config: Any, known: Any, main: str) -> Iterator[Inputs]:
         for value in first:
             seen = {name: value}
             if "input_ids" in known and token is not None:
-                whole = torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1)
+                text = _with_places(4, token)
                 if "token_type_ids" in known:
-                    yield {"input_ids": whole, "token_type_ids": torch.zeros_like(whole), **seen}
-                yield {"input_ids": whole, **seen}
+                    yield {"input_ids": text, "token_type_ids": torch.zeros_like(text), **seen}
+                yield {"input_ids": text, **seen}
             yield seen
         yield {name: one[:, None]}
         yield {name: one[:, None, None]}
@@ -199,51 +220,57 @@ def _heard(config: Any, known: Any, main: str) -> Iterator[Inputs]:
                 if mask in known:
                     heard[mask] = torch.ones(1, shape[-1] if shape[1] in sizes else shape[1], dtype=torch.long)
             if token is not None and "input_ids" in known:
-                yield {"input_ids": torch.cat([ids(3), torch.full((1, 4), token), ids(3, 1)], 1), **heard}
+                yield {"input_ids": _with_places(4, token), **heard}
             yield heard
+
+
+def _boxes() -> Tensor:
+    corner = torch.randint(0, 40, (1, N, 2), generator=_generator())
+    return torch.cat([corner, corner + 10], -1)
+
+
+def _patches(config: Any) -> Tensor:
+    patches = noise(1, 16, 2 + found(config, "patch_embed_hidden_size", default=192))
+    rows = torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij")
+    patches[..., :2] = torch.stack(rows, -1).reshape(16, 2)
+    return patches
+
+
+def _of_encoder(config: Any) -> Tensor:
+    return noise(1, 6, found(config, "encoder_hidden_size", "hidden_size", "d_model"))
+
+
+# Arguments that some models want besides: given wherever they are known, or only where they are needed.
+_BESIDES = {
+    "bbox": lambda _: _boxes(),
+    "visual_feats": lambda config: noise(1, 5, found(config, "visual_feat_dim", default=32)),
+    "visual_pos": lambda config: noise(1, 5, found(config, "visual_pos_dim", default=4)).abs(),
+    "flattened_patches": _patches,
+    "task_inputs": lambda config: ids(found(config, "task_seq_len", default=N)),
+    "image_embeds_position_mask": lambda _: (torch.arange(N)[None] < 5) & (torch.arange(N)[None] > 0),
+    "image_attention_mask": lambda _: torch.ones(1, N, 1, dtype=torch.long),
+    "audio_mel": lambda config: noise(1, 64, found(config, "input_feat_size", default=32)),
+    "audio_mel_mask": lambda _: torch.zeros(1, 64, dtype=torch.bool),
+    "qformer_input_ids": lambda _: ids(seed=3),
+    "input_shape_ids": lambda _: ids(seed=3),
+    "input_pronunciation_ids": lambda _: ids(seed=3),
+}
+_NEEDED = {
+    "query_embeds": lambda config: noise(1, 8, found(config, "hidden_size", default=64)),
+    "state": lambda config: noise(1, found(config, "max_state_dim", default=32)),
+    "merge_sizes": lambda _: torch.tensor([1]),
+    "prompt_pixel_values": pictures,
+    "prompt_masks": pictures,
+    "encoder_hidden_states": _of_encoder,
+}
 
 
 def _extra(config: Any, known: Any, needed: set[str]) -> Inputs:
     """What some models want besides."""
-    made: Inputs = {}
-    if "bbox" in known:
-        corner = torch.randint(0, 40, (1, N, 2), generator=_generator())
-        made["bbox"] = torch.cat([corner, corner + 10], -1)
-    if "visual_feats" in known:
-        made["visual_feats"] = noise(1, 5, found(config, "visual_feat_dim", default=32))
-        made["visual_pos"] = noise(1, 5, found(config, "visual_pos_dim", default=4)).abs()
-    if "query_embeds" in needed:
-        made["query_embeds"] = noise(1, 8, found(config, "hidden_size", default=64))
-    if "flattened_patches" in known:
-        patch = side(found(config, "patch_size", default=8))
-        patches = noise(1, 16, 2 + found(config, "patch_embed_hidden_size", default=3 * patch * patch))
-        patches[..., :2] = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij"), -1).reshape(
-            16, 2
-        )
-        made["flattened_patches"] = patches
-    if "state" in needed:
-        made["state"] = noise(1, found(config, "max_state_dim", default=32))
-    if "task_inputs" in known:
-        made["task_inputs"] = ids(found(config, "task_seq_len", default=N))
+    made = {name: make(config) for name, make in _BESIDES.items() if name in known}
+    made |= {name: make(config) for name, make in _NEEDED.items() if name in needed}
     if "target_sizes" in known and "input_ids" not in known:
         made["target_sizes"] = torch.tensor([[8, 8]])
-    if "merge_sizes" in needed:
-        made["merge_sizes"] = torch.tensor([1])
-    for name in ("prompt_pixel_values", "prompt_masks"):
-        if name in needed:
-            made[name] = pictures(config)
-    if "image_embeds_position_mask" in known:
-        made["image_embeds_position_mask"] = (torch.arange(N)[None] % N < 5) & (torch.arange(N)[None] > 0)
-    if "image_attention_mask" in known:
-        made["image_attention_mask"] = torch.ones(1, N, 1, dtype=torch.long)
-    if "audio_mel" in known:
-        made["audio_mel"] = noise(1, 64, found(config, "input_feat_size", default=32))
-        made["audio_mel_mask"] = torch.zeros(1, 64, dtype=torch.bool)
-    for name in ("qformer_input_ids", "input_shape_ids", "input_pronunciation_ids"):
-        if name in known:
-            made[name] = ids(seed=3)
-    if needed & {"encoder_hidden_states", "encoder_outputs"}:
-        made["encoder_hidden_states"] = noise(1, 6, found(config, "encoder_hidden_size", "hidden_size", "d_model"))
     return made
 
 
@@ -257,10 +284,11 @@ def _others(config: Any, known: Any, needed: set[str]) -> Iterator[Inputs]:
         channels = found(config, "num_input_channels", default=None)
         length = context + lags
         past = noise(1, length, channels) if channels else noise(1, length)
+        ahead = found(config, "prediction_length") or 1
         series = {
             "past_values": past, "past_time_features": noise(1, length, features),
-            "past_observed_mask": torch.ones(past.shape), "future_values": noise(1, found(config, "prediction_length") or 1),
-            "future_time_features": noise(1, found(config, "prediction_length") or 1, features),
+            "past_observed_mask": torch.ones(past.shape), "future_values": noise(1, ahead),
+            "future_time_features": noise(1, ahead, features),
         }  # fmt: skip
         series = {name: value for name, value in series.items() if name in known}
         yield series
@@ -299,6 +327,6 @@ def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs
     token = found(config, *names, default=None)
     if token is None:
         return None
-    text = torch.cat([ids(3), torch.full((1, int(counts[2])), token), ids(3, 1)], 1)
+    text = _with_places(int(counts[2]), token)
     kinds = {name: torch.zeros_like(text) for name in inputs if name == "token_type_ids"}
     return {**inputs, **kinds, "input_ids": text}

@@ -9,8 +9,7 @@ from typing import Any
 import transformers
 from transformers import PreTrainedConfig
 
-# Four heads of 16: half of that is enough for rotations in three sections.
-WIDTH, INNER, HEADS, HEAD, VOCAB, PICTURE = 64, 64, 4, 16, 128, 64
+from tests.capturing.special import ALWAYS, HEAD, HEADS, INNER, OVERRIDES, PICTURE, VOCAB, WIDTH
 
 _LAYERS = re.compile(
     r"^(num_(hidden|encoder|decoder|.*_hidden|.*_encoder|.*_decoder|local_encoder|self_attends_per)_?(layers|blocks|block)"
@@ -26,7 +25,8 @@ _INNER = re.compile(r"intermediate|ffn_dim|ffn_size|feed_?forward|n_inner|^d_ff$
 _WIDTH = re.compile(
     r"(hidden_size|hidden_dim|d_model|n_embd|embed_dim|embedding_size|embedding_dim|emb_dim|_dim|^dim|width|_units"
     r"|projection_size|output_size|channels|_size_global|d_latents|_filters|codebook_size|d_rel|state_dim"
-    r"|feature_size|feature_sizes|dimension|channel_list|_features|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size|token_size|layer_input)"
+    r"|feature_size|feature_sizes|dimension|channel_list|_features|_rank|hidden_sizes|embed_dims|conv_dim|out_features_size"
+    r"|token_size|layer_input)"
     r"(_global|_per_stage)?$"
 )
 _NO_WIDTH = re.compile(
@@ -37,10 +37,39 @@ _NO_WIDTH = re.compile(
 _POSITIONS = re.compile(r"(max_position_embeddings|n_positions|_positions|max_seq_len|seq_length|max_sequence_length)$")
 _INDEXES = re.compile(r"(indexes|indices|layer_ids|_idx|_idxs|out_indices|layer_idx|_blocks|hook_ids|layers_indices)$")
 _TOKEN = re.compile(r"(token|bos|eos|pad|sep|boi|eoi|boa|eoa|mask)(_token)?_(id|index|ids)$|_token_id$|_token_index$")
-_EXPERTS = re.compile(
-    r"^(num_experts|num_local_experts|n_routed_experts|moe_num_experts|n_experts|moe_num_primary_experts)$"
-)
-_CHOSEN = re.compile(r"^(num_experts_per_tok|moe_top_?k|top_k_experts|num_selected_experts|moe_k|topk|moe_topk)$")
+_PICTURE = re.compile(r"^(image_size|img_size|spec_size|pretrain_image_size|max_image_size|input_image_size)$")
+# The first that fits says how large a number may be, whatever else is shrunk.
+_NUMBERS = [
+    (re.compile(pattern), most)
+    for pattern, most in (
+        (r"vocab_size$|^num_embeddings$", VOCAB),
+        (r"^(num_experts|num_local_experts|n_routed_experts|moe_num_experts|n_experts|moe_num_primary_experts)$", 4),
+        (r"^(num_experts_per_tok|moe_top_?k|top_k_experts|num_selected_experts|moe_k|topk|moe_topk)$", 2),
+        (r"^(n_group|topk_group)$", 1),
+        (r"^(sliding_window|attention_window_size|sliding_window_size|num_frames|frames_per_clip)$", 4),
+        (r"^(num_queries|(perceiver_resampler_)?num_latents|num_query_tokens|num_proposals)$", 8),
+        (r"^window_size$", 2),
+        (r"(source|audio).*_positions$", 32),
+        (_POSITIONS.pattern, 512),
+    )
+]
+# And where all sizes are fixed ones; None leaves it.
+_SIZES = [
+    (re.compile(pattern), most)
+    for pattern, most in (
+        (_HEADS.pattern, HEADS),
+        (r"^patch_size$|^num_conv_pos_embeddings$", 8),
+        (r"^(num_mel_bins|n_mels|mel_dim|feature_dim)$", 32),
+        (r"rope_head_dim$", HEAD // 2),
+        (r"^qk_head_dim$", HEAD + HEAD // 2),
+        (_HEAD.pattern + "|head_dim$", HEAD),
+        (r"^num_conv_pos_embedding_groups$", 4),
+        (_NO_WIDTH.pattern, None),
+        (r"_rank$", 16),
+        (_INNER.pattern, INNER),
+        (_WIDTH.pattern, WIDTH),
+    )
+]
 _SPECIAL = {"pad": 0, "bos": 1, "eos": 2}
 
 # Numbers that others of the same config are multiplied from, or that some classes need and their configs leave out.
@@ -55,37 +84,6 @@ _WHERE_NONE = {
     "head_dim": HEAD, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1,
     "topk_group": 1, "moe_intermediate_size": 32, "prediction_length": 4, "num_key_value_heads": 2, "num_experts": 4,
     "vocab_size": VOCAB, "top_k_experts": 2, "shared_expert_intermediate_size": 32,
-}  # fmt: skip
-
-# What no rule of names finds: constraints between numbers of one config.
-OVERRIDES: dict[str, dict[str, Any]] = {
-    "zamba": {"attention_hidden_size": 2 * WIDTH, "attention_head_dim": 2 * HEAD, "num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
-    "recurrent_gemma": {"num_hidden_layers": 3},
-    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
-    "bamba": {"attn_layer_indices": [1]},
-    "dory": {
-        "num_hidden_layers": 6, "n_input_layers": 2, "n_recurrent_layers": 2, "n_output_layers": 2,
-        "layer_types": ["sliding_attention", "mlp", "full_attention", "mlp", "full_attention", "mlp"],
-    },
-    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2},
-    "gemma3n_text": {
-        "num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0,
-        "activation_sparsity_pattern": [0.95, 0.0, 0.0, 0.0], "intermediate_size": [64] * 4,
-    },
-    "align_vision_model": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 80},
-    "efficientnet": {"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 320},
-    "blt": {"encoder_hash_byte_group_vocab": 64},
-    "apertus1p5": {"image_token_offset": 64, "audio_token_offset": 96},
-    "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"]},
-    **{f"{kind}_prompt_encoder": {"patch_size": 16} for kind in ("sam2", "sam2_video", "edgetam", "edgetam_video")},
-    "eomt": {"num_blocks": 1},
-    "eomt_dinov3": {"num_blocks": 1},
-    "clvp_encoder": {"num_attention_heads": 2},
-    "depth_pro": {"patch_size": PICTURE},
-    "DbrxAttentionConfig": {"rope_theta": 10000.0, "clip_qkv": 8.0},
-    "autoformer": {"prediction_length": 8, "label_length": 4, "context_length": 16},
-    "longcat_flash": {"head_dim": HEAD // 2},
-    "seggpt": {"image_size": [2 * PICTURE, PICTURE], "merge_index": 0, "intermediate_hidden_state_indices": (1, 1, 1, 1)},
 }  # fmt: skip
 
 
@@ -175,9 +173,9 @@ class Shrink:
         count = [len(chosen)]
         for name, value in values.items():
             indexes = _INDEXES.search(name) or name == "_out_features"
-            if indexes and isinstance(value, (list, tuple)) and 1 < len(value) < length:
-                if name == "_out_features" or all(type(one) is int for one in value):
-                    count.append(min(len(value), 4))
+            several = isinstance(value, (list, tuple)) and 1 < len(value) < length
+            if indexes and several and (name == "_out_features" or all(type(one) is int for one in value)):
+                count.append(min(len(value), 4))
         return max(count), sorted(chosen)
 
     def _value(self, name: str, value: Any, values: dict[str, Any], n_layers: int, chosen: list[int]) -> Any:
@@ -205,105 +203,63 @@ class Shrink:
             return [[max(one * self.picture // 1024, 1) for one in pair] for pair in value]
         if not value or not numbers:
             return value
+        return type(value)(self._numbers(name, value, length, n_layers))
+
+    def _numbers(self, name: str, value: Any, length: int, n_layers: int) -> Any:
+        """Numbers of a list, by its name."""
         if name in {"depths", "layer_depths", "blocks_per_stage", "stage_num_blocks"}:
-            return type(value)(1 if not self.factor or one < 4 else 2 for one in value)
-        if name in {"image_size", "img_size", "spec_size"}:
-            return type(value)(self.picture for _ in value)
+            return (1 if not self.factor or one < 4 else 2 for one in value)
+        if _PICTURE.search(name):
+            return (self.picture for _ in value)
         if _TOKEN.search(name):
-            return type(value)(self.tokens.of(f"{name}{i}") for i in range(len(value)))
+            return (self.tokens.of(f"{name}{i}") for i in range(len(value)))
         if "feature_layer" in name:
-            return type(value)([1, 0][: len(value)])
+            return [1, 0][: len(value)]
         if _INDEXES.search(name) and length:
             if len(value) <= n_layers:
                 ends = max(value) >= length - 1
-                return type(value)(range(n_layers - len(value), n_layers) if ends else range(len(value)))
-            return type(value)(sorted({min(one, n_layers - 1) for one in value}))
+                return range(n_layers - len(value), n_layers) if ends else range(len(value))
+            return sorted({min(one, n_layers - 1) for one in value})
         if _HEADS.search(name):
             return value  # their widths shrink by one factor
         if _WIDTH.search(name) and not _NO_WIDTH.search(name):
             if min(value) == max(value) and not self.factor:
-                return type(value)(min(one, WIDTH) for one in value)
-            return type(value)(self._divided(one) for one in value)
+                return (min(one, WIDTH) for one in value)
+            return (self._divided(one) for one in value)
         return value
 
     def _divided(self, value: int) -> int:
         return value if value < 64 or self.factor == 1 else max(8, value // (self.factor or 8))
 
-    def _number(self, name: str, value: int, values: dict[str, Any], n_layers: int) -> int:  # noqa: C901, PLR0912
+    def _number(self, name: str, value: int, values: dict[str, Any], n_layers: int) -> int:
         if _TOKEN.search(name):
-            return (
-                self.tokens.of(name) if value >= VOCAB - 30 or name.startswith(("image", "video", "audio")) else value
-            )
-        if name.endswith("vocab_size") or name in {"num_embeddings", "vision_vocab_size"}:
-            return min(value, VOCAB)
+            special = value >= VOCAB - 30 or name.startswith(("image", "video", "audio"))
+            return self.tokens.of(name) if special else value
         if _LAYERS.search(name) and not _NO_LAYERS.search(name):
             return min(value, n_layers)
-        if _EXPERTS.search(name):
-            return min(value, 4)
-        if _CHOSEN.search(name):
-            return min(value, 2)
-        if name in {"n_group", "topk_group"}:
-            return min(value, 1)
-        if name in {"image_size", "img_size", "spec_size", "pretrain_image_size", "max_image_size", "input_image_size"}:
+        if _PICTURE.search(name):
             return min(value, self.picture)
-        if name in {"sliding_window", "attention_window_size", "sliding_window_size"}:
-            return min(value, 4)
-        if name in {
-            "num_queries",
-            "num_latents",
-            "perceiver_resampler_num_latents",
-            "num_query_tokens",
-            "num_proposals",
-        }:
-            return min(value, 8)
-        if name in {"num_frames", "frames_per_clip"}:
-            return min(value, 4)
-        if name == "window_size":
-            return min(value, 2 if value < 64 else 32)
         if "feature_layer" in name:
             return -1
-        if _POSITIONS.search(name):
-            return min(value, 32 if "source" in name or "audio" in name else 512)
+        most = _most(name, _NUMBERS)
+        if most is not None:
+            return min(value, 32 if name == "window_size" and value >= 64 else most)
         if self.factor:
-            wide = _WIDTH.search(name) or _INNER.search(name) or _HEAD.search(name) or "head_dim" in name
+            wide = _WIDTH.search(name) or _INNER.search(name) or "head_dim" in name or _HEAD.search(name)
             return self._divided(value) if wide and not _NO_WIDTH.search(name) else value
-        return self._fixed(name, value, values)
-
-    def _fixed(self, name: str, value: int, values: dict[str, Any]) -> int:
         if _KEY_HEADS.search(name):
             heads = next((h for key in ("num_attention_heads", "n_heads") if type(h := values.get(key)) is int), value)
             return 1 if value == 1 else HEADS if heads == value else min(value, 2)
-        if name in _FIXED:
-            return min(value, _FIXED[name])
-        if _HEADS.search(name):
-            return min(value, HEADS)
-        if name in {"embed_dim", "hidden_size"} and any(
-            isinstance(values.get(other), (list, tuple)) for other in ("num_heads", "embed_dim_per_stage")
-        ):
+        by_stage = any(isinstance(values.get(other), (list, tuple)) for other in ("num_heads", "embed_dim_per_stage"))
+        if name in {"embed_dim", "hidden_size"} and by_stage:
             return self._divided(value)
-        if name == "patch_size":
-            return min(value, 8)
-        if name in {"num_mel_bins", "n_mels", "mel_dim", "feature_dim"}:
-            return min(value, 32)
-        if name.endswith("rope_head_dim"):
-            return min(value, HEAD // 2)
-        if name == "qk_head_dim":
-            return min(value, HEAD + HEAD // 2)
-        if _HEAD.search(name) or name.endswith("head_dim"):
-            return min(value, HEAD)
-        if name == "num_conv_pos_embeddings":
-            return min(value, 8)
-        if name == "num_conv_pos_embedding_groups":
-            return min(value, 4)
-        if _NO_WIDTH.search(name):
-            return value
-        if name.endswith("_rank"):
-            return min(value, 16)
-        if _INNER.search(name):
-            return min(value, INNER)
-        if _WIDTH.search(name):
-            return min(value, WIDTH)
-        return value
+        most = _FIXED.get(name, _most(name, _SIZES))
+        return value if most is None else min(value, most)
+
+
+def _most(name: str, rules: list[tuple[re.Pattern[str], int | None]]) -> int | None:
+    """The most that the first rule for a name allows; None where there is none, or it allows everything."""
+    return next((most for pattern, most in rules if pattern.search(name)), None)
 
 
 def _length(values: dict[str, Any]) -> int:
@@ -337,36 +293,6 @@ def _rope(value: dict[str, Any], half: int) -> dict[str, Any]:
         each = half // len(sections)
         made["mrope_section"] = [half - each * (len(sections) - 1), *[each] * (len(sections) - 1)]
     return made
-
-
-# What holds for every way of shrinking.
-ALWAYS: dict[str, dict[str, Any]] = {
-    "blip-2": {"image_token_index": 100},
-    "instructblip": {"image_token_index": 100},
-    "instructblipvideo": {"video_token_index": 100},
-    "chameleon": {"vocabulary_map": {"<image>": 100, **{f"IMGIMG{a}{b}Z": 64 + 8 * i + j for i, a in enumerate("ABCD")
-                                     for j, b in enumerate("ABCDEFGH")}}},
-    "emu3": {"vocabulary_map": {"<image>": 100, "<|extra_200|>": 101}},
-    "xmod": {"default_language": "en_XX"},
-    "vitmatte": {"convstream_hidden_sizes": [48, 96, 192], "fusion_hidden_sizes": [256, 128, 64, 32]},
-    "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
-    "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
-    "step3p5": {"sliding_window": 4},
-    "moonshine_streaming": {"num_key_value_heads": 4},
-    "llama4_vision_model": {"intermediate_size": 256},
-    "t5gemma2_text": {"dropout_rate": 0.0},
-    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
-    "qwen3_omni_moe_talker_text": {"shared_expert_intermediate_size": 32},
-    "vitdet": {"patch_size": 16},
-    "upernet": {
-        "backbone_config": transformers.SwinConfig(
-            embed_dim=16, depths=[1, 1, 1, 1], num_heads=[2, 2, 2, 2], window_size=2, image_size=PICTURE,
-            out_features=["stage1", "stage2", "stage3", "stage4"],
-        ),
-    },
-    "qwen4_exp_text": {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
-                       "indexer_compress_ratio": 2},
-}  # fmt: skip
 
 
 def config_of(model_type: str, shrink: Shrink) -> PreTrainedConfig:
