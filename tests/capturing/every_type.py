@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import re
+import resource
 import signal
 import sys
 import time
@@ -29,7 +30,7 @@ from tests.capturing.accounting import account, computed_by
 from tests.capturing.feeding import feeds, with_as_many_tokens
 from tests.capturing.shrinking import Shrink, config_of
 
-MOST, SECONDS = 20_000_000, 60
+MOST, SECONDS, MEMORY = 20_000_000, 60, 10 * 2**30
 CLASSES = ("whole", "in parts", "refused", "no attention", "WRONG", "ERROR", "not built")
 # Heads first: what is run in practice.
 _TASKS = (
@@ -249,6 +250,7 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     transformers.logging.set_verbosity(transformers.logging.CRITICAL + 10)
     torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # what asks for more fails, and takes no other with it
     outcomes = []
     for one in options.only or model_types():
         outcome, attempts = tried(one)
