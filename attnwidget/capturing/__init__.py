@@ -86,10 +86,10 @@ class Recording:
         made = None if generated is None else Generated.of(generated, ends)
         if index is None:
             # Without a cache each step reads the whole text, and the last one has all of it.
-            return self._assembled(runs[0] if made is None else run_of(runs, made), made)
+            return self._assembled(runs[0] if made is None else run_of(runs, made), made, len(runs))
         return self._assembled(runs[index], made)
 
-    def _assembled(self, run: Run, generated: Generated | None) -> Capture:
+    def _assembled(self, run: Run, generated: Generated | None, n_runs: int = 1) -> Capture:
         recorder = self._recorder
         if recorder.failure is not None:
             raise recorder.failure
@@ -102,12 +102,18 @@ class Recording:
         made = assemble(chosen, recorder.model, self._labels, self._part)
         if not any(made.examples):
             raise ValueError(_nothing_shown(recorder.model, made.refused))
+        said = [f"{name!r} is not shown: {why}." for name, why in made.refused.items()]
         if chosen.missed:
-            warnings.warn(_partly_seen(recorder.model, chosen.missed), AttentionWarning, stacklevel=4)
-        for note in chosen.notes:
+            said.append(_partly_seen(recorder.model, chosen.missed))
+        if n_runs > 1 and chosen.notes:
+            chosen.notes.append(
+                f"It made {n_runs} runs, as for the windows of a long sound, and this is one of them. With "
+                "attnwidget.recording, recorder.capture(0) gives the first."
+            )
+        for note in [*chosen.notes, *said]:
             warnings.warn(note, AttentionWarning, stacklevel=4)
-        for name, why in made.refused.items():
-            warnings.warn(f"{name!r} is not shown: {why}.", AttentionWarning, stacklevel=4)
+        for maps in (maps for one in made.examples for maps in one.values()):
+            maps.notes = (*maps.notes, *chosen.notes, *said)
         outputs = Outputs(chosen, recorder.model, recorder.keep, self._labels.tokenizer)
         examples = [Example(one, *outputs.of_example(number)) for number, one in enumerate(made.examples)]
         return Capture(examples, missed=chosen.missed, refused=made.refused)

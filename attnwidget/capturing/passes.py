@@ -29,7 +29,6 @@ class Pass:
 
     inputs: dict[str, Any] = field(default_factory=dict)
     encoder_inputs: dict[str, Any] = field(default_factory=dict)
-    decoder_inputs: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     logits: Tensor | None = None
     whole: bool = False  # the model's own pass, and not one of a part called by itself

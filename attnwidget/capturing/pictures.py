@@ -75,23 +75,25 @@ def patches_of_tower(model: nn.Module, stack: str, inputs: Mapping[str, Any], le
 
 
 def patches_in_text(model: nn.Module, inputs: Mapping[str, Any], tokens: Tokens, labels: Labels) -> Tokens:
-    """Tokens of a text, with the patches of the one picture in it by row and column; unchanged where there is none."""
+    """Tokens of a text, with the patches in it by row and column, and by picture and frame where there are several."""
     config = getattr(model, "config", None)
-    mark = getattr(config, "image_token_id", None)
-    mark = getattr(config, "image_token_index", None) if mark is None else mark
-    if mark is None or tokens.ids is None or mark not in tokens.ids:
+    if tokens.ids is None or config is None:
         return tokens
-    places = [i for i, token in enumerate(tokens.ids) if token == mark]
-    size = _grid_in_text(config, inputs, len(places))
-    if size is None or places[-1] - places[0] + 1 != len(places):
-        return tokens
-    start, (rows, columns) = places[0], size
-    names = list(tokens.labels)
-    names[start : start + rows * columns] = _patch_labels(rows, columns)
-    picture, pixels = labels.picture, inputs.get("pixel_values")
-    if picture is None and isinstance(pixels, Tensor) and pixels.ndim == 4 and pixels.shape[0] == 1:
-        picture = _from_pixels(pixels[0], labels.tokenizer)
-    image = ImageGrid(start, rows, columns, picture)
+    names, image = list(tokens.labels), tokens.image
+    for kind in ("image", "video"):
+        mark = getattr(config, f"{kind}_token_id", None)
+        mark = getattr(config, f"{kind}_token_index", None) if mark is None else mark
+        places = [i for i, token in enumerate(tokens.ids) if token == mark] if mark is not None else []
+        grids = _grids_in_text(config, inputs, kind, len(places))
+        if not places or sum(frames * rows * columns for frames, rows, columns in grids) != len(places):
+            continue
+        for place, name in zip(places, _names_of_patches(grids), strict=True):
+            names[place] = name
+        if len(grids) == 1 and grids[0][0] == 1 and places[-1] - places[0] + 1 == len(places):
+            picture, pixels = labels.picture, inputs.get("pixel_values")
+            if picture is None and isinstance(pixels, Tensor) and pixels.ndim == 4 and pixels.shape[0] == 1:
+                picture = _from_pixels(pixels[0], labels.tokenizer)
+            image = ImageGrid(places[0], *grids[0][1:], picture)
     return Tokens(tuple(names), tokens.ids, tokens.special, tokens.words, tokens.spans, image)
 
 
@@ -159,21 +161,29 @@ def _patch_labels(rows: int, columns: int) -> list[str]:
     return [f"{row},{column}" for row in range(rows) for column in range(columns)]
 
 
-def _grid_in_text(config: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:
-    """Rows and columns of one picture in a text, by the processor's grid or by the patches there were."""
+def _grids_in_text(config: Any, inputs: Mapping[str, Any], kind: str, count: int) -> list[tuple[int, int, int]]:
+    """Frames, rows and columns of each picture in a text: the processor's own, or those of the patches there were."""
     vision = getattr(config, "vision_config", None)
-    sizes, pixels = inputs.get("image_grid_thw"), inputs.get("pixel_values")
+    sizes, pixels = inputs.get(f"{kind}_grid_thw"), inputs.get("pixel_values")
     if isinstance(sizes, Tensor):
         merged = int(getattr(vision, "spatial_merge_size", 1) or 1)
-        if len(sizes) != 1 or int(sizes[0, 0]) != 1:
-            return None
-        rows, columns = int(sizes[0, 1]) // merged, int(sizes[0, 2]) // merged
-    else:
-        patch = getattr(vision, "patch_size", None)
-        if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) != 1 or not isinstance(patch, int):
-            return None
-        rows, columns = pixels.shape[2] // patch, pixels.shape[3] // patch
-    return (rows, columns) if rows * columns == count else None
+        return [(int(t), int(h) // merged, int(w) // merged) for t, h, w in sizes.tolist()]
+    patch = getattr(vision, "patch_size", None)
+    if kind != "image" or not isinstance(pixels, Tensor) or pixels.ndim != 4 or not isinstance(patch, int):
+        return []
+    one = (1, pixels.shape[2] // patch, pixels.shape[3] // patch)
+    # The pictures of other examples of a batch are in there too.
+    return [one] * (count // max(1, one[1] * one[2]))
+
+
+def _names_of_patches(grids: list[tuple[int, int, int]]) -> list[str]:
+    names = []
+    for number, (frames, rows, columns) in enumerate(grids):
+        for frame in range(frames):
+            where = [str(number)] * (len(grids) > 1) + [f"frame {frame}"] * (frames > 1)
+            front = f"{' '.join(where)}: " if where else ""
+            names += [f"{front}{place}" for place in _patch_labels(rows, columns)]
+    return names
 
 
 def pieces_of_pictures(inputs: Mapping[str, Any]) -> int:

@@ -65,13 +65,6 @@ class Masks:
 
     def __init__(self) -> None:
         self._made: dict[Any, tuple[Tensor | None, Any]] = {}
-        self._pass: Any = None
-
-    def enter(self, current: Any) -> None:
-        """Forget the masks of other passes than the current one."""
-        if current is not self._pass:
-            self._made.clear()
-            self._pass = current
 
     def shared(self, key: tuple[Any, ...], make: Callable[[], Tensor | None], *given: Tensor | None) -> Tensor | None:
         """The mask that ``make`` makes of the tensors given, or that it made before."""

@@ -117,10 +117,9 @@ class Recorder:
         stack = _local.__dict__.setdefault("stack", [])
         hooks: list[Any] = []
         for root in self.roots:
-            for part, keep in (("encoder", "encoder_inputs"), ("decoder", "decoder_inputs")):
-                held = _part(root, part)
-                if held is not None:
-                    hooks.append(held.register_forward_pre_hook(self._keep_inputs(keep), with_kwargs=True))
+            encoder = _encoder_of(root)
+            if encoder is not None:
+                hooks.append(encoder.register_forward_pre_hook(self._keep_inputs, with_kwargs=True))
         with ExitStack() as leaving:
             leaving.enter_context(listening_thread())
             for module in self.model.modules():
@@ -307,12 +306,9 @@ class Recorder:
             set_listener(self._listened_before)
         self._listener = listener
 
-    def _keep_inputs(self, where: str) -> Any:
-        def keep(module: nn.Module, args: Any, *rest: Any) -> None:
-            if active_recorder() is self and self._open is not None and rest:
-                setattr(self._open, where, _bound(module, args, *rest))
-
-        return keep
+    def _keep_inputs(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if active_recorder() is self and self._open is not None and rest:
+            self._open.encoder_inputs = _bound(module, args, *rest)
 
     def _ask(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         """Ask somebody's own function what a module attends with."""
@@ -511,9 +507,9 @@ def _reference(cache: Any) -> Callable[[], Any]:
         return lambda: None
 
 
-def _part(model: nn.Module, part: str) -> nn.Module | None:
-    """Encoder or decoder of an encoder-decoder model."""
+def _encoder_of(model: nn.Module) -> nn.Module | None:
+    """The encoder of an encoder-decoder model."""
     if not is_pair(model):
         return None
-    module = getattr(model, f"get_{part}")()
+    module = model.get_encoder()  # type: ignore[operator]
     return module if isinstance(module, nn.Module) and module is not model else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from transformers import (
@@ -225,6 +227,33 @@ def test_an_encoder_decoder(family, beams):
             assert maps.key_tokens.labels == wanted.key_tokens.labels
             for layer in range(maps.n_layers):
                 torch.testing.assert_close(maps.weights(layer, 3), wanted.weights(layer, 3), atol=3e-6, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:You have passed")
+@pytest.mark.parametrize("length", [40, 100])
+def test_speech_with_times(length):
+    model = made("whisper")
+    model.generation_config.no_timestamps_token_id, model.generation_config.is_multilingual = 90, False
+    model.generation_config.max_initial_timestamp_index = 5
+    sound = {"input_features": torch.randn(1, 8, length, generator=torch.Generator().manual_seed(0))}
+    options = {"max_new_tokens": 6, "return_timestamps": True}
+    with aw.recording(model) as recorder:
+        model.generate(**sound, **options)
+    assert len(recorder) >= (1 if length == 40 else 2)
+    for number in range(len(recorder)):
+        run = recorder.capture(number)
+        assert run.decoder.n_queries == len(run.decoder.tokens.ids) == run.cross.n_queries
+        assert run.encoder.n_queries == run.cross.n_keys == 20
+        target = torch.tensor([run.decoder.tokens.ids])
+        whole = aw.capture(model, {"input_features": torch.zeros(1, 8, 40), "decoder_input_ids": target})
+        torch.testing.assert_close(run.decoder.weights(0, 1), whole.decoder.weights(0, 1), atol=2e-6, rtol=0)
+    if len(recorder) > 1:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            aw.capture(model, sound, generate=options)
+        words = " ".join(str(one.message) for one in said)
+        assert "is not what the model read" in words
+        assert f"It made {len(recorder)} runs" in words
 
 
 class TestLoopsOfOneSOwn:

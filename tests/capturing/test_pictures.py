@@ -124,6 +124,50 @@ class TestModelsInsideModels:
         assert generated.by_name["language_model"].tokens.image.start == 2
         assert generated.by_name["vision_tower"].n_keys == 17
 
+    def test_several_pictures_in_one_text(self):
+        text = transformers.LlamaConfig(**GROUPED)
+        vision = transformers.CLIPVisionConfig(**PICTURES)
+        config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=98,
+                                          vision_feature_layer=-1)  # fmt: skip
+        torch.manual_seed(0)
+        model = transformers.LlavaForConditionalGeneration(config)
+        words, picture = ids(1, 6).clamp(max=97), torch.full((1, 16), 98)
+        inputs = {
+            "input_ids": torch.cat([words[:, :2], picture, words[:, 2:4], picture, words[:, 4:]], 1),
+            "pixel_values": torch.randn(2, 3, 16, 16),
+        }
+        run = aw.capture(model, inputs)
+        tokens = run.by_name["language_model"].tokens
+        assert tokens.labels[2:4] == ("0: 0,0", "0: 0,1")
+        assert tokens.labels[20:22] == ("1: 0,0", "1: 0,1")
+        assert tokens.image is None
+        assert [name for name in run.by_name if "vision" in name] == ["vision_tower 0", "vision_tower 1"]
+
+    def test_pictures_and_frames_by_the_processor_s_own_grid(self):
+        text = {**GROUPED, "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}}
+        vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "patch_size": 4, "mlp_ratio": 2,
+                  "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3}  # fmt: skip
+        marks = {"image_token_id": 95, "video_token_id": 96, "vision_start_token_id": 97, "vision_end_token_id": 98}
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **marks)
+        torch.manual_seed(0)
+        model = transformers.Qwen2VLForConditionalGeneration(config).eval()
+        words = ids(1, 4).clamp(max=94)
+        film = torch.full((1, 2 * 2 * 1), 96)
+        inputs = {
+            "input_ids": torch.cat([words[:, :2], torch.full((1, 6), 95), words[:, 2:], film], 1),
+            "pixel_values": torch.randn(24, 96), "image_grid_thw": torch.tensor([[1, 4, 6]]),
+            "pixel_values_videos": torch.randn(16, 96), "video_grid_thw": torch.tensor([[2, 4, 2]]),
+        }  # fmt: skip
+        kinds = (inputs["input_ids"] == 95).int() + 2 * (inputs["input_ids"] == 96).int()
+        import inspect
+
+        if "mm_token_type_ids" in inspect.signature(model.forward).parameters:
+            inputs["mm_token_type_ids"] = kinds
+        tokens = aw.capture(model, inputs).by_name["language_model"].tokens
+        assert tokens.labels[2:8] == ("0,0", "0,1", "0,2", "1,0", "1,1", "1,2")
+        assert (tokens.image.start, tokens.image.rows, tokens.image.columns) == (2, 2, 3)
+        assert tokens.labels[10:] == ("frame 0: 0,0", "frame 0: 1,0", "frame 1: 0,0", "frame 1: 1,0")
+
     def test_a_caption(self):
         config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
             transformers.ViTConfig(**PICTURES), transformers.GPT2Config(**GPT2)

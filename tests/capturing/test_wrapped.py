@@ -129,6 +129,96 @@ class TestPrecisionAndPlace:
         assert aw.capture(model, ids(1), generate=options).maps.n_queries == 9
 
 
+class TestOtherPeopleSHooks:
+    def test_on_the_same_modules(self):
+        model, seen = made("llama-grouped"), []
+
+        def before(module, args, kwargs):
+            seen.append("before")
+            return args, kwargs
+
+        hooks = [layer.self_attn.register_forward_pre_hook(before, with_kwargs=True) for layer in model.model.layers]
+        hooks += [
+            layer.self_attn.register_forward_hook(lambda *_: seen.append("after")) for layer in model.model.layers
+        ]
+        assert_equal(aw.capture(model, ids(1)).maps, aw.capture(made("llama-grouped"), ids(1)).maps)
+        assert seen == ["before", "after"] * 2
+        for hook in hooks:
+            hook.remove()
+
+    def test_that_replace_what_a_layer_puts_out(self):
+        model = made("llama-grouped")
+        hook = model.model.layers[0].register_forward_hook(lambda _m, _a, out: out * 2)
+        with aw.recording(model) as recorder, torch.no_grad():
+            logits = model(ids(1)).logits
+        torch.testing.assert_close(model(ids(1)).logits, logits, atol=1e-5, rtol=1e-4)
+        hook.remove()
+        assert not torch.allclose(recorder.capture().maps.weights(1, 1), aw.capture(model, ids(1)).maps.weights(1, 1))
+
+    def test_that_fail(self):
+        model = made("llama-grouped")
+        before = state(model)
+
+        def fail(*_):
+            raise RuntimeError("somebody else's")
+
+        hook = model.model.layers[1].register_forward_hook(fail)
+        with pytest.raises(RuntimeError, match="somebody else's"):
+            aw.capture(model, ids(1))
+        hook.remove()
+        assert state(model) == before
+        assert aw.capture(model, ids(1)).maps.n_layers == 2
+
+
+class TestWhatFailsOrCallsItself:
+    def test_a_generate_that_raises(self):
+        model = made("gpt2")
+        before = state(model)
+        with pytest.raises(ValueError, match="max_new_tokens"):
+            aw.capture(model, ids(1), generate={"max_new_tokens": 0})
+        assert state(model) == before
+        assert not torch.overrides._get_current_function_mode_stack()
+        assert aw.capture(model, ids(1), generate={"max_new_tokens": 2, "do_sample": False}).maps.n_queries == 8
+
+    def test_a_model_that_calls_itself(self):
+        class Again(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.attn = nn.MultiheadAttention(16, 4, batch_first=True)
+
+            def forward(self, x, more=2):
+                x = x + self.attn(x, x, x)[0]
+                return self(x, more - 1) if more else x
+
+        maps = aw.capture(Again(), torch.randn(1, 5, 16)).maps
+        assert maps.n_layers == 3
+
+    def test_a_graph_that_fx_traced(self):
+        class Block(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.qkv, self.heads = nn.Linear(16, 48), 4
+
+            def forward(self, x):
+                whole = self.qkv(x).unflatten(-1, (3, 4, 4)).permute(2, 0, 3, 1, 4)
+                out = nn.functional.scaled_dot_product_attention(whole[0], whole[1], whole[2])
+                return out.transpose(1, 2).flatten(2)
+
+        torch.manual_seed(0)
+        model, x = Block(), torch.randn(1, 5, 16)
+        assert_equal(aw.capture(torch.fx.symbolic_trace(model), x).maps, aw.capture(model, x).maps)
+
+    def test_two_models_in_one_pass_of_another(self):
+        model, inner = made("gpt2"), made("bert")
+        with aw.recording(model) as recorder:
+            hook = model.transformer.h[0].register_forward_hook(lambda *_: seen.append(aw.capture(inner, ids(1)).maps))
+            seen = []
+            model(ids(1))
+            hook.remove()
+        assert seen[0].n_layers == 2
+        assert recorder.capture().maps.n_layers == 2
+
+
 class TestSoftPrompts:
     def test_embeddings_in_front(self):
         model = made("llama-grouped")
