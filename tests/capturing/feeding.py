@@ -251,6 +251,7 @@ _BESIDES = {
     "image_attention_mask": lambda _: torch.ones(1, N, 1, dtype=torch.long),
     "audio_mel": lambda config: noise(1, 64, found(config, "input_feat_size", default=32)),
     "audio_mel_mask": lambda _: torch.zeros(1, 64, dtype=torch.bool),
+    "image_sizes": lambda _: torch.tensor([[64, 64]]),
     "qformer_input_ids": lambda _: ids(seed=3),
     "input_shape_ids": lambda _: ids(seed=3),
     "input_pronunciation_ids": lambda _: ids(seed=3),
@@ -319,7 +320,12 @@ def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs
     other = re.search(rf"size of tensor a \({N}\) must match the size of tensor b \((\d+)\)", str(error))
     if other is not None and text is not None and text.shape[1] == N:
         return {**inputs, "input_ids": ids(int(other[1]))}
-    if counts is None or text is None or counts[1] == counts[2] or not 0 < int(counts[2]) < 2000:
+    if counts is None or text is None or counts[1] == counts[2]:
+        return None
+    n = int(counts[2])
+    if n >= 1000:  # numbers of all features, and not features
+        n //= config.get_text_config().hidden_size
+    if not 0 < n < 1000:
         return None
     audio = "audio" in str(error).lower() or not any("pixel" in name for name in inputs)
     names = ("audio_token_id", "audio_token_index") if audio else (
@@ -327,6 +333,6 @@ def with_as_many_tokens(inputs: Inputs, config: Any, error: Exception) -> Inputs
     token = found(config, *names, default=None)
     if token is None:
         return None
-    text = _with_places(int(counts[2]), token)
+    text = _with_places(n, token)
     kinds = {name: torch.zeros_like(text) for name in inputs if name == "token_type_ids"}
     return {**inputs, **kinds, "input_ids": text}

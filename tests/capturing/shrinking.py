@@ -78,7 +78,7 @@ _FIXED = {
     "rotary_dim": 8, "attn_layer_period": 2, "attn_layer_offset": 1, "num_filters": 4, "n_filters": 4,
     "num_pos_feats": WIDTH // 2, "codebook_size": 32, "max_img_size": PICTURE,
     "adapter_input_size": WIDTH, "latent_query_num": 4, "visual_prompt_size": 8,
-    "upsample_groups": WIDTH, "n_mamba_heads": 2, "mamba_d_state": 16, "mamba_n_groups": 1,
+    "mm_tokens_per_image": 16, "upsample_groups": WIDTH, "n_mamba_heads": 2, "mamba_d_state": 16, "mamba_n_groups": 1,
 }  # fmt: skip
 _WHERE_NONE = {
     "head_dim": HEAD, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1,

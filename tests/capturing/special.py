@@ -13,6 +13,7 @@ WIDTH, INNER, HEADS, HEAD, VOCAB, PICTURE = 64, 64, 4, 16, 128, 64
 OVERRIDES: dict[str, dict[str, Any]] = {
     "zamba": {"attention_hidden_size": 2 * WIDTH, "attention_head_dim": 2 * HEAD, "num_hidden_layers": 4,
               "layers_block_type": ["linear_attention", "hybrid"] * 2},
+    "sam3_lite_text_text_model": {"num_hidden_layers": 3},  # the first and the last mix by convolution
     "recurrent_gemma": {"num_hidden_layers": 3},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
     "bamba": {"attn_layer_indices": [1]},
