@@ -72,9 +72,8 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None 
 
 def _pieces(part: Part, expected: int, recorded: Pass) -> tuple[int, str]:
     """In how many pictures a part attends one by one, 0 where it does not; and why it is no map, or nothing."""
-    why = part.why_not()
-    if why or not expected or part.batch in {expected, 1}:
-        return 0, why
+    if not expected or part.batch in {expected, 1}:
+        return 0, ""
     if part.batch == pieces_of_pictures(recorded.inputs):
         return part.batch, ""
     return 0, (
@@ -188,7 +187,8 @@ class _Ready:
             if tower is not None:
                 tokens = tower.with_picture(example, recorded.inputs, labels)
                 axis = Axis(labels=Labels(tokens=tokens, spans=labels.spans))
-                return axis, axis
+                # A learned query, or some, look at all patches, and are none themselves.
+                return axis if first.n_queries == first.n_keys else Axis(labels=Labels()), axis
         own = self._sequence(read, first.n_queries, example, self.main)
         if first.n_keys == first.n_queries:
             return own, own
@@ -257,6 +257,8 @@ class _Ready:
         first = self.part.calls[0]
         if self.part.crossing:
             return True
+        if first.n_queries > first.n_keys:
+            return False  # its queries are no keys, whatever they were made of
         own = torch.zeros(first.n_queries, dtype=torch.bool)
         for call in self.part.calls:
             diagonal = call.sees_itself(example)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +139,7 @@ class Listener:
     def enter(self, module: nn.Module, name: str, given: Sequence[Any]) -> None:
         """A module begins; what it was handed was there before."""
         for tensor in tensors_in(given):
-            self.lineage.source(tensor)
+            _use([self.lineage.source(tensor)])
         first = given[0] if given and isinstance(given[0], Tensor) else None
         n_tokens = 0 if first is None or first.is_nested or first.ndim != 3 else first.shape[1]
         self.running.append(Running(module, name, self.lineage.clock, n_tokens))
@@ -155,8 +155,8 @@ class Listener:
                 self.lineage.made(tensor, parents, "projection")
 
     def end(self) -> list[Softmax]:
-        """The pass is over: softmaxes whose weights were never multiplied with anything."""
-        open_still, self.softmaxes = self.softmaxes, []
+        """The pass is over: softmaxes of which something was made, and whose weights were multiplied with nothing."""
+        open_still, self.softmaxes = [one for one in self.softmaxes if one.used], []
         self._products.clear()
         self.running.clear()
         return open_still
@@ -210,6 +210,7 @@ class Listener:
         parents = lineage.known([*args, *kwargs.values()] if kwargs else args)
         if not isinstance(output, Tensor):
             if parents:
+                _use(parents)
                 for tensor in tensors_in(output):
                     lineage.made(tensor, parents)
             return
@@ -238,6 +239,8 @@ class Listener:
         of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
         if of is not None and output.numel() == of.n_weights and output.is_floating_point():
             node.softmax = of  # a cast, a reshape, dropout that is off, a factor
+        else:
+            _use(parents)
 
     def _softmax(self, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
         scores = args[0] if args else kwargs.get("input", kwargs.get("self"))
@@ -274,6 +277,7 @@ class Listener:
             self._products.append((self.lineage.made(output, known, "product", both), operands))
         else:
             # Weights on learned vectors, or on numbers written by hand, are a mixture of those, and no attention.
+            _use(known)
             self.lineage.made(output, known, "projection")
 
     def _is_learned(self, values: Tensor) -> bool:
@@ -318,6 +322,13 @@ class Listener:
 
     def _module(self) -> nn.Module | None:
         return self.running[-1].module if self.running else None
+
+
+def _use(nodes: Iterable[Node]) -> None:
+    """Something else was made of weights than the same numbers."""
+    for node in nodes:
+        if node.softmax is not None:
+            node.softmax.used = True
 
 
 def _joints(lineage: Lineage, args: Any, kwargs: Any) -> tuple[int, list[tuple[Node | None, int]]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from attnwidget.capturing.calls import Call, Projections
 from attnwidget.capturing.passes import Pass, StackKey
@@ -47,23 +46,6 @@ class Part:
         """Examples, or pieces of them."""
         return self.calls[0].batch
 
-    def why_not(self) -> str:
-        """Why these calls are no map, or nothing."""
-        sizes = [size for size, _ in groupby((call.n_queries, call.n_keys) for call in self.calls)]
-        if len(sizes) > 1:
-            one, other = sizes[:2]
-            return (
-                f"its layers attend over {one[0]} x {one[1]} and {other[0]} x {other[1]} queries and keys, and maps of "
-                "one stack have one size"
-            )
-        batches = {call.batch for call in self.calls}
-        if len(batches) > 1:
-            return (
-                f"its layers attend within {' and '.join(map(str, sorted(batches)))} pieces of the input, so that "
-                "their maps cover windows and not the whole"
-            )
-        return ""
-
 
 def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
     """The calls of a pass by what they attend to."""
@@ -82,8 +64,8 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
             split.setdefault((stack, call.place.tail, crossing, turn), []).append(call)
     names = _names(list(split), pair=pair)
     parts = []
-    for kind, calls in split.items():
-        part = Part(names[kind], calls)
+    for name, calls in _by_size({names[kind]: calls for kind, calls in split.items()}):
+        part = Part(name, calls)
         if any(
             (call.place.stack, call.place.tail, call.place.crossing, call.place.turn) in recorded.guessed
             for call in calls
@@ -95,6 +77,18 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
         part.notes += _notes(calls)
         parts.append(part)
     return parts
+
+
+def _by_size(named: Mapping[str, Sequence[Call]]) -> Iterator[tuple[str, list[Call]]]:
+    """Layers of one size are a map; a stack that pools on its way, or looks back less far in some, is several."""
+    for name, calls in named.items():
+        sizes: dict[tuple[int, int, int], list[Call]] = {}
+        for call in calls:
+            sizes.setdefault((call.n_queries, call.n_keys, call.batch), []).append(call)
+        for (n_queries, n_keys, batch), own in sizes.items():
+            size = f"{n_queries} x {n_keys}"
+            again = sum(other[:2] == (n_queries, n_keys) for other in sizes) > 1
+            yield (name if len(sizes) == 1 else f"{name} {size} ({batch})" if again else f"{name} {size}"), own
 
 
 def _notes(calls: Sequence[Call]) -> list[str]:

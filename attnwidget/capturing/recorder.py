@@ -207,7 +207,8 @@ class Recorder:
             if self._packing.on and isinstance(module, nn.MultiheadAttention) and output is not None:
                 self._packing.tell(self._listener, module, args, kwargs)
             self._listener.leave(module, [*args, *kwargs.values()], output)
-            if module in self._attentions:
+            # What gives back what it was given, as without anything to attend to, has not attended.
+            if module in self._attentions and not any(output is value for value in (*args, *kwargs.values())):
                 self._ran.add(self._places.names.get(id(module), ""))
         if module in self._wholes or module in self._parts:
             return self._end(module, output)
@@ -295,7 +296,8 @@ class Recorder:
         ended.shared.clear()
         if listener is not None:
             for softmax in listener.end():
-                if softmax.weights.ndim >= 4 and softmax.module not in ended.missed:
+                # Over the second of four axes are classes of pixels, each by itself.
+                if softmax.weights.ndim >= 4 and softmax.axis > 1 and softmax.module not in ended.missed:
                     self._spoke.add(softmax.module)
                     ended.missed[softmax.module] = described(softmax)
             if listener.trouble is not None:

@@ -305,7 +305,10 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
 def _take_from_registry(part: PreTrainedModel) -> bool:
     """Make a model use the attention function of a capture; False where it does not do so."""
     parts = [module for module in part.modules() if isinstance(module, PreTrainedModel)]
-    wanted = _NAME if all(getattr(module, "_supports_sdpa", False) for module in parts) else _MASKED_NAME
+    # A model that attends eagerly makes every mask, and a few attend to more where they make none.
+    eager = getattr(part.config, "_attn_implementation", None) in {"eager", _MASKED_NAME}
+    sdpa = not eager and all(getattr(module, "_supports_sdpa", False) for module in parts)
+    wanted = _NAME if sdpa else _MASKED_NAME
     try:
         part.set_attn_implementation(wanted)
     except (ValueError, NotImplementedError, AttributeError, TypeError):

@@ -36,6 +36,8 @@ class Softmax:
         Where those came from; None for what was there before the pass.
     told : bool
         Whether its weights were multiplied with values.
+    used : bool
+        Whether anything was made of its weights.
     """
 
     scores: Tensor
@@ -46,6 +48,7 @@ class Softmax:
     queries: Node | None = None
     keys: Node | None = None
     told: bool = False
+    used: bool = False
 
     @property
     def n_weights(self) -> int:

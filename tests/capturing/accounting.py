@@ -6,6 +6,8 @@ scaled_dot_product_attention and multi_head_attention_forward as it would make t
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,11 +26,17 @@ class Computed:
     module: str
     kind: str
     multiplied: bool = False
+    used: bool = False
+    multiplier: str = ""  # the module that multiplied, where that is another one
+
+    def is_in(self, name):
+        """Whether it was computed in, or around, a module."""
+        return related(name, self.module) or (bool(self.multiplier) and related(name, self.multiplier))
 
     def is_attention(self):
         """Weights that were multiplied with something, or that a module of attention made over several heads."""
         named = any(word in self.module.lower() for word in ("attn", "attention", "mha"))
-        return self.multiplied or (named and self.weights.ndim >= 4)
+        return self.multiplied or (named and self.used and self.weights.ndim >= 4)
 
 
 @dataclass(eq=False)
@@ -58,7 +66,7 @@ class Independent(TorchFunctionMode):
             if axis is not None and axis % output.ndim == output.ndim - 1:
                 self.found.append(Computed(output.detach().clone(), module, "softmax"))
                 self.alive[id(output)] = output, self.found[-1]
-        elif isinstance(output, torch.Tensor):
+        elif isinstance(output, (torch.Tensor, tuple)):
             self._follow(name, args, kwargs, output)
         return output
 
@@ -69,11 +77,14 @@ class Independent(TorchFunctionMode):
             known = self.alive.get(id(tensor))
             if known is None or known[0] is not tensor:
                 continue
+            same = isinstance(output, torch.Tensor) and output.numel() == tensor.numel()
+            known[1].used = known[1].used or not same
             if name in {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum"}:
                 others = [x for x in given if x is not tensor]
                 if not all(isinstance(x, torch.nn.Parameter) for x in others):
                     known[1].multiplied = True
-            elif output.numel() == tensor.numel():
+                    known[1].multiplier = self.running[-1] if self.running else ""
+            elif same:
                 self.alive[id(output)] = output, known[1]
 
 
@@ -136,15 +147,56 @@ def related(one, other):
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.") or not one or not other
 
 
-def account(model, inputs, *, atol=1e-6, **options):
-    """Hold a capture of one example without padding against an eager pass that somebody else listened to."""
-    import warnings
+def stack_of(why):
+    """The stack of layers that a refusal is about."""
+    stack = why.partition(":")[0]
+    return "" if stack == "the model" else stack
 
+
+@contextmanager
+def eagerly(model):
+    """The model computes every softmax by itself; afterwards it attends as before."""
+    configs = {id(m.config): m.config for m in model.modules() if hasattr(getattr(m, "config", None), "to_dict")}
+    before = [(config, config._attn_implementation_internal) for config in configs.values()]
+    for config, _ in before:
+        config._attn_implementation_internal = "eager"
+    try:
+        yield
+    finally:
+        for config, name in before:
+            config._attn_implementation_internal = name
+
+
+def computed_by(model, inputs, *, eager=True):
+    """The attention that a pass computes, heard independently; where a model draws numbers, always the same.
+
+    As in a capture, nothing is kept for a next step: a model or two mask by whether there will be one. A few models
+    cannot compute eagerly, as they take masks for what only sdpa makes of them: those are heard as they are.
+    """
+    given = dict(inputs)
+    if "use_cache" in inspect.signature(model.forward).parameters and not any("cache" in name for name in inputs):
+        given["use_cache"] = False
+    if not eager or not hasattr(model, "set_attn_implementation"):
+        return _heard(model, given)
+    with eagerly(model):
+        computed = _heard(model, given)
+    broken = any(not one.weights.isfinite().any() for one in computed)
+    return _heard(model, given) if broken else computed
+
+
+def _heard(model, inputs):
+    torch.manual_seed(0)
     with torch.no_grad(), listening_independently(model) as ear:
         model(**inputs)
-    computed = [one for one in ear.found if one.is_attention()]
+    return [one for one in ear.found if one.is_attention()]
+
+
+def account(model, inputs, computed=None, *, atol=1e-6, **options):
+    """Hold a capture of one example without padding against what an eager pass, or another one, computed."""
+    computed = computed_by(model, inputs) if computed is None else computed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        torch.manual_seed(0)
         run = aw.capture(model, inputs, logits="none", progress=False, **options)
     layers = [
         (name, maps.layer_names[i], torch.stack([maps.weights(i, head) for head in range(maps.heads[i])]))
@@ -153,17 +205,16 @@ def account(model, inputs, *, atol=1e-6, **options):
     ]
     result, left = Account(), list(layers)
     for one in computed:
-        fitting = [layer for layer in left if related(layer[1], one.module)]
+        fitting = [layer for layer in left if one.is_in(layer[1])]
         equal = [layer for layer in fitting if is_same(one.weights, layer[2], atol)]
+        # Each picture of several has a map of its own; of equal maps of one example, each is for one computation.
+        pieces = one.weights.numel() // (equal[0][2].numel() or 1) if equal else 0
         if equal:
-            # One map, or one a picture of several.
-            gone = [layer for layer in equal if layer[0].partition(" ")[0] == equal[0][0].partition(" ")[0]]
-            gone = gone if " " in equal[0][0] else equal[:1]
-            left = [layer for layer in left if not any(layer is other for other in gone)]
+            left = [layer for layer in left if not any(layer is other for other in equal[: max(pieces, 1)])]
             result.given += 1
-        elif any(related(name, one.module) for name in run.missed):
+        elif any(one.is_in(name) for name in run.missed):
             result.missed += 1
-        elif any(related(why.partition(":")[0], one.module) for why in run.refused.values()):
+        elif any(one.is_in(stack_of(why)) for why in run.refused.values()):
             result.refused += 1
         elif any(layer[2].shape[-2:] == one.weights.shape[-2:] for layer in fitting):
             result.wrong.append(f"{one.module} {list(one.weights.shape)}")
@@ -177,15 +228,27 @@ def account(model, inputs, *, atol=1e-6, **options):
 def is_same(computed, given, atol):
     """Whether weights [..., queries, keys] of one example, or of one of its pieces, are those of a map.
 
-    Keys that nobody sees may have been cut, and a softmax may have had a sink as its last place.
+    Keys that nobody sees may have been cut, and a softmax may have had a sink as its last place. Where a sink acts on
+    what came out of attention, by one factor a row, the softmax knows nothing of it: there, rows are equal up to it.
     """
     n_queries, n_keys = given.shape[-2:]
+    sums = given.sum(-1, keepdim=True)
+    if bool((sums < 1 - 1e-3).any()) and computed.shape[-1] == n_keys and bool((computed.sum(-1) > 1 - 1e-3).all()):
+        given = torch.where(sums > 1e-6, given / sums, given)
     if computed.shape[-2] == n_queries and computed.shape[-1] == n_keys + 1:
         computed = computed[..., :n_keys]
+    if computed.shape[-2] == computed.shape[-1] > n_keys == n_queries:  # padding of the model's own is cut as well
+        seen = (computed > 0).flatten(0, -2).any(0)
+        if not seen[n_keys:].any():  # padding at the end, of which other layers see less
+            seen = torch.arange(len(seen)) < n_keys
+        computed = computed[..., seen, :][..., seen]
+    rows = given.sum(-1) > 0  # a row that sees nothing is uniform in eager attention, and empty in a map
+    if computed.shape[-2] == n_queries and computed.shape[-1] > n_keys and computed.numel() % rows.numel() == 0:
+        seen = (computed.reshape(-1, *rows.shape, computed.shape[-1])[:, rows] > 0).flatten(0, -2).any(0)
+        computed = computed[..., seen]
     if computed.shape[-2:] != given.shape[-2:]:
         return False
     for piece in computed.reshape(-1, len(given), n_queries, n_keys) if computed.numel() % given.numel() == 0 else ():
-        rows = given.sum(-1) > 0  # a row that sees nothing is uniform in eager attention, and empty in a map
         if torch.allclose(piece[rows].float(), given[rows].float(), atol=atol, rtol=1e-5):
             return True
     return False

@@ -191,8 +191,10 @@ def test_windows_are_refused_rather_than_shown_wrong():
 
     model = SwinModel(SwinConfig(image_size=16, patch_size=2, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
                                  window_size=4))  # fmt: skip
-    with pytest.raises(ValueError, match="windows"):
-        aw.capture(model, {"pixel_values": torch.randn(1, 3, 16, 16)})
+    with pytest.warns(aw.AttentionWarning, match="windows"):
+        run = aw.capture(model, {"pixel_values": torch.randn(1, 3, 16, 16)})
+    assert list(run.refused) == ["attention 16 x 16 (4)"]
+    assert list(run.by_name) == ["attention 16 x 16 (1)"]  # the last stage is one window, and that is the whole
 
 
 def test_a_model_without_attention_says_so():
@@ -352,7 +354,7 @@ def test_padding_of_sound_is_cut_frame_by_frame():
     torch.testing.assert_close(run[1].maps.weights(0, 0).sum(-1), torch.ones(half))
 
 
-def test_layers_of_several_sizes_are_refused_by_name_and_the_rest_is_given():
+def test_layers_of_several_sizes_are_a_map_for_each_size():
     class Pooling(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -366,12 +368,11 @@ def test_layers_of_several_sizes_are_refused_by_name_and_the_rest_is_given():
                 x = layer(x, x, x)[0]
             return x
 
-    with pytest.warns(
-        aw.AttentionWarning, match=r"'layers' is not shown: layers: its layers attend over 8 x 8 and 4 x 4"
-    ):
-        run = aw.capture(Pooling(), torch.randn(1, 8, 16))
-    assert list(run.by_name) == ["tops"]
-    assert list(run.refused) == ["layers"]
+    run = aw.capture(Pooling(), torch.randn(1, 8, 16))
+    assert list(run.by_name) == ["layers 8 x 8", "layers 4 x 4", "tops"]
+    assert run.by_name["layers 4 x 4"].layer_names == ("layers.1",)
+    assert run.by_name["layers 4 x 4"].layer_numbers == (1,)
+    assert not run.refused
 
 
 def test_queries_that_are_pooled_and_keys_that_are_not():

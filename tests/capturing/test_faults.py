@@ -212,15 +212,13 @@ class TestParts:
                                  "iou_head_hidden_dim": 32},
         )).eval()  # fmt: skip
         inputs = {"pixel_values": torch.randn(1, 3, 64, 64), "input_points": torch.tensor([[[[20.0, 20.0]]]])}
-        with pytest.warns(
-            aw.AttentionWarning, match="'vision_encoder' is not shown: vision_encoder.layers: its layers"
-        ):
+        with pytest.warns(aw.AttentionWarning, match="'vision_encoder 16 x 16' is not shown: vision_encoder.layers"):
             run = aw.capture(model, inputs)
         shapes = list(sizes(run).values())
         assert shapes.count((2, 7, 7)) == 1
         assert shapes.count((2, 7, 64)) == 1
         assert shapes.count((2, 64, 7)) == 1
-        assert list(run.refused) == ["vision_encoder"]
+        assert list(run.refused) == ["vision_encoder 16 x 16"]
 
     def test_learned_queries_are_no_patches(self):
         torch.manual_seed(0)
