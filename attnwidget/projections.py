@@ -17,7 +17,7 @@ from attnwidget.intake import AttentionWarning, as_tensor, listed
 from attnwidget.layers import HIDDEN, Mask, ProjectedLayer
 from attnwidget.layouts import VECTORS, arrange, ask, by_layer
 
-__all__ = ["Rule", "projected_layers"]
+__all__ = ["Rule", "about_terms", "projected_layers"]
 
 _LIKELY = (
     " Torch's scaled_dot_product_attention takes 'BHND'; flash attention, JAX and TransformerLens have 'BNHD', vLLM "
@@ -113,7 +113,7 @@ def projected_layers(
                 sinks=None if said["sinks"] is None else _sinks(said["sinks"], shape[0]).to(one.device),
             )
         )
-    notes = [*_about(layers), *_not_finite(layers)]
+    notes = [*about_terms(layers), *_not_finite(layers)]
     return layers, notes
 
 
@@ -351,7 +351,8 @@ def _sinks(given: Any, heads: int) -> Tensor:
     return sinks
 
 
-def _about(layers: Sequence[ProjectedLayer]) -> list[str]:
+def about_terms(layers: Sequence[ProjectedLayer]) -> list[str]:
+    """What a reader should know of what is done to the scores, one sentence each."""
     notes = []
     if any(layer.bias is not None for layer in layers):
         notes.append("A position bias is added to the scores; temperature and scaling act on the sum.")

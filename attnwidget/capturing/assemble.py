@@ -19,8 +19,9 @@ from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.reading import Read
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.intake import AttentionWarning, dense_layers
-from attnwidget.layers import DenseLayer
+from attnwidget.layers import DenseLayer, ProjectedLayer
 from attnwidget.maps import AttentionMaps
+from attnwidget.projections import about_terms
 
 __all__ = ["Assembled", "assemble", "is_encoder_decoder"]
 
@@ -132,7 +133,8 @@ class _Ready:
                     f"what was kept of layer {call.place.layer} does not give back the sums that its rows had when it "
                     "ran: keys were changed between steps, or stand where they cannot be followed"
                 )
-        notes = [*part.notes, *_check_finite(part.calls, name)]
+        held = [layer for layer in layers if isinstance(layer, ProjectedLayer)]
+        notes = [*part.notes, *about_terms(held), *_check_finite(part.calls, name)]
         dense = [layer for layer in layers if isinstance(layer, DenseLayer)]
         if dense and all(layer.shape[1] and layer.shape[2] for layer in dense):
             notes += dense_layers([layer.matrix for layer in dense], layout="HQK")[1]
@@ -170,7 +172,7 @@ class _Ready:
         first = part.calls[0]
         read = self.queries_read
         if part.crossing:
-            queries = self._sequence(read, first.n_queries, example, recorded.main is not None and self.main)
+            queries = self._sequence(read, first.n_queries, main=self.main)
             plain = replace(labels, tokens=None, spans=(), prefix=0)
             if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
                 patches = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
@@ -189,7 +191,7 @@ class _Ready:
                 axis = Axis(labels=Labels(tokens=tokens, spans=labels.spans))
                 # A learned query, or some, look at all patches, and are none themselves.
                 return axis if first.n_queries == first.n_keys else Axis(labels=Labels()), axis
-        own = self._sequence(read, first.n_queries, example, self.main)
+        own = self._sequence(read, first.n_queries, main=self.main)
         if first.n_keys == first.n_queries:
             return own, own
         front = first.n_keys - first.n_queries
@@ -211,7 +213,7 @@ class _Ready:
         towers = [stack for stack in stacks if stack != self.part.key[0]]
         return towers[0] if towers else self.part.key[0]
 
-    def _sequence(self, read: Read | None, n: int, example: int, main: bool) -> Axis:  # noqa: ARG002
+    def _sequence(self, read: Read | None, n: int, *, main: bool) -> Axis:
         labels = self.labels
         learned = self.recorded.learned if read is None or not read.learned else read.learned
         ids = None if read is None or read.ids.shape[1] != n else read.ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attnwidget.capturing.calls import Call, Projections
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.places import side_of
 
@@ -74,7 +74,6 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
                 "Whether it attends to itself or across was told by the names of its modules alone: "
                 f"{calls[0].place.module}."
             )
-        part.notes += _notes(calls)
         parts.append(part)
     return parts
 
@@ -89,18 +88,6 @@ def _by_size(named: Mapping[str, Sequence[Call]]) -> Iterator[tuple[str, list[Ca
             size = f"{n_queries} x {n_keys}"
             again = sum(other[:2] == (n_queries, n_keys) for other in sizes) > 1
             yield (name if len(sizes) == 1 else f"{name} {size} ({batch})" if again else f"{name} {size}"), own
-
-
-def _notes(calls: Sequence[Call]) -> list[str]:
-    known = [call for call in calls if isinstance(call, Projections)]
-    notes = []
-    if any(call.position_bias is not None and call.position_bias.any() for call in known):
-        notes.append("This model adds a position bias to its scores; temperature and scaling act on the sum.")
-    if any(call.softcap is not None for call in known):
-        notes.append("This model caps its scores; temperature and scaling act on the capped scores.")
-    if any(call.sinks is not None for call in known):
-        notes.append("Part of each row goes to a learned sink that is no token: rows sum to less than 1.")
-    return notes
 
 
 def _names(kinds: list[tuple[str, str, bool, int]], *, pair: bool) -> dict[tuple[str, str, bool, int], str]:

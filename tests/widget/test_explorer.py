@@ -252,7 +252,7 @@ class TestTraits:
         assert facts["heads"] == [4, 4]
         assert facts["key_value_heads"] == [2, 2]
         assert facts["causal"]
-        assert any("caps its scores" in note for note in facts["notes"])
+        assert any("scores are capped" in note for note in facts["notes"])
 
     def test_a_bidirectional_map_is_not_called_causal(self):
         assert not aw.explore(matrices(2, 5, 5), layout="HQK").facts["maps"][0]["causal"]
