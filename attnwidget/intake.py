@@ -13,7 +13,7 @@ from torch import Tensor
 from attnwidget.layers import ROW_SUM_TOLERANCE, DenseLayer, Mask, blocks
 from attnwidget.layouts import MATRICES, arrange, ask, by_layer
 
-__all__ = ["AttentionWarning", "as_tensor", "dense_layers", "listed"]
+__all__ = ["AttentionWarning", "as_tensor", "dense_layers", "instead_of_weights", "listed"]
 
 ROUNDING = 1e-6  # of the largest weight: what arithmetic in float32 leaves below 0
 _LIKELY = {
@@ -195,7 +195,7 @@ def _checked(matrix: Tensor, layer: int) -> tuple[Tensor, list[str]]:
     if lowest < -ROUNDING * highest or highest == float("inf"):
         raise ValueError(
             f"layer {layer} holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. "
-            + _instead_of_weights(matrix, highest)
+            + instead_of_weights(matrix, highest)
         )
     notes = []
     if lowest < 0:
@@ -214,7 +214,7 @@ def _checked(matrix: Tensor, layer: int) -> tuple[Tensor, list[str]]:
     return matrix, notes
 
 
-def _instead_of_weights(matrix: Tensor, highest: float) -> str:
+def instead_of_weights(matrix: Tensor, highest: float) -> str:
     """What numbers are that are no weights, as far as their rows tell, and what to do with them."""
 
     def rows_sum_to(value: float, numbers: Tensor) -> bool:

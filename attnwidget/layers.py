@@ -321,11 +321,15 @@ class ProjectedLayer:
             sink = self.sinks[heads].to(scores)[:, None].expand_as(sink)
         return scores, sink
 
-    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
-        """Weights [heads, rows, keys]; a row that sees no key is all zero."""
+    def weights(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
+        """Weights [heads, rows, keys]; a row that sees no key is all zero. No row may see a key outside the span."""
+        return self.weigh(*self.logits(heads, rows, keys), self.visible(heads, rows))
+
+    def weigh(self, scores: Tensor, sink: Tensor, visible: Tensor) -> Tensor:
+        """Weights of scores, and of the sinks that compete with them, as `logits` gives them."""
         if self.sinks is not None:
-            return self.log_weights(heads, rows)[0].exp_()
-        scores, seeing = self.scores(heads, rows), self.visible(heads, rows).any(-1, keepdim=True)
+            return temper(scores, sink)[0].exp_()
+        seeing = visible.any(-1, keepdim=True)
         if bool(seeing.all()):
             return scores.softmax(-1)
         # Filled on both sides: the gradient of a softmax over nothing is NaN.
@@ -381,9 +385,10 @@ def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor
 
 
 def blocks(n_rows: int, row_cells: int, cells: int = 1 << 20) -> Iterator[slice]:
-    """Slices that walk over rows, each of about ``cells`` cells: 4 MB of float32, which fit a cache."""
-    step = max(1, cells // max(1, row_cells))
-    for start in range(0, n_rows, step):
+    """Slices that walk over rows, all alike and each of at most ``cells`` cells: 4 MB of float32, which fit a cache."""
+    most = max(1, cells // max(1, row_cells))
+    step = -(-n_rows // max(1, -(-n_rows // most)))
+    for start in range(0, n_rows, max(1, step)):
         yield slice(start, min(start + step, n_rows))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -64,9 +64,17 @@ class Lineage:
         """What is known of a tensor, noted as a beginning where nothing is."""
         return self.of(tensor) or self.made(tensor, (), "source", tensor.is_floating_point())
 
-    def known(self, values: Sequence[Any]) -> tuple[Node, ...]:
+    def known(self, values: Iterable[Any]) -> tuple[Node, ...]:
         """What is known of the tensors among some values."""
-        return tuple(node for tensor in tensors_in(values) if (node := self.of(tensor)) is not None)
+        nodes, found = self._nodes, []
+        for value in values:  # as often as a function of torch is called: no generators here
+            if isinstance(value, Tensor):
+                known = nodes.get(id(value))
+                if known is not None and known[0]() is value:
+                    found.append(known[1])
+            elif isinstance(value, (tuple, list, Mapping)):
+                found += [node for one in tensors_in([value]) if (node := self.of(one)) is not None]
+        return tuple(found)
 
     @staticmethod
     def sources(node: Node | None, since: int) -> set[Node]:

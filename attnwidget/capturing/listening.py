@@ -140,8 +140,8 @@ class Listener:
         """A module begins; what it was handed was there before."""
         for tensor in tensors_in(given):
             _use([self.lineage.source(tensor)])
-        first = next((value for value in given if isinstance(value, Tensor) and value.ndim == 3), None)
-        n_tokens = 0 if first is None or first.is_nested else first.shape[1]
+        first = given[0] if given and isinstance(given[0], Tensor) else None
+        n_tokens = 0 if first is None or first.is_nested or first.ndim != 3 else first.shape[1]
         self.running.append(Running(module, name, self.lineage.clock, n_tokens))
 
     def leave(self, module: nn.Module, given: Sequence[Any], output: Any) -> None:
@@ -176,8 +176,8 @@ class Listener:
         # The functions that ask for a shape or a type return none, and are most of them.
         if isinstance(output, (Tensor, tuple, list)) or func is torch.Tensor.__setitem__:
             try:
-                with self.silence(), torch.no_grad():
-                    self._hear(func, args, kwargs, output)
+                # Torch tells nothing while it is being heard: what is computed in here is our own.
+                self._hear(func, args, kwargs, output)
             except Exception as error:  # noqa: BLE001 - the model goes on whatever we could not follow
                 self.trouble = self.trouble or error
         return output
@@ -201,7 +201,8 @@ class Listener:
     def _hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         lineage = self.lineage
         if func is _SDPA or func is _MULTIHEAD:
-            (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
+            with torch.no_grad():
+                (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
             return
         if func is torch.Tensor.__setitem__:
             lineage.made(args[0], lineage.known(args))
@@ -266,7 +267,9 @@ class Listener:
             if not weights.told:
                 weights.told = True
                 self.softmaxes = [one for one in self.softmaxes if one is not weights]
-                self._tell(call_of_softmax(weights, self.batch(), self._module()), weights.queries, weights.keys)
+                with torch.no_grad():
+                    call = call_of_softmax(weights, self.batch(), self._module())
+                    self._tell(call, weights.queries, weights.keys)
             queries = () if weights.queries is None else (weights.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
         elif weights is None and len(values) == 2 == len(operands):

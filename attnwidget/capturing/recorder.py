@@ -27,6 +27,7 @@ from attnwidget.capturing.passes import Pass, StackKey, batch_of, is_pair, n_tok
 from attnwidget.capturing.places import Places, is_tower, side_of
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
+from attnwidget.capturing.relations import Turns, attends_across
 from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 
@@ -96,10 +97,12 @@ class Recorder:
         self._listener: Listener | None = None
         self._listened_before: Listener | None = None
         self._packing = Packing()
+        self._signatures: dict[nn.Module, inspect.Signature] = {}
+        self._held: frozenset[int] = frozenset()  # parameters and buffers, by identity
         self._given: dict[Node, str] = {}  # what the pass was given
         self._ran: set[str] = set()  # modules that look like attention
         self._spoke: set[str] = set()  # modules in which attention was heard
-        self._turns: dict[tuple[str, bool], int] = {}
+        self._turns = Turns()
 
     @property
     def failure(self) -> Exception | None:
@@ -115,6 +118,7 @@ class Recorder:
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
         stack = _local.__dict__.setdefault("stack", [])
+        self._held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
         hooks: list[Any] = []
         for root in self.roots:
             encoder = _encoder_of(root)
@@ -161,6 +165,13 @@ class Recorder:
         # Where another thread has just removed the hook, torch forgets that it takes keywords.
         if active_recorder() is not self or not rest:
             return None
+        with torch._C.DisableTorchFunction():  # noqa: SLF001 - what is asked of tensors in here is no part of the pass
+            given = self._entered(module, args, *rest)
+        if type(module) is nn.TransformerEncoder and given is not None:
+            self._packing.enter(module, *given)
+        return given
+
+    def _entered(self, module: nn.Module, args: Any, *rest: Any) -> tuple[Any, Any] | None:
         (kwargs,) = rest
         if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             return None  # gradient checkpointing computes a layer again on its way back
@@ -169,12 +180,10 @@ class Recorder:
         listener = self._listening_now()
         given = [*args, *kwargs.values()]
         listener.enter(module, self._places.names.get(id(module), ""), given)
-        if type(module) is nn.TransformerEncoder:
-            self._packing.enter(module, args, kwargs)
         if len(listener.running) == 1:
             self._given = {
                 node: name
-                for name, value in _bound(module, args, kwargs).items()
+                for name, value in self._bound(module, args, kwargs).items()
                 for node in listener.lineage.known([value])
             }
         if module in self.own:
@@ -182,26 +191,32 @@ class Recorder:
         return args, kwargs
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if active_recorder() is not self or len(rest) < 2:
+        if active_recorder() is not self or len(rest) < 2 or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
             return
+        if type(module) is nn.TransformerEncoder:
+            self._packing.leave()
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            ended = self._left(module, args, *rest)
+        if ended and self._passed is not None:
+            self._passed()
+
+    def _left(self, module: nn.Module, args: Any, *rest: Any) -> bool:
+        """A module has ended; whether the whole pass has."""
         kwargs, output = rest
-        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001
-            return
         if self._listener is not None:
             if self._packing.on and isinstance(module, nn.MultiheadAttention) and output is not None:
                 self._packing.tell(self._listener, module, args, kwargs)
-            if type(module) is nn.TransformerEncoder:
-                self._packing.leave()
             self._listener.leave(module, [*args, *kwargs.values()], output)
             # What gives back what it was given, as without anything to attend to, has not attended.
             if module in self._attentions and not any(output is value for value in (*args, *kwargs.values())):
                 self._ran.add(self._places.names.get(id(module), ""))
         if module in self._wholes or module in self._parts:
-            self._end(module, output)
-        elif self._open is None and self._listener is not None and not self._listener.running:
+            return self._end(module, output)
+        if self._open is None and self._listener is not None and not self._listener.running:
             if self._part is not None:
                 self._account(self._part)
             self._listen(None)
+        return False
 
     def _listening_now(self) -> Listener:
         """Whoever listens to the pass; a module that is called by itself begins one."""
@@ -211,7 +226,6 @@ class Recorder:
         return self._listener
 
     def _begin(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        bound = _bound(module, args, kwargs)
         if module in self._running and self._open is not None and _calls_itself(module):
             self._running.append(module)
             return kwargs
@@ -227,6 +241,7 @@ class Recorder:
         elif module in self._parts:
             self._running.append(module)
             return kwargs
+        bound = self._bound(module, args, kwargs)
         # What a wrapper made of its inputs is what the model inside reads.
         self._open.inputs |= {name: value for name, value in bound.items() if value is not None}
         cache = cache_among(bound)
@@ -253,27 +268,26 @@ class Recorder:
         with self.silence():
             return (hidden[:, -self._n_logits :],)
 
-    def _end(self, module: nn.Module, output: Any) -> None:
+    def _end(self, module: nn.Module, output: Any) -> bool:
         if self._open is None or not self._running:
-            return
+            return False
         if self._running.pop() is not module or self._running:
-            return
+            return False
         ended, self._open = self._open, None
         self._account(ended)
         if not ended.n_queries:
             ended.n_queries = n_tokens(ended.inputs)
         if not ended.whole and not ended.counts:
             self.passes.remove(ended)
-            return
+            return False
         if output is None:
             self.passes.remove(ended)  # the pass failed half-way: what it left is no map
-            return
+            return False
         ended.logits = self._keeping.logits(module, ended, output)
         made = cache_among(output)
         if made is not None and ended.cache() is None:
             ended.cache = _reference(made)
-        if self._passed is not None and ended.whole:
-            self._passed()
+        return ended.whole
 
     def _account(self, ended: Pass) -> None:
         """Say of everything that attended, and is not shown, why that is so."""
@@ -293,9 +307,8 @@ class Recorder:
                 ended.missed[name] = "it ran, and neither a softmax nor a fused attention was heard in it"
 
     def _new_listener(self) -> Listener:
-        self._ran, self._spoke, self._turns = set(), set(), {}
-        held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
-        return Listener(self._hear, self._batch, frozenset(self.own), held)
+        self._ran, self._spoke, self._turns = set(), set(), Turns()
+        return Listener(self._hear, self._batch, frozenset(self.own), self._held)
 
     def _listen(self, listener: Listener | None) -> None:
         """Begin to listen, or give the ear back to whoever listened before."""
@@ -308,7 +321,7 @@ class Recorder:
 
     def _keep_inputs(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if active_recorder() is self and self._open is not None and rest:
-            self._open.encoder_inputs = _bound(module, args, *rest)
+            self._open.encoder_inputs = self._bound(module, args, *rest)
 
     def _ask(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         """Ask somebody's own function what a module attends with."""
@@ -332,6 +345,17 @@ class Recorder:
         article = "an" if kind[:1].lower() in "aeiou" else "a"
         return f"{name!r}, {article} {kind}," if name else f"{article} {kind}"
 
+    def _bound(self, module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
+        """Arguments of a forward call by name."""
+        try:
+            if module not in self._signatures:
+                self._signatures[module] = inspect.signature(module.forward)
+            bound = self._signatures[module].bind_partial(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            return dict(kwargs)  # the call itself will say what is wrong with it
+        bound.pop("args", None)
+        return {**bound.pop("kwargs", {}), **bound}
+
     # what is heard
 
     def _batch(self) -> int:
@@ -352,11 +376,11 @@ class Recorder:
             current.missed.setdefault(inner.name, call)
             return
         stack, tail, layer = self._places.of(inner.module, inner.name)
-        crossing = self._crossing(heard)
+        crossing = attends_across(heard, self._wholes)
         guessed = crossing is None
         if crossing is None:
             crossing = bool(_CROSS.search(inner.name.removeprefix(stack)))
-        turn, goes_on = self._turn(inner.name, crossing, heard.queries)
+        turn, goes_on = self._turns.of(inner.name, crossing, heard.queries)
         key: StackKey = (stack, tail, crossing, turn)
         if goes_on:
             layer = current.counts[key]  # layers of layers that came before
@@ -381,41 +405,6 @@ class Recorder:
             current.calls.append(self._keeping.kept(call, current, main=main and key == current.main))
         if self._heard is not None:
             self._heard(call)
-
-    def _crossing(self, heard: Heard) -> bool | None:
-        """Whether keys come from another sequence than queries, by what the layer was handed; None if not known."""
-        if heard.queries is None:
-            return None
-        if heard.keys is None:
-            return True  # keys that were there before the pass, with none of its own among them
-        inner = heard.running[-1]
-        prefix = self._places.layer_prefix(inner.name)
-        levels = [one for one in heard.running if one.name.startswith(prefix)]
-        outside = heard.running[: -len(levels)] if levels else heard.running
-        if prefix == inner.name and outside and outside[-1].module not in self._wholes:
-            levels = [outside[-1], *levels]  # nothing is counted here: the module around it
-        told = False
-        for one in reversed(levels):
-            queries = Lineage.sources(heard.queries, one.since)
-            keys = Lineage.sources(heard.keys, one.since)
-            if queries & keys:
-                return False
-            told = told or bool(queries or keys)
-        if levels and heard.keys.order <= levels[0].since:
-            # The keys were there before the layer: some layers look at those of others.
-            return not (Lineage.roots(heard.queries) & Lineage.roots(heard.keys))
-        return True if told else None
-
-    def _turn(self, name: str, crossing: bool, queries: Node | None) -> tuple[int, bool]:
-        """How often a module ran before for something else, and whether it goes on from its own last call."""
-        before = self._turns.get((name, crossing))
-        # One module for several layers goes on from its own last call; called for something else, it does not.
-        goes_on = before is not None and any(
-            node.kind == "attention" and node.what == name for node in Lineage.behind(queries)
-        )
-        turn = 0 if before is None else before if goes_on else before + 1
-        self._turns[name, crossing] = turn
-        return turn, goes_on
 
     def _read(self, node: Node | None, n: int, current: Pass) -> Read | None:
         inputs = current.inputs.items()
@@ -488,16 +477,6 @@ def _calls_itself(module: nn.Module) -> bool:
         found += frame.f_code is nn.Module._call_impl.__code__ and frame.f_locals.get("self") is module  # noqa: SLF001
         frame = frame.f_back  # type: ignore[assignment]
     return found > 1
-
-
-def _bound(module: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Arguments of a forward call by name."""
-    try:
-        bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
-    except (TypeError, ValueError):
-        return dict(kwargs)  # the call itself will say what is wrong with it
-    bound.pop("args", None)
-    return {**bound.pop("kwargs", {}), **bound}
 
 
 def _reference(cache: Any) -> Callable[[], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,17 +10,19 @@ from typing import Any
 
 from torch import Tensor
 
-from attnwidget.diagnosis import shape, soundness
+from attnwidget.diagnosis import flat, precision, shape, soundness, sums
+from attnwidget.diagnosis.causes import Cause, conclude
 from attnwidget.diagnosis.findings import Evidence, Finding, Findings, number, short_name
-from attnwidget.diagnosis.origin import Inputs, not_a_number, would_overflow
+from attnwidget.diagnosis.origin import Inputs, not_a_number
 from attnwidget.diagnosis.own import given_maps, own_attention, unexplained
 from attnwidget.diagnosis.patient import Patient
-from attnwidget.diagnosis.vitals import Projection, Vitals, vitals_of
+from attnwidget.diagnosis.projection import Projection
+from attnwidget.diagnosis.vitals import Vitals, vitals_of
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.given import Given, MaskLike
 from attnwidget.measures.rows import prefix_mass
 from attnwidget.measures.table import by_name
-from attnwidget.measures.walk import Given, MaskLike
 from attnwidget.progress import progress_bar
 
 __all__ = ["Evidence", "Finding", "Findings", "Vitals", "diagnose", "judge", "vitals_of"]
@@ -28,9 +31,12 @@ CHECKS = (
     soundness.masked_rows,
     soundness.padding,
     soundness.causality,
-    soundness.row_sums,
+    sums.row_sums,
+    precision.overflow,
+    precision.coarse_scores,
     shape.scaling,
-    shape.uniform,
+    flat.uniform,
+    flat.same_rows,
     shape.collapsed,
     shape.sink,
     shape.duplicates,
@@ -102,7 +108,7 @@ def diagnose(
     findings: list[Finding] = []
     if query is not None:
         own = own_attention(query, key, value, mask=mask, scaling=scaling, causal=causal, weights=maps)
-        options |= {"inputs": own.inputs, "factor": own.factor, "unit": own.unit}
+        options |= {"inputs": own.inputs, "factor": own.factor, "second": own.second, "unit": own.unit}
         several, projections, findings = {"": own.maps}, own.projections, [*unexplained(own)]
     else:
         several = _several(maps, mask, causal=causal)
@@ -113,7 +119,7 @@ def diagnose(
                 vitals.append(vitals_of(one, layer))
                 bar.update()
         if projections is not None:
-            vitals = [replace(v, projection=known) for v, known in zip(vitals, projections, strict=True)]
+            vitals = [v.with_projection(known) for v, known in zip(vitals, projections, strict=True)]
         about = [*judge(one, vitals, **options)]
         if prefix is not None:
             about += _prompt(one, prefix, anchor)
@@ -147,12 +153,13 @@ def judge(
     *,
     inputs: list[Inputs] | None = None,
     factor: float | None = None,
+    second: float = math.nan,
     causal: bool = False,
     unit: str = "layer",
 ) -> Findings:
     """Say what the vitals of all layers mean."""
-    patient = Patient(maps, vitals, causal=causal, factor=factor, layer=unit)
-    findings = [*not_a_number(patient, inputs), *would_overflow(patient, inputs)]
+    patient = Patient(maps, vitals, causal=causal, factor=factor, second=second, layer=unit)
+    findings = [*not_a_number(patient, inputs)]
     for check in CHECKS:
         findings += check(patient)
     return Findings(
@@ -188,34 +195,32 @@ def _prompt(maps: AttentionMaps, prefix: int | Sequence[int], anchor: Sequence[i
     if apart:  # position 0 is a sink in most models, whatever stands there
         found, chance = rest, rest_chance
     if found < IGNORED * chance:
-        yield Finding(
+        yield conclude(
             "prefix",
             "The prefix is ignored",
             "warning",
             f"The prefix{', position 0 apart,' if apart else ''} gets {found:.2%} of the attention of the tokens after "
             f"it; chance would give it {chance:.1%}.",
-            (),
-            (Evidence("mass on the prefix", f"{found:.2%}", f"above {IGNORED * chance:.2%}"),),
-            ("It was not trained long enough, or its embeddings are far smaller than those of words.",),
-            ("Compare the norms of prefix and word embeddings; initialise the prefix from words.",),
+            evidence=[Evidence("mass on the prefix", f"{found:.2%}", f"above {IGNORED * chance:.2%}")],
+            causes=[Cause("It was not trained long enough, or its embeddings are far smaller than those of words.")],
+            remedies=("Compare the norms of prefix and word embeddings; initialise the prefix from words.",),
         )
     if anchor is None:
         return
     per_token = [float(mass[f"{name}_per_token"].nanmean()) for name in ("anchor", "prefix")]
     if per_token[0] > DOMINANT * per_token[1] and float(mass["anchor"].nanmean()) > soundness.LEAK:
-        yield Finding(
+        yield conclude(
             "anchor",
             "The anchor dominates the prefix",
             "warning",
             f"A token of the anchor gets {number(per_token[0])} and a token of the prefix {number(per_token[1])}.",
-            (),
-            (
+            evidence=[
                 Evidence(
                     "anchor per token / prefix per token",
                     number(per_token[0] / max(per_token[1], 1e-12)),
                     f"below {DOMINANT:g}",
-                ),
-            ),
-            ("The words of the anchor already say what the prefix should.",),
-            ("Measure without the anchor in the prompt.",),
+                )
+            ],
+            causes=[Cause("The words of the anchor already say what the prefix should.")],
+            remedies=("Measure without the anchor in the prompt.",),
         )

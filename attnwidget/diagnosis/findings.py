@@ -28,8 +28,9 @@ class Finding:
     Parameters
     ----------
     name : str
-        Short name that stays the same: "nan", "overflow", "masked", "padding", "causality", "transposed", "dropout",
-        "rows", "scaling", "unexplained", "uniform", "collapsed", "sink", "duplicates", "layers", "prefix", "anchor".
+        Short name that stays the same: "nan", "overflow", "precision", "masked", "padding", "causality", "transposed",
+        "dropout", "rows", "scaling", "unexplained", "uniform", "constant", "collapsed", "sink", "duplicates", "layers",
+        "prefix", "anchor".
     title : str
         What it is, in a few words.
     severity : {"alarm", "warning", "note"}

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attnwidget.diagnosis.causes import Cause, conclude
 from attnwidget.diagnosis.findings import Evidence, Finding
 from attnwidget.diagnosis.patient import Patient
 from attnwidget.layers import Layer, ProjectedLayer, blocks
 
-__all__ = ["Inputs", "not_a_number", "would_overflow"]
+__all__ = ["Inputs", "not_a_number"]
 
 STAGES = {
     "q": ("the queries", "An earlier layer, or the query projection, gave them: look at its weights and its input."),
@@ -56,15 +57,14 @@ def not_a_number(patient: Patient, inputs: Sequence[Inputs] | None = None) -> It
         where, remedy = STAGES[stage]
         places = tuple((layer, head) for head in heads) if len(heads) < held.shape[0] else ((layer, None),)
         rows = sum(int(vitals.without_values.sum()) for vitals in patient.vitals)
-        yield Finding(
+        yield conclude(
             "nan",
             f"NaN, from {where} on",
             "alarm",
             f"It begins in {where} of {patient.where(places)}: {what}.",
             places,
-            (Evidence("rows that hold NaN, in all", f"{rows:,}", "0"),),
-            (f"What comes after {where} only carries it on.",),
-            (remedy,),
+            evidence=[Evidence("rows that hold NaN, in all", f"{rows:,}", "0")],
+            causes=[Cause(f"What comes after {where} only carries it on.", (remedy,))],
         )
         return
 
@@ -126,39 +126,6 @@ def _in_scores(held: ProjectedLayer) -> Found | None:
     for rows in blocks(held.shape[1], held.shape[0] * held.shape[2]):
         overflown |= set(_bad(held.scores(every, rows)))
     return ("scores", sorted(overflown), "q k^T overflows") if overflown else None
-
-
-def would_overflow(patient: Patient, inputs: Sequence[Inputs] | None) -> Iterator[Finding]:
-    """Products of q and k that half precision cannot hold, where code scales after the product."""
-    if inputs is None or any(int(vitals.without_values.sum()) for vitals in patient.vitals):
-        return
-    for layer, given in enumerate(inputs):
-        if given.query.dtype not in {torch.float16, torch.bfloat16}:
-            continue
-        end = torch.finfo(given.query.dtype).max
-        largest = torch.zeros(given.layer.shape[0])
-        for rows in blocks(given.layer.shape[1], given.layer.shape[0] * given.layer.shape[2]):
-            product = given.query[:, rows].float() @ _repeated(given.key, given.layer.shape[0]).float().mT
-            largest = torch.maximum(largest, product.abs().amax((-2, -1)).cpu())
-        heads = (largest > end).nonzero().flatten().tolist()
-        if heads:
-            precision = str(given.query.dtype).removeprefix("torch.")
-            yield Finding(
-                "overflow",
-                f"Scores overflow in {precision}",
-                "warning",
-                f"q k^T reaches {float(largest.max()):,.0f} and {precision} ends at {end:,.0f}: code that scales after "
-                "the product gets infinities, and NaN from the softmax.",
-                tuple((layer, head) for head in heads),
-                (Evidence("largest |q k^T|", f"{float(largest.max()):,.0f}", f"below {end:,.0f}"),),
-                ("Queries and keys are large, and the product is made in half precision before it is scaled.",),
-                ("Scale q before the product, use bfloat16, or scaled_dot_product_attention.",),
-            )
-            return
-
-
-def _repeated(key: Tensor, heads: int) -> Tensor:
-    return key.repeat_interleave(heads // key.shape[0], 0)
 
 
 def _bad(tensor: Tensor) -> list[int]:

@@ -11,18 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attnwidget.diagnosis.causes import Cause, Reading, conclude
 from attnwidget.diagnosis.findings import Evidence, Finding
 from attnwidget.diagnosis.origin import Inputs
-from attnwidget.diagnosis.vitals import Projection, projection_of
+from attnwidget.diagnosis.projection import Projection, projection_of
 from attnwidget.intake import as_tensor
 from attnwidget.layers import HIDDEN, DenseLayer, Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import numeric
-from attnwidget.measures.walk import MaskLike, as_weights, check_weights
+from attnwidget.measures.given import MaskLike, as_weights, check_weights
 from attnwidget.tokens import Tokens
 
-__all__ = ["Own", "given_maps", "own_attention", "unexplained"]
+__all__ = ["Own", "given_maps", "own_attention", "second_softmax", "unexplained"]
 
+AS_THEY_ENTER = "Pass q and k as they go into the product, and what is added to the scores as mask=."
 ROWS_AGREE = 0.98  # of the log-weights' variance that scores must explain, to name a factor
 
 
@@ -35,6 +37,7 @@ class Own:
     projections: list[Projection | None]
     factor: float | None  # of the weights over softmax(q k^T), in 1 / sqrt(width)
     explained: float | None  # share of the given weights' variance that the scores explain; None where none were given
+    second: float  # share that a softmax of their softmax explains; NaN where it is not known
     unit: str  # what the first axis is
 
 
@@ -95,9 +98,9 @@ def own_attention(
     unit = "layer" if tensors["query"].ndim == 3 else "example"
     projections = [projection_of(layer) for layer in found.layers]
     if weights is None:
-        return Own(found, inputs, projections, None, None, unit)
+        return Own(found, inputs, projections, None, None, math.nan, unit)
     theirs = given_maps(weights, mask, causal=causal)
-    return Own(theirs, inputs, projections, *_factor(theirs, found), unit)
+    return Own(theirs, inputs, projections, *_explained(theirs, found), unit)
 
 
 def _projected(
@@ -147,10 +150,12 @@ def _rule(additive: Tensor) -> Mask:
     return Mask(offset=offset, additive=additive.masked_fill(hidden, -math.inf))
 
 
-def _factor(given: AttentionMaps, expected: AttentionMaps) -> tuple[float | None, float | None]:
-    """Factor of given weights over softmax(q k^T), in 1 / sqrt(width), and the share of variance that scores explain.
+def _explained(given: AttentionMaps, expected: AttentionMaps) -> tuple[float | None, float | None, float]:
+    """What q and k say of given weights.
 
-    The factor is None where scores do not explain the weights, and both where the weights or scores do not vary.
+    Their factor over softmax(q k^T), in 1 / sqrt(width); the share of their logarithms' variance that scores explain;
+    and the share that the weights which the scores make explain, as they would if these went through a softmax again.
+    The factor is None where scores do not explain the weights, and all are unknown where weights or scores do not vary.
     """
     shapes = [[layer.shape for layer in maps.layers] for maps in (given, expected)]
     if shapes[0] != shapes[1]:
@@ -158,50 +163,101 @@ def _factor(given: AttentionMaps, expected: AttentionMaps) -> tuple[float | None
             f"maps have layers of shape {shapes[0]} and query and key make {shapes[1]}; expected the same."
         )
     rows = torch.linspace(0, given.n_queries - 1, min(64, given.n_queries)).round().long()
-    shared = own = theirs = 0.0
+    by_scores, by_weights = _Fit(), _Fit()
     for one, other in zip(given.layers, expected.layers, strict=True):
         heads = slice(0, one.shape[0])
         weights, scores = one.weights(heads, rows).double(), other.scores(heads, rows).double()
         there = (weights > 0) & scores.isfinite()
-        count = there.sum(-1, keepdim=True)
-        log, score = (
-            values.masked_fill(~there, 0) - values.masked_fill(~there, 0).sum(-1, keepdim=True) / count
-            for values in (weights.log(), scores)
-        )
-        log, score = log.masked_fill(~there, 0), score.masked_fill(~there, 0)
-        shared, own, theirs = (
-            shared + float((log * score).sum()),
-            own + float(score.square().sum()),
-            theirs + float(log.square().sum()),
-        )
-    if not own or not theirs:
-        return None, None
-    share = shared**2 / (own * theirs)
+        by_scores.add(weights.log(), scores, there)
+        by_weights.add(weights.log(), scores.softmax(-1), there)
+    share = by_scores.share
     held = expected.layers[0]
-    if share < ROWS_AGREE or shared < 0 or not isinstance(held, ProjectedLayer):
-        return None, share
-    return shared / own * held.scaling * math.sqrt(held.q.shape[-1]), share
+    if share is None or not isinstance(held, ProjectedLayer):
+        return None, None, math.nan
+    if share >= ROWS_AGREE and by_scores.slope > 0:
+        return by_scores.slope * held.scaling * math.sqrt(held.q.shape[-1]), share, math.nan
+    again = by_weights.share if by_weights.share is not None and 0.8 < by_weights.slope < 1.25 else 0.0
+    return None, share, again
+
+
+@dataclass
+class _Fit:
+    """How well one number of every cell follows from another, but for a constant of each row."""
+
+    shared: float = 0.0
+    own: float = 0.0
+    theirs: float = 0.0
+
+    def add(self, log: Tensor, of: Tensor, there: Tensor) -> None:
+        """Take cells into account: [heads, rows, keys]."""
+        count = there.sum(-1, keepdim=True).clamp(min=1)
+        log, of = (
+            (value - value.masked_fill(~there, 0).sum(-1, keepdim=True) / count).masked_fill(~there, 0)
+            for value in (log, of)
+        )
+        self.shared += float((log * of).sum())
+        self.own += float(of.square().sum())
+        self.theirs += float(log.square().sum())
+
+    @property
+    def share(self) -> float | None:
+        """Share of the variance that is explained; None where nothing varies."""
+        return self.shared**2 / (self.own * self.theirs) if self.own and self.theirs else None
+
+    @property
+    def slope(self) -> float:
+        """By how much one changes with the other."""
+        return self.shared / self.own
 
 
 def unexplained(own: Own) -> Iterator[Finding]:
     """Weights that did not come from the queries and keys they were given with."""
     if own.factor is not None or own.explained is None:
         return
-    yield Finding(
+    again = second_softmax(own.second)
+    grouped = any(given.layer.key_value_heads < given.layer.shape[0] for given in own.inputs)
+    yield conclude(
         "unexplained",
-        "Weights that q and k do not explain",
-        "warning",
-        "The weights are not softmax(q k^T) times any factor.",
-        (),
-        (
+        "Softmax is applied twice" if again.shown else "Weights that q and k do not explain",
+        "alarm" if again.shown else "warning",
+        "The weights are softmax(softmax(q k^T)): all but uniform, whatever the scores say."
+        if again.shown
+        else "The weights are not softmax(q k^T) times any factor.",
+        evidence=[
             Evidence(
                 "share of the scores' variance that is explained", f"{own.explained:.0%}", f"above {ROWS_AGREE:.0%}"
+            )
+        ],
+        causes=[
+            again,
+            Cause("Other queries or keys, before a rotation or from another layer.", (AS_THEY_ENTER,)),
+            Cause(
+                "Shared keys repeated in another order: heads of a group stand next to each other.",
+                (AS_THEY_ENTER,),
+                (
+                    Reading(
+                        "heads that share keys", grouped, "none", high=0, shown=lambda some: "yes" if some else "no"
+                    ),
+                ),
+                proves=False,
+            ),
+            Cause("A bias on the scores that was not passed as mask.", (AS_THEY_ENTER,)),
+        ],
+    )
+
+
+def second_softmax(share: float) -> Cause:
+    """The cause that weights went through a softmax twice, and how much of them that explains."""
+    return Cause(
+        "Softmax was applied twice (or the scores were scaled twice): weights went into a softmax where scores should.",
+        ("Apply softmax once, to q k^T / sqrt(width); cross_entropy and scaled_dot_product_attention have their own.",),
+        (
+            Reading(
+                "share that a softmax of the softmax explains",
+                share,
+                f"below {ROWS_AGREE:.0%}",
+                high=ROWS_AGREE,
+                shown=lambda value: f"{value:.0%}",
             ),
         ),
-        (
-            "Other queries or keys, before a rotation or from another layer.",
-            "Shared keys repeated in another order: heads of a group stand next to each other.",
-            "A bias on the scores that was not passed as mask.",
-        ),
-        ("Pass q and k as they go into the product, and what is added to the scores as mask=.",),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Patient:
     vitals: Sequence[Vitals]
     causal: bool = False  # the caller says that it should be
     factor: float | None = None  # of given weights over softmax(q k / sqrt(width)), where both are known
+    second: float = math.nan  # share of given weights that a softmax of the softmax explains, where both are known
     layer: str = "layer"  # what the first axis is
 
     def places(self, chosen: Callable[[Vitals], Tensor]) -> tuple[tuple[int, int | None], ...]:

@@ -12,104 +12,21 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from attnwidget.diagnosis.causes import Cause, Reading, conclude, there
 from attnwidget.diagnosis.findings import Evidence, Finding, number
+from attnwidget.diagnosis.flat import FEWEST_KEYS, ONCE, SCALED_ONCE, UNIFORM, Known, projected, scaled
 from attnwidget.diagnosis.patient import Patient
 from attnwidget.diagnosis.vitals import Vitals
 from attnwidget.measures.comparison import row_divergence
 
-__all__ = ["collapsed", "duplicates", "layers_alike", "scaling", "sink", "uniform"]
+__all__ = ["collapsed", "duplicates", "layers_alike", "scaling", "sink"]
 
-FEWEST_KEYS = 4  # with fewer, a uniform row and a sharp one are too alike
-UNIFORM = 0.98  # of the largest entropy, in the median head
-FLAT_SPREAD = 0.5  # of scores in a row; below it attention is all but uniform
 SHARP_SPREAD = 5.0  # of scores in a row, in all but the flattest quarter of heads
 SHARP_ENTROPY = 0.3  # of the largest, in all but the broadest quarter
-SCALED_ONCE = (0.6, 1.7)  # factor of the scores over 1 / sqrt(width)
 ONE_KEY = 0.9  # mean weight of a key on which a head has collapsed
 SINK = 0.5  # mean weight of a key over all heads
 SAME = 1e-4  # nats between heads, or layers, that are the same
 ALL_ON_ONE = 0.99  # mean largest weight of a head that is all but one-hot
-
-
-def uniform(patient: Patient) -> Iterator[Finding]:
-    """Heads that look everywhere alike, and why."""
-    if patient.maps.n_keys < FEWEST_KEYS:
-        return
-
-    def flat(vitals: Vitals) -> Tensor:
-        median = vitals.normalized_entropy.nanmedian()
-        return (vitals.normalized_entropy > UNIFORM - 0.02) & bool(median > UNIFORM)
-
-    places = patient.places(flat)
-    layers = sorted({layer for layer, _ in places})
-    seen = [patient.vitals[layer] for layer in layers]
-    spread = torch.cat([vitals.spread for vitals in seen]).nanmean() if seen else math.nan
-    if not spread < FLAT_SPREAD:  # over very many keys scores of a healthy spread look uniform too
-        return
-    share = torch.cat([vitals.normalized_entropy for vitals in seen]).nanmean()
-    evidence = [
-        Evidence("entropy, of the largest", number(share), f"below {UNIFORM - 0.02:g}"),
-        Evidence("spread of scores in a row", number(spread), "0.5 to 5"),
-    ]
-    causes, remedies = _why_uniform(patient, seen, float(spread), evidence)
-    yield Finding(
-        "uniform",
-        "Uniform attention",
-        "alarm" if 2 * len(layers) >= len(patient.vitals) else "warning",
-        f"Heads look everywhere alike in {patient.where(places)}.",
-        places,
-        tuple(evidence),
-        causes,
-        remedies,
-    )
-
-
-def _why_uniform(
-    patient: Patient, seen: Sequence[Vitals], spread: float, evidence: list[Evidence]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    factor, size, variety = _projected(patient, seen)
-    if factor is not None and factor < SCALED_ONCE[0] and spread / factor > FLAT_SPREAD:
-        evidence.append(Evidence("factor of the scores, in 1 / sqrt(width)", number(factor), "1"))
-        return (
-            (
-                "The scores are scaled twice: with one 1 / sqrt(width) they would spread by "
-                + number(spread / factor)
-                + ".",
-            ),
-            ("Scale once: q k^T / sqrt(width). scaled_dot_product_attention does it by itself.",),
-        )
-    if size is None or variety is None:
-        return (
-            ("Queries or keys of too little variance, as in an untrained model, or scores that are scaled twice.",),
-            ("Capture the model, which keeps q and k, to see which.", "Pass query= and key= to diagnose."),
-        )
-    evidence += [
-        Evidence("size of the queries", number(size), "about 1"),
-        Evidence("spread of the keys about their mean", number(variety), "about 1"),
-    ]
-    low = [name for name, value in (("queries", size), ("keys", variety)) if value < 0.3] or (
-        ["queries"] if size < variety else ["keys"]
-    )
-    return (
-        (
-            f"The {' and the '.join(low)} have too little variance for scores to differ.",
-            "The projections start too small, were never trained, or weight decay shrank them.",
-        ),
-        (
-            "Initialise the projections with a standard deviation near 1 / sqrt(model width).",
-            "Check that gradients reach them, and that a normalisation stands before them.",
-        ),
-    )
-
-
-def _projected(patient: Patient, seen: Sequence[Vitals]) -> tuple[float | None, float | None, float | None]:
-    """Factor of the scores, size of the queries, spread of the keys; None where they are not known."""
-    held = [vitals.projection for vitals in seen if vitals.projection is not None]
-    if not held:
-        return patient.factor, None, None
-    factor = sum(projection.factor for projection in held) / len(held) if patient.factor is None else patient.factor
-    size = float(torch.cat([projection.query_size for projection in held]).nanmean())
-    return factor, size, float(torch.cat([projection.key_spread for projection in held]).nanmean())
 
 
 def scaling(patient: Patient) -> Iterator[Finding]:
@@ -118,17 +35,18 @@ def scaling(patient: Patient) -> Iterator[Finding]:
     if factor is None or SCALED_ONCE[0] <= factor <= SCALED_ONCE[1]:
         return
     large = factor > 1
-    yield Finding(
+    yield conclude(
         "scaling",
         "Scores are not scaled" if large else "Scores are scaled twice",
         "alarm",
         f"The weights are softmax(q k^T x {number(factor)} / sqrt(width)), and a factor of 1 is expected.",
-        (),
-        (Evidence("factor of the scores, in 1 / sqrt(width)", number(factor), "1"),),
-        ("q k^T goes into the softmax without 1 / sqrt(width).",)
-        if large
-        else ("q was divided by sqrt(width), and the scores were again.",),
-        ("Scale once: q k^T / sqrt(width). scaled_dot_product_attention does it by itself.",),
+        evidence=[scaled(factor).evidence],
+        causes=[
+            Cause("q k^T goes into the softmax without 1 / sqrt(width).")
+            if large
+            else Cause("q was divided by sqrt(width), and the scores were again.")
+        ],
+        remedies=(ONCE,),
     )
 
 
@@ -144,8 +62,6 @@ def collapsed(patient: Patient) -> Iterator[Finding]:
         Evidence("spread of scores in a row", number(spread), "0.5 to 5"),
         Evidence("entropy, of the largest", number(entropies), f"above {SHARP_ENTROPY:g} in most heads"),
     ]
-    causes: tuple[str, ...]
-    remedies: tuple[str, ...]
     if on_one:
         what = f"Every query looks at {patient.key(key)}, in {patient.where(on_one)}."
         evidence.append(Evidence("mean weight on that key", number(_mean_on(patient, key)), f"below {ONE_KEY:g}"))
@@ -155,38 +71,73 @@ def collapsed(patient: Patient) -> Iterator[Finding]:
             f"Nearly every query puts all of its weight on one key, in {patient.where(places)}; most often on "
             f"{', '.join(tops)}."
         )
-    layers = sorted({layer for layer, _ in places or on_one})
-    factor, size, variety = _projected(patient, [patient.vitals[layer] for layer in layers])
-    if factor is not None and factor > SCALED_ONCE[1] and spread / factor < SHARP_SPREAD:
-        evidence.append(Evidence("factor of the scores, in 1 / sqrt(width)", number(factor), "1"))
-        causes = ("The scores are not scaled by 1 / sqrt(width), and their softmax is saturated.",)
-        remedies = ("Divide q k^T by sqrt(width) before softmax.",)
-    elif size is not None and variety is not None and size * variety > SHARP_SPREAD:
-        evidence += [
-            Evidence("size of the queries", number(size), "about 1"),
-            Evidence("spread of the keys about their mean", number(variety), "about 1"),
-        ]
-        causes = ("Queries and keys have grown too large: a learning rate that is too high, or no normalisation.",)
-        remedies = ("Lower the learning rate, warm it up, clip gradients, or normalise q and k.",)
-    elif on_one:
-        causes = ("One key is larger than all others, or a bias on the scores points at it.",)
-        remedies = ("Look at the norms of the keys, and at what is added to the scores.",)
-    elif size is not None:
+    seen = [patient.vitals[layer] for layer in sorted({layer for layer, _ in places or on_one})]
+    causes = _why_collapsed(patient, seen, spread, key if on_one else None)
+    known = projected(patient, seen)
+    if known is not None and not on_one and not any(cause.shown for cause in causes):
         return  # scores of a healthy size, sharp because the heads are
-    else:
-        causes = ("Scores that are not scaled by 1 / sqrt(width), or weights that blew up in training.",)
-        remedies = ("Pass query= and key= to diagnose, or capture the model, to see which.",)
-    yield Finding(
+    yield conclude(
         "collapsed",
         "Collapsed attention",
         # One sharp layer by itself may be a layer of sharp heads.
-        "alarm" if on_one or size is not None or len(patient.vitals) > 1 else "warning",
+        "alarm" if on_one or known is not None or len(patient.vitals) > 1 else "warning",
         what,
         places or on_one,
-        tuple(evidence),
-        causes,
-        remedies,
+        evidence=evidence,
+        causes=causes,
+        remedies=()
+        if known is not None
+        else ("Pass query= and key= to diagnose, or capture the model, to see which.",),
     )
+
+
+def _why_collapsed(patient: Patient, seen: Sequence[Vitals], spread: float, key: int | None) -> list[Cause]:
+    known = projected(patient, seen)
+    factor = patient.factor if known is None or patient.factor is not None else known.factor
+    if factor is not None and spread / factor >= SHARP_SPREAD:
+        factor = math.nan  # with a factor of 1 it would be no less sharp
+    causes = [
+        Cause(
+            "The scores are not scaled by 1 / sqrt(width), and their softmax is saturated.",
+            ("Divide q k^T by sqrt(width) before softmax.",),
+            () if factor is None else (scaled(factor, high=SCALED_ONCE[1]),),
+        ),
+        Cause(
+            "Queries and keys have grown too large: a learning rate that is too high, or no normalisation.",
+            ("Lower the learning rate, warm it up, clip gradients, or normalise q and k.",),
+            () if known is None else (_grown(known),),
+        ),
+    ]
+    if key is not None:
+        causes += [
+            Cause(
+                "One key is larger than all others.",
+                ("Look at the norms of the keys.",),
+                () if known is None else (_longest(known, key),),
+            ),
+            Cause(
+                "A bias on the scores points at it.",
+                ("Look at what is added to the scores.",),
+                () if known is None else (there("bias on the scores", known.biased),),
+                proves=False,
+            ),
+        ]
+    return causes
+
+
+def _grown(known: Known) -> Reading:
+    return Reading(
+        "size of the queries times spread of the keys",
+        known.query_size * known.key_spread,
+        "about 1",
+        high=SHARP_SPREAD,
+    )
+
+
+def _longest(known: Known, key: int) -> Reading:
+    """How long the key is that all look at, beside the others; 1 where another one is the longest."""
+    length = max((length for place, length in known.longest if place == key), default=1.0)
+    return Reading("length of that key, over the median", length, "about 1", high=2.0)
 
 
 def _saturated(patient: Patient) -> tuple[tuple[tuple[int, int | None], ...], float, float]:
@@ -234,16 +185,16 @@ def sink(patient: Patient) -> Iterator[Finding]:
         return
     key = int(scores.argmax())
     places = patient.places(lambda vitals: vitals.sink[:, key] > SINK)
-    yield Finding(
+    yield conclude(
         "sink",
         "A sink holds most of the attention",
         "note",
         f"Of the attention of all heads, {float(scores[key]):.0%} rests on {patient.key(key)}. Trained models do so "
         "when a head has nothing to say; the rest of the map is in the remaining mass.",
         places,
-        (Evidence("mean weight on it", number(scores[key]), f"below {SINK:g}, above it in many large models"),),
-        ("Heads park attention that they do not need on the first token, or on separators.",),
-        ("Measure with exclude_tokens, and look with the logarithmic scale.",),
+        evidence=[Evidence("mean weight on it", number(scores[key]), f"below {SINK:g}, above it in many large models")],
+        causes=[Cause("Heads park attention that they do not need on the first token, or on separators.")],
+        remedies=("Measure with exclude_tokens, and look with the logarithmic scale.",),
     )
 
 
@@ -262,19 +213,25 @@ def duplicates(patient: Patient) -> Iterator[Finding]:
     places = tuple(sorted({(layer, head) for layer, one, other, _ in pairs for head in (one, other)}))
     layer, one, other, apart = min(pairs, key=lambda pair: pair[-1])
     (number_of_layer, first), (_, second) = patient.numbers((layer, one)), patient.numbers((layer, other))
-    yield Finding(
+    known = [projection for pair in pairs if (projection := patient.vitals[pair[0]].projection) is not None]
+    shared = there("heads that share keys", any(projection.shared for projection in known))
+    yield conclude(
         "duplicates",
         "Heads that are the same",
         "warning",
         f"Heads {first} and {second} of {patient.layer} {number_of_layer} give the same map"
         + (f", and {len(pairs) - 1} other pairs do." if len(pairs) > 1 else "."),
         places,
-        (Evidence("divergence of the closest pair, in nats", number(apart), f"above {SAME:g}"),),
-        (
-            "Heads were initialised with equal weights, or one head was repeated.",
-            "In grouped-query attention, queries were repeated along with the keys.",
-        ),
-        ("Compare the slices of the query and key projections of these heads.",),
+        evidence=[Evidence("divergence of the closest pair, in nats", number(apart), f"above {SAME:g}")],
+        causes=[
+            Cause("Heads were initialised with equal weights, or one head was repeated."),
+            Cause(
+                "In grouped-query attention, queries were repeated along with the keys.",
+                readings=(shared,) if known else (),
+                proves=False,
+            ),
+        ],
+        remedies=("Compare the slices of the query and key projections of these heads.",),
     )
 
 
@@ -297,17 +254,19 @@ def layers_alike(patient: Patient) -> Iterator[Finding]:
     if not same:
         return
     places = tuple((layer, None) for layer in sorted({at for layer in same for at in (layer, layer + 1)}))
-    yield Finding(
+    yield conclude(
         "layers",
         "Layers that do not differ",
         "warning",
         f"The average map is the same in {patient.where(places)}.",
         places,
-        (
+        evidence=[
             Evidence(
                 "divergence from the layer before, in nats", number(min(apart[i] for i in same)), f"above {SAME:g}"
-            ),
-        ),
-        ("The same layer was collected several times, or layers share weights and do nothing to their input.",),
-        ("Check which module each map came from, and that layers add to the residual stream.",),
+            )
+        ],
+        causes=[
+            Cause("The same layer was collected several times, or layers share weights and do nothing to their input.")
+        ],
+        remedies=("Check which module each map came from, and that layers add to the residual stream.",),
     )

@@ -9,26 +9,19 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from attnwidget.diagnosis.projection import Projection, projection_of
 from attnwidget.intake import AttentionWarning
-from attnwidget.layers import DenseLayer, Layer, ProjectedLayer, blocks
+from attnwidget.layers import DenseLayer, Layer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.heads import divergences
 from attnwidget.measures.rows import mass_received, normalized_entropy, sink_scores, times_seen
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries
 
-__all__ = ["Projection", "Vitals", "projection_of", "vitals_of"]
+__all__ = ["Vitals", "vitals_of"]
 
 LOWEST = -104.0  # log of the least number above 0 in float32
+FEW = 4  # keys; fewer say little of how scores spread
 COMPARED_ROWS = 64  # heads are compared with one another, and layers with the next, on so many rows
-
-
-@dataclass(frozen=True)
-class Projection:
-    """What the queries and keys of a layer say; every tensor is [heads]."""
-
-    query_size: Tensor  # root mean square
-    key_spread: Tensor  # root mean square about the mean key: equal keys cannot be told apart, however large
-    factor: float  # of the scores, over 1 / sqrt(width)
 
 
 @dataclass(frozen=True)
@@ -37,8 +30,9 @@ class Vitals:
 
     rows: int  # that were read
     without_values: Tensor  # rows that hold NaN
-    masked: Tensor  # rows that see no key
-    padding_rows: Tensor  # of those, rows of tokens that nobody sees either
+    masked: Tensor  # rows that see no key, or give nothing to any
+    padding_rows: Tensor  # of those, rows of tokens that no head looks at, and that look at nothing in any
+    masked_first: Tensor  # of those that are no padding, how many stand in front of all others
     normalized_entropy: Tensor
     confidence: Tensor  # mean of the largest weight
     row_sums: Tensor  # [heads, 3]: least, mean, largest
@@ -48,12 +42,21 @@ class Vitals:
     hidden_padding: Tensor  # most mass of a row on keys that the mask hides from everyone
     column_sums: Tensor  # largest distance of a column's sum from 1
     sink: Tensor  # [heads, keys]: mean weight of a key that most queries see, from those with a choice; else NaN
+    open_lack: Tensor  # mean mass that rows lack which give something to every key; NaN where there is none
+    shut_lack: Tensor  # mean mass that rows lack which give nothing to some keys; NaN where there is none
+    ignored: Tensor  # keys that get exactly nothing from all rows
     spread: Tensor  # standard deviation of a row's scores, from its log-weights
+    change: Tensor  # of a row's scores from one query to the next, over their spread; NaN where rows share few keys
+    twice: Tensor  # least weight that a softmax before the softmax can have given: below 0, there was none
     divergence: Tensor  # [heads, heads]: Jensen-Shannon, in nats
     mean_rows: Tensor  # [rows, keys]: mean over heads, of the rows that are compared
     reach: tuple[int, int] | None  # least and largest of last visible key - query; None without positions
     upside_down: bool  # the mask shows later keys and hides earlier ones
     projection: Projection | None
+
+    def with_projection(self, projection: Projection | None) -> Vitals:
+        """The same vitals, with what is known of queries and keys."""
+        return replace(self, projection=projection)
 
 
 def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) -> Vitals:
@@ -72,7 +75,7 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
     alone = AttentionMaps([held], maps.tokens, maps.key_tokens)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttentionWarning)  # what is wrong becomes a finding
-        walk = Walk(alone, rows=rows)
+        walk = Walk(alone, rows=rows, trimmed=True)
         found = {name: value[0].cpu() for name, value in walk.gather(_measures(walk), _SUMS).items()}
         # Where few rows are read, comparing many would be the larger part of the work.
         compared = _even_rows(maps.n_queries, COMPARED_ROWS if rows is None else max(16, len(rows) // 2))
@@ -81,17 +84,19 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
     reach, upside_down = _mask_shape(walk, alone)
     nan = found["total"].isnan()
     masked = found["masked"].bool()
-    seen_by_nobody = found["seen"] == 0
+    silent = masked | (found["total"] == 0)
     sums = (found["total"] + hidden.of_rows).masked_fill(masked | nan | (found["total"] == 0), math.nan)
     read = torch.arange(maps.n_queries) if rows is None else rows
-    # A query that sees nothing is padding where nobody sees its token either; but somebody must see something.
-    square = maps.n_queries == maps.n_keys and not bool(seen_by_nobody.all())
-    padding_rows = (masked & seen_by_nobody[:, read]).sum(-1) if square else torch.zeros_like(nan.sum(-1))
+    padding = _padding(found, silent, read) if maps.n_queries == maps.n_keys else torch.zeros_like(silent[0])
+    lacking = (1 - sums).masked_fill(found["reached"].isnan(), math.nan)
+    everywhere = found["reached"] == maps.n_keys
+    spread, change, twice = _of_scores(held, counted, compared)
     return Vitals(
         rows=len(read),
         without_values=nan.sum(-1),
-        masked=(masked | (found["total"] == 0)).sum(-1),
-        padding_rows=padding_rows,
+        masked=silent.sum(-1),
+        padding_rows=(silent & padding).sum(-1),
+        masked_first=(silent & ~padding).long().cumprod(-1).sum(-1),
         normalized_entropy=mean_over_queries(found["entropy"]),
         confidence=mean_over_queries(found["confidence"]),
         row_sums=torch.stack([_least(sums), mean_over_queries(sums), -_least(-sums)], -1),
@@ -101,15 +106,27 @@ def vitals_of(maps: AttentionMaps, layer: int, *, rows: Tensor | None = None) ->
         if rows is None
         else torch.full((held.shape[0],), math.nan),
         sink=_sink(found),
-        projection=projection_of(held),
+        projection=projection_of(held, rows),
         hidden_later=hidden.later,
         hidden_padding=hidden.padding,
         reach=reach,
         upside_down=upside_down,
-        spread=_spread(held, counted, compared),
+        open_lack=mean_over_queries(lacking.masked_fill(~everywhere, math.nan)),
+        shut_lack=mean_over_queries(lacking.masked_fill(everywhere, math.nan)),
+        ignored=(found["mass"] == 0).sum(-1),
+        spread=spread,
+        change=change,
+        twice=twice,
         divergence=_divergence(weights, counted),
         mean_rows=weights.mean(0).masked_fill(~counted.all(0)[:, None], math.nan),
     )
+
+
+def _padding(found: dict[str, Tensor], silent: Tensor, read: Tensor) -> Tensor:
+    """Rows that are read of tokens that are padding: they look at nothing, and no query looks at them, in any head."""
+    alone = (found["mass"] == 0).all(0)
+    # Somebody must look at something: where nothing is seen at all, everything is masked.
+    return silent.all(0) & alone[read] & ~alone.all()
 
 
 def _with_a_choice(rows: Rows) -> Rows:
@@ -140,6 +157,7 @@ def _measures(walk: Walk) -> dict[str, Measure]:
         "masked": lambda rows: (rows.count == 0).to(rows.total).expand_as(rows.total),
         "entropy": lambda rows: normalized_entropy(rows.weights, rows.count),
         "confidence": lambda rows: informative(rows, rows.weights.amax(-1)),
+        "reached": lambda rows: (rows.weights > 0).sum(-1).to(rows.total).masked_fill(rows.without, math.nan),
         "zeros": lambda rows: informative(rows, (rows.visible & (rows.weights == 0)).sum(-1) / rows.count),
     }
     if walk.has_positions:
@@ -168,34 +186,37 @@ def _divergence(weights: Tensor, counted: Tensor) -> Tensor:
     return divergences(weights, counted) / shared.masked_fill(shared == 0, math.nan)
 
 
-def _spread(held: Layer, counted: Tensor, wanted: Tensor) -> Tensor:
-    """Standard deviation of the scores of a row, over the keys that get any weight, averaged over rows: [heads]."""
+def _of_scores(held: Layer, counted: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What log-weights say of the scores of some rows, which they are but for a constant of each: [heads] each.
+
+    Their standard deviation in a row, how much of it changes from one row to the next, and the least weight of the
+    softmax before this one, if there was one: log-weights would then be its weights, and these sum to 1.
+    """
     log_weights = held.log_weights(slice(0, held.shape[0]), wanted)[0].float().cpu()
     there = log_weights.isfinite()
     number = there.sum(-1)
-    scores = log_weights.masked_fill(~there, 0)
-    mean = scores.sum(-1) / number
-    deviation = ((scores - mean[..., None]).square().masked_fill(~there, 0).sum(-1) / number).sqrt()
+    apart, deviation = _centred(log_weights, there)
+    first = (apart + 1 / number[..., None]).masked_fill(~there, math.inf).amin(-1)
+    first = first.masked_fill(~counted | (number < FEW), math.nan)
     # A given row that is exactly one-hot has lost its scores below what float32 holds.
-    deviation = deviation.masked_fill(number == 1, -LOWEST)
-    return mean_over_queries(deviation.masked_fill(~counted, math.nan))
+    spread = mean_over_queries(deviation.masked_fill(number == 1, -LOWEST).masked_fill(~counted, math.nan))
+    both = there[:, 1:] & there[:, :-1]
+    (one, size), (other, _) = _centred(log_weights[:, 1:], both), _centred(log_weights[:, :-1], both)
+    _, moved = _centred(one - other, both)
+    change = (moved / size).masked_fill((both.sum(-1) < FEW) | (size == 0), math.nan)
+    return spread, change.nanmedian(-1).values if change.shape[-1] else torch.full_like(spread, math.nan), _least(first)
+
+
+def _centred(values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Values about the mean of those that are there, 0 elsewhere, and their standard deviation [..., rows]."""
+    number = there.sum(-1)
+    values = values.masked_fill(~there, 0)
+    apart = (values - (values.sum(-1) / number)[..., None]).masked_fill(~there, 0)
+    return apart, (apart.square().sum(-1) / number).sqrt()
 
 
 def _even_rows(n_queries: int, most: int = COMPARED_ROWS) -> Tensor:
     return torch.linspace(0, n_queries - 1, min(COMPARED_ROWS, most, n_queries)).round().long()
-
-
-def projection_of(held: Layer) -> Projection | None:
-    """What the queries and keys of a layer say; None where they are not held."""
-    if not isinstance(held, ProjectedLayer):
-        return None
-    q, k = held.q.detach().float().cpu(), held.k.detach().float().cpu()
-    spread = (k - k.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()
-    return Projection(
-        query_size=q.square().mean((1, 2)).sqrt(),
-        key_spread=spread.repeat_interleave(held.shape[0] // held.key_value_heads),
-        factor=held.scaling * math.sqrt(q.shape[-1]),
-    )
 
 
 @dataclass(frozen=True)

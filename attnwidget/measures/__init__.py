@@ -8,6 +8,7 @@ from attnwidget.measures.links import align, alignment_error_rate
 from attnwidget.measures.maxflow import attention_flow
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
+from attnwidget.measures.scores import score_health
 from attnwidget.measures.spatial import SpatialPeak, cls_map, mass_mask, patch_distance, spatial_peak
 from attnwidget.measures.table import summarize
 
@@ -43,6 +44,7 @@ __all__ = [
     "prefix_mass",
     "rollout",
     "rollout_baseline",
+    "score_health",
     "sinks",
     "spatial_peak",
     "summarize",

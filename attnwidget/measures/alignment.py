@@ -16,18 +16,9 @@ from torch import Tensor
 from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
+from attnwidget.measures.given import Given, MaskLike, as_weights, excluded_keys
 from attnwidget.measures.rows import mass_received, normalized_entropy, row_entropy, times_seen
-from attnwidget.measures.walk import (
-    Given,
-    MaskLike,
-    Measure,
-    Rows,
-    Walk,
-    as_weights,
-    excluded_keys,
-    mean_over_queries,
-    settle,
-)
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, settle
 
 __all__ = [
     "alignment_entropy",
@@ -261,7 +252,7 @@ def _gathered(
     """Measures of the rows, without the excluded source tokens."""
     walk = Walk(c if isinstance(c, AttentionMaps) else as_weights(c, "c"), mask=mask)
     # Not the walk's own exclusion, which takes the query rows of a square map with it.
-    excluded = excluded_keys(exclude_source, walk, "exclude_source")
+    excluded = excluded_keys(exclude_source, walk.n_keys, walk.maps, "exclude_source")
 
     def of_the_rest(measure: Measure) -> Measure:
         return lambda rows: measure(without_sources(rows, excluded))

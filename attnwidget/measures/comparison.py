@@ -14,8 +14,9 @@ from torch import Tensor
 from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.faults import Faults
+from attnwidget.measures.given import Given, MaskLike
 from attnwidget.measures.rows import row_entropy
-from attnwidget.measures.walk import Given, MaskLike, Walk, mean_over_queries, stack_layers
+from attnwidget.measures.walk import Walk, mean_over_queries, stack_layers
 from attnwidget.tokens import Tokens
 
 __all__ = ["Comparison", "align_tokens", "compare", "row_divergence"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -12,17 +11,8 @@ from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions
-from attnwidget.measures.transitions import (
-    GivenLayers,
-    Known,
-    Layers,
-    Recipe,
-    Step,
-    fuse,
-    through,
-    transitions,
-)
-from attnwidget.measures.walk import Excluded, MaskLike
+from attnwidget.measures.given import Excluded, MaskLike, check_weights
+from attnwidget.measures.transitions import GivenLayers, Known, Layers, Recipe, fuse, steps, through
 
 __all__ = ["additive_relevance", "cross_rollout", "rollout", "rollout_baseline"]
 
@@ -73,7 +63,8 @@ def rollout(
         Key columns that are never dropped; they count among the N. None protects the [CLS] column 0 where the tokens
         of non-causal maps say that a special token stands there, and otherwise nothing; () nothing.
     queries : int, sequence of int, or None
-        Carry only these rows, negative ones from the end: a vector-matrix product a layer. None takes all.
+        Carry only these rows, negative ones from the end: a vector-matrix product a layer, and only the rows that
+        something of them comes to are read, and looked at for NaN. None takes all.
     start_layer : int
         The lowest layer that takes part.
     compat : {None, "vit-explain"}
@@ -96,7 +87,8 @@ def rollout(
     Tensor [..., n, n], or [..., queries, n]; with ``per_layer`` [layers, ..., n, n]
         Shares in [0, 1]; rows sum to 1. A row that sees no key in some layer is NaN; where others attend to it, it
         counts as a token that stays what it is. A row that holds NaN in some layer is NaN, and so is every row that
-        part of it reaches. Computed in float64. Differentiable, except through what is dropped.
+        part of it reaches. Heads are fused in the precision they come in, and layers multiplied in float64.
+        Differentiable, except through what is dropped.
 
     Raises
     ------
@@ -237,11 +229,13 @@ def cross_rollout(
     (chosen,) = positions(layer, between.n_layers, "layer", "layer")
     between.order = [chosen]
     rows = []
-    for block in between:
-        fused, absent = fuse(block, fusion)
-        rows.append(fused.masked_fill(absent[..., None], math.nan))
-    reached = through(_carried(above, parts, None), Known.of(torch.cat(rows, -2)))
-    return through(reached, Known.of(_carried(below, parts, None))).to(between.dtype)
+    for number in between.each():
+        for block in between.blocks_of(number, slice(0, between.n_queries)):
+            fused = fuse(between, block, parts)
+            rows.append(fused.weights.to(between.exact).masked_fill(fused.absent[..., None], math.nan))
+    reached = through(Known.of(_carried(above, parts, None)), Known.of(torch.cat(rows, -2)))
+    product = through(reached, Known.of(_carried(below, parts, None)))
+    return product.shown(product.unknown).to(between.dtype)
 
 
 def additive_relevance(
@@ -290,7 +284,7 @@ def additive_relevance(
     layers = Layers.square(a, "relevance", mask=mask, causal=causal, exclude_tokens=exclude_tokens)
     layers.start_at(start_layer)
     recipe = Recipe(normalize=False)
-    relevance = _last(_upward(transitions(layers, recipe), layers.identity(), additive=True))
+    relevance = _last(_upward(layers, recipe, additive=True))
     if output == "relevance":
         relevance = relevance - layers.identity()
     elif output == "normalized":
@@ -314,38 +308,65 @@ def _last(stages: Iterator[Tensor]) -> Tensor:
 def _carried(layers: Layers, recipe: Recipe, queries: int | Sequence[int] | None, *, per_layer: bool = False) -> Tensor:
     """Product of the layers' matrices: [..., queries, n], or [layers, ..., queries, n]."""
     if queries is not None:
-        wanted = positions(queries, layers.n_keys, "queries")
-        layers.order = layers.order[::-1]
-        stages = _downward(transitions(layers, recipe), layers.identity(wanted), wanted, per_layer=per_layer)
+        stages = _downward(layers, recipe, positions(queries, layers.n_keys, "queries"), per_layer=per_layer)
         return stages if per_layer else stages[0]
-    products = _upward(transitions(layers, recipe), layers.identity())
+    products = _upward(layers, recipe)
     return torch.stack(list(products)) if per_layer else _last(products)
 
 
-def _upward(steps: Iterator[Step], start: Tensor, *, additive: bool = False) -> Iterator[Tensor]:
+def _upward(layers: Layers, recipe: Recipe, *, additive: bool = False) -> Iterator[Tensor]:
     """All rows, from the lowest layer up: the product up to each layer."""
-    product, absent = start, torch.zeros_like(start[..., 0], dtype=torch.bool)
-    for _, group in groupby(steps, key=lambda step: step.layer):
-        known = Known.of(product)
-        rows = [(through(step.matrix, known), step.absent) for step in group]
-        reached = torch.cat([part for part, _ in rows], -2)
-        product = product + reached if additive else reached
-        absent = absent | torch.cat([part for _, part in rows], -1)
-        yield product.masked_fill(absent[..., None], math.nan)
+    n, below = layers.n_keys, None
+    nowhere = torch.zeros(*layers.batch, n, dtype=torch.bool, device=layers.device)
+    absent = nowhere
+    for layer in layers.each():
+        filled = torch.empty(*layers.batch, n, n, dtype=layers.exact, device=layers.device)
+        unknown, without = nowhere.clone(), nowhere.clone()
+        for step in steps(layers, layer, recipe):
+            # No row of a causal block reaches a later key; nor does it through the layers below, where all are causal.
+            inner = step.matrix.filled.shape[-1]
+            width = inner if layers.causal else n
+            reached = step.matrix
+            if below is not None:
+                reached = through(reached, Known(below.filled[..., :inner, :width], below.unknown[..., :inner]))
+            width = reached.filled.shape[-1]
+            filled[..., step.rows, :width], filled[..., step.rows, width:] = reached.filled, 0
+            unknown[..., step.rows], without[..., step.rows] = reached.unknown, step.absent
+        if additive:
+            before = Known(layers.identity(), nowhere) if below is None else below
+            filled, unknown = before.filled + filled, before.unknown | unknown
+        below, absent = Known(filled, unknown), absent | without
+        yield below.shown(absent)
 
 
-def _downward(steps: Iterator[Step], start: Tensor, wanted: list[int], *, per_layer: bool) -> Tensor:
+def _downward(layers: Layers, recipe: Recipe, wanted: list[int], *, per_layer: bool) -> Tensor:
     """Some rows, from the highest layer down: [layers or 1, ..., queries, n]."""
-    carried = start.new_empty(0, *start.shape) if per_layer else start[None]
-    for _, group in groupby(steps, key=lambda step: step.layer):
+    layers.order = layers.order[::-1]
+    start = layers.identity(wanted)[None]
+    carried = Known(start[:0] if per_layer else start, torch.zeros_like(start[..., 0], dtype=torch.bool))
+    if per_layer:
+        carried = Known(carried.filled, carried.unknown[:0])
+    for layer in layers.each():
         if per_layer:
-            carried = torch.cat([start[None], carried])
-        below, absent = torch.zeros_like(carried), []
-        for step in group:
-            below = below + through(carried[..., step.rows], Known.of(step.matrix))
-            absent.append(step.absent)
-        carried = below.masked_fill(torch.cat(absent, -1)[..., wanted, None], math.nan)
-    return carried
+            fresh = torch.zeros_like(start[..., 0], dtype=torch.bool)
+            carried = Known(torch.cat([start, carried.filled]), torch.cat([fresh, carried.unknown]))
+        below, lost = torch.zeros_like(carried.filled), carried.unknown
+        absent = torch.zeros_like(start[0, ..., 0, :], dtype=torch.bool)
+        for step in steps(layers, layer, recipe, _reached(carried, wanted)):
+            part = through(Known(carried.filled[..., step.rows], lost), step.matrix)
+            below[..., : part.filled.shape[-1]] += part.filled
+            lost = lost | part.unknown
+            absent[..., step.rows] = step.absent
+        carried = Known(below, lost | absent[..., wanted])
+    return carried.shown(carried.unknown)
+
+
+def _reached(carried: Known, wanted: list[int]) -> slice:
+    """Rows of the layer below from the first to the last that anything comes to; and those that were asked for."""
+    some = (carried.filled != 0).flatten(0, -2).any(0)
+    some[wanted] = True
+    rows = some.nonzero()
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 @torch.no_grad()
@@ -356,7 +377,9 @@ def _vit_explain(layers: Layers, recipe: Recipe) -> Tensor:
     identity = torch.eye(layers.n_keys, dtype=layers.dtype, device=layers.device)
     product = identity
     for layer in layers.order:
-        heads = layers.heads(layer)[0].reshape(1, -1, layers.n_keys, layers.n_keys)
+        raw = layers.heads(layer)[0]
+        check_weights(raw)
+        heads = raw.reshape(1, -1, layers.n_keys, layers.n_keys)
         fused = heads.mean(1) if recipe.fusion == "mean" else getattr(heads, f"a{recipe.fusion}")(1)
         flat = fused.view(1, -1)
         lowest = flat.topk(int(flat.shape[-1] * recipe.discard), -1, largest=False).indices

@@ -17,17 +17,9 @@ from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions, whole
 from attnwidget.measures.faults import Faults
+from attnwidget.measures.given import Excluded, Given, MaskLike, as_weights
 from attnwidget.measures.rows import row_entropy
-from attnwidget.measures.walk import (
-    Excluded,
-    Given,
-    MaskLike,
-    Rows,
-    Walk,
-    as_weights,
-    mean_over_queries,
-    root,
-)
+from attnwidget.measures.walk import Rows, Walk, mean_over_queries, root
 from attnwidget.progress import progress_bar
 from attnwidget.tokens import Tokens
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import without_sources
 from attnwidget.measures.arguments import choice
-from attnwidget.measures.walk import Walk, as_weights, excluded_keys
+from attnwidget.measures.given import as_weights, excluded_keys
+from attnwidget.measures.walk import Walk
 
 __all__ = ["align", "alignment_error_rate"]
 
@@ -72,7 +73,7 @@ def align(
         raise ValueError(f"c is {came}; align takes one map [target, source]: maps.weights(layer, head), or a mean.")
     choice("setting", setting, ("output", "input"))
     walk = Walk(as_weights(c, "c"))
-    excluded = excluded_keys(exclude_source, walk, "exclude_source")
+    excluded = excluded_keys(exclude_source, walk.n_keys, walk.maps, "exclude_source")
     weights = torch.cat([without_sources(rows, excluded).weights for rows in walk], -2).detach().double()
     targets = _word_numbers(target_words, weights.shape[0], "target_words")
     sources = _word_numbers(source_words, weights.shape[1], "source_words")

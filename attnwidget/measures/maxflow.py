@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor
 
 from attnwidget.measures.arguments import positions
-from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, transitions
-from attnwidget.measures.walk import Excluded, MaskLike
+from attnwidget.measures.given import Excluded, MaskLike
+from attnwidget.measures.transitions import GivenLayers, Layers, Recipe, steps
 from attnwidget.progress import progress_bar
 
 __all__ = ["attention_flow"]
@@ -119,9 +118,9 @@ def _seconds(layers: Layers, n_queries: int) -> float:
 @torch.no_grad()
 def _capacities(layers: Layers, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Matrices of all layers, [layers, ..., n, n], the lowest first; and which tokens lack a row in one [..., n]."""
-    steps = [list(group) for _, group in groupby(transitions(layers, recipe), key=lambda step: step.layer)]
-    capacity = torch.stack([torch.cat([step.matrix for step in layer], -2) for layer in steps])
-    return capacity, torch.stack([torch.cat([step.absent for step in layer], -1) for layer in steps]).any(0)
+    found = [step for layer in layers.each() for step in steps(layers, layer, recipe, whole=True)]
+    capacity = torch.stack([step.matrix.shown(step.matrix.unknown) for step in found])
+    return capacity, torch.stack([step.absent for step in found]).any(0)
 
 
 def _max_flows(capacity: Tensor, wanted: list[int], *, progress: bool) -> Tensor:

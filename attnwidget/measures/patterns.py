@@ -14,8 +14,9 @@ from torch.nn.functional import pad
 from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
+from attnwidget.measures.given import Excluded, Given, MaskLike
 from attnwidget.measures.rows import normalized_entropy, row_entropy
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 from attnwidget.tokens import Tokens
 
 __all__ = ["PatternLabels", "head_scores", "pattern_labels", "pattern_report", "pattern_rows", "pattern_scores"]
@@ -118,8 +119,8 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
 
 
 def _expanded(first: Tensor, rows: Rows) -> Tensor:
-    """The position once for each row: [..., rows, 1]."""
-    return first[..., None, :].expand(*rows.weights.shape[:-1], 1)
+    """The position once for each row: [..., rows, 1]; rows that stand before it have no use for it."""
+    return first[..., None, :].clamp(max=rows.weights.shape[-1] - 1).expand(*rows.weights.shape[:-1], 1)
 
 
 def _at(rows: Rows, of: str, key: Tensor) -> Tensor:
@@ -379,7 +380,7 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
 
 def _targets(ids: Tensor, rows: Rows) -> dict[str, Tensor]:
     """For each copying pattern the keys [..., rows, keys] that a query of that pattern attends to, of those it sees."""
-    same_before = (ids[rows.query] == ids) & (rows.key < rows.query)
+    same_before = (ids[rows.query] == ids[rows.key]) & (rows.key < rows.query)
     # What followed a copy counts where the copy itself is no padding.
     after_copy = pad((same_before & rows.visible)[..., :-1], (1, 0))
     found = {"previous": rows.key == rows.query - 1, "duplicate": same_before, "induction": after_copy}

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from attnwidget.layers import ROW_SUM_TOLERANCE
 from attnwidget.measures.arguments import choice, numeric, positions, whole
-from attnwidget.measures.walk import Excluded, Given, MaskLike, Measure, Rows, Walk, mean_over_queries, root
+from attnwidget.measures.given import Excluded, Given, MaskLike
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 
 __all__ = [
     "SINK_SUMS",
@@ -100,18 +101,24 @@ def row_outside(rows: Rows) -> Tensor:
 
 def mass_received(rows: Rows) -> Tensor:
     """What each key gets from these rows: [..., keys]."""
-    without = rows.weights[..., :1].isnan()
+    without = rows.without[..., None]
     return (rows.weights.masked_fill(without, 0) if bool(without.any()) else rows.weights).sum(-2)
 
 
 def times_seen(rows: Rows) -> Tensor:
     """How many of these rows, of those that have values, see each key: [..., keys]."""
-    return (rows.visible & ~rows.weights[..., :1].isnan()).sum(-2)
+    return _counted(rows, rows.visible)
 
 
 def times_passed(rows: Rows) -> Tensor:
     """How many of these rows, of those that have values, stand at each key or after it: [..., keys]."""
-    return ((rows.query >= rows.key) & ~rows.weights[..., :1].isnan()).sum(-2)
+    return _counted(rows, rows.query >= rows.key)
+
+
+def _counted(rows: Rows, there: Tensor) -> Tensor:
+    if bool(rows.without.any()):
+        there = there & ~rows.without[..., None]
+    return there.sum(-2).expand(*rows.weights.shape[:-2], rows.weights.shape[-1])
 
 
 def sink_scores(mass: Tensor, seen: Tensor, passed: Tensor | None = None) -> Tensor:

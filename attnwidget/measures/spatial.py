@@ -12,8 +12,9 @@ from torch import Tensor
 from attnwidget.intake import as_tensor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions
+from attnwidget.measures.given import Given, MaskLike, as_weights
 from attnwidget.measures.rows import mass_received
-from attnwidget.measures.walk import Given, MaskLike, Measure, Rows, Walk, as_weights, mean_over_queries, root
+from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 
 __all__ = ["SpatialPeak", "cls_map", "mass_mask", "patch_distance", "spatial_peak"]
 

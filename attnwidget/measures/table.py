@@ -23,12 +23,13 @@ from attnwidget.measures.rows import (
     sink_scores,
     uniform_distance,
 )
+from attnwidget.measures.scores import SCORE_ROWS, UNKNOWN_SCORES, holds_scores, largest
 from attnwidget.measures.walk import Measure, Walk, mean_over_queries
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HEAD_MEASURES", "HeadMeasure", "head_measures", "summarize"]
+__all__ = ["HEAD_MEASURES", "HeadMeasure", "head_measures", "measured", "summarize"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,17 @@ HEAD_MEASURES = {
     "sink": HeadMeasure("Sink", "", "Largest mean weight that one key gets."),
     "sink_key": HeadMeasure("Sink key", "position", "The key that gets it."),
     "outside": HeadMeasure("Outside", "", "Mass outside the map: learned sinks, or rows that were cut."),
+    "score_max": HeadMeasure("Largest score", "nats", "The largest score, as the softmax sees it."),
+    "score_std": HeadMeasure("Score spread", "nats", "How far a query's scores spread: their standard deviation."),
+    "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
 }
 WINDOW = 3
+
+
+def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
+    """The numbers of `HEAD_MEASURES` that maps of this kind have."""
+    known = holds_scores(maps)
+    return {name: measure for name, measure in HEAD_MEASURES.items() if known or name not in SCORE_ROWS}
 
 
 def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: bool = False) -> dict[str, Tensor]:
@@ -77,14 +87,14 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     Returns
     -------
     dict of Tensor [layers, heads]
-        NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, heads that a
-        layer does not have.
+        NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, scores of
+        weights, heads that a layer does not have.
     """
-    walk = Walk(maps, rows=rows)
+    walk = Walk(maps, rows=rows, trimmed=True, scored=True)
     measures: dict[str, Measure] = {
         "entropy": lambda block: row_entropy(block.weights),
         "count": lambda block: block.count.expand_as(block.total),
-        "confidence": lambda block: block.weights.amax(-1),
+        "confidence": lambda block: block.top,
         "outside": row_outside,
     }
     if walk.has_positions:
@@ -96,13 +106,16 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
             copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
             measures |= {name: copies[name] for name in ("duplicate", "induction")}
     measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
+    if holds_scores(maps):
+        measures |= SCORE_ROWS
     with walk.shown(progress=progress):
         found = walk.gather(measures, SINK_SUMS)
     passed = found.pop("passed")
     score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
     found["effective_keys"] = found["entropy"].exp()
     found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
-    numbers = {name: mean_over_queries(value) for name, value in found.items()}
+    numbers = {name: largest(found.pop(name)) for name in ("score_max",) if name in found}
+    numbers |= {name: mean_over_queries(value) for name, value in found.items()}
     if walk.has_positions:
         numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
     top, key = score.nan_to_num(-1).max(-1)
@@ -129,7 +142,8 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         Means over the queries that have values; those that see one key, as the first of a causal map, count in
         entropy, confidence, distance and near mass, and not in what a single key decides: normalised entropy,
         patterns and sparsity. NaN where a number does not exist.
-        ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means.
+        ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means,
+        ``attrs["unknown"]`` why a column has no numbers for maps of some name.
 
     Raises
     ------
@@ -143,9 +157,11 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     """
     import pandas as pd
 
-    frames = []
+    frames, unknown = [], {}
     for name, one in by_name(maps).items():
         numbers = head_measures(one, progress=progress)
+        if not holds_scores(one):
+            unknown[name] = f"{', '.join(SCORE_ROWS)}: {UNKNOWN_SCORES}"
         held = [(layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
         index = [(name, one.layer_numbers[layer], one.head_numbers[layer][head]) for layer, head in held]
         places = tuple(zip(*held, strict=True))
@@ -154,6 +170,7 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     table = pd.concat(frames)
     table.attrs["units"] = {name: measure.unit for name, measure in HEAD_MEASURES.items()}
     table.attrs["about"] = {name: measure.about for name, measure in HEAD_MEASURES.items()}
+    table.attrs["unknown"] = unknown
     return table
 
 

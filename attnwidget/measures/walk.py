@@ -10,40 +10,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from torch.nn.functional import pad
 
-from attnwidget.intake import as_tensor
-from attnwidget.layers import ROW_SUM_TOLERANCE, ProjectedLayer, blocks
+from attnwidget.layers import ROW_SUM_TOLERANCE, Layer, ProjectedLayer, blocks
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import positions
 from attnwidget.measures.faults import Faults
+from attnwidget.measures.given import (
+    Excluded,
+    Given,
+    MaskLike,
+    as_mask,
+    as_weights,
+    check_weights,
+    excluded_keys,
+    hides_later_keys,
+)
 from attnwidget.progress import progress_bar
 
 __all__ = [
-    "Excluded",
-    "Given",
-    "MaskLike",
     "Measure",
     "Rows",
     "Walk",
-    "as_weights",
-    "check_weights",
-    "excluded_keys",
     "mean_over_queries",
     "root",
+    "row_scale",
+    "rows_of",
     "settle",
     "stack_layers",
+    "uniform_rows",
 ]
 
-Given: TypeAlias = AttentionMaps | Tensor | np.ndarray[Any, Any]
-MaskLike: TypeAlias = Tensor | np.ndarray[Any, Any] | None
-Excluded: TypeAlias = str | Sequence[int] | None
 LONG_WORK = 1 << 28  # cells; in less time a progress bar could not be read
 
 Measure: TypeAlias = Callable[["Rows"], Tensor]
@@ -67,6 +69,10 @@ class Rows:
         Which keys the queries may see; the leading axes may be 1.
     total : Tensor [..., rows]
         Sum of each row before anything was rescaled.
+    scores : Tensor [..., rows, keys] or None
+        What the softmax was taken of, -inf for keys that are not seen; None where not asked for, or not known.
+    sink : Tensor [..., rows] or None
+        The learned logit that competes with them; -inf where there is none.
     """
 
     layer: int | None
@@ -75,21 +81,40 @@ class Rows:
     weights: Tensor
     visible: Tensor
     total: Tensor
+    scores: Tensor | None = None
+    sink: Tensor | None = None
 
-    @property
+    @cached_property
     def key(self) -> Tensor:
         """Position of each key: int [keys]."""
         return torch.arange(self.weights.shape[-1], device=self.weights.device)
 
-    @property
+    @cached_property
     def count(self) -> Tensor:
         """Number of keys that each query may see: [..., rows], in the dtype of the weights."""
         return self.visible.sum(-1).to(self.weights.dtype)
 
+    @cached_property
+    def top(self) -> Tensor:
+        """Largest weight of each row: [..., rows]."""
+        return self.weights.amax(-1)
+
+    @cached_property
+    def top_score(self) -> Tensor:
+        """Largest score of each row, where scores came: [..., rows]."""
+        if self.scores is None:
+            return torch.full_like(self.total, math.nan)
+        return self.scores.amax(-1)
+
+    @cached_property
+    def without(self) -> Tensor:
+        """Which rows have no values: bool [..., rows]."""
+        return self.weights[..., 0].isnan()
+
     @property
     def uniform(self) -> Tensor:
         """What a head that looks everywhere alike would have: [..., rows, keys]; NaN where a row sees nothing."""
-        return self.visible / self.count[..., None].masked_fill(self.count[..., None] == 0, math.nan)
+        return uniform_rows(self.visible, self.weights)
 
 
 class Walk:
@@ -110,6 +135,10 @@ class Walk:
         Look at these rows only.
     faults : Faults or None
         Collects what there is to warn of from several walks; None warns at the end of each.
+    trimmed : bool
+        Blocks of causal maps come without the keys that stand after all of their queries: half of the cells.
+    scored : bool
+        Blocks come with their scores, where maps know them.
 
     Raises
     ------
@@ -133,12 +162,15 @@ class Walk:
         exclude_tokens: Excluded = None,
         rows: Tensor | None = None,
         faults: Faults | None = None,
+        trimmed: bool = False,
+        scored: bool = False,
     ) -> None:
         self._faults = faults
+        self._trimmed, self._scored = trimmed, scored
         self.mask: Tensor | None
         self.maps = a if isinstance(a, AttentionMaps) else None
         self._wanted = rows
-        self._bar: tqdm[Any] | None = None
+        self._bar: Any = None
         if isinstance(a, AttentionMaps):
             if mask is not None or causal:
                 raise ValueError("mask and causal are for bare arrays; these maps know what their queries may see.")
@@ -154,36 +186,42 @@ class Walk:
             self.dtype, self.device = self.weights.dtype, self.weights.device
             self.leading = tuple(self.weights.shape[:-2])
             self.n_queries, self.n_keys = self.weights.shape[-2:]
-            self.mask = _as_mask(mask, self.weights)
-            self.causal = causal or (self.mask is not None and _hides_later_keys(self.mask))
-        excluded = excluded_keys(exclude_tokens, self, "exclude_tokens")
+            self.mask = as_mask(mask, self.weights)
+            self.causal = causal or (self.mask is not None and hides_later_keys(self.mask))
+        excluded = excluded_keys(exclude_tokens, self.n_keys, self.maps, "exclude_tokens")
         self.excluded = torch.tensor(excluded, dtype=torch.long, device=self.device)
+        # Position of query 0 of a causal array: the last query stands at the last key.
+        self.offset = self.n_keys - self.n_queries if self.causal else 0
 
     def __iter__(self) -> Iterator[Rows]:
         """Rows, block by block; a warning comes at the end."""
         faults = Faults() if self._faults is None else self._faults
+        n_rows = self.n_queries if self._wanted is None else len(self._wanted)
         for block in self._settled_blocks():
             faults.look(block.layer, block.total, sums=self.maps is None and not len(self.excluded))
             yield block
-            if self._bar is not None:
-                self._bar.update(block.total.numel())
+            self._advance(block.total.numel() / (n_rows * math.prod(self.leading)))
         if self._faults is None:
             faults.warn()
 
     @contextmanager
     def shown(self, *, progress: bool) -> Iterator[None]:
-        """Show a progress bar for a walk inside, where it is long.
+        """Show a progress bar from 0 to 1 for a walk inside, where it is long.
 
         Not a matter of ``__iter__``: an exception in a loop over it would leave the bar standing.
         """
-        n_rows = math.prod(self.leading) * (self.n_queries if self._wanted is None else len(self._wanted))
-        long = n_rows * self.n_keys >= LONG_WORK
-        with progress_bar("rows", n_rows, shown=progress and long, unit_scale=True) as bar:
+        n_rows = self.n_queries if self._wanted is None else len(self._wanted)
+        long = n_rows * self.n_keys * math.prod(self.leading) >= LONG_WORK
+        with progress_bar("rows", 1, shown=progress and long, unit_scale=True) as bar:
             self._bar = bar
             try:
                 yield
             finally:
                 self._bar = None
+
+    def _advance(self, share: float) -> None:
+        if self._bar is not None:
+            self._bar.update(share)
 
     @property
     def first_key(self) -> Tensor:
@@ -253,6 +291,10 @@ class Walk:
                 found[name][..., here] = value
             for name, measure in (sums or {}).items():
                 value = measure(block)
+                if (
+                    self._trimmed and value.ndim == block.weights.ndim - 1
+                ):  # one number a key, of those that the block has
+                    value = pad(value, (0, self.n_keys - value.shape[-1]))
                 found[name] = found[name] + value if name in found else value
             done = here.stop
         joined = [
@@ -269,26 +311,54 @@ class Walk:
 
     def _settled_blocks(self) -> Iterator[Rows]:
         if self.maps is None:
-            offset = self.n_keys - self.n_queries if self.causal else 0
             for rows in self._blocks(math.prod(self.leading)):
-                query = self._query(rows, offset)
-                visible = torch.ones(len(query), self.n_keys, dtype=torch.bool, device=self.device)
-                if self.causal:
-                    visible = torch.arange(self.n_keys, device=self.device) <= query
-                if self.mask is not None:
-                    visible = visible & self.mask[..., rows, :]
-                raw = self.weights[..., rows, :]
-                check_weights(raw)
-                yield self._settled(None, rows, query, raw, visible)
+                query = self._query(rows, self.offset)
+                keys = self._keys(query, causal=self._trimmed and self.causal)
+                raw = self.weights[..., rows, keys]
+                block = self._settled(None, rows, query, raw, self._visible(self.mask, rows, query, keys))
+                check_weights(raw, block.total)
+                yield block
             return
         for number, layer in enumerate(self.maps.layers):
             heads = slice(0, layer.shape[0])
+            causal = self._trimmed and layer.mask.hides_later_keys
             for rows in self._blocks(layer.shape[0]):
-                raw, visible = layer.weights(heads, rows), layer.visible(heads, rows)
-                raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 query = self._query(rows, layer.mask.offset)
+                keys = self._keys(query, causal=causal)
+                scores = sink = None
+                if isinstance(layer, ProjectedLayer) and self._scored:
+                    scores, sink = layer.logits(heads, rows, keys)
+                    visible = layer.visible(heads, rows)[..., keys]
+                    raw = layer.weigh(scores, sink, visible)
+                    scores, sink = scores.to(self.device), sink.to(self.device)
+                else:
+                    raw, visible = rows_of(layer, heads, rows, keys)
+                raw, visible = raw.to(self.device), visible.to(self.device)  # layers may live on several
                 owned = isinstance(layer, ProjectedLayer)  # its rows are made anew
-                yield self._settled(number, rows, query, raw, visible, owned=owned)
+                block = self._settled(number, rows, query, raw, visible, owned=owned)
+                if scores is not None and len(self.excluded):
+                    scores = scores.masked_fill(~block.visible, -math.inf)
+                yield block if scores is None else replace(block, scores=scores, sink=sink)
+
+    def _keys(self, query: Tensor, *, causal: bool) -> slice:
+        """Keys up to the last query of a causal block, or all."""
+        return slice(0, min(int(query.max()) + 1, self.n_keys) if causal else self.n_keys)
+
+    def _visible(self, mask: Tensor | None, rows: slice | Tensor, query: Tensor, keys: slice) -> Tensor:
+        """Which of some keys the rows of a bare array may see."""
+        visible = torch.ones(len(query), keys.stop, dtype=torch.bool, device=self.device)
+        if self.causal:
+            visible = torch.arange(keys.stop, device=self.device) <= query
+        return visible if mask is None else visible & mask[..., rows, keys]
+
+    def _without_excluded(self, visible: Tensor, query: Tensor) -> Tensor:
+        """What may be seen, less what is left out."""
+        if not len(self.excluded):
+            return visible
+        kept = torch.ones(self.n_keys, dtype=torch.bool, device=self.device)
+        kept[self.excluded] = False
+        visible = visible & kept[: visible.shape[-1]]
+        return visible & ~torch.isin(query, self.excluded) if self.has_positions else visible
 
     def _blocks(self, heads: int) -> Iterator[slice | Tensor]:
         if self._wanted is None:
@@ -311,14 +381,18 @@ class Walk:
         *,
         owned: bool = False,
     ) -> Rows:
-        if len(self.excluded):
-            visible = visible.clone()
-            visible[..., self.excluded] = False
-            gone = torch.isin(query[:, 0], self.excluded)
-            if self.has_positions:
-                visible &= ~gone[:, None]
+        visible = self._without_excluded(visible, query)
         weights, total = settle(raw, visible, rescale=bool(len(self.excluded)), owned=owned)
         return Rows(layer, rows, query, weights, visible, total)
+
+
+def rows_of(layer: Layer, heads: slice, rows: slice | Tensor, keys: slice) -> tuple[Tensor, Tensor]:
+    """Weights of some rows on some keys, outside which they see none, and which of them they may see."""
+    if isinstance(layer, ProjectedLayer) and keys.stop < layer.shape[2]:
+        weights = layer.weights(heads, rows, keys)
+    else:
+        weights = layer.weights(heads, rows)[..., keys]
+    return weights, layer.visible(heads, rows)[..., keys]
 
 
 def stack_layers(layers: Sequence[Tensor]) -> Tensor:
@@ -355,11 +429,22 @@ def settle(weights: Tensor, visible: Tensor, *, rescale: bool = False, owned: bo
         owned = not weights.requires_grad
     total = weights.sum(-1)
     empty = (total == 0) | total.isnan()
-    divide = ~empty if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
-    scale = total.masked_fill(~divide, 1)[..., None]
+    scale = row_scale(total, rescale=rescale)[..., None]
     weights = weights.div_(scale) if owned else weights / scale
     # Filled last: the gradient of what is filled in is 0, that of a division by NaN is not.
     return weights.masked_fill(empty[..., None], math.nan) if bool(empty.any()) else weights, total
+
+
+def row_scale(total: Tensor, *, rescale: bool) -> Tensor:
+    """What rows of these sums are divided by: their sum where that is 1 within rounding, or always; else 1."""
+    divide = (total != 0) & ~total.isnan() if rescale else (total - 1).abs() <= ROW_SUM_TOLERANCE
+    return total.masked_fill(~divide, 1)
+
+
+def uniform_rows(visible: Tensor, like: Tensor) -> Tensor:
+    """Rows that look everywhere alike, in the precision of others: [..., rows, keys]; NaN where they see nothing."""
+    count = visible.sum(-1, keepdim=True).to(like)
+    return visible / count.masked_fill(count == 0, math.nan)
 
 
 def mean_over_queries(values: Tensor) -> Tensor:
@@ -368,77 +453,6 @@ def mean_over_queries(values: Tensor) -> Tensor:
     number = counted.sum(-1)
     mean = values.masked_fill(~counted, 0).sum(-1) / number.clamp(min=1)
     return mean.masked_fill(number == 0, math.nan)
-
-
-def as_weights(a: Any, name: str = "a") -> Tensor:
-    """A tensor [..., queries, keys] of float32 or float64; TypeError or ValueError where that cannot be."""
-    if hasattr(a, "by_name"):
-        raise TypeError(f"{name} is {type(a).__name__}, which may hold several maps; pass one of them: run.maps.")
-    if not isinstance(a, (Tensor, np.ndarray)):
-        raise TypeError(f"{name} is {type(a).__name__}; expected AttentionMaps, a torch tensor or a numpy array.")
-    weights = as_tensor(a, name)
-    if weights.ndim < 2 or 0 in weights.shape:
-        raise ValueError(f"{name} has shape {tuple(weights.shape)}; expected [..., queries, keys] with none empty.")
-    return weights if weights.dtype in {torch.float32, torch.float64} else weights.float()
-
-
-def _as_mask(mask: MaskLike, weights: Tensor) -> Tensor | None:
-    if mask is None:
-        return None
-    # torch takes no array that is read-only or runs backwards.
-    given = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask, device=weights.device)
-    if given.dtype != torch.bool:
-        raise TypeError(f"mask holds {given.dtype}; expected bool, True where a query may attend.")
-    try:
-        given.expand_as(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"mask has shape {tuple(given.shape)}, which does not fit weights of shape {tuple(weights.shape)}."
-        ) from error
-    # Only queries and keys are spread out: heads that share a mask go on sharing it.
-    return given.expand(*given.shape[:-2], *weights.shape[-2:])
-
-
-def check_weights(weights: Tensor) -> None:
-    """Refuse what softmax cannot have made."""
-    lowest, highest = (float(value) for value in torch.aminmax(weights.detach()))
-    if lowest != lowest or highest != highest:  # noqa: PLR0124 - NaN must not hide what else is there
-        least, most = torch.aminmax(weights.detach().nan_to_num(0, math.inf, -math.inf))
-        lowest, highest = float(least), float(most)
-    if lowest < 0 or highest == math.inf:
-        raise ValueError(
-            f"the map holds weights from {lowest:.3g} to {highest:.3g}; weights after softmax lie in [0, 1]. If these "
-            "are scores, apply softmax over the last axis first."
-        )
-
-
-def _hides_later_keys(mask: Tensor) -> bool:
-    """Whether a mask [..., queries, keys] shows no query a later key; the last query stands at the last key."""
-    n_queries, n_keys = mask.shape[-2:]
-    return 1 < n_queries <= n_keys and not any(
-        bool(mask[..., rows, :].triu(rows.start + n_keys - n_queries + 1).any())
-        for rows in blocks(n_queries, mask[..., 0, :].numel())
-    )
-
-
-def excluded_keys(chosen: Excluded, walk: Walk, name: str) -> list[int]:
-    """Positions of keys to leave out: given, or the special tokens of maps.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When they are no positions, or "special" is asked of a bare array.
-    """
-    if chosen is None:
-        return []
-    if not isinstance(chosen, str):
-        return positions(chosen, walk.n_keys, name)
-    if chosen != "special" or walk.maps is None:
-        raise ValueError(
-            f"{name}={chosen!r} is not known here; expected positions, or 'special' for maps, whose tokens say which "
-            "they are."
-        )
-    return [i for i, special in enumerate(walk.maps.key_tokens.special) if special]
 
 
 def root(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
 from attnwidget.diagnosis.findings import HEALTHY
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.table import HEAD_MEASURES, head_measures
+from attnwidget.measures.table import HEAD_MEASURES, head_measures, measured
 from attnwidget.widget.codec import Answer, even_rows
 
 __all__ = ["MEASURED", "Measuring", "own_measures"]
@@ -41,7 +41,7 @@ class Measuring:
         theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
         return theirs + [
             {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
-            for name, measure in HEAD_MEASURES.items()
+            for name, measure in measured(self._maps).items()
         ]
 
     def layer(self, layer: int) -> Answer:
@@ -51,7 +51,7 @@ class Measuring:
             AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=even_rows(self._maps, MEASURED)
         )
         values = [own[layer, : held.shape[0]] for own in self._own.values()]
-        values += [number[0].float().cpu() for number in numbers.values()]
+        values += [numbers[name][0].float().cpu() for name in measured(self._maps)]
         buffer = torch.stack(values).detach().numpy().astype("<f4").tobytes()
         return Answer({"layer": layer, "heads": held.shape[0]}, [buffer])
 

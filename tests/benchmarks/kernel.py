@@ -25,6 +25,22 @@ def seconds(work: Callable[[], Any], repeats: int = 5) -> float:
     return statistics.median(times)
 
 
+def cpu_seconds(work: Callable[[], Any], repeats: int = 5) -> float:
+    """Median time of the processor in one thread, after one run to warm up: what others do meanwhile counts little."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    torch.set_num_threads(threads)
+    return statistics.median(times)
+
+
 def peak() -> int:
     """Largest resident size of this process so far, in bytes."""
     # Not ru_maxrss: a child process inherits its parent's.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.benchmarks.kernel import row, seconds
+from tests.benchmarks.kernel import cpu_seconds, row
 
 LENGTHS = (128, 512, 2048)
 HEADS = 12
@@ -59,41 +59,49 @@ def measure_rows() -> list[dict[str, Any]]:
 
 
 def rows_of(n: int) -> list[dict[str, Any]]:
-    """Time at one length, four layers of twelve heads; two at 2,048 tokens."""
+    """CPU time in one thread at one length, four layers of twelve heads; two at 2,048 tokens."""
     import torch
 
+    from attnwidget.layers import Mask, ProjectedLayer
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures import rollout, summarize
+    from attnwidget.tokens import Tokens
 
-    layers, repeats = (4, 5) if n < 2048 else (2, 3)
-    scores = torch.randn(layers, HEADS, n, n, generator=torch.Generator().manual_seed(0))
+    layers, repeats = (4, 7) if n < 2048 else (2, 3)
+    draw = torch.Generator().manual_seed(0)
+    scores = torch.randn(layers, HEADS, n, n, generator=draw)
     scores.masked_fill_(~torch.ones(n, n, dtype=torch.bool).tril(), -torch.inf)
     weights = scores.softmax(-1)
     maps = AttentionMaps.from_arrays(weights, layout="LHQK")
-    array, fused = weights.numpy(), weights.double().mean(1)
+    q, k = torch.randn(2, layers, HEADS, n, 64, generator=draw)
+    held = [ProjectedLayer(one, other, 0.125, Mask(causal=True)) for one, other in zip(q, k, strict=True)]
+    projected = AttentionMaps(held, Tokens.positions(n))
+    array = weights.numpy()
+    works = {
+        "softmax": lambda: scores.softmax(-1),
+        "loop": lambda: notebook_rollout(array),
+        "rollout": lambda: rollout(weights, causal=True),
+        "of q, k": lambda: rollout(projected, progress=False),
+        "last": lambda: rollout(weights, queries=-1, causal=True),
+        "middle": lambda: rollout(weights, queries=n // 2, causal=True),
+        "numbers": lambda: notebook_summary(array),
+        "summarize": lambda: summarize(maps, progress=False),
+        "summarize q, k": lambda: summarize(projected, progress=False),
+    }
+    times = {name: cpu_seconds(work, repeats) for name, work in works.items()}
 
-    def chain() -> Any:
-        result = fused[0]
-        for layer in fused[1:]:
-            result = layer @ result
-        return result
+    def line(name: str, one: str, other: str, budget: float | None = None) -> dict[str, Any]:
+        return row(f"{name}, n={n}", times[one] / times[other], "x", f"{1000 * times[one]:.0f} ms", budget)
 
-    taken = seconds(lambda: rollout(weights, causal=True), repeats)
-    bare = seconds(chain, repeats)
-    loop = seconds(lambda: notebook_rollout(array), repeats)
-    one = seconds(lambda: rollout(weights, queries=-1, causal=True), repeats)
-    rows = [
-        row(f"rollout / its bare matrix products, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"),
-        row(f"rollout / the loop of a notebook, n={n}", taken / loop, "x"),
-        row(f"rollout of one query / of all, n={n}", one / taken, "x"),
-    ]
-    taken = seconds(lambda: summarize(maps, progress=False), repeats)
-    bare = seconds(lambda: scores.softmax(-1), repeats)
-    loop = seconds(lambda: notebook_summary(array), repeats)
+    long = n >= 512  # below, it is the calls that take the time, and not the numbers
     return [
-        *rows,
-        row(f"summarize / one softmax, n={n}", taken / bare, "x", f"{taken * 1000:.0f} ms"),
-        row(f"summarize / the loop of a notebook, n={n}", taken / loop, "x"),
+        line("rollout / the loop of a notebook", "rollout", "loop", 1.0 if long else None),
+        line("rollout of q and k / the loop of a notebook, given the matrices", "of q, k", "loop"),
+        line("rollout of the last query / of all", "last", "rollout"),
+        line("rollout of a query in the middle / of all", "middle", "rollout"),
+        line("summarize / one softmax", "summarize", "softmax", 4.0 if long else None),
+        line("summarize of q and k / one softmax", "summarize q, k", "softmax"),
+        line("summarize / the loop of a notebook", "summarize", "numbers"),
     ]
 
 

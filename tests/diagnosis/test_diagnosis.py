@@ -369,7 +369,7 @@ class TestFindings:
         ({"query": draw(2, 4, 8), "key": draw(2, 4, 8), "scaling": "x"}, TypeError, "scaling='x' is str"),
         ({"query": draw(2, 0, 8), "key": draw(2, 0, 8)}, ValueError, r"query has shape \(2, 0, 8\)"),
         ({"maps": projected(), "query": draw(2, 4, 8), "key": draw(2, 4, 8)}, TypeError, "pass the weights your code"),
-        ({"maps": draw(1, 4, 8, 8)}, ValueError, "apply softmax over the last axis first"),
+        ({"maps": draw(1, 4, 8, 8)}, ValueError, "apply softmax over the axis of the keys first"),
         ({"query": draw(4, 8), "key": draw(4, 8)}, ValueError, r"query has shape \(4, 8\)"),
         ({"query": draw(2, 4, 8), "key": draw(2, 4, 9)}, ValueError, "same examples and width"),
         ({"query": draw(2, 4, 8), "key": draw(2, 4, 8).long()}, TypeError, "key is torch.int64"),

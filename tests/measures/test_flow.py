@@ -105,6 +105,42 @@ class TestRollout:
         torch.testing.assert_close(rollout(maps, queries=[3, 19], per_layer=True), expected[1])
         torch.testing.assert_close(rollout(maps, discard=0.3), expected[2])
 
+    @pytest.mark.parametrize("causal", [True, False])
+    @pytest.mark.parametrize("n", [300, 701])
+    def test_long_maps_in_several_panels(self, n, causal):
+        a = matrices(3, 2, n, n, causal=causal)
+        expected = by_hand(a.double()).float()
+        torch.testing.assert_close(rollout(a, causal=causal), expected, rtol=1e-5, atol=1e-8)
+        wanted = [n // 3, n // 2]
+        torch.testing.assert_close(rollout(a, queries=wanted, causal=causal), expected[wanted], rtol=1e-5, atol=1e-8)
+        whole = torch.stack([by_hand(a[: layer + 1].double()).float() for layer in range(3)])
+        torch.testing.assert_close(rollout(a, causal=causal, per_layer=True), whole, rtol=1e-5, atol=1e-8)
+
+    def test_what_stands_behind_a_mask_counts_nowhere(self):
+        a = matrices(2, 3, 9, 9)  # made without a mask
+        few = 0.9 * a  # so that no row is rescaled by itself
+        expected = by_hand((few * torch.ones(9, 9).tril()).double())
+        with pytest.warns(aw.AttentionWarning, match="do not sum to 1"):
+            torch.testing.assert_close(rollout(few.double(), causal=True), expected, rtol=0, atol=1e-12)
+        hidden = torch.ones(3, 9, 9, dtype=torch.bool)
+        hidden[1, :, 4] = False  # of one head alone
+        shown = a / (a * hidden).sum(-1, keepdim=True) * hidden
+        given = torch.where(hidden, shown, math.nan)
+        torch.testing.assert_close(rollout(given, mask=hidden), by_hand(shown))
+
+    def test_only_rows_that_are_reached_are_read(self):
+        a = matrices(3, 2, 40, 40, causal=True)
+        expected = rollout(a, causal=True)[[7]]
+        a[:, :, 8:] = math.nan
+        torch.testing.assert_close(rollout(a, queries=7, causal=True), expected)  # and nothing is warned of
+
+    def test_rows_in_bf16_are_rescaled_head_by_head(self):
+        exact = matrices(2, 4, 64, 64).bfloat16().double()
+        rescaled = exact / exact.sum(-1, keepdim=True)
+        torch.testing.assert_close(
+            rollout(exact.bfloat16(), residual=0.0), by_hand(rescaled, residual=0.0).float(), rtol=1e-5, atol=1e-7
+        )
+
     def test_keeps_axes_dtype_gradient_and_input(self):
         a = matrices(2, 3, 4, 5, 5).requires_grad_()
         before = a.detach().clone()

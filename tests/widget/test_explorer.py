@@ -316,6 +316,14 @@ class TestMeasures:
         assert listed == list(table.columns)
         np.testing.assert_allclose(values.T, table.to_numpy(), atol=1e-5, equal_nan=True)
 
+    def test_scores_are_offered_where_they_are_known(self):
+        given = aw.AttentionMaps.from_arrays(matrices(3, 4, 14, 14), layout="LHQK")
+        view = aw.Explorer({"held": projected(), "given": given})
+        offered = {one["name"]: {measure["name"] for measure in one.get("measures", [])} for one in view.facts["maps"]}
+        assert offered["held"] - offered["given"] == {"score_max", "score_std", "lse"}
+        values = np.frombuffer(view._measures("given", 0).buffers[0], "<f4").reshape(-1, 4)
+        assert len(values) == len(offered["given"])
+
     def test_of_a_long_map_are_read_from_some_rows(self):
         view = aw.Explorer(projected(1500, layers=1))
         answer = view._measures("attention", 0)
