@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attnwidget.capturing.registry import switches, transformers_in
 from attnwidget.capturing.transformers_names import cache_among, cache_by_its_name, shares_keys
 from attnwidget.intake import AttentionWarning
 
@@ -165,11 +166,20 @@ def as_inputs(
     for name in ("input_ids", "decoder_input_ids"):
         if isinstance(arguments.get(name), Tensor):
             _check_ids(model, name, arguments[name])
-    if not generating:
-        knows = "use_cache" in inspect.signature(model.forward).parameters
-        if knows and cache_among(arguments) is None and not shares_keys(model):
-            arguments.setdefault("use_cache", False)  # as large as q and k, and nobody would read it
+    if not generating and cache_among(arguments) is None and _needs_no_cache(model):
+        arguments.setdefault("use_cache", False)  # as large as q and k, and nobody would read it
     return (), {name: _moved(value, device, dtype) for name, value in arguments.items()}
+
+
+def _needs_no_cache(model: nn.Module) -> bool:
+    """Whether a single pass attends to the same without a cache.
+
+    It does where the registry's function is given what a fresh cache gives back: the keys themselves. Code of a model's
+    own may mask by whether there will be a next step, and layers that share keys find them in the cache.
+    """
+    roots = transformers_in(model)
+    knows = "use_cache" in inspect.signature(model.forward).parameters
+    return knows and bool(roots) and all(map(switches, roots)) and not shares_keys(model)
 
 
 def last_logits_will_do(named: Mapping[str, Any]) -> bool:

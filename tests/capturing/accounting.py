@@ -170,12 +170,16 @@ def eagerly(model):
 def computed_by(model, inputs, *, eager=True):
     """The attention that a pass computes, heard independently; where a model draws numbers, always the same.
 
-    As in a capture, nothing is kept for a next step: a model or two mask by whether there will be one. A few models
-    cannot compute eagerly, as they take masks for what only sdpa makes of them: those are heard as they are.
+    A few models cannot compute eagerly, as they take masks for what only sdpa makes of them: those are heard as they
+    are. One or two cannot fill a cache in a pass of their own, and are heard without.
     """
     given = dict(inputs)
     if "use_cache" in inspect.signature(model.forward).parameters and not any("cache" in name for name in inputs):
-        given["use_cache"] = False
+        try:
+            with torch.no_grad():
+                model(**given)
+        except Exception:  # noqa: BLE001 - of any kind, from anybody's code
+            given["use_cache"] = False
     if not eager or not hasattr(model, "set_attn_implementation"):
         return _heard(model, given)
     with eagerly(model):
