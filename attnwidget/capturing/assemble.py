@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.calls import Call, Projections, agrees
 from attnwidget.capturing.parts import Part, parts_of
-from attnwidget.capturing.passes import Pass, batch_of, is_pair
+from attnwidget.capturing.passes import Pass, batch_if_second, batch_of, is_pair
 from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pieces_of_pictures
 from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.reading import Read
@@ -74,6 +74,8 @@ def assemble(recorded: Pass, model: nn.Module, labels: Labels, only: str | None 
 def _pieces(part: Part, expected: int, recorded: Pass) -> tuple[int, str]:
     """In how many pictures a part attends one by one, 0 where it does not; and why it is no map, or nothing."""
     if not expected or part.batch in {expected, 1}:
+        return 0, ""
+    if part.batch == batch_if_second(recorded.inputs) and part.calls[0].n_queries == expected:
         return 0, ""
     if part.batch == pieces_of_pictures(recorded.inputs):
         return part.batch, ""

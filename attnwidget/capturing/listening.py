@@ -30,7 +30,7 @@ from attnwidget.capturing.softmaxes import Softmax, call_of_softmax
 __all__ = ["Heard", "Listener", "Running", "listening_thread", "set_listener"]
 
 # By name: torch has the same function as a method, an operator, and under several paths.
-_SOFTMAX = {"softmax", "special_softmax"}
+_SOFTMAX = {"softmax", "special_softmax", "log_softmax"}
 _PRODUCT = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum"}
 _PROJECTION = {"linear", "addmm", "mm", "conv1d", "conv2d", "conv3d"}
 _CONCATENATION = {"cat", "concat", "concatenate"}
@@ -216,7 +216,7 @@ class Listener:
             return
         name = getattr(func, "__name__", "")
         if name in _SOFTMAX:
-            self._softmax(args, kwargs, parents, output)
+            self._softmax(name, args, kwargs, parents, output)
         elif name in _PRODUCT:
             self._product(name, args, kwargs, output)
         else:
@@ -242,7 +242,7 @@ class Listener:
         else:
             _use(parents)
 
-    def _softmax(self, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
+    def _softmax(self, name: str, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
         scores = args[0] if args else kwargs.get("input", kwargs.get("self"))
         axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
         node = self.lineage.made(output, parents)
@@ -251,7 +251,7 @@ class Listener:
         q, k = product.what if product is not None else (None, None)
         softmax = Softmax(
             scores, output, output.ndim - 1 if axis is None else int(axis) % max(output.ndim, 1),
-            self.running[-1].name if self.running else "", operands, q, k,
+            self.running[-1].name if self.running else "", operands, q, k, logarithm=name == "log_softmax",
         )  # fmt: skip
         node.softmax = softmax
         self.softmaxes.append(softmax)

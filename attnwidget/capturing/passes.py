@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.reading import Read
 
-__all__ = ["Pass", "StackKey", "batch_of", "is_pair", "n_tokens"]
+__all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "is_pair", "n_tokens"]
 
 # Path of a stack, what attends in its layers, whether it attends across, and how many times it had run before.
 StackKey = tuple[str, str, bool, int]
@@ -72,8 +72,18 @@ def batch_of(inputs: Mapping[str, Any], roots: Sequence[nn.Module]) -> int:
         value = inputs.get(name)
         if isinstance(value, Tensor) and value.ndim > 1:
             return value.shape[0]
-    first = next((value for value in inputs.values() if isinstance(value, Tensor) and value.ndim > 1), None)
+    first = _first_of(inputs)
     return 0 if first is None else first.shape[0]
+
+
+def batch_if_second(inputs: Mapping[str, Any]) -> int:
+    """Examples in a pass whose batch comes second, in torch's older way; 0 where no input has three axes."""
+    first = _first_of(inputs)
+    return first.shape[1] if first is not None and first.ndim == 3 and first.is_floating_point() else 0
+
+
+def _first_of(inputs: Mapping[str, Any]) -> Tensor | None:
+    return next((value for value in inputs.values() if isinstance(value, Tensor) and value.ndim > 1), None)
 
 
 def n_tokens(inputs: Mapping[str, Any]) -> int:

@@ -34,6 +34,8 @@ class Softmax:
         The two factors that the scores were multiplied from, where they were.
     queries, keys : Node or None
         Where those came from; None for what was there before the pass.
+    logarithm : bool
+        Whether what came out are the logarithms of weights.
     told : bool
         Whether its weights were multiplied with values.
     used : bool
@@ -47,6 +49,7 @@ class Softmax:
     operands: tuple[Tensor, ...] | None = None
     queries: Node | None = None
     keys: Node | None = None
+    logarithm: bool = False
     told: bool = False
     used: bool = False
 
@@ -90,7 +93,8 @@ def call_of_softmax(softmax: Softmax, batch: int, module: nn.Module | None) -> C
     module : nn.Module or None
         The module that multiplied.
     """
-    weights, scores = softmax.weights, softmax.scores
+    weights = softmax.weights.exp() if softmax.logarithm else softmax.weights
+    scores = softmax.scores
     if softmax.axis != weights.ndim - 1:
         return f"its softmax is over axis {softmax.axis} of {weights.ndim}, so that its rows are no queries over keys"
     if weights.ndim < 2:

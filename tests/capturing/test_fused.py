@@ -449,6 +449,46 @@ class TestTorchSFunction:
         assert "attends over nested tensors" in run(Ragged(), [vectors(3, 4), vectors(5, 4)]).missed[""]
 
 
+class TestWaysOfWritingIt:
+    @pytest.mark.parametrize("way", ["module", "method", "function", "logarithm", "einsum", "turned", "out of place"])
+    def test_all_are_heard(self, way):
+        class Head(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.q, self.k, self.v, self.attend = (*(nn.Linear(24, 24) for _ in range(3)), nn.Softmax(-1))
+
+            def forward(self, x):
+                q, k, v = self.q(x), self.k(x), self.v(x)
+                scores = torch.einsum("bqd,bkd->bqk", q, k) if way == "einsum" else q @ k.transpose(1, 2)
+                scores = scores / 24**0.5
+                if way == "module":
+                    weights = self.attend(scores)
+                elif way == "method":
+                    weights = scores.softmax(dim=-1)
+                elif way == "logarithm":
+                    weights = scores.log_softmax(-1).exp()
+                else:
+                    weights = nn.functional.softmax(scores, dim=2)
+                if way == "einsum":
+                    return torch.einsum("bqk,bkd->bqd", weights, v)
+                if way == "turned":
+                    return (v.mT @ weights.mT).mT
+                return torch.bmm(weights.to(torch.float64).float(), v) if way == "out of place" else weights @ v
+
+        model, x = Head(), vectors(2, 5, 24)
+        (call,) = listen(model, x)
+        assert_close(weights(call)[:, 0], (model.q(x) @ model.k(x).mT / 24**0.5).softmax(-1).detach())
+
+    def test_a_batch_that_comes_second(self):
+        decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 4, 32), 2).eval()
+        maps = aw.capture(decoder, (vectors(5, 2, 16), vectors(7, 2, 16)))[1].by_name
+        assert {name: (one.n_queries, one.n_keys) for name, one in maps.items()} == {
+            "attention": (5, 5),
+            "cross": (5, 7),
+        }
+
+
 class TestWhatIsNoAttention:
     def test_routers_losses_and_classes(self):
         class Mixture(nn.Module):
