@@ -205,7 +205,9 @@ class Listener:
                 (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
             return
         if func is torch.Tensor.__setitem__:
-            lineage.made(args[0], lineage.known(args))
+            before = lineage.of(args[0])
+            node = lineage.made(args[0], lineage.known(args))
+            node.softmax = None if before is None else before.softmax
             return
         parents = lineage.known([*args, *kwargs.values()] if kwargs else args)
         if not isinstance(output, Tensor):
@@ -239,6 +241,8 @@ class Listener:
         of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
         if of is not None and output.numel() == of.n_weights and output.is_floating_point():
             node.softmax = of  # a cast, a reshape, dropout that is off, a factor
+        elif of is not None and of.without_last(output):
+            node.softmax = of  # a sink stood behind the keys
         else:
             _use(parents)
 

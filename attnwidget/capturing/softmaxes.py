@@ -40,6 +40,8 @@ class Softmax:
         Whether its weights were multiplied with values.
     used : bool
         Whether anything was made of its weights.
+    n_keys : int or None
+        Of its columns, the first that are keys; None where all are.
     """
 
     scores: Tensor
@@ -52,6 +54,26 @@ class Softmax:
     logarithm: bool = False
     told: bool = False
     used: bool = False
+    n_keys: int | None = None
+
+    def __post_init__(self) -> None:
+        self._version = _version(self.weights)
+
+    @property
+    def as_made(self) -> Tensor:
+        """The weights as they came out, whatever was done to them in place since then."""
+        if _version(self.weights) != self._version:
+            return self.scores.softmax(self.axis).to(self.weights)
+        return self.weights.exp() if self.logarithm else self.weights
+
+    def without_last(self, part: Tensor) -> bool:
+        """Whether something is these weights without their last columns, which then were no keys."""
+        whole = self.weights
+        cut = self.axis == whole.ndim - 1 and part.shape[:-1] == whole.shape[:-1] and part.shape[-1] < whole.shape[-1]
+        if cut and part.data_ptr() == whole.data_ptr() and part.stride() == whole.stride():
+            self.n_keys = part.shape[-1]
+            return True
+        return False
 
     @property
     def n_weights(self) -> int:
@@ -93,8 +115,7 @@ def call_of_softmax(softmax: Softmax, batch: int, module: nn.Module | None) -> C
     module : nn.Module or None
         The module that multiplied.
     """
-    weights = softmax.weights.exp() if softmax.logarithm else softmax.weights
-    scores = softmax.scores
+    weights, scores = softmax.as_made, softmax.scores
     if softmax.axis != weights.ndim - 1:
         return f"its softmax is over axis {softmax.axis} of {weights.ndim}, so that its rows are no queries over keys"
     if weights.ndim < 2:
@@ -104,10 +125,11 @@ def call_of_softmax(softmax: Softmax, batch: int, module: nn.Module | None) -> C
         return found
     shape = (*found, *weights.shape[-2:])
     seeing = _seeing(scores.reshape(shape))
-    whole = _from_factors(softmax, shape, seeing)
+    whole = None if softmax.n_keys is not None else _from_factors(softmax, shape, seeing)
     if whole is not None:
         return whole
-    return Weights(weights=weights.reshape(shape), seeing=seeing, all_heads=shape[1])
+    seeing = None if seeing is None else seeing[..., : softmax.n_keys]
+    return Weights(weights=weights.reshape(shape)[..., : softmax.n_keys], seeing=seeing, all_heads=shape[1])
 
 
 def _seeing(scores: Tensor) -> Tensor | None:
@@ -163,6 +185,11 @@ def _scaling(query: Tensor, key: Tensor, scores: Tensor, seeing: Tensor | None) 
         if not bool(off <= bound * max(1.0, float(wanted.abs().max()), float(product.abs().max()) * scaling)):
             return None
     return scaling
+
+
+def _version(tensor: Tensor) -> int:
+    """Rises when a tensor is changed in place; tensors of inference mode do not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 def described(softmax: Softmax) -> str:

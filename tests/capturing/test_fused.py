@@ -480,6 +480,48 @@ class TestWaysOfWritingIt:
         (call,) = listen(model, x)
         assert_close(weights(call)[:, 0], (model.q(x) @ model.k(x).mT / 24**0.5).softmax(-1).detach())
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_weights_that_are_changed_in_place_are_those_before(self, dtype):
+        class Changed(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.q, self.k, self.v = (nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                weights = (self.q(x) @ self.k(x).mT / 5).softmax(-1)
+                weights *= 0.5
+                weights[..., 0] = 0
+                return weights @ self.v(x)
+
+        model, x = Changed().to(dtype), vectors(2, 5, 24).to(dtype)
+        (call,) = listen(model, x)
+        assert_close(
+            weights(call)[:, 0],
+            (model.q(x) @ model.k(x).mT / 5).softmax(-1).detach(),
+            atol=1e-2 if dtype == torch.bfloat16 else 1e-6,
+        )
+
+    def test_a_sink_behind_the_keys(self):
+        class Sunk(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.q, self.k, self.v, self.sink = *(nn.Linear(24, 24) for _ in range(3)), nn.Parameter(torch.ones(3))
+
+            def forward(self, x):
+                q, k, v = (p(x).unflatten(-1, (3, 8)).transpose(1, 2) for p in (self.q, self.k, self.v))
+                scores = q @ k.mT / 8**0.5
+                sink = self.sink.reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+                found.append(torch.cat([scores, sink], -1).softmax(-1)[..., :-1])
+                return (found[-1] @ v).transpose(1, 2).flatten(2)
+
+        found = []
+        with pytest.warns(aw.AttentionWarning, match="mass went elsewhere"):
+            maps = aw.capture(Sunk(), vectors(1, 5, 24)).maps
+        assert maps.n_keys == 5
+        assert_close(maps.weights(0, 2), found[0][0, 2].detach())
+
     def test_a_batch_that_comes_second(self):
         decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 4, 32), 2).eval()
         maps = aw.capture(decoder, (vectors(5, 2, 16), vectors(7, 2, 16)))[1].by_name
