@@ -139,12 +139,11 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
     prompt = min(prompt, n_queries)
     real = _real(steps, rows, generated, prompt, start)
     shared: dict[Any, Any] = {}
-    by_module = _by_module(steps)
-    whole = [_joined(calls, rows, shared) for calls in by_module]
+    made = {calls[0].place: _joined(calls, rows, shared, steps) for calls in _by_module(steps)}
     joined_pass = Pass(
         inputs=_of_rows(first.inputs, rows[0], _batch(first)),
         encoder_inputs=dict(first.encoder_inputs),
-        calls=[call for call in whole if call is not None],
+        calls=[call for call in made.values() if not isinstance(call, str)],
         logits=_joined_logits(steps, rows, first.past + prompt),
         several=any(step.n_queries > 1 and step.past >= first.past + prompt for step in run.steps),
         whole=True,
@@ -153,11 +152,7 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         main=first.main,
         prompt=prompt if generated is not None or len(steps) > 1 else 0,
         missed={name: why for step in steps for name, why in step.missed.items()}
-        | {
-            calls[0].place.module: "it was heard in different ways in the steps of a generation, which do not join"
-            for calls, call in zip(by_module, whole, strict=True)
-            if call is None
-        },
+        | {place.module: why for place, why in made.items() if isinstance(why, str)},
         n_queries=n_queries,
         counts=first.counts,
         layers=first.layers,
@@ -421,12 +416,15 @@ def _by_module(steps: Sequence[Pass]) -> list[list[Call]]:
     return list(found.values())
 
 
-def _joined(calls: list[Call], rows: list[Tensor], shared: dict[Any, Any]) -> Call | None:
+def _joined(calls: list[Call], rows: list[Tensor], shared: dict[Any, Any], steps: Sequence[Pass]) -> Call | str:
+    """The calls of a layer as one, or why they do not join."""
+    if len(calls) < len(rows) and _grows(calls[0], steps[0]):
+        return f"it attended in {len(calls)} of {len(rows)} steps of a generation, so that rows would be missing"
     if len(calls) < len(rows):
         # It did not run in every step: a tower, or an encoder inside the first pass.
         return calls[0].of_rows(rows[0]) if len(calls) == 1 else calls[-1].of_rows(rows[-1])
     if len({type(call) for call in calls}) > 1:
-        return None  # as queries and keys in some steps, and as weights in others
+        return "it was heard in different ways in the steps of a generation, which do not join"
     chosen = [call.of_rows(row) for call, row in zip(calls, rows, strict=True)]
     past = 0 if calls[0].place.crossing else calls[0].front
     whole: Call = joined(chosen, past, shared)

@@ -128,6 +128,18 @@ class TestSteps:
             returned = out["sequences"] if isinstance(out, dict) else out
             assert run.maps.following == str(int(returned[0, -1]))
 
+    def test_a_layer_that_is_left_out_of_some_steps(self):
+        model = made("llama-grouped")
+        layer = model.model.layers[1]
+        plain = layer.forward
+        layer.forward = lambda hidden, *args, **options: (
+            hidden if hidden.shape[1] == 1 else plain(hidden, *args, **options)
+        )
+        with pytest.warns(aw.AttentionWarning, match=r"layers\.1\.self_attn: it attended in 1 of 4 steps"):
+            run = aw.capture(model, {"input_ids": ids(1, 9)}, generate=FOUR)
+        assert run.maps.layer_numbers == (0,)
+        assert run.maps.n_queries == 12
+
     def test_something_else_than_was_read_is_said(self):
         model = made("llama-grouped")
         with aw.recording(model) as recorder:
