@@ -14,7 +14,7 @@ from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.calls import Call, Projections, agrees
 from attnwidget.capturing.parts import Part, parts_of
 from attnwidget.capturing.passes import Pass, batch_if_second, batch_of, is_pair
-from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pieces_of_pictures
+from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pictures_by_example, pieces_of_pictures
 from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.reading import Read
 from attnwidget.capturing.registry import transformers_in
@@ -111,9 +111,18 @@ class _Ready:
         self.queries_read, self.keys_read = recorded.read.get(part.key, (None, None))
         self.main = recorded.main is not None and (recorded.main[0], 0) == (part.key[0], part.key[3])
         self._shared: dict[int, dict[Any, Any]] = {}
+        sees = any(name.startswith("pixel_values") for name in recorded.reached.get(part.key, ()))
+        n = pieces_of_pictures(recorded.inputs)
+        self._pictures: list[range] | None = None
+        if self.queries_read is None and sees and part.batch == n:
+            self._pictures = pictures_by_example(model, recorded.inputs, n)
 
     def pieces_of(self, example: int, size: int) -> list[tuple[str, int]]:
         """Names and rows of the batch that belong to an example."""
+        if self._pictures is not None and example < len(self._pictures):
+            own = self._pictures[example]
+            alone = all(len(other) == 1 for other in self._pictures)
+            return [(self.part.name if alone else f"{self.part.name} {i - own.start}", i) for i in own]
         if not self.pieces:
             return [(self.part.name, min(example, self.part.batch - 1))]
         each = self.pieces // size
@@ -174,18 +183,7 @@ class _Ready:
         first = part.calls[0]
         read = self.queries_read
         if part.crossing:
-            queries = self._sequence(read, first.n_queries, main=self.main)
-            plain = replace(labels, tokens=None, spans=(), prefix=0)
-            if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
-                patches = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
-                if patches is not None:
-                    grid = patches.with_picture(example, recorded.inputs, labels)
-                    return queries, Axis(labels=Labels(tokens=grid))
-            source = labels if not self.main or is_encoder_decoder(self.model) else plain
-            keys = Axis(None if self.keys_read is None else self.keys_read.ids, labels=replace(source, prefix=0))
-            if source.tokens is not None and len(source.tokens) != first.n_keys:
-                keys = replace(keys, labels=replace(plain))
-            return queries, keys
+            return self._axes_across(example)
         if read is None and not recorded.prompt and not recorded.past:
             tower = patches_of_tower(self.model, part.key[0], recorded.inputs, first.n_keys)
             if tower is not None:
@@ -196,6 +194,10 @@ class _Ready:
         own = self._sequence(read, first.n_queries, main=self.main)
         if first.n_keys == first.n_queries:
             return own, own
+        if not first.front and not recorded.past:
+            # Some of the queries of a sequence, and all of its keys.
+            ids = self.keys_read.ids if self.keys_read is not None else None
+            return self._sequence(read, first.n_queries, main=False), Axis(ids, labels=replace(labels, prefix=0))
         front = first.n_keys - first.n_queries
         known = self.keys_read.ids if self.keys_read is not None and self.main else None
         if known is None or known.shape[1] != first.n_keys:
@@ -209,6 +211,22 @@ class _Ready:
             )  # fmt: skip
             own = replace(own, labels=_without_front(labels, front))
         return own, keys
+
+    def _axes_across(self, example: int) -> tuple[Axis, Axis]:
+        recorded, part, labels = self.recorded, self.part, self.labels
+        first, read = part.calls[0], self.queries_read
+        queries = self._sequence(read, first.n_queries, main=self.main)
+        plain = replace(labels, tokens=None, spans=(), prefix=0)
+        if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
+            patches = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
+            if patches is not None:
+                grid = patches.with_picture(example, recorded.inputs, labels)
+                return queries, Axis(labels=Labels(tokens=grid))
+        source = labels if not self.main or is_encoder_decoder(self.model) else plain
+        keys = Axis(None if self.keys_read is None else self.keys_read.ids, labels=replace(source, prefix=0))
+        if source.tokens is not None and len(source.tokens) != first.n_keys:
+            keys = replace(keys, labels=replace(plain))
+        return queries, keys
 
     def _source_stack(self) -> str:
         stacks = {call.place.stack for call in self.recorded.calls if not call.place.crossing}

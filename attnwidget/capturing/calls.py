@@ -323,10 +323,12 @@ class Weights(Call):
     """A call held as its weights [batch, heads, queries, keys], where its queries and keys are not known.
 
     ``seeing`` says which keys a query may see, bool [batch or 1, 1 or heads, queries, keys]; None where all may.
+    ``changed`` says that these weights are not what came out of their softmax.
     """
 
     weights: Tensor
     seeing: Tensor | None = None
+    changed: bool = False
 
     @property
     def n_queries(self) -> int:
@@ -399,7 +401,8 @@ class Weights(Call):
         if matrix.shape == self.weights[example].shape and self.batch > 1:
             matrix = matrix.clone()  # does not keep the rest of the batch alive
         if self.seeing is None:
-            return DenseLayer(matrix, Mask())
+            # Of weights that were changed, it is not known what their softmax saw.
+            return DenseLayer(matrix, None if self.changed else Mask())
         if ("rule", id(self.seeing)) not in shared:
             own = self.seeing[min(example, self.seeing.shape[0] - 1)]
             shared["rule", id(self.seeing)] = Mask.from_visible(_cut(own, rows, columns))

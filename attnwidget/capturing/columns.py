@@ -21,6 +21,9 @@ def placed(call: Call, heard: Heard, *, cached: bool) -> Call:
     if call.place.crossing or n_keys == n_queries:
         return replace(call, front=0, seen=n_keys, probe=call.probed())
     front = _front_in(heard, n_queries, n_keys)
+    if front is None and not cached:
+        # Nothing says that keys stand in front: some queries of a sequence look at all of it, or another relation.
+        return replace(call, front=0, seen=n_keys, probe=call.probed())
     if front is None:
         stop = max(int(_last_seen(call)), min(n_queries, n_keys))
         front = max(0, stop - n_queries)

@@ -48,6 +48,8 @@ class Keep:
             raise ValueError(f"logits={logits!r}; expected one of {', '.join(map(repr, _LOGITS))}.")
         by_layer: Any = None
         if isinstance(heads, Mapping):
+            if layers is not None and (other := sorted(set(heads) - set(layers))):
+                raise ValueError(f"heads speaks of layers {other}, and layers={sorted(layers)} leaves them out.")
             by_layer = {_number("heads", layer): _numbers(f"heads[{layer}]", own) for layer, own in heads.items()}
             if layers is None:
                 layers = list(by_layer)

@@ -26,16 +26,17 @@ class Node:
     "cat"; ``what`` is what the kind needs: where both factors of a product came from, ids and size of an embedding's
     table, the module of an attention, the pieces of a "cat". ``constant`` is what was made of parameters and numbers
     alone, ``learned`` what is a parameter still, if in another shape. ``softmax`` is the softmax whose weights these
-    are, number for number.
+    were made of, cell by cell; ``dropped`` whether dropout was on the way.
     """
 
-    __slots__ = ("constant", "kind", "learned", "order", "parents", "softmax", "what")
+    __slots__ = ("constant", "dropped", "kind", "learned", "order", "parents", "softmax", "what")
     constant: bool
     learned: bool
 
     def __init__(self, order: int, parents: tuple[Node, ...], kind: str = "", what: Any = None) -> None:
         self.order, self.parents, self.kind, self.what = order, parents, kind, what
         self.softmax: Any = None
+        self.dropped = False
         constant: bool = kind not in {"source", "embedding"} and all(parent.constant for parent in parents)
         learned: bool = constant and kind != "projection" and all(parent.learned for parent in parents)
         self.constant, self.learned = constant, learned

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from attnwidget.capturing.calls import Call, Projections
 from attnwidget.capturing.lineage import Lineage, Node, tensors_in
 from attnwidget.capturing.multihead import of_multihead
+from attnwidget.capturing.multiplied import as_multiplied
 from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
 from attnwidget.capturing.softmaxes import Softmax, call_of_softmax
 
@@ -37,6 +38,7 @@ _CONCATENATION = {"cat", "concat", "concatenate"}
 _SDPA, _MULTIHEAD, _EMBEDDING = (
     functional.scaled_dot_product_attention, functional.multi_head_attention_forward, functional.embedding,
 )  # fmt: skip
+_CHANNELS = "it attends between channels, and not between tokens"
 _NEWEST_PRODUCTS = 4  # scores may be the sum of several products, as with relative positions
 
 _local = threading.local()
@@ -50,6 +52,7 @@ class Running:
     name: str
     since: int
     n_tokens: int = 0  # of the first sequence that it was handed
+    unbatched: bool = False  # whether that has no axis for examples
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ class Listener:
             _use([self.lineage.source(tensor)])
         first = given[0] if given and isinstance(given[0], Tensor) else None
         n_tokens = 0 if first is None or first.is_nested or first.ndim != 3 else first.shape[1]
-        self.running.append(Running(module, name, self.lineage.clock, n_tokens))
+        unbatched = first is not None and first.ndim == 2 and first.is_floating_point()
+        self.running.append(Running(module, name, self.lineage.clock, n_tokens, unbatched))
 
     def leave(self, module: nn.Module, given: Sequence[Any], output: Any) -> None:
         """A module ends; what came out of code that tells nothing was made of what went in."""
@@ -239,8 +243,9 @@ class Listener:
             return
         node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
         of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
+        node.dropped = "dropout" in name or any(parent.dropped for parent in parents)
         if of is not None and output.numel() == of.n_weights and output.is_floating_point():
-            node.softmax = of  # a cast, a reshape, dropout that is off, a factor
+            node.softmax = of  # a cast, a reshape, dropout, a factor: what it is in the product is seen there
         elif of is not None and of.without_last(output):
             node.softmax = of  # a sink stood behind the keys
         else:
@@ -265,24 +270,41 @@ class Listener:
         if name == "baddbmm":
             operands = operands[1:3]
         known = self.lineage.known(operands)
-        weights = next((node.softmax for node in known if node.softmax is not None), None)
+        place = next((i for i, one in enumerate(operands) if self._softmax_of(one) is not None), None)
         values = [one for one in operands if not self._is_learned(one)]
-        if weights is not None and len(values) > 1:
-            if not weights.told:
-                weights.told = True
-                self.softmaxes = [one for one in self.softmaxes if one is not weights]
+        if place is not None and len(values) > 1:
+            softmax, node = self._softmax_of(operands[place]), self.lineage.of(operands[place])
+            multiplied = as_multiplied(name, args, operands, place)
+            if softmax is None or node is None or multiplied is None:
+                _use(known)
+                self.lineage.made(output, known)  # values that differ from query to query, as experts' do
+                return
+            if not softmax.told:
+                softmax.told = True
+                self.softmaxes = [one for one in self.softmaxes if one is not softmax]
                 with torch.no_grad():
-                    call = call_of_softmax(weights, self.batch(), self._module())
-                    self._tell(call, weights.queries, weights.keys)
-            queries = () if weights.queries is None else (weights.queries,)
+                    call = call_of_softmax(softmax, multiplied, self._batch(), self._module(), dropped=node.dropped)
+                    if not isinstance(call, str) and self._between_channels(call, softmax):
+                        call = _CHANNELS
+                    self._tell(call, softmax.queries, softmax.keys)
+            queries = () if softmax.queries is None else (softmax.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
-        elif weights is None and len(values) == 2 == len(operands):
+        elif place is None and len(values) == 2 == len(operands):
             both = tuple(self.lineage.of(one) for one in operands)
             self._products.append((self.lineage.made(output, known, "product", both), operands))
         else:
             # Weights on learned vectors, or on numbers written by hand, are a mixture of those, and no attention.
             _use(known)
             self.lineage.made(output, known, "projection")
+
+    def _softmax_of(self, tensor: Tensor) -> Softmax | None:
+        node = self.lineage.of(tensor)
+        return None if node is None else node.softmax
+
+    def _batch(self) -> int:
+        """Examples, where what the module was handed has an axis for them."""
+        own = self.running[-1] if self.running else None
+        return 1 if own is not None and own.unbatched else self.batch()
 
     def _is_learned(self, values: Tensor) -> bool:
         """Whether something is a parameter or a buffer, if in another shape; what a cache kept is not."""
@@ -293,9 +315,9 @@ class Listener:
         query, key = (*args, kwargs.get("query"), kwargs.get("key"))[:2] if len(args) != 1 else (args[0], kwargs["key"])
         queries, keys = self.lineage.of(query), self.lineage.of(key)
         said = of_sdpa(*args, **kwargs)
-        call = call_of_sdpa(said, self.batch(), self._module(), self.masks)
+        call = call_of_sdpa(said, self._batch(), self._module(), self.masks)
         if not isinstance(call, str) and self._between_channels(call):
-            call = "it attends between channels, and not between tokens"
+            call = _CHANNELS
         self._tell(call, queries, keys)
         self.lineage.made(output, () if queries is None else (queries,), "attention", self._name())
 
@@ -317,8 +339,11 @@ class Listener:
         if running and not any(one.module in self.spoken_for for one in running):
             self.heard(Heard(call, tuple(running), queries, keys))
 
-    def _between_channels(self, call: Call) -> bool:
+    def _between_channels(self, call: Call, softmax: Softmax | None = None) -> bool:
+        """Whether scores were summed over tokens, so that what attends are channels."""
         width = call.query.shape[-1] if isinstance(call, Projections) else 0
+        if softmax is not None and softmax.operands is not None and not width:
+            width = softmax.operands[0].shape[-1]
         return any(one.n_tokens == width != call.n_queries for one in self.running[-1:])
 
     def _name(self) -> str:

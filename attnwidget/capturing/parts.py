@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attnwidget.capturing.calls import Call
+from attnwidget.capturing.calls import Call, Weights
 from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.places import side_of
 
@@ -73,6 +73,11 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
             part.notes.append(
                 "Whether it attends to itself or across was told by the names of its modules alone: "
                 f"{calls[0].place.module}."
+            )
+        if any(isinstance(call, Weights) and call.changed for call in calls):
+            part.notes.append(
+                "What weighs the values is not what came out of the softmax: it was changed in between, as by a mask, "
+                "a gate or another softmax. Shown is what the values were multiplied with."
             )
         parts.append(part)
     return parts

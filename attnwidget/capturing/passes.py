@@ -77,9 +77,11 @@ def batch_of(inputs: Mapping[str, Any], roots: Sequence[nn.Module]) -> int:
 
 
 def batch_if_second(inputs: Mapping[str, Any]) -> int:
-    """Examples in a pass whose batch comes second, in torch's older way; 0 where no input has three axes."""
+    """Examples in a pass whose batch comes second, in torch's older way; 0 where no input has such an axis."""
     first = _first_of(inputs)
-    return first.shape[1] if first is not None and first.ndim == 3 and first.is_floating_point() else 0
+    if first is None or first.ndim != (3 if first.is_floating_point() else 2):
+        return 0
+    return first.shape[1]
 
 
 def _first_of(inputs: Mapping[str, Any]) -> Tensor | None:

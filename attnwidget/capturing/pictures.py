@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from attnwidget.capturing.axes import Labels
 from attnwidget.tokens import ImageGrid, Tokens
 
-__all__ = ["as_picture", "patches_in_text", "patches_of_tower", "pieces_of_pictures"]
+__all__ = ["as_picture", "patches_in_text", "patches_of_tower", "pictures_by_example", "pieces_of_pictures"]
 MOST_PREFIX_TOKENS = 64  # more tokens beside the patches than that, and they are no prefix
 
 
@@ -184,6 +184,23 @@ def _names_of_patches(grids: list[tuple[int, int, int]]) -> list[str]:
             front = f"{' '.join(where)}: " if where else ""
             names += [f"{front}{place}" for place in _patch_labels(rows, columns)]
     return names
+
+
+def pictures_by_example(model: nn.Module, inputs: Mapping[str, Any], n: int) -> list[range] | None:
+    """Which of n pictures stand in each text of a batch, by the tokens that stand for them; None where none do.
+
+    Where these do not tell, every text has them all.
+    """
+    config, ids = getattr(model, "config", None), inputs.get("input_ids")
+    mark = getattr(config, "image_token_id", None)
+    mark = getattr(config, "image_token_index", None) if mark is None else mark
+    if mark is None or not isinstance(ids, Tensor) or ids.ndim != 2 or not bool((ids == mark).any()):
+        return None
+    counts: list[int] = (ids == mark).sum(-1).tolist()
+    if any(count * n % sum(counts) for count in counts):
+        return [range(n)] * len(counts)
+    stops = [sum(counts[: i + 1]) * n // sum(counts) for i in range(len(counts))]
+    return [range(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 def pieces_of_pictures(inputs: Mapping[str, Any]) -> int:

@@ -172,17 +172,18 @@ def call_of_sdpa(said: QK, batch: int, module: nn.Module | None, masks: Masks) -
         return "it attends over nested tensors, whose rows are of different lengths"
     if q.ndim != 4:
         found = split_heads(q.shape[:-2], batch, module)
-        if isinstance(found, str) or found[0] * found[1] != q.shape[:-2].numel():
+        if isinstance(found, str) or found[2] or found[0] * found[1] != q.shape[:-2].numel():
             return (
                 f"it gives scaled_dot_product_attention queries {list(q.shape)}, in which heads, examples and windows "
                 "cannot be told apart"
             )
-        groups = k.shape[:-2].numel() // found[0]
-        said = {**said, "q": q.reshape(*found, *q.shape[-2:]), "k": k.reshape(found[0], groups, *k.shape[-2:])}
+        split = found[:2]
+        groups = k.shape[:-2].numel() // split[0]
+        said = {**said, "q": q.reshape(*split, *q.shape[-2:]), "k": k.reshape(split[0], groups, *k.shape[-2:])}
         for name in ("mask", "bias"):
             term = said.get(name)
             if isinstance(term, Tensor) and term.ndim == 3 and term.shape[0] == q.shape[:-2].numel():
-                said = {**said, name: term.reshape(*found, *term.shape[-2:])}  # type: ignore[misc]
+                said = {**said, name: term.reshape(*split, *term.shape[-2:])}  # type: ignore[misc]
     return as_call(said, "a call of scaled_dot_product_attention", masks)
 
 

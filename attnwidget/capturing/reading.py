@@ -41,7 +41,15 @@ class Read:
         return replace(self, ids=self.ids[:, :n])
 
 
-def read_from(node: Node | None, length: int, given: AbstractSet[Node], named: Sequence[Tensor]) -> Read | None:
+def read_from(
+    node: Node | None,
+    length: int,
+    given: AbstractSet[Node],
+    named: Sequence[Tensor],
+    *,
+    batch: int = 0,
+    turned: bool = False,
+) -> Read | None:
     """The ids behind a sequence of so many positions; None where it was not read from ids.
 
     Parameters
@@ -54,6 +62,10 @@ def read_from(node: Node | None, length: int, given: AbstractSet[Node], named: S
         What the model itself was given.
     named : sequence of Tensor
         Inputs that are called ids.
+    batch : int
+        Examples that attend.
+    turned : bool
+        Whether the module that attends takes its batch second.
     """
     found = [one for one in Lineage.behind(node) if one.kind == "embedding" and _is_table_of_ids(one)]
     own = next((one for one in found if any(_is_same(one.what[0], ids) for ids in named)), None)
@@ -64,6 +76,8 @@ def read_from(node: Node | None, length: int, given: AbstractSet[Node], named: S
         return None
     ids: Tensor = own.what[0].detach()
     ids = (ids if ids.ndim == 2 else ids[None]).cpu().clone()
+    if tuple(ids.shape) == (length, batch) and (turned or length != batch):
+        ids = ids.T.contiguous()
     if ids.shape[1] == length:
         return Read(ids)
     for one in Lineage.behind(node):

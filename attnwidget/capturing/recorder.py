@@ -389,8 +389,8 @@ class Recorder:
             current.guessed.add(key)
         if key not in current.read:
             current.read[key] = (
-                self._read(heard.queries, call.n_queries, current),
-                self._read(heard.keys, call.n_keys, current),
+                self._read(heard.queries, call.n_queries, call.batch, inner.module),
+                self._read(heard.keys, call.n_keys, call.batch, inner.module),
             )
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
@@ -406,10 +406,12 @@ class Recorder:
         if self._heard is not None:
             self._heard(call)
 
-    def _read(self, node: Node | None, n: int, current: Pass) -> Read | None:
-        inputs = current.inputs.items()
-        named = [value for name, value in inputs if name.endswith("input_ids") and isinstance(value, Tensor)]
-        return read_from(node, n, self._given.keys(), named)
+    def _read(self, node: Node | None, n: int, batch: int, module: nn.Module) -> Read | None:
+        current = self._open or self._part
+        inputs = {} if current is None else current.inputs
+        named = [value for name, value in inputs.items() if name.endswith("input_ids") and isinstance(value, Tensor)]
+        turned = getattr(module, "batch_first", None) is False
+        return read_from(node, n, self._given.keys(), named, batch=batch, turned=turned)
 
     def _reached(self, node: Node | None) -> frozenset[str]:
         """Names of the inputs that a sequence goes back to."""

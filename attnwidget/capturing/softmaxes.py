@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call, Projections, Weights
-from attnwidget.capturing.lineage import Node
+from attnwidget.capturing.lineage import Lineage, Node
+from attnwidget.capturing.multiplied import Multiplied
 from attnwidget.layers import HIDDEN, blocks
 
 __all__ = ["Softmax", "call_of_softmax", "heads_of", "split_heads"]
@@ -57,13 +58,18 @@ class Softmax:
     n_keys: int | None = None
 
     def __post_init__(self) -> None:
-        self._version = _version(self.weights)
+        self._version, self._scores_version = _version(self.weights), _version(self.scores)
 
     @property
-    def as_made(self) -> Tensor:
-        """The weights as they came out, whatever was done to them in place since then."""
+    def scores_as_given(self) -> Tensor | None:
+        """What went in; None where that was changed in place since then."""
+        return self.scores if _version(self.scores) == self._scores_version else None
+
+    @property
+    def as_made(self) -> Tensor | None:
+        """The weights as they came out; None where that was changed in place since then."""
         if _version(self.weights) != self._version:
-            return self.scores.softmax(self.axis).to(self.weights)
+            return None
         return self.weights.exp() if self.logarithm else self.weights
 
     def without_last(self, part: Tensor) -> bool:
@@ -86,50 +92,118 @@ def heads_of(module: nn.Module | None) -> int | None:
     return next((heads for name in _HEADS if type(heads := getattr(module, name, None)) is int), None)
 
 
-def split_heads(leading: torch.Size, batch: int, module: nn.Module | None) -> tuple[int, int] | str:
-    """Examples and heads in the axes before queries and keys, or why they cannot be told apart."""
+def split_heads(
+    leading: torch.Size, batch: int, module: nn.Module | None, *, queries: Node | None = None
+) -> tuple[int, int, bool] | str:
+    """Examples and heads in the axes before queries and keys, and whether heads come first; or why not."""
     if len(leading) > 2:
         return f"it attends in blocks: weights of {len(leading) + 2} axes, {list(leading)} before queries and keys"
-    if len(leading) == 2:
-        return leading[0], leading[1]
-    if not leading:
-        return 1, 1
-    (together,) = leading
     heads = heads_of(module)
+    if len(leading) == 2:
+        heads_first = heads == leading[0] != batch == leading[1]
+        return (leading[1], leading[0], True) if heads_first else (leading[0], leading[1], False)
+    if not leading:
+        return 1, 1, False
+    (together,) = leading
     if heads is not None and together % heads == 0:
-        return together // heads, heads
+        return together // heads, heads, _heads_side_by_side(queries, together, together // heads)
     if batch and together % batch == 0:
-        return batch, together // batch
+        return batch, together // batch, _heads_side_by_side(queries, together, batch)
     return f"heads, examples and windows cannot be told apart in its {together} maps for a batch of {batch}"
 
 
-def call_of_softmax(softmax: Softmax, batch: int, module: nn.Module | None) -> Call | str:
+def _heads_side_by_side(queries: Node | None, together: int, batch: int) -> bool:
+    """Whether heads were put one behind the other, each for the whole batch."""
+    for step, node in enumerate(Lineage.behind(queries)):
+        if step > 8:
+            return False
+        if node.kind == "cat" and node.what[0] == 0:
+            lengths = [length for _, length in node.what[1]]
+            return sum(lengths) == together and len(lengths) > 1 and set(lengths) == {batch}
+    return False
+
+
+def call_of_softmax(
+    softmax: Softmax, multiplied: Multiplied, batch: int, module: nn.Module | None, *, dropped: bool = False
+) -> Call | str:
     """The call that a softmax belongs to, or why it cannot be shown.
 
     Parameters
     ----------
     softmax : Softmax
-        Its weights were multiplied with values.
+        What came out of it was multiplied with values.
+    multiplied : Multiplied
+        What it was in that product.
     batch : int
         Examples in the pass; 0 where that is not known.
     module : nn.Module or None
         The module that multiplied.
+    dropped : bool
+        Whether some of the weights were dropped on the way.
     """
-    weights, scores = softmax.as_made, softmax.scores
-    if softmax.axis != weights.ndim - 1:
-        return f"its softmax is over axis {softmax.axis} of {weights.ndim}, so that its rows are no queries over keys"
-    if weights.ndim < 2:
-        return "its softmax is over a single row"
-    found = split_heads(weights.shape[:-2], batch, module)
+    seen = multiplied.weights
+    if softmax.weights.ndim < seen.ndim == 4 and seen.shape[2] == 1 and softmax.weights.shape[-2] == seen.shape[1]:
+        return "each position mixes values of its own, as those of experts"
+    found = split_heads(seen.shape[:-2], batch, module, queries=softmax.queries)
     if isinstance(found, str):
         return found
-    shape = (*found, *weights.shape[-2:])
-    seeing = _seeing(scores.reshape(shape))
-    whole = None if softmax.n_keys is not None else _from_factors(softmax, shape, seeing)
+    n_examples, n_heads, heads_first = found
+    shape = (n_examples, n_heads, *seen.shape[-2:])
+
+    def arranged(tensor: Tensor) -> Tensor:
+        if heads_first:
+            return tensor.reshape(n_heads, n_examples, *tensor.shape[-2:]).transpose(0, 1)
+        return tensor.reshape(n_examples, n_heads, *tensor.shape[-2:])
+
+    made, scores = _in_that_order(softmax, multiplied)
+    if made is None or scores is None or not (dropped or _is_same(made, seen)):
+        return _changed(arranged(seen), n_heads)
+    seeing = _seeing(arranged(scores))
+    whole = None
+    if softmax.n_keys is None and not heads_first and multiplied.weights.numel() == softmax.n_weights:
+        whole = _from_factors(softmax, shape, seeing, arranged(scores))
     if whole is not None:
         return whole
-    seeing = None if seeing is None else seeing[..., : softmax.n_keys]
-    return Weights(weights=weights.reshape(shape)[..., : softmax.n_keys], seeing=seeing, all_heads=shape[1])
+    return Weights(weights=arranged(made), seeing=seeing, all_heads=n_heads)
+
+
+def _in_that_order(softmax: Softmax, multiplied: Multiplied) -> tuple[Tensor | None, Tensor | None]:
+    """What came out of a softmax, and what went in, as they were multiplied; None where that is lost."""
+    made, scores, wanted = softmax.as_made, softmax.scores_as_given, multiplied.weights.shape
+    if made is None or scores is None:
+        return None, None
+    made, scores = made[..., : softmax.n_keys], scores[..., : softmax.n_keys]
+    moved = made.ndim == len(multiplied.order)
+    order = multiplied.order
+    if moved and made.permute(order).shape == wanted and softmax.axis == order[-1]:
+        return made.permute(order), scores.permute(order)
+    if softmax.axis == made.ndim - 1 and made.shape[-2:] == wanted[-2:] and made.numel() == multiplied.weights.numel():
+        return made.reshape(wanted), scores.reshape(wanted)
+    if softmax.axis == made.ndim - 1 and made.numel() == multiplied.weights.numel() and made.shape[-1] == wanted[-1]:
+        return made.reshape(wanted), scores.reshape(wanted)
+    return None, None
+
+
+def _is_same(made: Tensor, seen: Tensor) -> bool:
+    bound = 1e-6 if min(made.dtype.itemsize, seen.dtype.itemsize) >= 4 else 1e-2
+    close = torch.isclose(made.float(), seen.float(), rtol=bound, atol=bound, equal_nan=True)
+    # A row that sees nothing is NaN, and some make zeros of it.
+    return bool((close | made.isnan()).all())
+
+
+def _changed(seen: Tensor, n_heads: int) -> Call | str:
+    """Weights that are not what came out of their softmax when they are multiplied."""
+    total = seen.float().sum(-1)
+    by_columns = seen.float().sum(-2)
+    sums_to_one = bool(((total - 1).abs() < 1e-3).all())
+    if not sums_to_one and bool(((by_columns - 1).abs() < 1e-3).all()):
+        return "its softmax is over queries and not over keys: columns of its map sum to 1, and rows do not"
+    if bool((seen < -1e-6).any()):
+        return (
+            "what weighs the values is not what came out of its softmax: it was changed in between, and some of it is "
+            "below 0"
+        )
+    return Weights(weights=seen, all_heads=n_heads, changed=True)
 
 
 def _seeing(scores: Tensor) -> Tensor | None:
@@ -145,7 +219,9 @@ def _seeing(scores: Tensor) -> Tensor | None:
     return seeing.clone()
 
 
-def _from_factors(softmax: Softmax, shape: tuple[int, int, int, int], seeing: Tensor | None) -> Call | None:
+def _from_factors(
+    softmax: Softmax, shape: tuple[int, int, int, int], seeing: Tensor | None, scores: Tensor
+) -> Call | None:
     """The call as queries and keys, where the scores are a constant times their product, in every visible place."""
     if softmax.operands is None or len(softmax.operands) != 2:
         return None
@@ -158,7 +234,6 @@ def _from_factors(softmax: Softmax, shape: tuple[int, int, int, int], seeing: Te
     if (q.shape[-2], k.shape[-1]) != shape[2:] or q.shape[:-2].numel() != shape[0] * shape[1]:
         return None
     query, key = q.reshape(*shape[:3], -1), k.mT.reshape(shape[0], shape[1], shape[3], -1)
-    scores = softmax.scores.reshape(shape)
     scaling = _scaling(query, key, scores, seeing)
     if scaling is None:
         return None

@@ -480,8 +480,20 @@ class TestWaysOfWritingIt:
         (call,) = listen(model, x)
         assert_close(weights(call)[:, 0], (model.q(x) @ model.k(x).mT / 24**0.5).softmax(-1).detach())
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_weights_that_are_changed_in_place_are_those_before(self, dtype):
+    @pytest.mark.filterwarnings("ignore:Rows do not sum to 1")
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda p, other: p.masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), 0),
+            lambda p, other: p.mul_(0.5),
+            lambda p, other: p.pow(2) / p.pow(2).sum(-1, keepdim=True),
+            lambda p, other: (p + other) / 2,
+            lambda p, other: p.roll(1, -1),
+            lambda p, other: p.cumsum(-1),
+        ],
+        ids=["masked afterwards", "in place", "sharpened", "mean of two", "moved", "summed up"],
+    )
+    def test_weights_that_are_changed_are_what_was_multiplied(self, change):
         class Changed(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -489,18 +501,109 @@ class TestWaysOfWritingIt:
                 self.q, self.k, self.v = (nn.Linear(24, 24) for _ in range(3))
 
             def forward(self, x):
-                weights = (self.q(x) @ self.k(x).mT / 5).softmax(-1)
-                weights *= 0.5
-                weights[..., 0] = 0
+                q, k = self.q(x), self.k(x)
+                weights = change((q @ k.mT / 5).softmax(-1), (k @ q.mT / 3).softmax(-1))
+                found.append(weights.detach().clone())
                 return weights @ self.v(x)
 
-        model, x = Changed().to(dtype), vectors(2, 5, 24).to(dtype)
-        (call,) = listen(model, x)
-        assert_close(
-            weights(call)[:, 0],
-            (model.q(x) @ model.k(x).mT / 5).softmax(-1).detach(),
-            atol=1e-2 if dtype == torch.bfloat16 else 1e-6,
-        )
+        found = []
+        maps = aw.capture(Changed(), vectors(1, 5, 24)).maps
+        assert_close(maps.weights(0, 0), found[0][0])
+        assert any("is not what came out of the softmax" in note for note in maps.notes)
+
+    def test_a_mask_after_the_softmax_is_diagnosed(self):
+        class Late(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.q, self.k, self.v = (nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                weights = (self.q(x) @ self.k(x).mT / 5).softmax(-1)
+                return weights.tril() @ self.v(x)
+
+        with pytest.warns(aw.AttentionWarning, match="Rows do not sum to 1"):
+            maps = aw.capture(Late(), vectors(1, 12, 24)).maps
+        assert any("after the softmax" in str(finding) for finding in aw.diagnose(maps))
+
+    def test_a_softmax_over_queries_is_refused(self):
+        class Slots(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.q, self.k, self.v = (nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                return (self.q(x) @ self.k(x).mT).softmax(-1).mT @ self.v(x)
+
+        with pytest.raises(ValueError, match="softmax is over queries and not over keys"):
+            aw.capture(Slots(), vectors(1, 5, 24))
+
+    def test_scores_that_are_changed_after_the_softmax(self):
+        class After(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.q, self.k, self.v = (nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                scores = self.q(x) @ self.k(x).mT / 5
+                weights = scores.softmax(-1)
+                found.append(weights.detach().clone())
+                scores.mul_(3)
+                return weights @ self.v(x)
+
+        found = []
+        assert_close(aw.capture(After(), vectors(1, 5, 24)).maps.weights(0, 0), found[0][0])
+
+    @pytest.mark.parametrize("order", ["bqhk", "hbqk", "heads side by side", "unbatched"])
+    def test_axes_in_other_orders(self, order):
+        class Ordered(nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(0)
+                self.num_heads, self.q, self.k, self.v = 4, *(nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                q, k, v = self.q(x), self.k(x), self.v(x)
+                if order == "heads side by side":
+                    q, k, v = (torch.cat(one.split(6, -1), 0) for one in (q, k, v))
+                    return torch.cat(((q @ k.mT).softmax(-1) @ v).split(len(x), 0), -1)
+                q, k, v = (one.unflatten(-1, (4, 6)) for one in (q, k, v))
+                if order == "bqhk":
+                    weights = torch.einsum("bqhd,bkhd->bqhk", q, k).softmax(-1)
+                    return torch.einsum("bqhk,bkhd->bqhd", weights, v).flatten(2)
+                if order == "unbatched":
+                    q, k, v = (one.transpose(0, 1) for one in (q, k, v))
+                    return ((q @ k.mT).softmax(-1) @ v).transpose(0, 1).flatten(1)
+                q, k, v = (one.permute(2, 0, 1, 3) for one in (q, k, v))
+                return ((q @ k.mT).softmax(-1) @ v).permute(1, 2, 0, 3).flatten(2)
+
+        model, x = Ordered(), vectors(4, 24) if order == "unbatched" else vectors(2, 5, 24)
+        run_of = aw.capture(model, (x,))
+        batched = x if x.ndim == 3 else x[None]
+        q, k = (p(batched).unflatten(-1, (4, 6)).transpose(1, 2) for p in (model.q, model.k))
+        wanted = (q @ k.mT).softmax(-1).detach()
+        assert len(run_of) == len(batched)
+        for example in range(len(batched)):
+            for head in range(4):
+                assert_close(run_of[example].maps.weights(0, head), wanted[example, head])
+
+    @pytest.mark.parametrize("way", ["einsum", "matmul"])
+    def test_experts_are_no_keys(self, way):
+        class Experts(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate, self.attn = nn.Linear(24, 3), Fused()
+                self.experts = nn.ModuleList(nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, x):
+                x = self.attn(x)
+                gate, out = self.gate(x).softmax(-1), torch.stack([expert(x) for expert in self.experts], 2)
+                if way == "einsum":
+                    return torch.einsum("bne,bned->bnd", gate, out)
+                return (gate[:, :, None] @ out)[:, :, 0]
+
+        assert [call.place.module for call in run(Experts().eval(), vectors(2, 5, 24)).calls] == ["attn"]
 
     def test_a_sink_behind_the_keys(self):
         class Sunk(nn.Module):
@@ -521,6 +624,41 @@ class TestWaysOfWritingIt:
             maps = aw.capture(Sunk(), vectors(1, 5, 24)).maps
         assert maps.n_keys == 5
         assert_close(maps.weights(0, 2), found[0][0, 2].detach())
+
+    def test_queries_in_pieces(self):
+        class Pieces(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table, self.q, self.k, self.v = nn.Embedding(50, 24), *(nn.Linear(24, 24) for _ in range(3))
+
+            def forward(self, tokens):
+                x = self.table(tokens)
+                k, v = self.k(x), self.v(x)
+                return torch.cat([(q @ k.mT).softmax(-1) @ v for q in self.q(x).split(3, 1)], 1)
+
+        tokens = torch.tensor([[7, 3, 9, 4, 8, 5]])
+        maps = aw.capture(Pieces(), (tokens,)).by_name
+        assert [(one.n_queries, one.n_keys) for one in maps.values()] == [(3, 6), (3, 6)]
+        assert all(one.key_tokens.ids == tuple(tokens[0].tolist()) for one in maps.values())
+        assert not any(span.name == "cached" for one in maps.values() for span in one.key_tokens.spans)
+
+    @pytest.mark.parametrize("shape", [(5, 2), (4, 4), (2, 5)])
+    def test_ids_whose_batch_comes_second(self, shape):
+        class Words(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table = nn.Embedding(50, 16)
+                self.encoder = nn.TransformerEncoder(
+                    nn.TransformerEncoderLayer(16, 4, 32), 2, enable_nested_tensor=False
+                )
+
+            def forward(self, tokens):
+                return self.encoder(self.table(tokens))
+
+        tokens = torch.randint(50, shape, generator=torch.Generator().manual_seed(0))
+        run_of = aw.capture(Words(), (tokens,))
+        assert len(run_of) == shape[1]
+        assert [one.maps.tokens.ids for one in run_of] == [tuple(column) for column in tokens.T.tolist()]
 
     def test_a_batch_that_comes_second(self):
         decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 4, 32), 2).eval()

@@ -143,6 +143,29 @@ class TestModelsInsideModels:
         assert tokens.image is None
         assert [name for name in run.by_name if "vision" in name] == ["vision_tower 0", "vision_tower 1"]
 
+    def test_pictures_go_to_the_text_they_stand_in(self):
+        parts = {
+            "vision_config": transformers.CLIPVisionConfig(**PICTURES),
+            "text_config": transformers.LlamaConfig(**GROUPED),
+        }
+        config = transformers.LlavaConfig(**parts, image_token_id=98, vision_feature_layer=-1)
+        torch.manual_seed(0)
+        model = transformers.LlavaForConditionalGeneration(config).eval()
+        words, picture = ids(2, 20).clamp(max=97), torch.full((16,), 98)
+        first = torch.cat([words[0, :2], picture, words[0, 2:4], picture])
+        second = torch.cat([words[1, :18], picture, words[1, 18:]])
+        pixels = torch.randn(3, 3, 16, 16)
+        run = aw.capture(model, {"input_ids": torch.stack([first, second]), "pixel_values": pixels})
+        towers = [[name for name in one.by_name if "vision" in name] for one in run]
+        assert towers == [["vision_tower 0", "vision_tower 1"], ["vision_tower 0"]]
+        alone = aw.capture(model, {"input_ids": second[None], "pixel_values": pixels[2:]})
+        torch.testing.assert_close(
+            run[1].by_name["vision_tower 0"].weights(1, 1),
+            alone.by_name["vision_tower"].weights(1, 1),
+            atol=1e-6,
+            rtol=0,
+        )
+
     def test_pictures_and_frames_by_the_processor_s_own_grid(self):
         text = {**GROUPED, "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}}
         vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "patch_size": 4, "mlp_ratio": 2,
