@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import Any
 
@@ -114,7 +115,7 @@ class Shrink:
         """A tiny config of a kind, like the given one or else like its default."""
         plain = _default(kind)
         given = plain if given is None else given
-        names = [one.name for one in dataclasses.fields(kind)]
+        names = _names(kind)
         values = {name: _read(given, name) for name in names}
         n_layers, chosen = self._layers(values)
         made: dict[str, Any] = {}
@@ -268,6 +269,14 @@ def _length(values: dict[str, Any]) -> int:
 
 
 _NEVER = {"transformers_version", "architectures", "id2label", "label2id", "num_labels", "dtype", "problem_type"}
+
+
+def _names(kind: type[PreTrainedConfig]) -> list[str]:
+    """What a config is made of: configs have been dataclasses since 5.4 or so."""
+    if dataclasses.is_dataclass(kind):
+        return [one.name for one in dataclasses.fields(kind)]
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD and one.name != "self"]
 
 
 def _default(kind: type[PreTrainedConfig]) -> PreTrainedConfig | None:

@@ -38,10 +38,21 @@ def _quiet():
     transformers.logging.set_verbosity(before)
 
 
+def tiny(kind):
+    """A tiny model, its inputs and what it computes; skipped aloud on a release whose configs cannot be made small."""
+    attempts = []
+    try:
+        return first_that_runs(kind, attempts)
+    except (LookupError, KeyError):
+        if transformers.__version__ >= "5.23":
+            raise
+        pytest.skip(f"transformers {transformers.__version__} makes no small {kind}: {(attempts or ['not known'])[-1]}")
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_attention_of_a_kind_is_accounted_for(kind):
-    model, inputs, computed = first_that_runs(kind, [])
+    model, inputs, computed = tiny(kind)
     result, run = account(model, inputs, computed)
     if not result.honest:  # the rounding of an eager pass is another one than that of sdpa
         result, run = account(model, inputs, computed_by(model, inputs, eager=False))
@@ -50,20 +61,21 @@ def test_every_attention_of_a_kind_is_accounted_for(kind):
     assert result.given
 
 
-def test_a_model_that_attends_eagerly_is_captured_as_it_attends():
-    # Without types of tokens its eager mask is causal; under sdpa it makes none, and attends both ways.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_a_model_is_captured_as_it_attends(implementation):
+    # Without types of tokens its eager mask is causal in some releases; under sdpa it attends both ways.
     torch.manual_seed(0)
-    model, inputs, _ = first_that_runs("paligemma", [])
+    model, inputs, _ = tiny("paligemma")
     inputs.pop("token_type_ids", None)
-    for implementation, last_seen in (("eager", 0), ("sdpa", 1)):
-        model.set_attn_implementation(implementation)
-        maps = aw.capture(model, inputs, progress=False).by_name["language_model"]
-        assert (maps.weights(0, 0)[0, -1] > 0) == last_seen, implementation
-        assert model.config._attn_implementation == implementation
+    model.set_attn_implementation(implementation)
+    result, _ = account(model, inputs, computed_by(model, inputs, eager=False))
+    assert result.whole, result
+    assert model.config._attn_implementation == implementation
 
 
 def test_a_learned_query_over_patches_is_a_map_of_one_row():
-    model, inputs, _ = first_that_runs("aimv2_vision_model", [])
+    model, inputs, _ = tiny("aimv2_vision_model")
     head = aw.capture(model, inputs, progress=False).by_name["head"]
     assert head.weights(0, 0).shape == (1, 64)
     assert len(head.tokens) == 1
