@@ -24,9 +24,9 @@ from torch.overrides import TorchFunctionMode
 from attnwidget.capturing.calls import Call, Projections
 from attnwidget.capturing.lineage import Lineage, Node, tensors_in
 from attnwidget.capturing.multihead import of_multihead
-from attnwidget.capturing.multiplied import as_multiplied
+from attnwidget.capturing.multiplied import Multiplied, as_multiplied
 from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
-from attnwidget.capturing.softmaxes import Softmax, call_of_softmax
+from attnwidget.capturing.softmaxes import Softmax, call_of_softmax, heads_of
 
 __all__ = ["Heard", "Listener", "Running", "listening_thread", "set_listener"]
 
@@ -144,7 +144,7 @@ class Listener:
         for tensor in tensors_in(given):
             _use([self.lineage.source(tensor)])
         first = given[0] if given and isinstance(given[0], Tensor) else None
-        n_tokens = 0 if first is None or first.is_nested or first.ndim != 3 else first.shape[1]
+        n_tokens = 0 if first is None or first.is_nested or first.ndim not in {3, 4} else first.shape[1]
         unbatched = first is not None and first.ndim == 2 and first.is_floating_point()
         self.running.append(Running(module, name, self.lineage.clock, n_tokens, unbatched))
 
@@ -275,17 +275,17 @@ class Listener:
         if place is not None and len(values) > 1:
             softmax, node = self._softmax_of(operands[place]), self.lineage.of(operands[place])
             multiplied = as_multiplied(name, args, operands, place)
-            if softmax is None or node is None or multiplied is None:
+            if softmax is None or node is None or multiplied is None or self._position_by_position(multiplied):
                 _use(known)
-                self.lineage.made(output, known)  # values that differ from query to query, as experts' do
+                if softmax is not None:
+                    softmax.apart = True  # values that differ from query to query, as experts' do
+                self.lineage.made(output, known)
                 return
             if not softmax.told:
                 softmax.told = True
                 self.softmaxes = [one for one in self.softmaxes if one is not softmax]
                 with torch.no_grad():
                     call = call_of_softmax(softmax, multiplied, self._batch(), self._module(), dropped=node.dropped)
-                    if not isinstance(call, str) and self._between_channels(call, softmax):
-                        call = _CHANNELS
                     self._tell(call, softmax.queries, softmax.keys)
             queries = () if softmax.queries is None else (softmax.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
@@ -339,12 +339,18 @@ class Listener:
         if running and not any(one.module in self.spoken_for for one in running):
             self.heard(Heard(call, tuple(running), queries, keys))
 
-    def _between_channels(self, call: Call, softmax: Softmax | None = None) -> bool:
+    def _between_channels(self, call: Call) -> bool:
         """Whether scores were summed over tokens, so that what attends are channels."""
         width = call.query.shape[-1] if isinstance(call, Projections) else 0
-        if softmax is not None and softmax.operands is not None and not width:
-            width = softmax.operands[0].shape[-1]
-        return any(one.n_tokens == width != call.n_queries for one in self.running[-1:])
+        return any(one.n_tokens == width not in {call.n_queries, call.n_keys} for one in self.running[-1:])
+
+    def _position_by_position(self, multiplied: Multiplied) -> bool:
+        """Whether each position mixes values of its own, as of experts or of its neighbourhood, and no other's."""
+        seen, own = multiplied.weights, self.running[-1:]
+        n_maps, size = seen.shape[:-2].numel(), seen.shape[-2:]
+        return any(1 < one.n_tokens not in size and n_maps % one.n_tokens == 0 for one in own) and heads_of(
+            self._module()
+        ) not in {n_maps, n_maps // max(1, self.batch())}
 
     def _name(self) -> str:
         return self.running[-1].name if self.running else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attnwidget.capturing.calls import Call, Weights
+import torch
+
+from attnwidget.capturing.calls import Call, Projections, Weights
 from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.places import side_of
 
@@ -50,8 +52,12 @@ class Part:
 def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
     """The calls of a pass by what they attend to."""
     kinds: dict[tuple[str, str, bool, int], list[Call]] = {}
+    again: set[str] = set()
     for call in recorded.calls:
         place = call.place
+        if place.turn and _is_repeated(call, recorded.calls):
+            again.add(place.stack)
+            continue
         kinds.setdefault((place.stack, "", place.crossing, place.turn), []).append(call)
     split: dict[tuple[str, str, bool, int], list[Call]] = {}
     for (stack, _, crossing, turn), calls in kinds.items():
@@ -79,8 +85,22 @@ def parts_of(recorded: Pass, *, pair: bool) -> list[Part]:
                 "What weighs the values is not what came out of the softmax: it was changed in between, as by a mask, "
                 "a gate or another softmax. Shown is what the values were multiplied with."
             )
+        if calls[0].place.stack in again:
+            part.notes.append(
+                "Its layers attend several times with the same queries and keys, to other values: these are one map."
+            )
         parts.append(part)
     return parts
+
+
+def _is_repeated(call: Call, calls: Sequence[Call]) -> bool:
+    """Whether a module had attended with the same queries and keys before."""
+    first = next((one for one in calls if one.place.module == call.place.module and one.place.turn == 0), None)
+    if not isinstance(call, Projections) or not isinstance(first, Projections):
+        return False
+    if call.query.shape != first.query.shape or call.key.shape != first.key.shape:
+        return False
+    return torch.equal(call.query, first.query) and torch.equal(call.key, first.key)
 
 
 def _by_size(named: Mapping[str, Sequence[Call]]) -> Iterator[tuple[str, list[Call]]]:

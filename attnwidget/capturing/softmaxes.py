@@ -41,6 +41,8 @@ class Softmax:
         Whether its weights were multiplied with values.
     used : bool
         Whether anything was made of its weights.
+    apart : bool
+        Whether they were multiplied with values that differ from query to query.
     n_keys : int or None
         Of its columns, the first that are keys; None where all are.
     """
@@ -55,6 +57,7 @@ class Softmax:
     logarithm: bool = False
     told: bool = False
     used: bool = False
+    apart: bool = False
     n_keys: int | None = None
 
     def __post_init__(self) -> None:
@@ -142,8 +145,6 @@ def call_of_softmax(
         Whether some of the weights were dropped on the way.
     """
     seen = multiplied.weights
-    if softmax.weights.ndim < seen.ndim == 4 and seen.shape[2] == 1 and softmax.weights.shape[-2] == seen.shape[1]:
-        return "each position mixes values of its own, as those of experts"
     found = split_heads(seen.shape[:-2], batch, module, queries=softmax.queries)
     if isinstance(found, str):
         return found
@@ -270,6 +271,11 @@ def _version(tensor: Tensor) -> int:
 def described(softmax: Softmax) -> str:
     """A softmax whose weights were never multiplied with values, if it may be attention all the same."""
     shape: Any = list(softmax.weights.shape)
+    if softmax.apart:
+        return (
+            f"a softmax over {shape[softmax.axis]} places, {shape}, by which each position mixes values of its own, as of "
+            "experts"
+        )
     return (
         f"a softmax over {shape[softmax.axis]} places, {shape}, whose weights are not multiplied with values as they "
         "stand: bands around each query, points that are sampled, or attention that is written as sums"

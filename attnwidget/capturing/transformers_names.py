@@ -13,6 +13,11 @@ name                                   releases
 ``num_kv_shared_layers``               4.53 on, layers that look at keys of other layers, which they find in the cache
 ``is_encoder_decoder``                 all, used for names alone
 ``main_input_name``                    all, used for words of advice
+``encoder_outputs``, ``mm_...``        all, and 5.24 on: what generate() has computed before the first step
+``image_token_id``, ``video_...``      all (``_index`` until 4.50): the ids that stand for patches in a text
+``image_grid_thw``, ``video_...``      4.45 on: the processor's own grid of each picture; ``spatial_merge_size``
+``pixel_values``, ``patch_size``       all: the grid of a tower's patches; ``num_register_tokens``
+``attention_mask`` and its kin         all: what a tokenizer calls padding, believed where attention agrees
 =====================================  ==========================================================================
 """
 

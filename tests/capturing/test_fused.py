@@ -408,6 +408,17 @@ class TestTorchSFunction:
         maps = aw.capture(Picture(Differential).eval(), vectors(1, 5, 24)).by_name
         assert {name: one.n_layers for name, one in maps.items()} == {"attention": 2, "attention (2)": 2}
 
+    def test_one_attention_to_two_values_is_one_map(self):
+        class Twice(Fused):
+            def forward(self, x):
+                q, k, v, _ = self.terms(x, None)
+                out = scaled_dot_product_attention(q, k, v) - scaled_dot_product_attention(q, k, v.flip(1))
+                return self.proj(out.transpose(1, 2).flatten(2))
+
+        maps = aw.capture(Picture(Twice).eval(), vectors(1, 5, 24)).maps
+        assert maps.n_layers == 2
+        assert any("same queries and keys" in note for note in maps.notes)
+
     def test_attention_between_channels_is_refused(self):
         class Channels(Fused):
             def terms(self, x, extra):
