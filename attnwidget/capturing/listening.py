@@ -53,6 +53,7 @@ class Running:
     since: int
     n_tokens: int = 0  # of the first sequence that it was handed
     unbatched: bool = False  # whether that has no axis for examples
+    streams: tuple[int, ...] | None = None  # positions and streams, where each position was handed several vectors
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,10 @@ class Listener:
         for tensor in tensors_in(given):
             _use([self.lineage.source(tensor)])
         first = given[0] if given and isinstance(given[0], Tensor) else None
-        n_tokens = 0 if first is None or first.is_nested or first.ndim not in {3, 4} else first.shape[1]
+        n_tokens = 0 if first is None or first.is_nested or first.ndim != 3 else first.shape[1]
+        streams = first.shape[1:3] if first is not None and not first.is_nested and first.ndim == 4 else None
         unbatched = first is not None and first.ndim == 2 and first.is_floating_point()
-        self.running.append(Running(module, name, self.lineage.clock, n_tokens, unbatched))
+        self.running.append(Running(module, name, self.lineage.clock, n_tokens, unbatched, streams))
 
     def leave(self, module: nn.Module, given: Sequence[Any], output: Any) -> None:
         """A module ends; what came out of code that tells nothing was made of what went in."""
@@ -346,11 +348,13 @@ class Listener:
 
     def _position_by_position(self, multiplied: Multiplied) -> bool:
         """Whether each position mixes values of its own, as of experts or of its neighbourhood, and no other's."""
-        seen, own = multiplied.weights, self.running[-1:]
-        n_maps, size = seen.shape[:-2].numel(), seen.shape[-2:]
-        return any(1 < one.n_tokens not in size and n_maps % one.n_tokens == 0 for one in own) and heads_of(
-            self._module()
-        ) not in {n_maps, n_maps // max(1, self.batch())}
+        n_maps, size = multiplied.weights.shape[:-2].numel(), tuple(multiplied.weights.shape[-2:])
+        if not self.running or heads_of(self._module()) in {n_maps, n_maps // max(1, self.batch())}:
+            return False
+        own = self.running[-1]
+        if own.streams is not None:
+            return n_maps % own.streams[0] == 0 and size == (own.streams[1],) * 2
+        return 1 < own.n_tokens not in size and n_maps % own.n_tokens == 0
 
     def _name(self) -> str:
         return self.running[-1].name if self.running else ""

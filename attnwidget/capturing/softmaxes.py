@@ -273,8 +273,8 @@ def described(softmax: Softmax) -> str:
     shape: Any = list(softmax.weights.shape)
     if softmax.apart:
         return (
-            f"a softmax over {shape[softmax.axis]} places, {shape}, by which each position mixes values of its own, as of "
-            "experts"
+            f"a softmax over {shape[softmax.axis]} places, {shape}, by which each position mixes values of its own, as "
+            "of experts"
         )
     return (
         f"a softmax over {shape[softmax.axis]} places, {shape}, whose weights are not multiplied with values as they "
