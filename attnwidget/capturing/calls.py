@@ -209,7 +209,7 @@ class Projections(Call):
         n = self.n_queries
         if n == 0 or self.n_keys == 0:
             return None
-        rows = torch.tensor(sorted({0, n // 2, n - 1}))
+        rows = _probed_rows(n)
         places = rows.to(self.device)
         wide = torch.promote_types(self.query.dtype, torch.float32)
         q = self.query[:, :, places].to(wide) * self.scaling
@@ -360,7 +360,7 @@ class Weights(Call):
         n = self.n_queries
         if n == 0 or self.n_keys == 0:
             return None
-        rows = torch.tensor(sorted({0, n // 2, n - 1}))
+        rows = _probed_rows(n)
         return Probe(rows, self.weights[:, :, rows.to(self.device)].float().sum(-1).log())
 
     def of_rows(self, rows: Tensor) -> Self:
@@ -407,6 +407,11 @@ class Weights(Call):
             own = self.seeing[min(example, self.seeing.shape[0] - 1)]
             shared["rule", id(self.seeing)] = Mask.from_visible(_cut(own, rows, columns))
         return DenseLayer(matrix, shared["rule", id(self.seeing)])
+
+
+def _probed_rows(n: int) -> Tensor:
+    """The first, the middle and the last of n rows."""
+    return torch.tensor(sorted({0, n // 2, n - 1}))
 
 
 def _seen(term: Tensor, example: int, rows: Tensor | None, n_keys: int, shared: dict[Any, Tensor]) -> Tensor:

@@ -31,6 +31,18 @@ def assert_whole(model, inputs, **options):
     return result, run
 
 
+def detr(kind, n_layers):
+    """A detector of five queries over an 8 x 8 grid."""
+    backbone = tf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic",
+                               out_features=["stage2"])  # fmt: skip
+    torch.manual_seed(0)
+    return kind(tf.DetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone,
+        d_model=32, encoder_layers=n_layers, decoder_layers=n_layers,
+        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=5,
+    )).eval()  # fmt: skip
+
+
 class Silent(tf.DynamicCache):
     """A cache that tells its length to the model alone."""
 
@@ -302,14 +314,7 @@ class TestTargets:
     """Whether a target is needed is told by what forward takes, and not by a flag."""
 
     def test_a_detector(self):
-        backbone = tf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic",
-                                   out_features=["stage2"])  # fmt: skip
-        torch.manual_seed(0)
-        model = tf.DetrForObjectDetection(tf.DetrConfig(
-            use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone,
-            d_model=32, encoder_layers=2, decoder_layers=2,
-            encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=5,
-        )).eval()  # fmt: skip
+        model = detr(tf.DetrForObjectDetection, n_layers=2)
         run = aw.capture(model, {"pixel_values": torch.randn(1, 3, 64, 64)})
         assert sizes(run) == {"encoder": (2, 64, 64), "decoder": (2, 5, 5), "cross": (2, 5, 64)}
 
@@ -392,14 +397,7 @@ class TestPadding:
         assert run[1].maps.tokens.labels[:3] == ("5", "6", "7")
 
     def test_pixels(self):
-        backbone = tf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic",
-                                   out_features=["stage2"])  # fmt: skip
-        torch.manual_seed(0)
-        model = tf.DetrModel(tf.DetrConfig(
-            use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone,
-            d_model=32, encoder_layers=1, decoder_layers=1,
-            encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=5,
-        )).eval()  # fmt: skip
+        model = detr(tf.DetrModel, n_layers=1)
         mask = torch.ones(2, 64, 64, dtype=torch.long)
         mask[1, 32:] = 0
         run = aw.capture(model, {"pixel_values": torch.randn(2, 3, 64, 64), "pixel_mask": mask})

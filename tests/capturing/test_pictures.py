@@ -96,14 +96,18 @@ def test_pictures_in_every_form():
     assert torch.equal(as_picture(grey), as_picture(grey[..., None].expand(4, 6, 3).numpy()))
 
 
+def llava():
+    """A vision tower in front of a text decoder; 98 stands for a piece of a picture."""
+    text, vision = transformers.LlamaConfig(**GROUPED), transformers.CLIPVisionConfig(**PICTURES)
+    torch.manual_seed(0)
+    return transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=98, vision_feature_layer=-1)
+    ).eval()
+
+
 class TestModelsInsideModels:
     def test_a_vision_tower_with_a_text_decoder(self):
-        text = transformers.LlamaConfig(**GROUPED)
-        vision = transformers.CLIPVisionConfig(**PICTURES)
-        config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=98,
-                                          vision_feature_layer=-1)  # fmt: skip
-        torch.manual_seed(0)
-        model = transformers.LlavaForConditionalGeneration(config)
+        model = llava()
         words = ids(1, 4).clamp(max=97)
         inputs = {
             "input_ids": torch.cat([words[:, :2], torch.full((1, 16), 98), words[:, 2:]], 1),
@@ -125,12 +129,7 @@ class TestModelsInsideModels:
         assert generated.by_name["vision_tower"].n_keys == 17
 
     def test_several_pictures_in_one_text(self):
-        text = transformers.LlamaConfig(**GROUPED)
-        vision = transformers.CLIPVisionConfig(**PICTURES)
-        config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=98,
-                                          vision_feature_layer=-1)  # fmt: skip
-        torch.manual_seed(0)
-        model = transformers.LlavaForConditionalGeneration(config)
+        model = llava()
         words, picture = ids(1, 6).clamp(max=97), torch.full((1, 16), 98)
         inputs = {
             "input_ids": torch.cat([words[:, :2], picture, words[:, 2:4], picture, words[:, 4:]], 1),
@@ -144,13 +143,7 @@ class TestModelsInsideModels:
         assert [name for name in run.by_name if "vision" in name] == ["vision_tower 0", "vision_tower 1"]
 
     def test_pictures_go_to_the_text_they_stand_in(self):
-        parts = {
-            "vision_config": transformers.CLIPVisionConfig(**PICTURES),
-            "text_config": transformers.LlamaConfig(**GROUPED),
-        }
-        config = transformers.LlavaConfig(**parts, image_token_id=98, vision_feature_layer=-1)
-        torch.manual_seed(0)
-        model = transformers.LlavaForConditionalGeneration(config).eval()
+        model = llava()
         words, picture = ids(2, 20).clamp(max=97), torch.full((16,), 98)
         first = torch.cat([words[0, :2], picture, words[0, 2:4], picture])
         second = torch.cat([words[1, :18], picture, words[1, 18:]])
