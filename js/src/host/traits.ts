@@ -84,8 +84,8 @@ export function connectTraits(model: Model): { traits: Traits; disconnect: () =>
     });
   }
 
-  function follow<T>(name: string, fallback: T): Signal<T> {
-    const read = () => (model.get(name) ?? fallback) as T;
+  function follow<T>(name: string, fallback: T, of: (told: T) => T = (told) => told): Signal<T> {
+    const read = () => of((model.get(name) ?? fallback) as T);
     const trait = signal(read());
     reads.push(() => {
       trait.value = read();
@@ -112,7 +112,14 @@ export function connectTraits(model: Model): { traits: Traits; disconnect: () =>
   const choices = Object.fromEntries(
     Object.entries(DEFAULTS).map(([name, fallback]) => [name, sync(name, fallback)]),
   );
-  const traits = { ...choices, facts: follow<Facts | null>("facts", null) } as unknown as Traits;
+  // A host whose line was cut hands over everything again; facts of the version that is here are no new ones.
+  let known: Facts | null = null;
+  const newest = (told: Facts | null) => {
+    const same = told?.version !== undefined && told.version === known?.version;
+    if (!same) known = told;
+    return known;
+  };
+  const traits = { ...choices, facts: follow<Facts | null>("facts", null, newest) } as unknown as Traits;
   return {
     traits,
     disconnect: () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import type { Facts } from "../../src/host/facts";
 import { MockMap, MockModel } from "../mock";
 import { mount, point, windowOf } from "./mount";
 
@@ -179,5 +180,29 @@ describe("other maps", () => {
     await vi.waitFor(() =>
       expect(Number(view.part("tooltip").children[1]!.textContent)).toBeCloseTo(weight, 3),
     );
+  });
+
+  it("that are told again, as when a cut line has come back, are the ones that are there", async () => {
+    const host = new MockModel([grown(6)]);
+    const view = mount(host);
+    show(host, grown(7));
+    await view.ready();
+    await vi.waitFor(() => expect(loaded(view)).toBe(6));
+    host.policy = () => "hold";
+    host.fromPython({ head: 2 });
+    const again = () => host.fromPython({ facts: structuredClone(host.get("facts")) as Facts });
+    again();
+    await vi.waitFor(() => expect(host.held.length).toBe(1));
+    const [asked] = host.held.splice(0);
+    again();
+    host.policy = () => "answer";
+    host.answer(asked!);
+    await view.ready();
+    expect(view.heatmap().dataset.head).toBe("2");
+    const before = host.sent.length;
+    again();
+    await view.ready();
+    expect(loaded(view)).toBe(6);
+    expect(host.sent.length).toBe(before);
   });
 });
