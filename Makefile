@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
-FRONT_END_SOURCES := $(shell find js/src -type f) js/vite.config.ts js/tsconfig.json js/package.json
+FRONT_END_SOURCES := $(shell find js/src -type f) js/build.mjs js/widgets.json js/tsconfig.json js/package.json
 
 .PHONY: help setup lock demo test lint types python-tests js-tests browser-tests test-oldest test-newest bench chromium screenshots train wheel clean
 

@@ -3,10 +3,10 @@
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
  * of it. */
 
+import type { Finding } from "../src/answers/findings";
 import explorer from "../src/explorer";
+import type { Choices } from "../src/explorer/choices";
 import type { NamedSpan } from "../src/host/facts";
-import type { Finding } from "../src/host/findings";
-import type { Choices } from "../src/host/traits";
 import { type MapOptions, MockMap, MockModel } from "../test/mock";
 
 const TEXT =

@@ -1,7 +1,9 @@
 /** A host without a kernel: a model with traits and messages, and attention made of random queries and keys. */
+
+import type { Finding } from "../src/answers/findings";
+import type { Choices } from "../src/explorer/choices";
 import type { Axis, Facts, ImageGrid, MapFacts, Measure, NamedSpan } from "../src/host/facts";
-import type { Finding } from "../src/host/findings";
-import type { Choices, Model } from "../src/host/traits";
+import type { Model } from "../src/host/traits";
 
 /** Small, seeded and good enough for pictures (mulberry32). */
 export function random(seed: number): () => number {

@@ -1,8 +1,7 @@
 /** Which colour is which weight. */
 import { scaleLinear, scalePow } from "d3-scale";
-import { type ColourScale, css, DECADES, position } from "../attention/colour";
-import type { Store } from "../store";
-import { short } from "../views/words";
+import { type ColourScale, css, DECADES, position, type Rgb } from "../attention/colour";
+import { short } from "../drawing/words";
 
 /** Share of the scale that a number takes. */
 const CLEAR = 0.15;
@@ -34,15 +33,18 @@ export function ticks(largest: number, scale: ColourScale): { weight: number; pl
 }
 
 interface Props {
-  store: Store;
-  /** The weight at the upper end; the map's own unless another is given. */
-  largest?: number;
+  /** Levels from the least weight to the largest. */
+  ramp: readonly Rgb[];
+  scale: ColourScale;
+  /** The weight at the upper end. */
+  largest: number;
+  /** Whether some cells are masked, and whether some rows are NaN. */
+  masked: boolean;
+  undefinedRows: boolean;
 }
 
-export function Legend({ store, largest = store.paint.value.largest }: Props) {
-  const scale = store.traits.color_scale.value;
-  const tile = store.drawn.value?.tile;
-  const stops = store.ramp.value.filter((_, level) => level % 15 === 0).map(css);
+export function Legend({ ramp, scale, largest, masked, undefinedRows }: Props) {
+  const stops = ramp.filter((_, level) => level % 15 === 0).map(css);
   return (
     <figure
       class="legend"
@@ -58,12 +60,12 @@ export function Legend({ store, largest = store.paint.value.largest }: Props) {
           </span>
         ))}
       </div>
-      {tile?.hasMasked && (
+      {masked && (
         <figcaption>
           <i class="swatch masked" /> masked
         </figcaption>
       )}
-      {tile && tile.undefinedRows.length > 0 && (
+      {undefinedRows && (
         <figcaption>
           <i class="swatch undefined" /> NaN
         </figcaption>

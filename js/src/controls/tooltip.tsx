@@ -1,38 +1,19 @@
-/** The exact value under the pointer or the cursor. */
-import type { ReadonlySignal } from "@preact/signals";
-import { keysOf } from "../host/facts";
-import type { Hover, Store } from "../store";
-import { columnX, rowY } from "../views/geometry";
-import { bracketed } from "../views/naming";
-import type { Stage } from "../views/stage";
-import { exact, quoted } from "../views/words";
-
-const OFFSET = 14;
+/** Lines beside what is under the pointer or the cursor. */
 
 interface Props {
-  store: Store;
-  stage: ReadonlySignal<Stage | null>;
+  lines: readonly string[];
+  left: number;
+  top: number;
+  /** On which side of its place it opens. */
+  before: boolean;
+  above: boolean;
 }
 
-export function Tooltip({ store, stage }: Props) {
-  const hover = store.hover.value;
-  const map = store.map.value;
-  const drawn = store.drawn.value;
-  if (!hover || !map || !drawn || !stage.value || (hover.from !== "heatmap" && hover.from !== "entropy"))
-    return null;
-  const lines = describe(store, hover);
-  if (!lines) return null;
-  const { plot, width, entropyWidth } = stage.value;
-  const window = store.window.value;
-  const x = hover.from === "entropy" ? width : columnX(plot, window, (hover.key ?? 0) + 1);
-  const y = rowY(plot, window, (hover.query ?? 0) + 1);
-  // It opens towards the middle, so that it never leaves the widget.
-  const left = x > (width + entropyWidth) * 0.6;
-  const above = y > plot.y + plot.height * 0.7;
+export function Tooltip({ lines, left, top, before, above }: Props) {
   const style = {
-    left: `${left ? Math.min(x, width) - OFFSET * 2 : x + OFFSET / 2}px`,
-    top: `${above ? y - OFFSET * 2 : y + OFFSET / 2}px`,
-    transform: `translate(${left ? "-100%" : "0"}, ${above ? "-100%" : "0"})`,
+    left: `${left}px`,
+    top: `${top}px`,
+    transform: `translate(${before ? "-100%" : "0"}, ${above ? "-100%" : "0"})`,
   };
   return (
     <div class="tooltip" data-part="tooltip" style={style} aria-hidden="true">
@@ -41,28 +22,4 @@ export function Tooltip({ store, stage }: Props) {
       ))}
     </div>
   );
-}
-
-function describe(store: Store, { query, key }: Hover): string[] | null {
-  const map = store.map.value!;
-  const { tile, entropy } = store.drawn.value!;
-  if (query === null) return null;
-  const from = quoted(map.queries.labels[query]);
-  if (key === null) {
-    const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
-    return [
-      `${from}  query ${query}${bracketed(map.queries, query)}`,
-      `${tile.stride[0] > 1 ? `mean entropy of ${tile.sampled?.join(" of ") ?? tile.stride[0]} queries` : "entropy"} ${exact(entropy[row] ?? Number.NaN)} nats`,
-    ];
-  }
-  const weight = store.weight(query, key);
-  const pooled =
-    tile.stride[0] * tile.stride[1] > 1
-      ? ` ${tile.pooling === "mean" ? "mean" : "largest"} of ${tile.stride[0]} × ${tile.stride[1]} cells`
-      : "";
-  return [
-    `${from} → ${quoted(keysOf(map).labels[key])}`,
-    weight === null ? "masked" : `${exact(weight)}${pooled}`,
-    `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keysOf(map), key)}`,
-  ];
 }

@@ -1,7 +1,8 @@
 /** Light or dark, and the colours in force, followed while they change. */
 import { effect, type Signal, signal } from "@preact/signals";
 import type { Palette, Rgb } from "../attention/colour";
-import type { Choices } from "./traits";
+
+export type Theme = "auto" | "light" | "dark";
 
 export interface Colours extends Palette {
   text: string;
@@ -57,7 +58,7 @@ function read(root: HTMLElement, dark: boolean): Colours {
 /** Sets data-scheme and data-palette on the root, and gives its colours as a signal. */
 export function followTheme(
   root: HTMLElement,
-  theme: Signal<Choices["theme"]>,
+  theme: Signal<Theme>,
 ): { colours: Signal<Colours>; stop: () => void } {
   const changes = signal(0);
   const colours = signal(read(root, false));

@@ -1,28 +1,6 @@
 /** The host's model as signals: reading follows Python, writing is sent to it, and neither echoes. */
 import { batch, effect, type Signal, signal } from "@preact/signals";
-import type { ColourMap, ColourScale } from "../attention/colour";
-import type { Pooling } from "../attention/tile";
 import type { Facts } from "./facts";
-
-export interface Choices {
-  map: string;
-  layer: number;
-  head: number;
-  query: number | null;
-  key: number | null;
-  temperature: number;
-  scaling: number;
-  view: "heatmap" | "text" | "grid" | "image";
-  color_map: ColourMap;
-  color_scale: ColourScale;
-  color_range: "map" | "shared";
-  /** What a point of a long map shows of the cells under it. */
-  pooling: Pooling;
-  theme: "auto" | "light" | "dark";
-  /** Name of the measure that badges the grid; empty for none. */
-  measure: string;
-  sort: "model" | "highest" | "lowest";
-}
 
 /** The part of the widget protocol that is used here. */
 export interface Model {
@@ -39,27 +17,15 @@ export interface Model {
   widget_manager?: { kernel?: { connectionStatus?: string } | null };
 }
 
-export type Traits = { [Name in keyof Choices]: Signal<Choices[Name]> } & { facts: Signal<Facts | null> };
-
-const DEFAULTS: Choices = {
-  map: "",
-  layer: 0,
-  head: 0,
-  query: null,
-  key: null,
-  temperature: 1,
-  scaling: 1,
-  view: "heatmap",
-  color_map: "ink",
-  color_scale: "linear",
-  color_range: "map",
-  pooling: "max",
-  theme: "auto",
-  measure: "",
-  sort: "model",
+/** What a person chooses, and the facts about what there is to choose from. */
+export type Traits<Choices> = { [Name in keyof Choices]: Signal<Choices[Name]> } & {
+  facts: Signal<Facts | null>;
 };
 
-export function connectTraits(model: Model): { traits: Traits; disconnect: () => void } {
+export function connectTraits<Choices extends object>(
+  model: Model,
+  defaults: Choices,
+): { traits: Traits<Choices>; disconnect: () => void } {
   const releases: (() => void)[] = [];
   let saving = false;
   let sending = false;
@@ -110,7 +76,7 @@ export function connectTraits(model: Model): { traits: Traits; disconnect: () =>
   }
 
   const choices = Object.fromEntries(
-    Object.entries(DEFAULTS).map(([name, fallback]) => [name, sync(name, fallback)]),
+    Object.entries(defaults).map(([name, fallback]) => [name, sync(name, fallback)]),
   );
   // A host whose line was cut hands over everything again; facts of the version that is here are no new ones.
   let known: Facts | null = null;
@@ -119,9 +85,8 @@ export function connectTraits(model: Model): { traits: Traits; disconnect: () =>
     if (!same) known = told;
     return known;
   };
-  const traits = { ...choices, facts: follow<Facts | null>("facts", null, newest) } as unknown as Traits;
   return {
-    traits,
+    traits: { ...choices, facts: follow<Facts | null>("facts", null, newest) } as unknown as Traits<Choices>,
     disconnect: () => {
       for (const release of releases) release();
     },

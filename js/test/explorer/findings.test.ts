@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Finding } from "../../src/host/findings";
+import type { Finding } from "../../src/answers/findings";
 import { HEALTHY, MockMap, MockModel } from "../mock";
 import { mount } from "./mount";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Choices } from "../../src/host/traits";
+import type { Choices } from "../../src/explorer/choices";
 import { type MapOptions, MEASURES, MockMap, MockModel } from "../mock";
 import { choose, mount, press } from "./mount";
 

@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { describe, expect, it } from "vitest";
-import { Cache } from "../../src/host/cache";
+import { Cache } from "../../src/answers/cache";
+import { DEFAULTS } from "../../src/explorer/choices";
 import { keyValueHead, type MapFacts } from "../../src/host/facts";
 import { connectTraits } from "../../src/host/traits";
 import { MockMap, MockModel } from "../mock";
@@ -11,7 +12,7 @@ const flush = () => Promise.resolve();
 describe("traits", () => {
   it("read what Python set before display and follow what it sets after", () => {
     const host = model();
-    const { traits } = connectTraits(host);
+    const { traits } = connectTraits(host, DEFAULTS);
     expect(traits.layer.value).toBe(1);
     expect(traits.head.value).toBe(0);
     host.fromPython({ layer: 3, query: 1 });
@@ -20,7 +21,7 @@ describe("traits", () => {
 
   it("set together are seen together", () => {
     const host = model();
-    const { traits } = connectTraits(host);
+    const { traits } = connectTraits(host, DEFAULTS);
     const seen: string[] = [];
     effect(() => void seen.push(`${traits.layer.value}/${traits.head.value}`));
     host.fromPython({ layer: 3, head: 2 });
@@ -29,7 +30,7 @@ describe("traits", () => {
 
   it("are not sent back to where they came from", async () => {
     const host = model();
-    connectTraits(host);
+    connectTraits(host, DEFAULTS);
     host.fromPython({ layer: 2, temperature: 0.5 });
     await flush();
     expect(host.saved).toEqual([]);
@@ -37,7 +38,7 @@ describe("traits", () => {
 
   it("chosen together travel together", async () => {
     const host = model();
-    const { traits } = connectTraits(host);
+    const { traits } = connectTraits(host, DEFAULTS);
     traits.query.value = 1;
     traits.key.value = 0;
     await flush();
@@ -46,7 +47,7 @@ describe("traits", () => {
 
   it("let go of the host", () => {
     const host = model();
-    const { traits, disconnect } = connectTraits(host);
+    const { traits, disconnect } = connectTraits(host, DEFAULTS);
     expect(host.listeners).toBeGreaterThan(0);
     disconnect();
     expect(host.listeners).toBe(0);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { samePictures, standIns } from "../../src/answers/standins";
+import { bracketed, placeName, sharing, shortName, spokenName } from "../../src/drawing/naming";
+import { edgesOf, gutterOf, laned } from "../../src/drawing/spans";
+import { massOf, patchOf } from "../../src/explorer/views/patches";
 import type { Axis, ImageGrid, MapFacts } from "../../src/host/facts";
-import { samePictures, standIns } from "../../src/host/standins";
-import { bracketed, placeName, sharing, shortName, spokenName } from "../../src/views/naming";
-import { massOf, patchOf } from "../../src/views/patches";
-import { edgesOf, gutterOf, laned } from "../../src/views/spans";
 
 const axis = (spans: Axis["spans"], n = 10): Axis => ({
   labels: Array<string>(n).fill("a"),

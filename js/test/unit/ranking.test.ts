@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { placeName, shortName, spokenName, withArticle } from "../../src/drawing/naming";
+import { brief } from "../../src/drawing/words";
+import { inModelOrder, ranked, stepped } from "../../src/explorer/views/ranking";
 import type { MapFacts } from "../../src/host/facts";
-import { placeName, shortName, spokenName, withArticle } from "../../src/views/naming";
-import { inModelOrder, ranked, stepped } from "../../src/views/ranking";
-import { brief } from "../../src/views/words";
 
 const names = (places: { layer: number; head: number }[]) =>
   places.map(({ layer, head }) => `${layer}/${head}`).join(" ");

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { ticks } from "../../src/controls/legend";
-import { placeOf, temperatureAt } from "../../src/controls/sharpness";
 import {
   cellAt,
   columnX,
@@ -10,9 +9,10 @@ import {
   plotSize,
   rowY,
   zoomed,
-} from "../../src/views/geometry";
-import { keysToShow } from "../../src/views/row";
-import { exact, quoted, readable, short } from "../../src/views/words";
+} from "../../src/drawing/geometry";
+import { exact, quoted, readable, short } from "../../src/drawing/words";
+import { keysToShow } from "../../src/explorer/views/row";
+import { placeOf, temperatureAt } from "../../src/explorer/views/sharpness";
 
 describe("tokens", () => {
   it("show what cannot be seen", () => {

@@ -1,0 +1,45 @@
+/** What a person chooses in the Explorer, with what holds until somebody does; Python has a trait for each. */
+import type { ColourMap, ColourScale } from "../attention/colour";
+import type { Pooling } from "../attention/tile";
+import type { Theme } from "../host/theme";
+import type { Traits as TraitsOf } from "../host/traits";
+
+export interface Choices {
+  map: string;
+  layer: number;
+  head: number;
+  query: number | null;
+  key: number | null;
+  temperature: number;
+  scaling: number;
+  view: "heatmap" | "text" | "grid" | "image";
+  color_map: ColourMap;
+  color_scale: ColourScale;
+  color_range: "map" | "shared";
+  /** What a point of a long map shows of the cells under it. */
+  pooling: Pooling;
+  theme: Theme;
+  /** Name of the measure that badges the grid; empty for none. */
+  measure: string;
+  sort: "model" | "highest" | "lowest";
+}
+
+export type Traits = TraitsOf<Choices>;
+
+export const DEFAULTS: Choices = {
+  map: "",
+  layer: 0,
+  head: 0,
+  query: null,
+  key: null,
+  temperature: 1,
+  scaling: 1,
+  view: "heatmap",
+  color_map: "ink",
+  color_scale: "linear",
+  color_range: "map",
+  pooling: "max",
+  theme: "auto",
+  measure: "",
+  sort: "model",
+};

@@ -1,0 +1,102 @@
+/** The Explorer: attention of one text, every layer and head of it, in linked views. */
+import { computed, effect, untracked } from "@preact/signals";
+import { render as renderInto } from "preact";
+import { Loader } from "../answers/loading";
+import { Requests } from "../host/requests";
+import { followTheme } from "../host/theme";
+import { connectTraits, type Model } from "../host/traits";
+import { DEFAULTS } from "./choices";
+import { type ShownTile, Store } from "./store";
+import styles from "./style.css?inline";
+import { Layout } from "./views/layout";
+
+interface RenderProps {
+  model: Model;
+  el: HTMLElement;
+  /** Hosts before anywidget 0.10 only call the returned clean-up. */
+  signal?: AbortSignal;
+}
+
+function render({ model, el, signal }: RenderProps): () => void {
+  const host = document.createElement("div");
+  host.dataset.attnwidget = "explorer";
+  host.dataset.state = "loading";
+  // Arrow keys and Enter mean something else to the notebook around.
+  host.dataset.lmSuppressShortcuts = "true";
+  const root = document.createElement("div");
+  root.className = "explorer";
+  const style = document.createElement("style");
+  style.textContent = styles;
+  host.attachShadow({ mode: "open" }).append(style, root);
+  el.append(host);
+
+  const { traits, disconnect } = connectTraits(model, DEFAULTS);
+  const { colours, stop: stopTheme } = followTheme(root, traits.theme);
+  const store = new Store(traits, colours);
+  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
+  const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
+  const requests = new Requests(model, hasKernel);
+  const loader = new Loader(store, requests);
+
+  let frame = 0;
+  let latest: ShownTile | null = null;
+  const stopDrawing = effect(() => {
+    const shown = loader.tile.value;
+    store.temperature.value;
+    store.scaling.value;
+    if (!shown) return;
+    cancelAnimationFrame(frame);
+    if (shown === latest) {
+      // However often a slider moves, a picture is made once a frame.
+      frame = requestAnimationFrame(() => store.draw(shown));
+    } else {
+      latest = shown;
+      untracked(() => store.draw(shown));
+    }
+  });
+
+  const ready = computed(() => {
+    const drawn = store.drawn.value;
+    if (!drawn || drawn.tile !== loader.tile.value?.tile) return false;
+    if (!store.isCurrent(drawn) || !loader.settled()) return false;
+    const view = store.view.value;
+    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
+    return view !== "heatmap" || store.painted.value === drawn;
+  });
+  const stopState = effect(() => {
+    const failed = loader.faults.value.has("tile") || requests.link.value !== "live" || store.empty.value;
+    const busy = requests.patience.value !== "calm";
+    host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
+  });
+
+  function unpin(event: KeyboardEvent): void {
+    if (event.key !== "Escape" || store.pin.peek().query === null) return;
+    event.stopPropagation();
+    store.setPin({ query: null, key: null });
+    store.said.value = "Unpinned";
+  }
+  root.addEventListener("keydown", unpin);
+
+  renderInto(<Layout store={store} loader={loader} requests={requests} ready={ready} />, root);
+
+  let closed = false;
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    cancelAnimationFrame(frame);
+    renderInto(null, root);
+    root.removeEventListener("keydown", unpin);
+    stopState();
+    stopDrawing();
+    loader.close();
+    requests.close();
+    stopTheme();
+    disconnect();
+    host.remove();
+  }
+  if (signal?.aborted) close();
+  signal?.addEventListener("abort", close, { once: true });
+  return close;
+}
+
+export default { render };

@@ -1,0 +1,249 @@
+/** What the views share: the choices, what they lead to, and the transient hover. One a view; nothing is global. */
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { colourTable, ramp } from "../attention/colour";
+import { rowWeights, Temper, type Tempered, weightOf } from "../attention/temper";
+import { MASKED, type Tile } from "../attention/tile";
+import { isFitted, type Window } from "../drawing/geometry";
+import { type Facts, imageAxis, type MapFacts, type Measure } from "../host/facts";
+import type { Colours } from "../host/theme";
+import type { Choices, Traits } from "./choices";
+
+export interface Cell {
+  query: number | null;
+  key: number | null;
+}
+
+/** A cell under the pointer or the cursor, and the view that it is in. */
+export interface Hover extends Cell {
+  from: "heatmap" | "entropy" | "row" | "text" | "image";
+}
+
+/** Which head a tile belongs to. */
+export interface Place {
+  map: string;
+  layer: number;
+  head: number;
+}
+
+export interface ShownTile extends Place {
+  tile: Tile;
+}
+
+/** A tile with its temperature applied; the arrays are reused from step to step. */
+export interface Drawn extends ShownTile, Tempered {}
+
+export interface PinnedRow {
+  query: number;
+  before: Float32Array;
+  after: Float32Array;
+  masked: (key: number) => boolean;
+  entropyBefore: number;
+  entropyAfter: number;
+}
+
+/** One row of an exact tile as a tile of its own. */
+function rowOf(tile: Tile, query: number): Tile {
+  const width = tile.shape[1];
+  const at = query - tile.rows[0];
+  return {
+    ...tile,
+    rows: [query, query + 1],
+    shape: [1, width],
+    codes: tile.codes.subarray(at * width, (at + 1) * width),
+    missing: tile.missing.subarray(at, at + 1),
+    entropy: tile.entropy.subarray(at, at + 1),
+    largest: tile.largest.subarray(at, at + 1),
+    informative: tile.informative.subarray(at, at + 1),
+  };
+}
+
+const within = (value: number, count: number) =>
+  Math.min(Math.max(0, Math.trunc(value) || 0), Math.max(0, count - 1));
+const index = (value: number | null, count: number) =>
+  value !== null && value >= 0 && value < count ? value : null;
+
+export class Store {
+  readonly traits: Traits;
+  readonly colours: Signal<Colours>;
+
+  readonly hover: Signal<Hover | null> = signal(null);
+  /** The visible part; a zoom is one map's own, and stays while that map grows. */
+  readonly window: ReadonlySignal<Window>;
+  readonly #zoom: Signal<{ map: string; window: Window } | null> = signal(null);
+  /** Size of the drawn cells in device pixels, [height, width]; null before the first layout. */
+  readonly device: Signal<[number, number] | null> = signal(null);
+  /** Exact row of the query that is read, where the tile is pooled. */
+  readonly exactRow: Signal<ShownTile | null> = signal(null);
+  readonly drawn: Signal<Drawn | null> = signal(null);
+  /** What the heatmap has on its canvas. */
+  readonly painted: Signal<Drawn | null> = signal(null);
+  /** Whose weights the image view has on its canvas. */
+  readonly paintedRow: Signal<PinnedRow | null> = signal(null);
+  /** Read out by screen readers. */
+  readonly said = signal("");
+
+  /** The facts that are shown: new ones come on the screen together with their first tile. */
+  readonly facts: Signal<Facts | null>;
+  readonly map: ReadonlySignal<MapFacts | null>;
+  /** The map of the newest facts, which may not be on the screen yet. */
+  readonly told: ReadonlySignal<MapFacts | null>;
+  /** The chosen view, where the map has it. */
+  readonly view: ReadonlySignal<Choices["view"]>;
+  /** True where there is nothing to look at: no map, no token or no head. */
+  readonly empty: ReadonlySignal<boolean>;
+  readonly layer: ReadonlySignal<number>;
+  readonly head: ReadonlySignal<number>;
+  /** The measure that badges the grid, and its place among those of the map; null for none. */
+  readonly measure: ReadonlySignal<(Measure & { index: number }) | null>;
+  /** Both are 1 for a derived map: they act on one head's scores. */
+  readonly temperature: ReadonlySignal<number>;
+  readonly scaling: ReadonlySignal<number>;
+  readonly pin: ReadonlySignal<Cell>;
+  /** The query whose row is read: the pinned one, or where an image must show some row, its first token. */
+  readonly reading: ReadonlySignal<number | null>;
+  readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
+  readonly paint: ReadonlySignal<{ table: Uint32Array; largest: number }>;
+  readonly pinned: ReadonlySignal<PinnedRow | null>;
+
+  readonly #temper = new Temper();
+  readonly #rowTemper = new Temper();
+  readonly #table = colourTable([[0, 0, 0]], 1, "linear");
+
+  constructor(traits: Traits, colours: Signal<Colours>) {
+    this.traits = traits;
+    this.colours = colours;
+    const chosen = ({ value: facts }: Signal<Facts | null>) =>
+      facts?.maps.find(({ name }) => name === traits.map.value) ?? facts?.maps[0] ?? null;
+    this.facts = signal(traits.facts.peek());
+    this.map = computed(() => chosen(this.facts));
+    this.told = computed(() => chosen(traits.facts));
+    this.view = computed(() => {
+      const view = traits.view.value;
+      return view === "image" && !(this.map.value && imageAxis(this.map.value)) ? "heatmap" : view;
+    });
+    this.empty = computed(() => {
+      const map = this.map.value;
+      return !map || map.n_queries * map.n_keys * (map.heads[this.layer.value] ?? 0) === 0;
+    });
+    this.window = computed(() => this.windowOf(this.map.value));
+    this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));
+    this.head = computed(() => within(traits.head.value, this.map.value?.heads[this.layer.value] ?? 0));
+    this.measure = computed(() => {
+      const measures = this.map.value?.measures ?? [];
+      const index = measures.findIndex(({ name }) => name === traits.measure.value);
+      return index < 0 ? null : { ...measures[index]!, index };
+    });
+    const effective = (value: number, valid: boolean) => (valid && !this.map.value?.derived ? value : 1);
+    this.temperature = computed(() => effective(traits.temperature.value, traits.temperature.value > 0));
+    this.scaling = computed(() => effective(traits.scaling.value, traits.scaling.value >= 0));
+    this.pin = computed(() => ({
+      query: index(traits.query.value, this.map.value?.n_queries ?? 0),
+      key: index(traits.key.value, this.map.value?.n_keys ?? 0),
+    }));
+    this.reading = computed(() => this.pin.value.query ?? (this.view.value === "image" ? 0 : null));
+    this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
+    this.paint = computed(() => {
+      const largest = traits.color_range.value === "shared" ? 1 : (this.drawn.value?.largest ?? 1);
+      return { table: colourTable(this.ramp.value, largest, traits.color_scale.value, this.#table), largest };
+    });
+    const source = computed(() => this.#pinnedSource());
+    const before = computed(() => {
+      if (!source.value) return null;
+      const tempered = this.#rowTemper.run(source.value, 1, 1);
+      return { weights: rowWeights(source.value, tempered, 0), entropy: tempered.entropy[0]! };
+    });
+    this.pinned = computed(() => this.#pinnedRow(source.value, before.value));
+  }
+
+  /** Apply temperature and scaling to a tile and show it. */
+  draw(shown: ShownTile): void {
+    const tempered = this.#temper.run(shown.tile, this.temperature.peek(), this.scaling.peek());
+    this.drawn.value = { ...shown, ...tempered };
+  }
+
+  /** True when what is drawn belongs to the chosen head. */
+  isCurrent(place: Place | null): boolean {
+    return (
+      place !== null &&
+      place.map === this.map.value?.name &&
+      place.layer === this.layer.value &&
+      place.head === this.head.value
+    );
+  }
+
+  /** The part of a map that is visible, or would be: all of it where nobody has zoomed. */
+  windowOf(map: MapFacts | null): Window {
+    const zoom = this.#zoom.value;
+    const [queries, keys] = [map?.n_queries ?? 1, map?.n_keys ?? 1];
+    const fits = zoom && zoom.window.rows.to <= queries && zoom.window.columns.to <= keys;
+    if (zoom && zoom.map === map?.name && fits) return zoom.window;
+    return { rows: { from: 0, to: queries }, columns: { from: 0, to: keys } };
+  }
+
+  lookAt(window: Window | null): void {
+    const map = this.map.peek();
+    // What shows the whole map is no zoom: it goes on showing it all when the map grows.
+    const part = map && window && !isFitted(window, { queries: map.n_queries, keys: map.n_keys });
+    this.#zoom.value = part ? { map: map.name, window } : null;
+  }
+
+  select(layer: number, head: number): void {
+    batch(() => {
+      this.traits.layer.value = layer;
+      this.traits.head.value = head;
+    });
+  }
+
+  /** Pin a cell, or take the pin away where it is there already. */
+  togglePin(cell: Cell): void {
+    const { query, key } = this.pin.peek();
+    const same = cell.query === query && cell.key === key;
+    this.setPin(same ? { query: null, key: null } : cell);
+  }
+
+  setPin(cell: Cell): void {
+    batch(() => {
+      this.traits.query.value = cell.query;
+      this.traits.key.value = cell.key;
+    });
+  }
+
+  /** Weight of a cell of the drawn tile; null where masked or not there. */
+  weight(query: number, key: number): number | null {
+    const drawn = this.drawn.value;
+    const cell = drawn && cellOf(drawn.tile, query, key);
+    if (!drawn || cell === null || drawn.tile.codes[cell] === MASKED) return null;
+    return weightOf(drawn.tile, drawn, cell);
+  }
+
+  #pinnedSource(): Tile | null {
+    const query = this.reading.value;
+    if (query === null) return null;
+    for (const shown of [this.drawn.value, this.exactRow.value]) {
+      if (!shown?.tile.exact || !this.isCurrent(shown)) continue;
+      if (query >= shown.tile.rows[0] && query < shown.tile.rows[1]) return rowOf(shown.tile, query);
+    }
+    return null;
+  }
+
+  #pinnedRow(tile: Tile | null, before: { weights: Float32Array; entropy: number } | null): PinnedRow | null {
+    if (!tile || !before) return null;
+    const tempered = this.#rowTemper.run(tile, this.temperature.value, this.scaling.value);
+    return {
+      query: tile.rows[0],
+      before: before.weights,
+      after: rowWeights(tile, tempered, 0),
+      masked: (key) => tile.codes[key] === MASKED,
+      entropyBefore: before.entropy,
+      entropyAfter: tempered.entropy[0]!,
+    };
+  }
+}
+
+/** Index into a tile's cells of a query and a key; null outside the tile. */
+export function cellOf(tile: Tile, query: number, key: number): number | null {
+  const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
+  const column = Math.floor((key - tile.columns[0]) / tile.stride[1]);
+  const inside = row >= 0 && row < tile.shape[0] && column >= 0 && column < tile.shape[1];
+  return inside ? row * tile.shape[1] + column : null;
+}

@@ -1,0 +1,133 @@
+/** Entropy of every visible query, one bar a row of the heatmap beside it. */
+import type { ReadonlySignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { labelFont } from "../../drawing/axes";
+import { prepare, useDrawing } from "../../drawing/canvas";
+import { cellAt, rowY } from "../../drawing/geometry";
+import { exact, quoted } from "../../drawing/words";
+import type { MapFacts } from "../../host/facts";
+import type { Drawn, Store } from "../store";
+import type { Stage } from "./stage";
+
+/** Room at the right of the longest bar, for the number of the largest. */
+const NUMBER = 34;
+
+interface Props {
+  store: Store;
+  stage: ReadonlySignal<Stage | null>;
+}
+
+export function QueryEntropy({ store, stage }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+
+  useDrawing(() => {
+    if (canvas.current && stage.value) draw(canvas.current, store, stage.value);
+  });
+
+  function point(event: PointerEvent): void {
+    const plot = stage.peek()?.plot;
+    const map = store.map.peek();
+    if (!plot || !map || !canvas.current) return;
+    const y = event.clientY - canvas.current.getBoundingClientRect().top;
+    const row = Math.floor(cellAt(plot, store.window.peek(), 0, y).row);
+    const inside = y >= plot.y && y < plot.y + plot.height;
+    store.hover.value = inside ? { query: row, key: null, from: "entropy" } : null;
+  }
+
+  function leave(): void {
+    store.hover.value = null;
+  }
+
+  function pin(): void {
+    const query = store.hover.peek()?.query ?? null;
+    if (query !== null) store.togglePin({ query, key: null });
+  }
+
+  const map = store.map.value;
+  const drawn = store.drawn.value;
+  return (
+    <canvas
+      ref={canvas}
+      class="query-entropy"
+      data-part="query-entropy"
+      role="img"
+      aria-label={map && drawn ? summary(map, drawn) : "Entropy of each query"}
+      onPointerMove={point}
+      onPointerLeave={leave}
+      onClick={pin}
+    />
+  );
+}
+
+/** The row of the tile with the largest entropy; -1 where none has one. */
+function largestRow({ entropy }: Drawn): number {
+  let best = -1;
+  for (let row = 0; row < entropy.length; row++) {
+    if (!Number.isNaN(entropy[row]!) && (best < 0 || entropy[row]! > entropy[best]!)) best = row;
+  }
+  return best;
+}
+
+function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWidth }: Stage): void {
+  const context = prepare(canvas, entropyWidth, height);
+  const drawn = store.drawn.value;
+  const colours = store.colours.value;
+  const window = store.window.value;
+  const hovered = store.hover.value?.query ?? null;
+  const pinned = store.pin.value.query;
+  context.font = labelFont(colours, 11);
+  context.fillStyle = colours.muted;
+  context.textBaseline = "middle";
+  context.textAlign = "left";
+  context.fillText(entropyWidth < 90 ? "entropy" : "entropy, nats", 0, plot.y - 12);
+  context.strokeStyle = colours.line;
+  context.beginPath();
+  context.moveTo(0.5, plot.y);
+  context.lineTo(0.5, plot.y + plot.height);
+  context.stroke();
+  if (!drawn || drawn.map !== store.map.value?.name) return;
+
+  const { tile, entropy } = drawn;
+  const best = largestRow(drawn);
+  const longest = best < 0 ? 0 : entropy[best]!;
+  canvas.dataset.maxRow = best < 0 ? "" : String(tile.rows[0] + best * tile.stride[0]);
+  context.save();
+  context.beginPath();
+  context.rect(0, plot.y - 8, entropyWidth, plot.height + 16);
+  context.clip();
+  let label: { row: number; y: number; colour: string } | null = null;
+  for (let row = 0; row < tile.shape[0]; row++) {
+    const query = tile.rows[0] + row * tile.stride[0];
+    const top = rowY(plot, window, query);
+    const bottom = rowY(plot, window, query + tile.stride[0]);
+    const middle = (top + bottom) / 2;
+    if (bottom < plot.y || top > plot.y + plot.height || Number.isNaN(entropy[row]!)) continue;
+    const covers = (other: number | null) =>
+      other !== null && other >= query && other < query + tile.stride[0];
+    const gap = bottom - top > 6 ? Math.min(4, (bottom - top) * 0.15) : 0;
+    context.fillStyle = covers(hovered)
+      ? colours.text
+      : covers(pinned)
+        ? colours.accentText
+        : row === best
+          ? colours.muted
+          : colours.faint;
+    const width = longest > 0 ? (entropy[row]! / longest) * (entropyWidth - NUMBER) : 0;
+    context.fillRect(1, top + gap, Math.max(width, 1), Math.max(bottom - top - 2 * gap, 0.5));
+    if (covers(hovered)) label = { row, y: middle, colour: colours.text };
+    else if (row === best && !label) label = { row, y: middle, colour: colours.text };
+  }
+  if (label) {
+    const width = longest > 0 ? (entropy[label.row]! / longest) * (entropyWidth - NUMBER) : 0;
+    context.fillStyle = label.colour;
+    context.fillText(entropy[label.row]!.toFixed(2), width + 5, label.y);
+  }
+  context.restore();
+}
+
+function summary(map: MapFacts, drawn: Drawn): string {
+  const best = largestRow(drawn);
+  if (best < 0) return "Entropy of each query: none can be computed";
+  const query = drawn.tile.rows[0] + best * drawn.tile.stride[0];
+  return `Entropy of each query. Largest: ${exact(drawn.entropy[best]!)} nats at query ${quoted(map.queries.labels[query])}`;
+}

@@ -1,0 +1,125 @@
+/** The middle of the widget: title, zoom, the heatmap with the entropy of its rows, legend and notes. */
+import type { ReadonlySignal } from "@preact/signals";
+import { useId, useMemo, useRef } from "preact/hooks";
+import type { Loader } from "../../answers/loading";
+import { Fault } from "../../controls/fault";
+import { useWidth } from "../../drawing/canvas";
+import { isFitted } from "../../drawing/geometry";
+import { placeName, sharing } from "../../drawing/naming";
+import { quoted } from "../../drawing/words";
+import type { Store } from "../store";
+import { QueryEntropy } from "./entropy";
+import { Heatmap } from "./heatmap";
+import { Key } from "./key";
+import { Pointed } from "./pointed";
+import { shapeOf, zoomBy } from "./pointing";
+import { createStage, endsInside } from "./stage";
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  /** Whether what is drawn is what was chosen. */
+  ready: ReadonlySignal<boolean>;
+}
+
+export function MapView({ store, loader, ready }: Props) {
+  const ruler = useRef<HTMLDivElement>(null);
+  const width = useWidth(ruler);
+  const stage = useMemo(() => createStage(store, width), [store, width]);
+  const help = useId();
+  const map = store.map.value;
+  const fault = loader.faults.value.get("tile");
+  if (!map) return null;
+  return (
+    <section class="map" data-stale={!ready.value} style={{ "--plot": `${stage.value?.plot.x ?? 0}px` }}>
+      <div class="ruler" ref={ruler} />
+      <header>
+        <Title store={store} />
+        <Zoom store={store} />
+      </header>
+      <div class="stage" hidden={fault !== undefined}>
+        <Heatmap store={store} stage={stage} describedBy={help} />
+        <QueryEntropy store={store} stage={stage} />
+        <Pointed store={store} stage={stage} />
+      </div>
+      {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
+      <footer hidden={fault !== undefined}>
+        <Key store={store} />
+        <div class="notes" id={help}>
+          <p data-part="pooled">{pooled(store)}</p>
+          <p>{[lastWord(store), ...map.notes].filter(Boolean).join(" ")}</p>
+        </div>
+      </footer>
+    </section>
+  );
+}
+
+/** What a point of the picture stands for, where it is not one cell, and what of it was read. */
+function pooled(store: Store): string {
+  const tile = store.drawn.value?.tile;
+  const device = store.device.value;
+  if (!tile || !device) return "";
+  const { rows, columns } = store.window.value;
+  if (tile.stride[0] * tile.stride[1] === 1) {
+    // A whole map is pooled here, to the pixels that there are.
+    const [down, across] = [(rows.to - rows.from) / device[0], (columns.to - columns.from) / device[1]];
+    if (Math.max(down, across) <= 1) return "";
+    return `Each point: the largest of up to ${Math.ceil(down)} × ${Math.ceil(across)} cells.`;
+  }
+  const what = tile.pooling === "mean" ? "the mean of what is visible in" : "the largest of";
+  const points = `Each point: ${what} ${tile.stride.join(" × ")} cells.`;
+  if (!tile.sampled) return points;
+  const [read, of] = tile.sampled;
+  return `${points} Approximate: ${read} of every ${of} rows ${read > 1 ? "are" : "is"} read; zoom in to read all.`;
+}
+
+/** Why the token that was generated last has no row, where the end of the rows is in sight. */
+function lastWord(store: Store): string | null {
+  const map = store.map.value;
+  if (!map?.following || !endsInside(store.window.value, map)) return null;
+  return `${quoted(map.following)} was generated last and was never a query: it has no row.`;
+}
+
+export function Title({ store }: { store: Store }) {
+  const map = store.map.value;
+  if (!map) return null;
+  const layer = store.layer.value;
+  const head = store.head.value;
+  const group = sharing(map, layer, head);
+  return (
+    <h2 title={map.layer_names[layer] ?? ""}>
+      {placeName(map, layer, head)}
+      {group && <small>{group}</small>}
+    </h2>
+  );
+}
+
+function Zoom({ store }: { store: Store }) {
+  const map = store.map.value;
+  const fitted = !map || isFitted(store.window.value, shapeOf(map));
+  return (
+    <div class="zoom" role="group" aria-label="Zoom">
+      <button
+        type="button"
+        data-part="zoom-out"
+        aria-label="Zoom out"
+        disabled={fitted}
+        onClick={() => zoomBy(store, 1 / 1.5)}
+      >
+        −
+      </button>
+      <button type="button" data-part="zoom-in" aria-label="Zoom in" onClick={() => zoomBy(store, 1.5)}>
+        +
+      </button>
+      <button
+        type="button"
+        data-part="zoom-fit"
+        aria-label="Show the whole map"
+        disabled={fitted}
+        onClick={() => zoomBy(store, 0)}
+      >
+        Fit
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,64 @@
+/** The exact value of the cell, or the entropy of the row, under the pointer or the cursor. */
+import type { ReadonlySignal } from "@preact/signals";
+import { Tooltip } from "../../controls/tooltip";
+import { columnX, rowY } from "../../drawing/geometry";
+import { bracketed } from "../../drawing/naming";
+import { exact, quoted } from "../../drawing/words";
+import { keysOf } from "../../host/facts";
+import type { Hover, Store } from "../store";
+import type { Stage } from "./stage";
+
+const OFFSET = 14;
+
+interface Props {
+  store: Store;
+  stage: ReadonlySignal<Stage | null>;
+}
+
+export function Pointed({ store, stage }: Props) {
+  const hover = store.hover.value;
+  if (!hover || !store.map.value || !store.drawn.value || !stage.value) return null;
+  if (hover.from !== "heatmap" && hover.from !== "entropy") return null;
+  const lines = describe(store, hover);
+  if (!lines) return null;
+  const { plot, width, entropyWidth } = stage.value;
+  const window = store.window.value;
+  const x = hover.from === "entropy" ? width : columnX(plot, window, (hover.key ?? 0) + 1);
+  const y = rowY(plot, window, (hover.query ?? 0) + 1);
+  // It opens towards the middle, so that it never leaves the widget.
+  const before = x > (width + entropyWidth) * 0.6;
+  const above = y > plot.y + plot.height * 0.7;
+  return (
+    <Tooltip
+      lines={lines}
+      left={before ? Math.min(x, width) - OFFSET * 2 : x + OFFSET / 2}
+      top={above ? y - OFFSET * 2 : y + OFFSET / 2}
+      before={before}
+      above={above}
+    />
+  );
+}
+
+function describe(store: Store, { query, key }: Hover): string[] | null {
+  const map = store.map.value!;
+  const { tile, entropy } = store.drawn.value!;
+  if (query === null) return null;
+  const from = quoted(map.queries.labels[query]);
+  if (key === null) {
+    const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
+    return [
+      `${from}  query ${query}${bracketed(map.queries, query)}`,
+      `${tile.stride[0] > 1 ? `mean entropy of ${tile.sampled?.join(" of ") ?? tile.stride[0]} queries` : "entropy"} ${exact(entropy[row] ?? Number.NaN)} nats`,
+    ];
+  }
+  const weight = store.weight(query, key);
+  const pooled =
+    tile.stride[0] * tile.stride[1] > 1
+      ? ` ${tile.pooling === "mean" ? "mean" : "largest"} of ${tile.stride[0]} × ${tile.stride[1]} cells`
+      : "";
+  return [
+    `${from} → ${quoted(keysOf(map).labels[key])}`,
+    weight === null ? "masked" : `${exact(weight)}${pooled}`,
+    `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keysOf(map), key)}`,
+  ];
+}

@@ -1,0 +1,127 @@
+/** The pinned query: what it gives to each key before and after temperature and scaling. */
+import { useMemo } from "preact/hooks";
+import type { Loader } from "../../answers/loading";
+import { Fault } from "../../controls/fault";
+import { bracketed } from "../../drawing/naming";
+import { exact, quoted, readable } from "../../drawing/words";
+import { keysOf } from "../../host/facts";
+import type { PinnedRow, Store } from "../store";
+
+const ALL = 40;
+const MOST = 24;
+/** Columns this wide hold their word without turning it. */
+const UPRIGHT = 46;
+
+const HINTS = {
+  heatmap: "Click a row to pin a query",
+  text: "Click a word to pin its query",
+  image: "Click a patch to pin its query",
+  grid: "Pin a query in the heatmap to see its keys",
+};
+
+interface Props {
+  store: Store;
+  loader: Loader;
+  width: number;
+}
+
+/** All keys, or the heaviest, in the order of the text; keys that the query may not see are left out. */
+export function keysToShow({ before, after, masked }: PinnedRow): number[] {
+  const seen = Array.from(after.keys()).filter((key) => !masked(key));
+  if (seen.length <= ALL) return seen;
+  const weight = (key: number) => Math.max(before[key]!, after[key]!);
+  return seen
+    .sort((a, b) => weight(b) - weight(a))
+    .slice(0, MOST)
+    .sort((a, b) => a - b);
+}
+
+const seenBy = ({ after, masked }: PinnedRow): number =>
+  after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
+
+export function Row({ store, loader, width }: Props) {
+  const map = store.map.value;
+  const row = store.pinned.value;
+  const fault = loader.faults.value.get("row");
+  // Not at every move of the pointer: a long row takes a while to sort.
+  const shown = useMemo(() => (row ? { keys: keysToShow(row), total: seenBy(row) } : null), [row]);
+  if (!map) return null;
+  if (fault !== undefined) return <Fault sentence={fault} onRetry={() => loader.retry()} />;
+  if (!row || !shown) {
+    const hint = HINTS[store.view.value];
+    const waiting = store.pin.value.query !== null;
+    if (waiting && loader.faults.value.has("tile")) return null;
+    return (
+      <section class="row" data-part="row">
+        <p class="hint">{waiting ? "The pinned query is on its way." : hint}</p>
+      </section>
+    );
+  }
+  const { keys, total } = shown;
+  const labels = keysOf(map).labels;
+  const top = Math.max(...keys.map((key) => Math.max(row.before[key]!, row.after[key]!)), 1e-12);
+  const hovered = store.hover.value?.key ?? null;
+  const pinned = store.pin.value.key;
+  // A derived map has one state only: temperature does not act on it.
+  const compared = !map.derived;
+  const upright = width / Math.max(1, keys.length) >= UPRIGHT;
+  return (
+    <section
+      class="row"
+      data-part="row"
+      data-query={row.query}
+      data-entropy-before={row.entropyBefore}
+      data-entropy-after={row.entropyAfter}
+    >
+      <h3>
+        Query {row.query} {quoted(map.queries.labels[row.query])}
+        {bracketed(map.queries, row.query)}
+        <small>
+          entropy {compared && `${exact(row.entropyBefore)} → `}
+          <b>{exact(row.entropyAfter)}</b> nats
+        </small>
+        <small class="end">
+          {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
+          {compared && (
+            <>
+              <i class="swatch before" /> before <i class="swatch after" /> after
+            </>
+          )}
+        </small>
+      </h3>
+      <div class="pairs" role="list" data-upright={upright} onPointerLeave={() => (store.hover.value = null)}>
+        {keys.map((key) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the heatmap's arrow keys reach the same cells
+          <div
+            class="pair"
+            role="listitem"
+            key={key}
+            data-key={key}
+            data-lit={key === hovered}
+            data-pinned={key === pinned}
+            title={
+              compared
+                ? `${quoted(labels[key])} ${exact(row.before[key]!)} → ${exact(row.after[key]!)}`
+                : `${quoted(labels[key])} ${exact(row.after[key]!)}`
+            }
+            aria-label={
+              compared
+                ? `${quoted(labels[key])}: ${exact(row.before[key]!)} before, ${exact(row.after[key]!)} after`
+                : `${quoted(labels[key])}: ${exact(row.after[key]!)}`
+            }
+            onPointerEnter={() => (store.hover.value = { query: row.query, key, from: "row" })}
+            onClick={() => store.togglePin({ query: row.query, key })}
+          >
+            <span class="track">
+              {compared && <i class="bar before" style={{ height: `${(row.before[key]! / top) * 100}%` }} />}
+              <i class="bar after" style={{ height: `${(row.after[key]! / top) * 100}%` }} />
+            </span>
+            <span class="name">
+              <bdi>{readable(labels[key] ?? "")}</bdi>
+            </span>
+          </div>
+        ))}
+      </div>
+    </section>
+  );
+}

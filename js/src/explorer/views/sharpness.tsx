@@ -1,0 +1,59 @@
+/** Temperature and scaling: the two numbers that act between scores and weights. */
+import { batch } from "@preact/signals";
+import { Slider } from "../../controls/slider";
+import { withArticle } from "../../drawing/naming";
+import { short } from "../../drawing/words";
+import type { Store } from "../store";
+
+/** The temperature slider moves in powers of ten, from 0.1 to 10, with 1 in the middle. */
+export const temperatureAt = (place: number): number => Number((10 ** place).toPrecision(3));
+export const placeOf = (temperature: number): number => Math.log10(temperature);
+
+export function Sharpness({ store }: { store: Store }) {
+  const temperature = store.temperature.value;
+  const scaling = store.scaling.value;
+  const derived = store.map.value?.derived;
+  const changed = temperature !== 1 || scaling !== 1;
+
+  function reset(): void {
+    batch(() => {
+      store.traits.temperature.value = 1;
+      store.traits.scaling.value = 1;
+    });
+  }
+
+  return (
+    <section class="sharpness">
+      <Slider
+        label="Temperature"
+        part="temperature"
+        value={placeOf(temperature)}
+        text={short(temperature)}
+        min={-1}
+        max={1}
+        step={0.01}
+        disabled={Boolean(derived)}
+        onInput={(place) => (store.traits.temperature.value = temperatureAt(place))}
+      />
+      <Slider
+        label="Scaling"
+        part="scaling"
+        value={scaling}
+        text={short(scaling)}
+        min={0}
+        max={4}
+        step={0.01}
+        disabled={Boolean(derived)}
+        onInput={(value) => (store.traits.scaling.value = value)}
+      />
+      <button type="button" class="quiet" data-part="reset" disabled={!changed} onClick={reset}>
+        Reset
+      </button>
+      <span class="formula">
+        {derived
+          ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`
+          : `softmax(q·k × ${short(scaling)} / ${short(temperature)})`}
+      </span>
+    </section>
+  );
+}

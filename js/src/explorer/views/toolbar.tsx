@@ -1,0 +1,98 @@
+/** The line of menus above everything. */
+import type { ColourMap, ColourScale } from "../../attention/colour";
+import { Menu, Segments } from "../../controls/menu";
+import { imageAxis, isWhole } from "../../host/facts";
+import type { Choices } from "../choices";
+import type { Store } from "../store";
+
+const VIEWS: [Choices["view"], string][] = [
+  ["heatmap", "Heatmap"],
+  ["text", "Text"],
+  ["grid", "Grid"],
+];
+const IMAGE: [Choices["view"], string] = ["image", "Image"];
+const MAPS: [ColourMap, string][] = [
+  ["ink", "Ink"],
+  ["viridis", "Viridis"],
+  ["cividis", "Cividis"],
+  ["magma", "Magma"],
+  ["greys", "Greys"],
+];
+const SCALES: [ColourScale, string][] = [
+  ["linear", "Linear"],
+  ["sqrt", "Square root"],
+  ["log", "Log"],
+];
+const RANGES: [Choices["color_range"], string][] = [
+  ["map", "Each map"],
+  ["shared", "0 to 1"],
+];
+
+const POOLINGS: [Choices["pooling"], string][] = [
+  ["max", "Largest"],
+  ["mean", "Mean"],
+];
+
+export function Toolbar({ store }: { store: Store }) {
+  const { traits } = store;
+  const facts = store.facts.value;
+  const maps = facts?.maps ?? [];
+  const long = store.map.value !== null && !isWhole(store.map.value);
+  const pictured = store.map.value !== null && imageAxis(store.map.value) !== null;
+  const named = (derived: boolean) =>
+    maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
+  return (
+    <header class="toolbar">
+      {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
+      <div class="menus">
+        {maps.length > 1 && (
+          <Menu
+            label="Map"
+            part="map"
+            value={store.map.value?.name ?? ""}
+            options={named(false)}
+            more={{ label: "Derived", options: named(true) }}
+            onChange={(name) => (traits.map.value = name)}
+          />
+        )}
+        <Segments
+          label="View"
+          value={store.view.value}
+          options={pictured ? [...VIEWS, IMAGE] : VIEWS}
+          onChange={(view) => (traits.view.value = view)}
+        />
+        <Menu
+          label="Colours"
+          part="color-map"
+          value={traits.color_map.value}
+          options={MAPS}
+          onChange={(name) => (traits.color_map.value = name)}
+        />
+        <Menu
+          label="Scale"
+          part="color-scale"
+          value={traits.color_scale.value}
+          options={SCALES}
+          onChange={(scale) => (traits.color_scale.value = scale)}
+        />
+        <Menu
+          label="Range"
+          part="color-range"
+          value={traits.color_range.value}
+          options={RANGES}
+          onChange={(range) => (traits.color_range.value = range)}
+        />
+        {long && traits.view.value === "heatmap" && (
+          <Menu
+            label="Points"
+            title="What a point shows where it stands for many cells"
+            part="pooling"
+            value={traits.pooling.value}
+            options={POOLINGS}
+            onChange={(pooling) => (traits.pooling.value = pooling)}
+          />
+        )}
+      </div>
+    </header>
+  );
+}
