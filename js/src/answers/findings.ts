@@ -1,4 +1,5 @@
-/** What the kernel found unusual in a map. */
+/** What was found unusual in a map. */
+import { ofLayer, type Question } from "./question";
 
 export const SEVERITIES = ["alarm", "warning", "note"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -21,3 +22,17 @@ export interface Findings {
   /** Said where there are none. */
   healthy: string;
 }
+
+export const findings = (map: string): Question<Findings> => ({
+  name: `findings/${map}`,
+  body: { op: "findings", map },
+  worth: () => "none",
+  read: ({ header }) => header as unknown as Findings,
+});
+
+/** A layer is examined by itself, so that a click never waits for a whole diagnosis. */
+export const vitals = (map: string, layer: number): Question<true> => ({
+  ...ofLayer("vitals", map, layer),
+  worth: () => "none",
+  read: () => true,
+});

@@ -1,10 +1,10 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
 import { computed, effect, untracked } from "@preact/signals";
 import { render as renderInto } from "preact";
-import { Loader } from "../answers/loading";
-import { Requests } from "../host/requests";
+import { Kernel } from "../host/kernel";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
+import { Answers } from "./answers";
 import { DEFAULTS } from "./choices";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
@@ -35,13 +35,15 @@ function render({ model, el, signal }: RenderProps): () => void {
   const store = new Store(traits, colours);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
   const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
-  const requests = new Requests(model, hasKernel);
-  const loader = new Loader(store, requests);
+  const source = new Kernel(model, hasKernel);
+  const answers = new Answers(store, source);
+
+  const { chosen } = answers;
 
   let frame = 0;
   let latest: ShownTile | null = null;
   const stopDrawing = effect(() => {
-    const shown = loader.tile.value;
+    const shown = chosen.tile.value;
     store.temperature.value;
     store.scaling.value;
     if (!shown) return;
@@ -57,15 +59,16 @@ function render({ model, el, signal }: RenderProps): () => void {
 
   const ready = computed(() => {
     const drawn = store.drawn.value;
-    if (!drawn || drawn.tile !== loader.tile.value?.tile) return false;
-    if (!store.isCurrent(drawn) || !loader.settled()) return false;
+    if (!drawn || drawn.tile !== chosen.tile.value?.tile) return false;
+    if (!store.isCurrent(drawn) || !chosen.settled()) return false;
     const view = store.view.value;
     if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
     return view !== "heatmap" || store.painted.value === drawn;
   });
   const stopState = effect(() => {
-    const failed = loader.faults.value.has("tile") || requests.link.value !== "live" || store.empty.value;
-    const busy = requests.patience.value !== "calm";
+    const failed =
+      chosen.faults.value.tile !== undefined || source.link.value !== "live" || store.empty.value;
+    const busy = source.patience.value !== "calm";
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
   });
 
@@ -77,7 +80,7 @@ function render({ model, el, signal }: RenderProps): () => void {
   }
   root.addEventListener("keydown", unpin);
 
-  renderInto(<Layout store={store} loader={loader} requests={requests} ready={ready} />, root);
+  renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
 
   let closed = false;
   function close(): void {
@@ -88,8 +91,8 @@ function render({ model, el, signal }: RenderProps): () => void {
     root.removeEventListener("keydown", unpin);
     stopState();
     stopDrawing();
-    loader.close();
-    requests.close();
+    answers.close();
+    source.close();
     stopTheme();
     disconnect();
     host.remove();

@@ -41,6 +41,12 @@ export interface PinnedRow {
   entropyAfter: number;
 }
 
+/** All layers, in the order in which they are wanted. */
+export function chosenFirst(store: Store, map: MapFacts): number[] {
+  const chosen = store.layer.value;
+  return [chosen, ...[...map.heads.keys()].filter((layer) => layer !== chosen)];
+}
+
 /** One row of an exact tile as a tile of its own. */
 function rowOf(tile: Tile, query: number): Tile {
   const width = tile.shape[1];

@@ -32,17 +32,17 @@ describe("measures", () => {
     await vi.waitFor(() => expect(badges(view)).toHaveLength(10));
   });
 
-  it("are asked for after the thumbnails, the selected layer first", async () => {
+  it("are asked for before the thumbnails, the selected layer first", async () => {
     const host = model({ layer: 1, head: 3, measure: "entropy" });
     mount(host);
     await vi.waitFor(() => expect(host.sent.length).toBe(9));
     expect(host.sent.map(({ op, layer }) => [op, layer]).slice(2)).toEqual([
-      ["thumbnails", 1],
-      ["thumbnails", 0],
-      ["thumbnails", 2],
       ["measures", 1],
       ["measures", 0],
       ["measures", 2],
+      ["thumbnails", 1],
+      ["thumbnails", 0],
+      ["thumbnails", 2],
       ["tile", 1],
     ]);
   });

@@ -1,11 +1,18 @@
 /** What is unusual in the map: each finding a line, with the way to where it is and, opened, what it rests on. */
 import { useSignal } from "@preact/signals";
-import { type Finding, SEVERITIES, type Severity } from "../../answers/findings";
-import type { Loader } from "../../answers/loading";
+import {
+  type Finding,
+  findings as findingsOf,
+  SEVERITIES,
+  type Severity,
+  vitals,
+} from "../../answers/findings";
+import type { Question } from "../../answers/question";
 import { Fault } from "../../controls/fault";
 import { shortName, spokenName } from "../../drawing/naming";
 import { layerNumber, type MapFacts } from "../../host/facts";
-import type { Store } from "../store";
+import type { Answers } from "../answers";
+import { chosenFirst, type Store } from "../store";
 
 /** More places than this are shown on request. */
 const FEW = 5;
@@ -16,17 +23,24 @@ const counted = (count: number, severity: Severity) => `${count} ${severity}${co
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   /** Whether it is open before anybody has said. */
   open: boolean;
 }
 
-export function FindingsView({ store, loader, open }: Props) {
+export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
+  if (!map.diagnosed) return;
+  for (const layer of chosenFirst(store, map)) yield vitals(map.name, layer);
+  yield findingsOf(map.name);
+}
+
+export function FindingsView({ store, answers, open }: Props) {
   const said = useSignal<boolean | null>(null);
   const map = store.map.value;
   if (!map?.diagnosed) return null;
-  const fault = loader.faults.value.get(`findings/${map.name}`);
-  const answer = loader.findings.value.get(map.name);
+  const asked = findingsOf(map.name);
+  const fault = answers.known.fault(asked);
+  const answer = answers.known.get(asked);
   const findings = answer?.findings ?? [];
   const healthy = answer !== undefined && findings.length === 0;
   const shown = said.value ?? open;
@@ -36,7 +50,7 @@ export function FindingsView({ store, loader, open }: Props) {
         <button type="button" class="disclosure" aria-expanded={shown} onClick={() => (said.value = !shown)}>
           Findings
         </button>
-        {answer === undefined && fault === undefined && <small>looking …</small>}
+        {answer === undefined && fault === null && <small>looking …</small>}
         {healthy && !shown && <small>none</small>}
         {SEVERITIES.map((severity) => {
           const count = findings.filter((finding) => finding.severity === severity).length;
@@ -45,7 +59,7 @@ export function FindingsView({ store, loader, open }: Props) {
       </h3>
       {shown && (
         <div class="scroll">
-          {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
+          {fault !== null && <Fault sentence={fault} onRetry={() => answers.retry()} />}
           {healthy && <p class="hint">{answer.healthy}</p>}
           {findings.length > 0 && (
             <ul>

@@ -1,10 +1,13 @@
 /** Every head as a thumbnail: layers by heads, or in the order of a measure; the selected one is outlined. */
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Loader } from "../../answers/loading";
+import { measureOf, measures } from "../../answers/measures";
+import type { Question } from "../../answers/question";
+import { thumbnails } from "../../answers/thumbnails";
 import { Fault } from "../../controls/fault";
 import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
-import type { Store } from "../store";
+import type { Answers } from "../answers";
+import { chosenFirst, type Store } from "../store";
 import { Measuring, ORDERS } from "./measuring";
 import { ranked, type Sort, stepped } from "./ranking";
 import { Thumb } from "./thumb";
@@ -16,24 +19,31 @@ const ONE_LINE = 76;
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   /** CSS pixels of a thumbnail. */
   size: number;
   /** CSS pixels of the widest layer. */
   width: number;
 }
 
-export function Grid({ store, loader, size, width }: Props) {
+/** Numbers are read when somebody wants to see them, and then before the pictures: nothing is ranked until all are there. */
+export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
+  const layers = chosenFirst(store, map);
+  if (store.measure.value) for (const layer of layers) yield measures(map, layer);
+  for (const layer of layers) yield thumbnails(map.name, layer);
+}
+
+export function Grid({ store, answers, size, width }: Props) {
   const grid = useRef<HTMLDivElement>(null);
   const map = store.map.value;
   const measure = store.measure.value;
   const sort = measure ? store.traits.sort.value : "model";
   useScrolling(grid, store, sort);
   if (!map) return null;
-  const own = ["thumbnails", "measures"].map((op) => `${op}/${map.name}/`);
-  const fault = [...loader.faults.value].find(([name]) => own.some((start) => name.startsWith(start)));
+  const asked = [...needs(store, map)];
+  const fault = asked.map((question) => answers.known.fault(question)).find((sentence) => sentence !== null);
   const order = ORDERS.find(([name]) => name === sort)?.[1].toLowerCase();
-  const arranged = { store, loader, map, grid, size, sort };
+  const arranged = { store, answers, map, grid, size, sort };
   return (
     <section
       class="grid"
@@ -56,7 +66,7 @@ export function Grid({ store, loader, size, width }: Props) {
       ) : (
         <Ranking {...arranged} label={`Heads by ${measure?.label}, ${order}`} />
       )}
-      {fault && <Fault sentence={fault[1]} onRetry={() => loader.retry()} />}
+      {fault && <Fault sentence={fault} onRetry={() => answers.retry()} />}
     </section>
   );
 }
@@ -86,7 +96,7 @@ function useScrolling(grid: RefObject<HTMLDivElement | null>, store: Store, sort
 
 interface Arranged {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   map: MapFacts;
   grid: RefObject<HTMLDivElement | null>;
   size: number;
@@ -120,15 +130,15 @@ function Groups({ map }: { map: MapFacts }) {
 }
 
 /** The number of a head, where a measure is chosen and it has come. */
-function numberOf({ store, loader, map }: Arranged, layer: number, head: number): number | undefined {
+function numberOf({ store, answers, map }: Arranged, layer: number, head: number): number | undefined {
   const measure = store.measure.value;
-  return measure ? loader.measureOf(map.name, layer, head, measure.index) : undefined;
+  return measure ? measureOf(answers.known, map, layer, head, measure.index) : undefined;
 }
 
 const isPlain = (event: KeyboardEvent) => !event.ctrlKey && !event.metaKey && !event.altKey;
 
 function Rows(arranged: Arranged) {
-  const { store, loader, map, grid, size } = arranged;
+  const { store, answers, map, grid, size } = arranged;
   const layer = store.layer.value;
   const head = store.head.value;
   const widestLayer = Math.max(0, ...map.heads);
@@ -195,7 +205,7 @@ function Rows(arranged: Arranged) {
             <Thumb
               key={of}
               store={store}
-              loader={loader}
+              answers={answers}
               map={map}
               layer={at}
               head={of}
@@ -213,7 +223,7 @@ function Rows(arranged: Arranged) {
 }
 
 function Ranking({ label, ...arranged }: Arranged & { label: string }) {
-  const { store, loader, map, grid, sort } = arranged;
+  const { store, answers, map, grid, sort } = arranged;
   const size = Math.max(NAMED, arranged.size);
   const places = ranked(map.heads, (layer, head) => numberOf(arranged, layer, head), sort);
 
@@ -245,7 +255,7 @@ function Ranking({ label, ...arranged }: Arranged & { label: string }) {
         <Thumb
           key={`${layer}/${head}`}
           store={store}
-          loader={loader}
+          answers={answers}
           map={map}
           layer={layer}
           head={head}

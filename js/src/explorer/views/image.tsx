@@ -1,13 +1,15 @@
 /** The picture an image model saw, with one query's weights over its patches, and beside it what other tokens get. */
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Loader } from "../../answers/loading";
+import { picture as pictureOf } from "../../answers/picture";
+import type { Question } from "../../answers/question";
 import { Fault } from "../../controls/fault";
 import { Slider } from "../../controls/slider";
 import { useWidth } from "../../drawing/canvas";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted } from "../../drawing/words";
 import { axisOf, imageAxis, keysOf, type MapFacts } from "../../host/facts";
+import type { Answers } from "../answers";
 import type { Cell, Hover, PinnedRow, Store } from "../store";
 import { Key } from "./key";
 import { Title } from "./map";
@@ -23,10 +25,16 @@ const OVERLAY = 0.7;
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
 }
 
-export function ImageView({ store, loader }: Props) {
+/** The picture, where the maps carry one. */
+export function* needs(_: Store, map: MapFacts): Generator<Question<unknown>> {
+  const axis = imageAxis(map);
+  if (axis && axisOf(map, axis).image?.picture) yield pictureOf(map.name, axis);
+}
+
+export function ImageView({ store, answers }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
   const room = useWidth(ruler);
   const opacity = useSignal(OVERLAY);
@@ -34,9 +42,9 @@ export function ImageView({ store, loader }: Props) {
   const which = map && imageAxis(map);
   const image = map && which ? axisOf(map, which).image : null;
   if (!map || !which || !image) return null;
-  const name = `${map.name}/${which}`;
-  const fault = loader.faults.value.get("tile") ?? loader.faults.value.get(`picture/${name}`);
-  const picture = loader.pictures.value.get(name);
+  const asked = pictureOf(map.name, which);
+  const fault = answers.chosen.faults.value.tile ?? answers.known.fault(asked) ?? undefined;
+  const picture = answers.known.get(asked);
   const row = store.pinned.value;
   // Weights over the patches are there where these are keys.
   const mass = which === "keys" && row ? massOf(row, image) : null;
@@ -60,7 +68,7 @@ export function ImageView({ store, loader }: Props) {
           />
         )}
       </header>
-      {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
+      {fault !== undefined && <Fault sentence={fault} onRetry={() => answers.retry()} />}
       <p class="hint" data-part="image-query">
         {sentence(store, map, mass)}
       </p>
@@ -68,7 +76,7 @@ export function ImageView({ store, loader }: Props) {
       <div class="beside">
         {width > 40 && (
           <Patches
-            {...{ store, loader, map, name, mass, width }}
+            {...{ store, answers, map, mass, width }}
             height={Math.round(width * aspect)}
             opacity={opacity.value}
           />
@@ -100,22 +108,20 @@ function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
 
 interface PatchesProps extends Props {
   map: MapFacts;
-  /** Of the picture. */
-  name: string;
   mass: Mass | null;
   width: number;
   height: number;
   opacity: number;
 }
 
-function Patches({ store, loader, map, name, mass, width, height, opacity }: PatchesProps) {
+function Patches({ store, answers, map, mass, width, height, opacity }: PatchesProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const which = imageAxis(map)!;
   const axis = axisOf(map, which);
   const image = axis.image!;
   const row = store.pinned.value;
   const reading = store.reading.value;
-  const picture = loader.pictures.value.get(name);
+  const picture = answers.known.get(pictureOf(map.name, which));
   const largest = mass ? endOfScale(store, mass) : 1;
   const colours = [store.colours.value, store.ramp.value, store.traits.color_scale.value];
   useLayoutEffect(() => {

@@ -1,26 +1,24 @@
 /** Where each view goes: the grid beside the map, the rest below it, or beside it where there is room. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { Loader } from "../../answers/loading";
 import { useWidth } from "../../drawing/canvas";
 import { groupSize, type MapFacts } from "../../host/facts";
-import type { Requests } from "../../host/requests";
+import type { Source } from "../../host/source";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
-import { ImageView } from "./image";
-import { MapView, Title } from "./map";
 import { Profile } from "./profile";
 import { Row } from "./row";
 import { Sharpness } from "./sharpness";
 import { Status } from "./status";
-import { Text } from "./text";
+import { VIEWS } from "./table";
 import { Toolbar } from "./toolbar";
 
 interface Props {
   store: Store;
-  loader: Loader;
-  requests: Requests;
+  answers: Answers;
+  source: Source;
   ready: ReadonlySignal<boolean>;
 }
 
@@ -69,12 +67,13 @@ const gapsOf = (map: MapFacts | null): number =>
     }),
   );
 
-export function Layout({ store, loader, requests, ready }: Props) {
+export function Layout({ store, answers, source, ready }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
   const width = useWidth(ruler);
   const map = store.map.value;
   const view = store.view.value;
-  const link = requests.link.value;
+  const Main = VIEWS.find(({ name }) => name === view)?.Main;
+  const link = source.link.value;
   const shape = shapeOf(width.value);
   const heads = Math.max(1, ...(map?.heads ?? []));
   const layers = map?.heads.length ?? 1;
@@ -85,7 +84,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
   const measured = Boolean(map?.measures?.length);
   const size = thumbSize(width.value, shape, heads, layers, view === "grid", measured, apart);
   const column = !single && view !== "grid" && shape !== "narrow";
-  const findings = <FindingsView store={store} loader={loader} open={column || single} />;
+  const findings = <FindingsView store={store} answers={answers} open={column || single} />;
   return (
     <div
       class="layout"
@@ -97,7 +96,7 @@ export function Layout({ store, loader, requests, ready }: Props) {
     >
       <div class="ruler" ref={ruler} />
       {link !== "absent" && <Toolbar store={store} />}
-      <Status store={store} loader={loader} requests={requests} />
+      <Status store={store} answers={answers} source={source} />
       {map && link !== "absent" && !store.empty.value && width.value > 0 && (
         <div class="views">
           {!single && (
@@ -105,27 +104,18 @@ export function Layout({ store, loader, requests, ready }: Props) {
               {view === "grid" && findings}
               <Grid
                 store={store}
-                loader={loader}
+                answers={answers}
                 size={size}
                 width={NUMERAL + heads * (size + GAP) + apart}
               />
               {view !== "grid" && findings}
             </div>
           )}
-          {view === "heatmap" && <MapView store={store} loader={loader} ready={ready} />}
-          {view === "image" && <ImageView store={store} loader={loader} />}
-          {view === "text" && (
-            <section class="map">
-              <header>
-                <Title store={store} />
-              </header>
-              <Text store={store} />
-            </section>
-          )}
+          {Main && <Main store={store} answers={answers} ready={ready} />}
           <div class="rest">
-            <Profile store={store} loader={loader} width={beside} />
+            <Profile store={store} answers={answers} width={beside} />
             <Sharpness store={store} />
-            <Row store={store} loader={loader} width={side} />
+            <Row store={store} answers={answers} width={side} />
             {single && findings}
           </div>
         </div>

@@ -1,12 +1,12 @@
 /** The middle of the widget: title, zoom, the heatmap with the entropy of its rows, legend and notes. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useId, useMemo, useRef } from "preact/hooks";
-import type { Loader } from "../../answers/loading";
 import { Fault } from "../../controls/fault";
 import { useWidth } from "../../drawing/canvas";
 import { isFitted } from "../../drawing/geometry";
 import { placeName, sharing } from "../../drawing/naming";
 import { quoted } from "../../drawing/words";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
@@ -17,18 +17,18 @@ import { createStage, endsInside } from "./stage";
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   /** Whether what is drawn is what was chosen. */
   ready: ReadonlySignal<boolean>;
 }
 
-export function MapView({ store, loader, ready }: Props) {
+export function MapView({ store, answers, ready }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
   const width = useWidth(ruler);
   const stage = useMemo(() => createStage(store, width), [store, width]);
   const help = useId();
   const map = store.map.value;
-  const fault = loader.faults.value.get("tile");
+  const fault = answers.chosen.faults.value.tile;
   if (!map) return null;
   return (
     <section class="map" data-stale={!ready.value} style={{ "--plot": `${stage.value?.plot.x ?? 0}px` }}>
@@ -42,7 +42,7 @@ export function MapView({ store, loader, ready }: Props) {
         <QueryEntropy store={store} stage={stage} />
         <Pointed store={store} stage={stage} />
       </div>
-      {fault !== undefined && <Fault sentence={fault} onRetry={() => loader.retry()} />}
+      {fault !== undefined && <Fault sentence={fault} onRetry={() => answers.retry()} />}
       <footer hidden={fault !== undefined}>
         <Key store={store} />
         <div class="notes" id={help}>

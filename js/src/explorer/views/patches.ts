@@ -1,6 +1,6 @@
 /** Patches of a picture and the tokens beside them: where a row's weight is, and how it is painted. */
 
-import type { Picture } from "../../answers/loading";
+import type { Picture } from "../../answers/picture";
 import { colourOf, pack } from "../../attention/colour";
 import { hatch, prepare } from "../../drawing/canvas";
 import type { Axis, ImageGrid } from "../../host/facts";

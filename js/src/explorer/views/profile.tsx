@@ -1,10 +1,13 @@
 /** Mean entropy of every head of the layer; the selected one follows the temperature. */
 import { useRef } from "preact/hooks";
-import { type Loader, layerName } from "../../answers/loading";
+import { profile as profileOf } from "../../answers/profile";
+import type { Question } from "../../answers/question";
 import { meanEntropy } from "../../attention/temper";
 import { Fault } from "../../controls/fault";
 import { exact } from "../../drawing/words";
+import type { MapFacts } from "../../host/facts";
 import { headNumber, keyValueHead, layerNumber } from "../../host/facts";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
 
 /** Names need this much room; closer ones are thinned out. */
@@ -14,7 +17,7 @@ const NUMBERED = 34;
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   width: number;
 }
 
@@ -26,16 +29,20 @@ function liveEntropy(store: Store): number | null {
   return meanEntropy(drawn.entropy);
 }
 
-export function Profile({ store, loader, width }: Props) {
+export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
+  yield profileOf(map.name, store.layer.value);
+}
+
+export function Profile({ store, answers, width }: Props) {
   const list = useRef<HTMLDivElement>(null);
   const map = store.map.value;
   const layer = store.layer.value;
   const head = store.head.value;
   if (!map) return null;
-  const name = layerName(map.name, layer);
-  const fault = loader.faults.value.get(`profile/${name}`);
-  const profile = loader.profiles.value.get(name);
-  const stale = profile !== undefined && !loader.isFresh("profile", name);
+  const asked = profileOf(map.name, layer);
+  const fault = answers.known.fault(asked);
+  const profile = answers.known.get(asked);
+  const stale = profile !== undefined && !answers.known.isFresh(asked);
   const heads = map.heads[layer] ?? 0;
   if (heads < 2 && !fault) return null;
 
@@ -72,7 +79,7 @@ export function Profile({ store, loader, width }: Props) {
         Heads of layer {layerNumber(map, layer)} <small>mean entropy, nats</small>
       </h3>
       {fault ? (
-        <Fault sentence={fault} onRetry={() => loader.retry()} />
+        <Fault sentence={fault} onRetry={() => answers.retry()} />
       ) : (
         <div
           class="bars"

@@ -1,27 +1,21 @@
 /** The pinned query: what it gives to each key before and after temperature and scaling. */
 import { useMemo } from "preact/hooks";
-import type { Loader } from "../../answers/loading";
 import { Fault } from "../../controls/fault";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted, readable } from "../../drawing/words";
 import { keysOf } from "../../host/facts";
+import type { Answers } from "../answers";
 import type { PinnedRow, Store } from "../store";
+import { VIEWS } from "./table";
 
 const ALL = 40;
 const MOST = 24;
 /** Columns this wide hold their word without turning it. */
 const UPRIGHT = 46;
 
-const HINTS = {
-  heatmap: "Click a row to pin a query",
-  text: "Click a word to pin its query",
-  image: "Click a patch to pin its query",
-  grid: "Pin a query in the heatmap to see its keys",
-};
-
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   width: number;
 }
 
@@ -39,18 +33,18 @@ export function keysToShow({ before, after, masked }: PinnedRow): number[] {
 const seenBy = ({ after, masked }: PinnedRow): number =>
   after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
 
-export function Row({ store, loader, width }: Props) {
+export function Row({ store, answers, width }: Props) {
   const map = store.map.value;
   const row = store.pinned.value;
-  const fault = loader.faults.value.get("row");
+  const fault = answers.chosen.faults.value.row;
   // Not at every move of the pointer: a long row takes a while to sort.
   const shown = useMemo(() => (row ? { keys: keysToShow(row), total: seenBy(row) } : null), [row]);
   if (!map) return null;
-  if (fault !== undefined) return <Fault sentence={fault} onRetry={() => loader.retry()} />;
+  if (fault !== undefined) return <Fault sentence={fault} onRetry={() => answers.retry()} />;
   if (!row || !shown) {
-    const hint = HINTS[store.view.value];
+    const hint = VIEWS.find(({ name }) => name === store.view.value)?.hint;
     const waiting = store.pin.value.query !== null;
-    if (waiting && loader.faults.value.has("tile")) return null;
+    if (waiting && answers.chosen.faults.value.tile !== undefined) return null;
     return (
       <section class="row" data-part="row">
         <p class="hint">{waiting ? "The pinned query is on its way." : hint}</p>

@@ -1,16 +1,17 @@
 /** One quiet line: how far loading is, and what the kernel is doing when nothing comes. */
-import type { Loader } from "../../answers/loading";
-import type { Requests } from "../../host/requests";
+
+import type { Source } from "../../host/source";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
 
 interface Props {
   store: Store;
-  loader: Loader;
-  requests: Requests;
+  answers: Answers;
+  source: Source;
 }
 
-function sentence(store: Store, requests: Requests): string {
-  const { link, patience, cut } = requests;
+function sentence(store: Store, source: Source): string {
+  const { link, patience, cut } = source;
   if (link.value === "absent") return "No kernel has these maps: run the cell again.";
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
   if (store.empty.value) return "There is no attention to show.";
@@ -20,9 +21,9 @@ function sentence(store: Store, requests: Requests): string {
   return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
 }
 
-export function Status({ store, loader, requests }: Props) {
-  const share = loader.progress();
-  const text = sentence(store, requests);
+export function Status({ store, answers, source }: Props) {
+  const share = answers.progress();
+  const text = sentence(store, source);
   return (
     <div class="status">
       <div
@@ -40,8 +41,8 @@ export function Status({ store, loader, requests }: Props) {
         <p data-part="status" role="status">
           {text}
         </p>
-        {requests.link.value === "live" && requests.patience.value === "stalled" && (
-          <button type="button" class="quiet" data-part="retry" onClick={() => loader.retry()}>
+        {source.link.value === "live" && source.patience.value === "stalled" && (
+          <button type="button" class="quiet" data-part="retry" onClick={() => answers.retry()}>
             Try again
           </button>
         )}

@@ -3,15 +3,27 @@ import { Fragment } from "preact";
 import { colourOf, css, inkOn } from "../../attention/colour";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted, readable } from "../../drawing/words";
-import { type Axis, keysOf } from "../../host/facts";
+import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import type { Store } from "../store";
+import { Title } from "./map";
 
 /** Longer texts are shown around the pinned word: tens of thousands of elements would stop the page. */
 const LONGEST = 4096;
 
-export function Text({ store }: { store: Store }) {
+export function TextView({ store }: { store: Store }) {
   const map = store.map.value;
   if (!map) return null;
+  return (
+    <section class="map">
+      <header>
+        <Title store={store} />
+      </header>
+      <Text store={store} map={map} />
+    </section>
+  );
+}
+
+function Text({ store, map }: { store: Store; map: MapFacts }) {
   const crossed = map.keys !== null;
   return (
     <div class="text" data-part="text" onPointerLeave={() => (store.hover.value = null)}>

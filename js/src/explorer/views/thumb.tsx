@@ -1,11 +1,12 @@
 /** The small picture of one head, with its number where a measure is chosen. */
 import { useRef } from "preact/hooks";
-import { type Loader, layerName } from "../../answers/loading";
+import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
 import { colourOf, pack } from "../../attention/colour";
 import { useDrawing } from "../../drawing/canvas";
 import { placeName, sharing, shortName, spokenName } from "../../drawing/naming";
 import { brief } from "../../drawing/words";
 import type { MapFacts, Measure } from "../../host/facts";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
 
 /** Thumbnails narrower than this have no room for the zero before the point. */
@@ -13,7 +14,7 @@ const SCARCE = 24;
 
 interface Props {
   store: Store;
-  loader: Loader;
+  answers: Answers;
   map: MapFacts;
   layer: number;
   head: number;
@@ -30,7 +31,7 @@ interface Props {
 
 export function Thumb({
   store,
-  loader,
+  answers,
   map,
   layer,
   head,
@@ -41,12 +42,13 @@ export function Thumb({
   apart = false,
 }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const loaded = loader.thumbnails.value.has(layerName(map.name, layer));
-  const fresh = loader.isFresh("thumbnails", layerName(map.name, layer));
+  const asked = thumbnailsOf(map.name, layer);
+  const loaded = answers.known.get(asked) !== undefined;
+  const fresh = answers.known.isFresh(asked);
   const chosen = store.layer.value === layer && store.head.value === head;
 
   useDrawing(() => {
-    const thumbnails = loader.thumbnails.value.get(layerName(store.map.value?.name ?? "", layer));
+    const thumbnails = answers.known.get(thumbnailsOf(store.map.value?.name ?? "", layer));
     if (!canvas.current || !thumbnails || head >= thumbnails.heads) return;
     const largest = store.traits.color_range.value === "shared" ? 1 : thumbnails.peak[head] || 1;
     const ramp = store.ramp.value;

@@ -1,16 +1,11 @@
 /** The line of menus above everything. */
 import type { ColourMap, ColourScale } from "../../attention/colour";
 import { Menu, Segments } from "../../controls/menu";
-import { imageAxis, isWhole } from "../../host/facts";
+import { isWhole } from "../../host/facts";
 import type { Choices } from "../choices";
 import type { Store } from "../store";
+import { viewsOf } from "./table";
 
-const VIEWS: [Choices["view"], string][] = [
-  ["heatmap", "Heatmap"],
-  ["text", "Text"],
-  ["grid", "Grid"],
-];
-const IMAGE: [Choices["view"], string] = ["image", "Image"];
 const MAPS: [ColourMap, string][] = [
   ["ink", "Ink"],
   ["viridis", "Viridis"],
@@ -38,7 +33,6 @@ export function Toolbar({ store }: { store: Store }) {
   const facts = store.facts.value;
   const maps = facts?.maps ?? [];
   const long = store.map.value !== null && !isWhole(store.map.value);
-  const pictured = store.map.value !== null && imageAxis(store.map.value) !== null;
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
@@ -58,7 +52,7 @@ export function Toolbar({ store }: { store: Store }) {
         <Segments
           label="View"
           value={store.view.value}
-          options={pictured ? [...VIEWS, IMAGE] : VIEWS}
+          options={viewsOf(store.map.value).map(({ name, label }) => [name, label] as const)}
           onChange={(view) => (traits.view.value = view)}
         />
         <Menu

@@ -1,18 +1,8 @@
-/** Questions to the kernel: one outstanding of a kind, the newest waits, older ones are withdrawn. */
+/** The kernel as a source: one question outstanding of a kind, the newest waits, older ones are withdrawn. */
 import { type Signal, signal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
+import { type AskOptions, type Link, type Patience, type Reply, type Source, Withdrawn } from "./source";
 import type { Model } from "./traits";
-
-export interface Reply {
-  header: Record<string, unknown>;
-  buffers: Bytes[];
-}
-
-/** How long the kernel has been silent: answered in time, busy, or perhaps gone. */
-export type Patience = "calm" | "waiting" | "stalled";
-
-/** Whether there is a kernel that has the maps: there is, there was, or there never was in this page. */
-export type Link = "live" | "lost" | "absent";
 
 const BUSY_AFTER = 700;
 /** What nobody waits for in particular may take longer before it is worth a word. */
@@ -25,15 +15,7 @@ const STALLED_AFTER = 20_000;
 const ASKED_AGAIN_AFTER = 1_000;
 const LONGER = 4;
 
-/** Nobody wants the answer any more; not a failure. */
-export class Withdrawn extends Error {}
-
 const unasked = () => new Error("This had not come, and there is no kernel to ask for it.");
-
-export interface AskOptions {
-  signal?: AbortSignal;
-  background?: boolean;
-}
 
 interface Question {
   body: object;
@@ -55,10 +37,9 @@ interface Answer {
   error?: string;
 }
 
-export class Requests {
+export class Kernel implements Source {
   readonly patience: Signal<Patience> = signal("calm");
   readonly link: Signal<Link>;
-  /** Whether the host says that its own line to the kernel is cut; it mends that itself. */
   readonly cut = signal(false);
 
   readonly #model: Model;
@@ -112,7 +93,6 @@ export class Requests {
     }
   }
 
-  /** Forget what was never answered, so that a person can ask again. */
   retry(): void {
     for (const line of this.#lines.values()) {
       line.asked?.question.reject(new Withdrawn());

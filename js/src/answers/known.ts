@@ -1,0 +1,79 @@
+/** What is known of the maps on the screen: answers by question, each with whether it is about these maps or stands in. */
+import { batch, type Signal, signal } from "@preact/signals";
+import type { Facts } from "../host/facts";
+import type { Question } from "./question";
+
+interface Entry {
+  question: Question<unknown>;
+  value: unknown;
+  /** Whether the answer is about the maps that are shown, and no stand-in. */
+  fresh: boolean;
+  /** Why there is no answer. */
+  fault: string | null;
+}
+
+export class Known {
+  /** One signal a question: what has come for one layer draws nothing of the others. */
+  readonly #entries = new Map<string, Signal<Entry>>();
+
+  get<T>(question: Question<T>): T | undefined {
+    return this.#entry(question).value.value as T | undefined;
+  }
+
+  isFresh(question: Question<unknown>): boolean {
+    return this.#entry(question).value.fresh;
+  }
+
+  fault(question: Question<unknown>): string | null {
+    return this.#entry(question).value.fault;
+  }
+
+  /** Whether nothing is gained by asking. */
+  isSettled(question: Question<unknown>): boolean {
+    const { fresh, fault } = this.#entry(question).value;
+    return fresh || fault !== null;
+  }
+
+  keep<T>(question: Question<T>, value: T): void {
+    this.#entry(question).value = { question, value, fresh: true, fault: null };
+  }
+
+  fail(question: Question<unknown>, fault: string): void {
+    const entry = this.#entry(question);
+    entry.value = { ...entry.peek(), fault };
+  }
+
+  forgive(): void {
+    this.#change((entry) => (entry.fault === null ? entry : { ...entry, fault: null }));
+  }
+
+  /** Other maps are coming: nothing is about them yet. */
+  age(): void {
+    this.#change((entry) => ({ ...entry, fresh: false, fault: null }));
+  }
+
+  /** Other maps are shown: what is worth nothing for them is forgotten. */
+  turn(before: Facts | null, after: Facts | null): void {
+    const named = (facts: Facts | null, name: string) => facts?.maps.find((map) => map.name === name);
+    this.#change((entry) => {
+      const { map } = entry.question.body;
+      const worth = entry.question.worth(named(before, map), named(after, map));
+      if (worth === "none") return { ...entry, value: undefined, fresh: false };
+      return worth === "same" ? { ...entry, fresh: entry.value !== undefined } : entry;
+    });
+  }
+
+  #change(change: (entry: Entry) => Entry): void {
+    batch(() => {
+      for (const entry of this.#entries.values()) entry.value = change(entry.peek());
+    });
+  }
+
+  #entry(question: Question<unknown>): Signal<Entry> {
+    const held = this.#entries.get(question.name);
+    if (held) return held;
+    const made = signal<Entry>({ question, value: undefined, fresh: false, fault: null });
+    this.#entries.set(question.name, made);
+    return made;
+  }
+}

@@ -1,0 +1,103 @@
+/** All answers of one Explorer: the picture that is waited for, and behind it what its views need. */
+import { effect, untracked } from "@preact/signals";
+import { Known } from "../answers/known";
+import { type Errand, Order } from "../answers/order";
+import type { Question } from "../answers/question";
+import { thumbnails } from "../answers/thumbnails";
+import type { Facts } from "../host/facts";
+import type { Source } from "../host/source";
+import { Chosen } from "./chosen";
+import { needsOf } from "./order";
+import type { Store } from "./store";
+
+/** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
+const STANDING = 200;
+
+export class Answers {
+  readonly known = new Known();
+  readonly chosen: Chosen;
+  readonly #store: Store;
+  readonly #source: Source;
+  readonly #order: Order;
+  readonly #stops: (() => void)[];
+  /** Questions by the names of their errands, to tell what has failed. */
+  readonly #questions = new Map<string, Question<unknown>>();
+  #facts: Facts | null = null;
+
+  constructor(store: Store, source: Source) {
+    this.#store = store;
+    this.#source = source;
+    this.chosen = new Chosen(store, source, (before, after) => this.known.turn(before, after));
+    this.#order = new Order(
+      () => this.#next(),
+      (name, reason) => this.#fail(name, reason),
+    );
+    this.#stops = [
+      effect(() => {
+        const facts = store.traits.facts.value;
+        if (facts !== this.#facts || facts === null) untracked(() => this.#turn(facts));
+      }),
+      effect(() => {
+        store.traits.facts.value;
+        this.chosen.follow();
+      }),
+    ];
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+    this.#order.close();
+    this.chosen.close();
+  }
+
+  retry(): void {
+    this.known.forgive();
+    this.#source.retry();
+    this.chosen.retry();
+  }
+
+  /** Share of the grid that is there, 0 to 1. */
+  progress(): number {
+    const map = this.#store.map.value;
+    if (!map || map.heads.length === 0) return 1;
+    const there = map.heads.filter((_, layer) => this.known.isFresh(thumbnails(map.name, layer)));
+    return there.length / map.heads.length;
+  }
+
+  #turn(facts: Facts | null): void {
+    const first = this.chosen.tile.value === null;
+    this.#facts = facts;
+    this.known.age();
+    this.chosen.turn(facts);
+    if (this.#store.told.value) this.#order.restart(first ? 0 : STANDING);
+  }
+
+  #next(): Errand | null {
+    const map = this.#store.map.value;
+    if (!map || this.#store.empty.value || !this.chosen.isThere.value) return null;
+    for (const need of needsOf(this.#store, map)) {
+      if (need === "better picture") {
+        const errand = this.chosen.next();
+        if (errand) return errand;
+      } else if (!this.known.isSettled(need)) return this.#errand(need);
+    }
+    return null;
+  }
+
+  #errand(question: Question<unknown>): Errand {
+    const { name, body } = question;
+    this.#questions.set(name, question);
+    const run = async (signal: AbortSignal) => {
+      const reply = await this.#source.ask(body.op, body, { signal, background: true });
+      this.known.keep(question, question.read(reply));
+    };
+    return { name, run };
+  }
+
+  #fail(name: string, reason: unknown): void {
+    const sentence = reason instanceof Error ? reason.message : String(reason);
+    const question = this.#questions.get(name);
+    if (question) this.known.fail(question, sentence);
+    else this.chosen.giveUp(name);
+  }
+}

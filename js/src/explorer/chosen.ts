@@ -1,0 +1,278 @@
+/** The picture that somebody waits for: tile and row of the chosen head, and new facts, which come on the screen with them. */
+import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
+import { Cache } from "../answers/cache";
+import type { Errand } from "../answers/order";
+import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "../answers/tile";
+import { decodeTile, type TileHeader } from "../attention/tile";
+import { type Facts, isWhole } from "../host/facts";
+import { type AskOptions, type Source, Withdrawn } from "../host/source";
+import type { ShownTile, Store } from "./store";
+
+const CACHE_BYTES = 32 * 1024 * 1024;
+/** Neighbours of larger maps, and more rows of what is shown, are asked for when nothing has moved for so long. */
+const SMALL = 512;
+const STILL_AFTER = 250;
+const COARSE: [number, number] = [256, 256];
+/** So many facts are kept until a picture of them comes. */
+const RECENT = 64;
+
+interface Cached extends ShownTile {
+  bytes: number;
+}
+
+type Kind = "tile" | "row";
+
+/** An answer, and the facts that it is about. */
+interface Came {
+  shown: ShownTile;
+  name: string;
+  facts: Facts;
+}
+
+export class Chosen {
+  /** The newest tile of the chosen head, before temperature. */
+  readonly tile: Signal<ShownTile | null> = signal(null);
+  /** Why there is no tile, or no row. */
+  readonly faults: Signal<{ readonly [kind in Kind]?: string }> = signal({});
+  /** Whether all that was told is on the screen, and the tile that is there belongs to the chosen head. */
+  readonly isThere: ReadonlySignal<boolean>;
+  readonly #wanted = computed(() => this.#want());
+  readonly #wantedRow = computed(() => this.#wantRow());
+
+  readonly #store: Store;
+  readonly #source: Source;
+  readonly #onTurn: (before: Facts | null, after: Facts | null) => void;
+  readonly #cache = new Cache<Cached>(CACHE_BYTES);
+  /** Names of the neighbours that are in the cache, or cannot be had. */
+  readonly #near: Signal<ReadonlySet<string>> = signal(new Set());
+  /** Facts that an answer may still be about: those on the screen, and what has come since. */
+  #recent: Facts[] = [];
+  /** What has come of facts that are not on the screen yet; null where all are. */
+  readonly #coming: Signal<{ [kind in Kind]?: Came } | null> = signal(null);
+  #epoch = new AbortController();
+  readonly #life = new AbortController();
+  #facts: Facts | null = null;
+  /** Names of the newest tile and row asked for, and of the tile that is there. */
+  readonly #asked = { tile: "", row: "" };
+  readonly #here = signal("");
+  readonly #still = signal(false);
+  #stillness = 0;
+
+  constructor(store: Store, source: Source, onTurn: (before: Facts | null, after: Facts | null) => void) {
+    this.#store = store;
+    this.#source = source;
+    this.#onTurn = onTurn;
+    this.isThere = computed(() => this.#coming.value === null && store.isCurrent(this.tile.value));
+  }
+
+  /** Ask for what the choices want now; what is read here is what a change of it must call this again for. */
+  follow(): void {
+    const tile = this.#wanted.value;
+    const row = this.#wantedRow.value;
+    untracked(() => {
+      if (tile) this.#load(tile, "tile");
+      if (row) this.#load(row, "row");
+    });
+  }
+
+  close(): void {
+    window.clearTimeout(this.#stillness);
+    this.#epoch.abort();
+    this.#life.abort();
+    this.#cache.clear();
+  }
+
+  retry(): void {
+    this.faults.value = {};
+    this.#near.value = new Set();
+    this.#asked.tile = "";
+    this.#asked.row = "";
+    if (this.#wanted.value) this.#load(this.#wanted.value, "tile");
+    if (this.#wantedRow.value) this.#load(this.#wantedRow.value, "row");
+  }
+
+  /** True when the tile that is there is the one that was asked for last. */
+  settled(): boolean {
+    return this.#wanted.value?.name === this.#here.value;
+  }
+
+  /**
+   * Ask for what new facts show; the old picture stays until that has come. What was asked before is withdrawn, except
+   * for a picture on its way: facts may change faster than pictures come.
+   */
+  turn(facts: Facts | null): void {
+    const first = this.tile.value === null;
+    this.#facts = facts;
+    if (facts) this.#recent = [...this.#recent, facts].slice(-RECENT);
+    this.#asked.tile = "";
+    this.#asked.row = "";
+    this.#here.value = "";
+    this.#epoch.abort();
+    this.#epoch = new AbortController();
+    this.#cache.clear();
+    this.#near.value = new Set();
+    this.faults.value = {};
+    this.#coming.value = {};
+    if (first || !this.#wanted.value) this.#reveal(facts);
+  }
+
+  /** Facts, tile and row come on the screen together, so that no label stands beside another text's weights. */
+  #reveal(facts: Facts | null): void {
+    const { tile, row } = this.#coming.value ?? {};
+    this.#recent = this.#recent.slice(facts ? this.#recent.indexOf(facts) : 0);
+    batch(() => {
+      this.#coming.value = facts === this.#facts ? null : {};
+      const before = this.#store.facts.value;
+      this.#store.facts.value = facts;
+      this.#onTurn(before, facts);
+      this.tile.value = tile?.shown ?? null;
+      this.#here.value = (facts === this.#facts && tile?.name) || "";
+      this.#store.exactRow.value = row?.facts === facts ? row.shown : null;
+      if (!tile) this.#store.drawn.value = null;
+      const hover = this.#store.hover.value;
+      const map = this.#store.map.value;
+      const gone = (hover?.query ?? 0) >= (map?.n_queries ?? 0) || (hover?.key ?? 0) >= (map?.n_keys ?? 0);
+      if (gone) this.#store.hover.value = null;
+    });
+  }
+
+  #place(): PlaceOfMap | null {
+    const { told, traits } = this.#store;
+    const facts = told.value;
+    if (!facts) return null;
+    const inside = (value: number, count: number) => Math.min(Math.max(0, Math.trunc(value) || 0), count - 1);
+    const layer = inside(traits.layer.value, facts.heads.length);
+    const head = inside(traits.head.value, facts.heads[layer] ?? 0);
+    const empty = facts.n_queries * facts.n_keys * (facts.heads[layer] ?? 0) === 0;
+    return empty ? null : { facts, map: facts.name, layer, head };
+  }
+
+  #want(place = this.#place()): Wanted | null {
+    const store = this.#store;
+    if (!place) return null;
+    if (isWhole(place.facts)) return wholeTile(place);
+    const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
+    // Without a heatmap on the screen a coarse tile is enough for what else is shown.
+    const device = store.view.value === "heatmap" ? store.device.value : COARSE;
+    return (
+      device && visibleTile(place, store.windowOf(place.facts), device, sharpness, store.traits.pooling.value)
+    );
+  }
+
+  #wantRow(): Wanted | null {
+    const place = this.#place();
+    const query = this.#store.reading.value;
+    if (!place || query === null || query >= place.facts.n_queries) return null;
+    return isWhole(place.facts) ? null : exactRow(place, query);
+  }
+
+  #load(wanted: Wanted, kind: Kind): void {
+    if (this.#asked[kind] === wanted.name) return;
+    this.#asked[kind] = wanted.name;
+    if (this.faults.value[kind] !== undefined)
+      this.faults.value = { ...this.faults.value, [kind]: undefined };
+    if (kind === "tile") this.#stir();
+    const seen = this.#cache.get(wanted.name);
+    if (seen) {
+      if (this.#facts) this.#show({ shown: seen, name: wanted.name, facts: this.#facts }, kind);
+      return;
+    }
+    this.#fetch(wanted, kind, { signal: this.#life.signal })
+      .then((came) => this.#show(came, kind))
+      .catch((reason) => {
+        if (this.#asked[kind] !== wanted.name || reason instanceof Withdrawn) return;
+        this.faults.value = { ...this.faults.value, [kind]: sentenceOf(reason) };
+        if (kind === "tile" && this.#coming.value) {
+          this.#coming.value = {};
+          this.#reveal(this.#facts);
+        } else this.#revealWhenWhole();
+      });
+  }
+
+  #stir(): void {
+    this.#still.value = false;
+    window.clearTimeout(this.#stillness);
+    this.#stillness = window.setTimeout(() => {
+      this.#still.value = true;
+    }, STILL_AFTER);
+  }
+
+  /** An answer that is late still shows the right head at an older window or temperature, until the next one. */
+  #show(came: Came, kind: Kind): void {
+    const { shown, name, facts } = came;
+    const place = this.#place();
+    if (place?.map !== shown.map || place.layer !== shown.layer || place.head !== shown.head) return;
+    if (!this.#recent.includes(facts)) return;
+    if (facts !== this.#store.facts.value) {
+      this.#coming.value = { ...this.#coming.value, [kind]: came };
+      this.#revealWhenWhole();
+    } else if (kind === "row") this.#store.exactRow.value = shown;
+    else {
+      this.#here.value = facts === this.#facts ? name : "";
+      this.tile.value = shown;
+    }
+  }
+
+  #revealWhenWhole(): void {
+    const coming = this.#coming.value;
+    const row = coming?.row || !this.#wantedRow.value || this.faults.value.row !== undefined;
+    if (coming?.tile && row) this.#reveal(coming.tile.facts);
+  }
+
+  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions): Promise<Came> {
+    const asked = this.#facts!;
+    const { header, buffers } = await this.#source.ask(kind, body, options);
+    // The kernel may have been shown other maps since, and its answer is about these.
+    const { version } = header;
+    const facts = version === undefined ? asked : this.#recent.find((one) => one.version === version);
+    const map = facts?.maps.find((one) => one.name === place.map);
+    if (!facts || !map) throw new Withdrawn();
+    const tile = decodeTile(header as unknown as TileHeader, buffers, map.n_keys, map.causal);
+    const shown = { map: place.map, layer: place.layer, head: place.head, tile };
+    if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
+    // What was asked of other facts is not what is wanted of these.
+    return { shown, name: facts === asked ? name : "", facts };
+  }
+
+  /** What makes the next picture better or sooner, once a person stays to look: more rows of it, and its neighbours. */
+  next(): Errand | null {
+    const place = this.#place();
+    if (!place) return null;
+    const still = this.#still.value && this.settled();
+    const refine = still && this.#refine();
+    if (refine) return refine;
+    const { facts, map, layer, head } = place;
+    if (!still && Math.max(facts.n_queries, facts.n_keys) > SMALL) return null;
+    for (const near of [head + 1, head - 1]) {
+      if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
+      const wanted = this.#want({ facts, map, layer, head: near });
+      if (!wanted || this.#near.value.has(wanted.name) || this.#cache.has(wanted.name)) continue;
+      const run = async (signal: AbortSignal) => {
+        await this.#fetch(wanted, "prefetch", { signal, background: true });
+        this.giveUp(wanted.name);
+      };
+      return { name: wanted.name, run };
+    }
+    return null;
+  }
+
+  /** Do not try again. */
+  giveUp(name: string): void {
+    this.#near.value = new Set(this.#near.value).add(name);
+  }
+
+  #refine(): Errand | null {
+    const wanted = this.#wanted.value;
+    const shown = this.tile.value;
+    const finer = wanted && shown && refined(wanted, shown.tile);
+    const name = `refine/${finer?.name}`;
+    if (!finer || this.#near.value.has(name)) return null;
+    const run = async (signal: AbortSignal) => {
+      const came = await this.#fetch(finer, "refine", { signal, background: true });
+      if (this.#wanted.value?.name === finer.name) this.#show(came, "tile");
+    };
+    return { name, run };
+  }
+}
+
+const sentenceOf = (reason: unknown) => (reason instanceof Error ? reason.message : String(reason));
