@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { samePictures, standIns } from "../../src/answers/standins";
+import { findings } from "../../src/answers/findings";
+import { Known } from "../../src/answers/known";
+import { picture } from "../../src/answers/picture";
+import type { Question } from "../../src/answers/question";
+import { thumbnails } from "../../src/answers/thumbnails";
 import { bracketed, placeName, sharing, shortName, spokenName } from "../../src/drawing/naming";
 import { edgesOf, gutterOf, laned } from "../../src/drawing/spans";
 import { massOf, patchOf } from "../../src/explorer/views/patches";
-import type { Axis, ImageGrid, MapFacts } from "../../src/host/facts";
+import type { Axis, Facts, ImageGrid, MapFacts } from "../../src/host/facts";
 
 const axis = (spans: Axis["spans"], n = 10): Axis => ({
   labels: Array<string>(n).fill("a"),
@@ -129,15 +133,23 @@ describe("stand-ins", () => {
       { name: "a/b", heads, queries: { ...axis([]), image: { start: 0, rows: 1, columns: 1, digest } } },
     ] as unknown as MapFacts[],
   });
-  const known = new Map([["a/b/0", 1]]);
-  it("stay where the heads are the same", () => {
-    expect(standIns(known, facts([2], 1), facts([2], 2)).size).toBe(1);
-    expect(standIns(known, facts([2], 1), facts([3], 1)).size).toBe(0);
-    expect(standIns(known, facts([2], 1), null).size).toBe(0);
+  const kept = (question: Question<unknown>, before: Facts, after: Facts | null) => {
+    const known = new Known();
+    known.keep(question, 1);
+    known.age();
+    known.turn(before, after);
+    return [known.get(question), known.isFresh(question)];
+  };
+  it("stay where the heads are the same, and are asked for all the same", () => {
+    expect(kept(thumbnails("a/b", 0), facts([2], 1), facts([2], 2))).toEqual([1, false]);
+    expect(kept(thumbnails("a/b", 0), facts([2], 1), facts([3], 1))).toEqual([undefined, false]);
+    expect(kept(thumbnails("a/b", 0), facts([2], 1), null)).toEqual([undefined, false]);
   });
   it("of a picture are that picture", () => {
-    const pictures = new Map([["a/b/keys", 1]]);
-    expect(samePictures(pictures, facts([2], 7), facts([2], 7)).size).toBe(1);
-    expect(samePictures(pictures, facts([2], 7), facts([2], 8)).size).toBe(0);
+    expect(kept(picture("a/b", "keys"), facts([2], 7), facts([2], 7))).toEqual([1, true]);
+    expect(kept(picture("a/b", "keys"), facts([2], 7), facts([2], 8))).toEqual([undefined, false]);
+  });
+  it("which are findings are about nothing else", () => {
+    expect(kept(findings("a/b"), facts([2], 7), facts([2], 7))).toEqual([undefined, false]);
   });
 });
