@@ -31,9 +31,13 @@ export interface MapOptions {
   seed?: number;
   /** Heads of which no measure exists; without the option the kernel measures nothing. */
   measured?: { without?: [layer: number, head: number][] };
+  /** How layers can be sent as a whole; heads are then nothing but their queries and keys. */
+  held?: "projections" | "codes";
   /** Without the option the kernel does not look. */
   findings?: Finding[];
   derived?: string;
+  /** Of queries and keys. */
+  width?: number;
   /** How much more the kernel computes for a cell than it would: small maps that are as slow as long ones. */
   cost?: number;
   /** What layers and heads are called in the model. */
@@ -127,6 +131,7 @@ export class MockMap {
       causal: options.causal ?? true,
       notes: options.notes ?? [],
       ...(options.measured && { measures: MEASURES.map(({ of: _, ...measure }) => measure) }),
+      ...(options.held && { held: heads.map(() => options.held!) }),
       ...(options.findings && { diagnosed: true }),
       ...(options.derived && { derived: options.derived }),
     };
@@ -150,18 +155,25 @@ export class MockMap {
     return this.facts.causal && key > query;
   }
 
-  /** Score of a head: noise from random vectors, and one of four habits. */
-  #scores(layer: number, head: number): (query: number, key: number) => number {
-    const known = this.#layers.get(`${layer}/${head}`);
-    if (known) return known;
+  /** Random vectors, and how much their products count. */
+  vectors(layer: number, head: number) {
     const { n_queries, n_keys } = this.facts;
-    const width = 8;
+    const width = this.#options.width ?? 8;
     const draw = random((this.#options.seed ?? 7) * 7919 + layer * 131 + head);
     const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
     const queries = Float32Array.from({ length: n_queries * width }, normal);
     const keys = Float32Array.from({ length: n_keys * width }, normal);
     const sharp = 0.4 + 1.6 * draw();
-    const habit = Math.floor(draw() * 4);
+    // Queries and keys alone know no habits.
+    const habit = this.#options.held ? 3 : Math.floor(draw() * 4);
+    return { width, queries, keys, sharp, habit };
+  }
+
+  /** Score of a head: noise from random vectors, and one of four habits. */
+  #scores(layer: number, head: number): (query: number, key: number) => number {
+    const known = this.#layers.get(`${layer}/${head}`);
+    if (known) return known;
+    const { width, queries, keys, sharp, habit } = this.vectors(layer, head);
     const habits = [
       (query: number, key: number) => (key === query - 1 ? 5 : 0),
       (_: number, key: number) => (key === 0 ? 3.5 : 0),
@@ -349,12 +361,68 @@ function measuresOf(map: MockMap, layer: number): Answer {
   return { header: { layer, heads }, buffers: [unaligned(Float32Array.from(values))] };
 }
 
+function layerOf(map: MockMap, layer: number): Answer {
+  const { n_queries, n_keys, causal, held } = map.facts;
+  const heads = Array.from({ length: map.facts.heads[layer]! }, (_, head) => head);
+  const common = { form: held![layer], layer, heads: heads.length, n_queries, n_keys };
+  if (common.form === "codes") {
+    const whole = { rows: [0, n_queries], columns: [0, n_keys], height: n_queries, width: n_keys };
+    const tiles = heads.map((head) =>
+      tileOf(map, layer, head, { ...whole, temperature: 1, scaling: 1 } as TileRequest),
+    );
+    const triangle = causal && n_queries === n_keys;
+    const codes = tiles.flatMap(({ buffers }) =>
+      Array.from({ length: n_queries }, (_, row) =>
+        Array.from({ length: triangle ? row + 1 : n_keys }, (_, key) =>
+          buffers[0]!.getUint16(2 * (row * n_keys + key), true),
+        ),
+      ).flat(),
+    );
+    const rows = (at: number) =>
+      tiles.flatMap(({ buffers }) =>
+        Array.from({ length: n_queries }, (_, row) => buffers[at]!.getFloat32(4 * row, true)),
+      );
+    return {
+      header: {
+        ...common,
+        triangle,
+        buffers: ["codes", "missing", "entropy"],
+        low: tiles.map(({ header }) => header.low),
+        step: tiles.map(({ header }) => header.step),
+      },
+      buffers: [
+        unaligned(Uint16Array.from(codes)),
+        unaligned(Float32Array.from(rows(1))),
+        unaligned(Float32Array.from(rows(2))),
+      ],
+    };
+  }
+  const all = heads.map((head) => map.vectors(layer, head));
+  const { width } = all[0]!;
+  const q = all.flatMap(({ queries, sharp }) => Array.from(queries, (value) => value * sharp));
+  const k = all.flatMap(({ keys }) => Array.from(keys));
+  return {
+    header: {
+      ...common,
+      buffers: ["q", "k"],
+      dtype: "float32",
+      key_value_heads: heads.length,
+      width,
+      scaling: 1 / Math.sqrt(width),
+      softcap: null,
+      mask: { causal, offset: 0, window: null },
+    },
+    buffers: [unaligned(Float32Array.from(q)), unaligned(Float32Array.from(k))],
+  };
+}
+
 const findingsOf = (map: MockMap): Answer => ({
   header: { findings: map.findings, healthy: HEALTHY },
   buffers: [],
 });
 
 const OPERATIONS = {
+  projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),
   thumbnails: (map: MockMap, asked: Question) => thumbnailsOf(map, asked.layer),
@@ -445,7 +513,8 @@ export class MockModel implements Model {
     const map = this.maps.find(({ facts }) => facts.name === question.map)!;
     const { header, buffers } = OPERATIONS[question.op](map, question);
     const { version } = this.get("facts") as Facts;
-    const told = question.op === "tile" && version !== undefined ? { ...header, version } : header;
+    const versioned = question.op === "tile" || question.op === "projections";
+    const told = versioned && version !== undefined ? { ...header, version } : header;
     this.message({ id: question.id, ok: true, header: told }, buffers);
   }
 

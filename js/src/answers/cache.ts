@@ -1,11 +1,13 @@
 /** What has been seen, bounded in bytes; the least recently used goes first. */
 export class Cache<T extends { bytes: number }> {
   readonly #limit: number;
+  readonly #dropped: (name: string) => void;
   readonly #entries = new Map<string, T>();
   #bytes = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, dropped: (name: string) => void = () => {}) {
     this.#limit = limit;
+    this.#dropped = dropped;
   }
 
   get(name: string): T | undefined {
@@ -29,11 +31,14 @@ export class Cache<T extends { bytes: number }> {
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#limit || this.#entries.size === 1) break;
       this.#remove(oldest);
+      this.#dropped(oldest);
     }
   }
 
   clear(): void {
+    const names = [...this.#entries.keys()];
     this.#entries.clear();
+    for (const name of names) this.#dropped(name);
     this.#bytes = 0;
   }
 

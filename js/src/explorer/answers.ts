@@ -75,11 +75,9 @@ export class Answers {
   #next(): Errand | null {
     const map = this.#store.map.value;
     if (!map || this.#store.empty.value || !this.chosen.isThere.value) return null;
-    for (const need of needsOf(this.#store, map)) {
-      if (need === "better picture") {
-        const errand = this.chosen.next();
-        if (errand) return errand;
-      } else if (!this.known.isSettled(need)) return this.#errand(need);
+    for (const need of needsOf(this.#store, map, this.chosen)) {
+      if (need && "run" in need) return need;
+      if (need && !this.known.isSettled(need)) return this.#errand(need);
     }
     return null;
   }

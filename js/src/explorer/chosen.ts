@@ -1,6 +1,7 @@
 /** The picture that somebody waits for: tile and row of the chosen head, and new facts, which come on the screen with them. */
 import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import { Cache } from "../answers/cache";
+import { LAYER_BYTES, Layers, layerQuestion } from "../answers/layers";
 import type { Errand } from "../answers/order";
 import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "../answers/tile";
 import { decodeTile, type TileHeader } from "../attention/tile";
@@ -43,8 +44,10 @@ export class Chosen {
   readonly #source: Source;
   readonly #onTurn: (before: Facts | null, after: Facts | null) => void;
   readonly #cache = new Cache<Cached>(CACHE_BYTES);
-  /** Names of the neighbours that are in the cache, or cannot be had. */
-  readonly #near: Signal<ReadonlySet<string>> = signal(new Set());
+  readonly #layers = new Layers();
+  /** Names of errands that failed, and how many came. */
+  readonly #failed: Signal<ReadonlySet<string>> = signal(new Set());
+  readonly #came = signal(0);
   /** Facts that an answer may still be about: those on the screen, and what has come since. */
   #recent: Facts[] = [];
   /** What has come of facts that are not on the screen yet; null where all are. */
@@ -80,11 +83,12 @@ export class Chosen {
     this.#epoch.abort();
     this.#life.abort();
     this.#cache.clear();
+    this.#layers.close();
   }
 
   retry(): void {
     this.faults.value = {};
-    this.#near.value = new Set();
+    this.#failed.value = new Set();
     this.#asked.tile = "";
     this.#asked.row = "";
     if (this.#wanted.value) this.#load(this.#wanted.value, "tile");
@@ -110,7 +114,8 @@ export class Chosen {
     this.#epoch.abort();
     this.#epoch = new AbortController();
     this.#cache.clear();
-    this.#near.value = new Set();
+    this.#layers.clear();
+    this.#failed.value = new Set();
     this.faults.value = {};
     this.#coming.value = {};
     if (first || !this.#wanted.value) this.#reveal(facts);
@@ -219,8 +224,11 @@ export class Chosen {
     if (coming?.tile && row) this.#reveal(coming.tile.facts);
   }
 
-  async #fetch({ name, body, ...place }: Wanted, kind: string, options: AskOptions): Promise<Came> {
+  async #fetch(wanted: Wanted, kind: string, options: AskOptions): Promise<Came> {
+    const { name, body, ...place } = wanted;
     const asked = this.#facts!;
+    const made = this.#make(wanted, asked);
+    if (made) return made;
     const { header, buffers } = await this.#source.ask(kind, body, options);
     // The kernel may have been shown other maps since, and its answer is about these.
     const { version } = header;
@@ -234,31 +242,59 @@ export class Chosen {
     return { shown, name: facts === asked ? name : "", facts };
   }
 
-  /** What makes the next picture better or sooner, once a person stays to look: more rows of it, and its neighbours. */
-  next(): Errand | null {
+  /** A whole map of a layer that is here needs nobody. */
+  #make({ name, body, ...place }: Wanted, facts: Facts): Promise<Came> | null {
+    const map = facts.maps.find((one) => one.name === place.map);
+    if (!map || !isWhole(map) || name !== wholeTile({ ...place, facts: map }).name) return null;
+    const made = this.#layers.tile(layerQuestion(place.map, place.layer).name, place.head, map);
+    if (!made) return null;
+    return made.then((tile) => {
+      const shown = { map: place.map, layer: place.layer, head: place.head, tile };
+      if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
+      return { shown, name, facts };
+    });
+  }
+
+  /** The layer of the chosen head, so that its other heads need nobody. */
+  layer(): Errand | null {
+    const place = this.#place();
+    return place && this.#layerErrand(place, place.layer);
+  }
+
+  /** What makes the next picture better or sooner: more rows of it once a person stays to look, then its neighbours. */
+  better(): Errand | null {
     const place = this.#place();
     if (!place) return null;
     const still = this.#still.value && this.settled();
-    const refine = still && this.#refine();
+    const { facts, layer, head } = place;
+    const refine = still ? this.#refine() : null;
     if (refine) return refine;
-    const { facts, map, layer, head } = place;
     if (!still && Math.max(facts.n_queries, facts.n_keys) > SMALL) return null;
     for (const near of [head + 1, head - 1]) {
-      if (near < 0 || near >= (facts.heads[layer] ?? 0)) continue;
-      const wanted = this.#want({ facts, map, layer, head: near });
-      if (!wanted || this.#near.value.has(wanted.name) || this.#cache.has(wanted.name)) continue;
-      const run = async (signal: AbortSignal) => {
+      const wanted = near >= 0 && near < (facts.heads[layer] ?? 0) && this.#want({ ...place, head: near });
+      if (!wanted || this.#cache.has(wanted.name) || this.#failed.value.has(wanted.name)) continue;
+      return this.#errand(wanted.name, async (signal) => {
         await this.#fetch(wanted, "prefetch", { signal, background: true });
-        this.giveUp(wanted.name);
-      };
-      return { name: wanted.name, run };
+      });
     }
-    return null;
+    return still ? this.#layersAround(place) : null;
   }
 
   /** Do not try again. */
   giveUp(name: string): void {
-    this.#near.value = new Set(this.#near.value).add(name);
+    this.#failed.value = new Set(this.#failed.value).add(name);
+  }
+
+  /** What comes is told, so that the next errand is looked for. */
+  #errand(name: string, run: (signal: AbortSignal) => Promise<void>): Errand {
+    this.#came.value;
+    return {
+      name,
+      run: async (signal) => {
+        await run(signal);
+        this.#came.value++;
+      },
+    };
   }
 
   #refine(): Errand | null {
@@ -266,12 +302,31 @@ export class Chosen {
     const shown = this.tile.value;
     const finer = wanted && shown && refined(wanted, shown.tile);
     const name = `refine/${finer?.name}`;
-    if (!finer || this.#near.value.has(name)) return null;
-    const run = async (signal: AbortSignal) => {
+    if (!finer || this.#failed.value.has(name)) return null;
+    return this.#errand(name, async (signal) => {
       const came = await this.#fetch(finer, "refine", { signal, background: true });
       if (this.#wanted.value?.name === finer.name) this.#show(came, "tile");
-    };
-    return { name, run };
+    });
+  }
+
+  /** Layers next to the chosen one, while they and it fit what is kept. */
+  #layersAround(place: PlaceOfMap): Errand | null {
+    const here = this.#layers.bytes(layerQuestion(place.map, place.layer).name);
+    if (here === 0 || here * 3 > LAYER_BYTES) return null;
+    return this.#layerErrand(place, place.layer + 1) ?? this.#layerErrand(place, place.layer - 1);
+  }
+
+  #layerErrand({ facts: map }: PlaceOfMap, layer: number): Errand | null {
+    const { name, body } = layerQuestion(map.name, layer);
+    if (!map.held?.[layer] || this.#layers.has(name) || this.#failed.value.has(name)) return null;
+    const facts = this.#facts;
+    return this.#errand(name, async (signal) => {
+      const reply = await this.#source.ask("projections", body, { signal, background: true });
+      // The kernel may have been shown other maps since.
+      const { version } = reply.header;
+      if (version !== undefined && version !== facts?.version) throw new Withdrawn();
+      this.#layers.keep(name, reply);
+    });
   }
 }
 

@@ -45,6 +45,8 @@ export interface MapFacts {
   layer_numbers?: number[];
   head_numbers?: number[][];
   key_value_heads: number[];
+  /** How each layer can be sent as a whole, for heads to be made of it here; null or absent where it cannot. */
+  held?: ("projections" | "codes" | null)[];
   n_queries: number;
   n_keys: number;
   queries: Axis;
