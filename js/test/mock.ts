@@ -510,12 +510,17 @@ export class MockModel implements Model {
       this.message({ id: question.id, ok: false, error });
       return;
     }
+    const { header, buffers } = this.replyTo(question);
+    this.message({ id: question.id, ok: true, header }, buffers);
+  }
+
+  replyTo(question: Question): Answer {
     const map = this.maps.find(({ facts }) => facts.name === question.map)!;
     const { header, buffers } = OPERATIONS[question.op](map, question);
     const { version } = this.get("facts") as Facts;
     const versioned = question.op === "tile" || question.op === "projections";
     const told = versioned && version !== undefined ? { ...header, version } : header;
-    this.message({ id: question.id, ok: true, header: told }, buffers);
+    return { header: told, buffers };
   }
 
   /** Answer everything that was held back. */

@@ -1,6 +1,7 @@
 /** The kernel as a source: one question outstanding of a kind, the newest waits, older ones are withdrawn. */
 import { type Signal, signal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
+import { type Piece, Pieces } from "./pieces";
 import { type AskOptions, type Link, type Patience, type Reply, type Source, Withdrawn } from "./source";
 import type { Model } from "./traits";
 
@@ -26,14 +27,13 @@ interface Question {
 }
 
 interface Line {
-  asked: { id: string; question: Question; timers: number[]; patience: Patience } | null;
+  asked: { id: string; question: Question; pieces: Pieces; timers: number[]; patience: Patience } | null;
   next: Question | null;
 }
 
-interface Answer {
+interface Answer extends Piece {
   id?: unknown;
   ok?: boolean;
-  header?: Record<string, unknown>;
   error?: string;
 }
 
@@ -115,7 +115,7 @@ export class Kernel implements Source {
     line.next = null;
     if (question.signal?.aborted) return;
     const id = `${this.#name}-${this.#count++}`;
-    const asked: Line["asked"] = { id, question, timers: [], patience: "calm" };
+    const asked: Line["asked"] = { id, question, pieces: new Pieces(), timers: [], patience: "calm" };
     const lose = (patience: Patience) => () => {
       asked.patience = patience;
       this.#weigh();
@@ -150,10 +150,12 @@ export class Kernel implements Source {
   #hear(content: Answer, buffers: Bytes[]): void {
     for (const line of this.#lines.values()) {
       if (!line.asked || line.asked.id !== content?.id) continue;
-      const { question } = line.asked;
-      this.#settle(line);
+      const { question, pieces } = line.asked;
+      const reply = content.ok ? pieces.add(content, buffers) : null;
       this.link.value = "live";
-      if (content.ok && content.header) question.resolve({ header: content.header, buffers });
+      if (!reply && content.ok && content.piece !== undefined) return;
+      this.#settle(line);
+      if (reply) question.resolve(reply);
       else question.reject(new Error(content.error ?? "The kernel answered without a picture or a reason."));
       this.#advance(line);
       return;

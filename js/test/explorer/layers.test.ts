@@ -93,6 +93,33 @@ describe.each(["projections", "codes"] as const)("a layer that came as %s", (hel
     await came(host, "projections", 4);
   });
 
+  it("may come in pieces, in another order and some of them twice", async () => {
+    const host = model({ held });
+    host.policy = ({ op }) => (op === "projections" ? "hold" : "answer");
+    const view = mount(host);
+    await view.ready();
+    await came(host, "projections", 1);
+    const [question] = host.held.splice(0);
+    const { header, buffers } = host.replyTo(question!);
+    const sizes = buffers.map(({ byteLength }) => byteLength);
+    const together = new Uint8Array(await new Blob(buffers as BlobPart[]).arrayBuffer());
+    const pieces = [0, 1, 2].map((piece) => {
+      const part = together.slice(piece * 1001, piece === 2 ? undefined : (piece + 1) * 1001);
+      const first = piece === 0 ? { header, sizes } : {};
+      return [
+        { id: question!.id, ok: true, piece, pieces: 3, ...first },
+        [new DataView(part.buffer)],
+      ] as const;
+    });
+    for (const at of [2, 0, 2, 1]) host.message(pieces[at]![0], [...pieces[at]![1]]);
+    await came(host, "thumbnails", 1);
+    host.fromPython({ head: 2 });
+    await view.ready();
+    const weight = host.maps[0]!.row(0, 2, 11)[4]!;
+    expect(Math.abs(Number(await said(view, 11, 4)) - weight)).toBeLessThan(1e-4);
+    expect(asked(host, "tile").length).toBe(1);
+  });
+
   it("that cannot be had leaves the heads to be asked for one by one", async () => {
     const host = model({ held });
     host.policy = ({ op }) => (op === "projections" ? { error: "Out of memory." } : "answer");
