@@ -112,7 +112,7 @@ describe.each(["projections", "codes"] as const)("a layer that came as %s", (hel
       ] as const;
     });
     for (const at of [2, 0, 2, 1]) host.message(pieces[at]![0], [...pieces[at]![1]]);
-    await came(host, "thumbnails", 1);
+    await came(host, "thumbnails", 4);
     host.fromPython({ head: 2 });
     await view.ready();
     const weight = host.maps[0]!.row(0, 2, 11)[4]!;
