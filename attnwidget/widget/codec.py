@@ -210,8 +210,9 @@ def _blocks(maps: AttentionMaps, source: Layer) -> Iterator[slice | Tensor]:
 
 def _encode(log_weights: Tensor) -> tuple[bytes, float, float]:
     masked = ~log_weights.isfinite()
-    low = 0.0 if bool(masked.all()) else min(0.0, float(log_weights.masked_fill(masked, 0).min()))
-    step = -low / (MASKED - 1)
+    low, high = (float(end) for end in log_weights.masked_fill(masked, 0).aminmax())  # 0 is the log of all mass
+    low, high = min(0.0, low), max(0.0, high)
+    step = (high - low) / (MASKED - 1)
     codes = ((log_weights - low) / (step or 1.0)).round_().clamp_(0, MASKED - 1).masked_fill_(masked, MASKED)
     return codes.numpy().astype("<u2").tobytes(), low, step
 

@@ -14,10 +14,10 @@ import traitlets as t
 
 from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
+from attnwidget.lenses import derived_by_name
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
 from attnwidget.widget import codec
-from attnwidget.widget.derived import derived_by_name
 from attnwidget.widget.facts import describe
 from attnwidget.widget.measuring import Measuring, own_measures
 from attnwidget.widget.numbers import Index, Number
@@ -59,7 +59,7 @@ class Explorer(anywidget.AnyWidget):
     ----------
     map : str
         Name of the maps that are shown: "attention", "encoder", "cross" ..., or what is derived from them: "mean of
-        heads", "rollout", "flow".
+        heads", "largest of heads", "rollout", "flow".
     layer, head : int
         The head that is shown, from 0.
     query, key : int or None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from attnwidget.lenses import ROLLOUT_TOKENS
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget import codec
-from attnwidget.widget.derived import ROLLOUT_TOKENS
 from attnwidget.widget.measuring import MEASURED
 
 __all__ = ["describe"]

@@ -151,7 +151,7 @@ class TestShow:
         assert states == [{"facts", "layer", "query"}]
 
     def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
-        monkeypatch.delattr("attnwidget.widget.derived.rollout")
+        monkeypatch.delattr("attnwidget.lenses.through.rollout")
         monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")
         monkeypatch.delattr("attnwidget.widget.measuring.head_measures")
         view.show(projected(20))
@@ -398,7 +398,8 @@ class TestDerivedMaps:
     def test_stand_beside_the_heads(self):
         view = aw.explore("Lily and Ben went to the park .")
         kinds = {maps["name"]: maps.get("derived") for maps in view.facts["maps"]}
-        assert kinds == {"attention": None, "mean of heads": "mean of heads", "rollout": "rollout", "flow": "flow"}
+        assert list(kinds) == ["attention", "mean of heads", "largest of heads", "rollout", "flow"]
+        assert all(kind == (None if name == "attention" else name) for name, kind in kinds.items())
         view.map = "rollout"
         assert view.maps.heads == (1, 1, 1, 1)
         flat = aw.Explorer(aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK"))
@@ -410,6 +411,7 @@ class TestDerivedMaps:
         heads = view._maps["attention"]
         every = torch.stack([heads.weights(2, head) for head in range(4)])
         torch.testing.assert_close(view._maps["mean of heads"].weights(2, 0), every.mean(0))
+        torch.testing.assert_close(view._maps["largest of heads"].weights(2, 0), every.amax(0))
         torch.testing.assert_close(view._maps["rollout"].weights(1, 0), aw.measures.rollout(heads, per_layer=True)[1])
         torch.testing.assert_close(
             view._maps["flow"].weights(0, 0), aw.measures.attention_flow(heads, queries="all", progress=False)
@@ -417,7 +419,7 @@ class TestDerivedMaps:
 
     def test_are_asked_for_like_any_other(self, view):
         span = {"rows": [0, 14], "columns": [0, 14], "height": 100, "width": 100}
-        for name in ("mean of heads", "rollout", "flow"):
+        for name in ("mean of heads", "largest of heads", "rollout", "flow"):
             content, _ = ask(view, id=name, op="tile", map=name, layer=0, head=0, **span)
             assert content["ok"]
             assert content["header"]["shape"] == (14, 14)
@@ -435,17 +437,17 @@ class TestDerivedMaps:
 
     def test_only_those_that_make_sense(self):
         cross = aw.AttentionMaps.from_arrays(matrices(2, 2, 3, 5), layout="LHQK")
-        assert list(aw.Explorer(cross)._maps) == ["attention", "mean of heads"]
+        assert list(aw.Explorer(cross)._maps) == ["attention", "mean of heads", "largest of heads"]
         one = aw.AttentionMaps.from_arrays(matrices(1, 1, 6, 6), layout="LHQK")
         assert list(aw.Explorer(one)._maps) == ["attention", "rollout"]
         long = aw.Explorer(projected(1100, layers=2))
-        assert list(long._maps) == ["attention", "mean of heads"]
+        assert list(long._maps) == ["attention", "mean of heads", "largest of heads"]
         assert any("Rollout is shown for up to 1,024 tokens" in note for note in long.facts["maps"][0]["notes"])
 
     def test_of_several_maps_say_whose_they_are(self):
         both = {"encoder": projected(causal=False), "decoder": projected()}
         names = list(aw.Explorer(both)._maps)
-        assert names[:3] == ["encoder", "decoder", "encoder: mean of heads"]
+        assert names[:4] == ["encoder", "decoder", "encoder: mean of heads", "encoder: largest of heads"]
         assert "decoder: rollout" in names
 
     def test_have_no_scores(self, view):
