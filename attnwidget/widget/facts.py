@@ -8,16 +8,28 @@ from typing import Any
 from attnwidget.lenses import ROLLOUT_TOKENS
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
-from attnwidget.widget import codec
-from attnwidget.widget.measuring import MEASURED
+from attnwidget.widget.answers import Shown
+from attnwidget.widget.answers.measuring import MEASURED
+from attnwidget.widget.answers.spread import PICTURED, even_rows
 
-__all__ = ["describe"]
+__all__ = ["facts_of"]
 
 
-def describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
-    """What the browser is told of maps before it asks for any."""
+def facts_of(shown: Shown, title: str) -> dict[str, Any]:
+    """What the browser is told of all that is shown."""
+    maps = [
+        _describe(name, shown.maps[name]) | {"measures": measuring.facts(), "diagnosed": True}
+        for name, measuring in shown.measuring.items()
+    ]
+    maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
+    title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
+    return {"title": title, "version": shown.version, "maps": maps}
+
+
+def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
+    """What the browser is told of maps."""
     notes = list(maps.notes)
-    pictured, measured = codec.even_rows(maps, codec.PICTURED), codec.even_rows(maps, MEASURED)
+    pictured, measured = even_rows(maps, PICTURED), even_rows(maps, MEASURED)
     if measured is not None:
         few, rows = f"{len(measured):,}", f"{maps.n_queries:,} rows"
         notes.append(

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from attnwidget.widget.codec import Answer
+from attnwidget.widget.answers import Shown, answer
 
 __all__ = ["forget_shell", "reply"]
 
 _log = logging.getLogger(__name__)
 
 
-def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[dict[str, Any], list[bytes]] | None:
+def reply(content: Any, shown: Shown) -> tuple[dict[str, Any], list[bytes]] | None:
     """The reply to one message.
 
     Parameters
     ----------
     content : mapping
-        ``{"id", "op", ...}``; what stands beside them are the arguments of the handler.
-    handlers : mapping of str to callable
-        What answers each op.
+        ``{"id", "op", ...}``; what stands beside them are the arguments of the question.
+    shown : Shown
+        What the question is about.
 
     Returns
     -------
@@ -32,20 +32,18 @@ def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[
     if not isinstance(content, Mapping) or "id" not in content:
         _log.warning("a message without an id came from the browser and cannot be answered: %r", content)
         return None
-    arguments = dict(content)
-    identity, op = arguments.pop("id"), arguments.pop("op", None)
-    if not isinstance(op, str) or op not in handlers:
-        return _refusal(identity, f"the widget does not know the request {op!r}; it knows {', '.join(handlers)}."), []
+    request = dict(content)
+    identity = request.pop("id")
     try:
-        answer = handlers[op](**arguments)
+        answered = answer(shown, request)
     except (ValueError, IndexError) as error:
         return _refusal(identity, str(error)), []
     except TypeError as error:
-        return _refusal(identity, f"the request {op!r} cannot be read: {error}"), []
+        return _refusal(identity, f"the request {request.get('op')!r} cannot be read: {error}"), []
     except Exception as error:  # noqa: BLE001 - whatever it was, the cell must say so instead of waiting for ever
-        _log.debug("request %r failed", op, exc_info=True)
+        _log.debug("request %r failed", request.get("op"), exc_info=True)
         return _refusal(identity, f"{type(error).__name__} while drawing this map: {error}"), []
-    return {"id": identity, "ok": True, "header": answer.header}, answer.buffers
+    return {"id": identity, "ok": True, "header": answered.header}, answered.buffers
 
 
 def forget_shell(comm: Any) -> None:

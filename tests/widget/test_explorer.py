@@ -16,6 +16,7 @@ from ipywidgets.widgets.widget import _instances
 
 import attnwidget as aw
 from attnwidget.tokens import ImageGrid
+from attnwidget.widget.answers import QUESTIONS, answer
 from tests.capturing.families import FAMILIES
 from tests.make import matrices, projected
 
@@ -32,6 +33,10 @@ def view():
 def ask(view, **message):
     view._handle_custom_msg(message, [])
     return view.sent[-1]
+
+
+def answered(view, **request):
+    return answer(view._shown, request)
 
 
 class TestChoices:
@@ -152,8 +157,8 @@ class TestShow:
 
     def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
         monkeypatch.delattr("attnwidget.lenses.through.rollout")
-        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")
-        monkeypatch.delattr("attnwidget.widget.measuring.head_measures")
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.vitals_of")
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.head_measures")
         view.show(projected(20))
 
     def test_what_cannot_be_shown_changes_nothing(self, view):
@@ -188,17 +193,6 @@ class TestPicture:
         assert content["header"] == {"height": 40, "width": 60}
         np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), maps.tokens.image.picture.flatten().numpy())
         assert ask(view, id=2, op="picture", map="rollout", axis="queries")[0]["ok"]
-
-    def test_a_large_one_is_made_smaller_by_means(self):
-        pixels = torch.zeros(900, 1200, 3, dtype=torch.uint8)
-        pixels[:, 600:] = 200
-        image = ImageGrid(0, 2, 2, pixels)
-        maps = aw.AttentionMaps(projected(4, causal=False).layers, aw.Tokens.positions(4).with_image(image))
-        answer = aw.Explorer(maps)._picture("attention", "keys")
-        assert answer.header == {"height": 384, "width": 512}
-        sent = np.frombuffer(answer.buffers[0], np.uint8).reshape(384, 512, 3)
-        assert (sent[:, :255] == 0).all()
-        assert (sent[:, 257:] == 200).all()
 
     @pytest.mark.parametrize(
         ("maps", "axis", "words"),
@@ -301,7 +295,7 @@ class TestRequests:
         def fail(*_args, **_options):
             raise RuntimeError("out of memory")
 
-        monkeypatch.setattr("attnwidget.widget.codec.tile", fail)
+        monkeypatch.setitem(QUESTIONS, "tile", fail)
         content, _ = ask(view, id=1, **self.TILE)
         assert "out of memory" in content["error"]
 
@@ -321,12 +315,12 @@ class TestMeasures:
         view = aw.Explorer({"held": projected(), "given": given})
         offered = {one["name"]: {measure["name"] for measure in one.get("measures", [])} for one in view.facts["maps"]}
         assert offered["held"] - offered["given"] == {"score_max", "score_std", "lse"}
-        values = np.frombuffer(view._measures("given", 0).buffers[0], "<f4").reshape(-1, 4)
+        values = np.frombuffer(answered(view, op="measures", map="given", layer=0).buffers[0], "<f4").reshape(-1, 4)
         assert len(values) == len(offered["given"])
 
     def test_of_a_long_map_are_read_from_some_rows(self):
         view = aw.Explorer(projected(1500, layers=1))
-        answer = view._measures("attention", 0)
+        answer = answered(view, op="measures", map="attention", layer=0)
         values = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)
         exact = aw.summarize(view.maps)["entropy"].to_numpy()
         np.testing.assert_allclose(values[0], exact, rtol=0.05)
@@ -343,7 +337,7 @@ class TestMeasures:
         mine = torch.arange(12).reshape(3, 4) / 10
         view = aw.Explorer(projected(), measures={"mine": mine}, measure="mine", sort="lowest")
         assert view.facts["maps"][0]["measures"][0]["name"] == "mine"
-        answer = view._measures("attention", 2)
+        answer = answered(view, op="measures", map="attention", layer=2)
         first = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)[0]
         np.testing.assert_allclose(first, [0.8, 0.9, 1.0, 1.1])
         view = aw.explore("Lily went to the park .", measures={"mine": np.zeros((4, 4))}, measure="mine")
@@ -375,7 +369,7 @@ class TestFindings:
         maps = aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK")
         view = aw.Explorer(maps)
         assert [str(finding) for finding in view.findings] == [str(finding) for finding in aw.diagnose(maps)]
-        (listed,) = view._findings("attention").header["findings"]
+        (listed,) = answered(view, op="findings", map="attention").header["findings"]
         assert listed["name"] == "uniform"
         assert listed["severity"] == "alarm"
         assert listed["places"] == [[0, None], [1, None], [2, None]]
@@ -385,7 +379,7 @@ class TestFindings:
     def test_a_layer_at_a_time(self, view, monkeypatch):
         for layer in range(3):
             assert ask(view, id="1", op="vitals", map="attention", layer=layer)[0]["header"] == {"layer": layer}
-        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")  # nothing is measured twice
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.vitals_of")  # nothing is measured twice
         assert ask(view, id="2", op="findings", map="attention")[0]["ok"]
         assert "layer 9 does not exist" in ask(view, id="3", op="vitals", map="attention", layer=9)[0]["error"]
 

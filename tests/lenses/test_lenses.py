@@ -12,7 +12,7 @@ import attnwidget as aw
 from attnwidget.layers import DenseLayer, Mask, ProjectedLayer
 from attnwidget.tokens import Tokens
 from tests.make import matrices, projected
-from tests.widget.test_codec import decoded, whole
+from tests.widget.answers.reading import decoded, whole
 
 
 def stacked(maps, layer):
