@@ -108,6 +108,11 @@ class Mask:
         return slice(min(start, stop - 1), stop)
 
     @cached_property
+    def is_plain(self) -> bool:
+        """Whether the mask only hides keys, and adds nothing to the scores of those that may be seen."""
+        return self.additive is None or bool(((self.additive == 0) | (self.additive == -math.inf)).all())
+
+    @cached_property
     def hides_later_keys(self) -> bool:
         """Whether no query sees a key after its own position, by rule or by what the additive mask happens to hide."""
         if self.additive is None:

@@ -219,9 +219,8 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        answered = reply(content, self._shown)
-        if answered is not None:
-            self.send(*answered)
+        for message, buffers in reply(content, self._shown):
+            self.send(message, buffers)
 
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:

@@ -10,6 +10,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget.answers import Shown
 from attnwidget.widget.answers.measuring import MEASURED
+from attnwidget.widget.answers.projections import held_form
 from attnwidget.widget.answers.spread import PICTURED, even_rows
 
 __all__ = ["facts_of"]
@@ -50,6 +51,8 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "layer_numbers": list(maps.layer_numbers),
         "head_numbers": [list(numbers) for numbers in maps.head_numbers],
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
+        # How the browser holds each layer whole; None where it asks for tiles.
+        "held": [held_form(layer) for layer in maps.layers],
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
         "queries": _labels(maps.tokens),

@@ -14,6 +14,7 @@ from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.picture import picture
 from attnwidget.widget.answers.profile import profile
+from attnwidget.widget.answers.projections import projections
 from attnwidget.widget.answers.shown import Shown
 from attnwidget.widget.answers.thumbnails import thumbnails
 from attnwidget.widget.answers.tile import asked_tile
@@ -49,6 +50,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "tile": _with_version(_of_maps(asked_tile)),
     "profile": _of_maps(profile),
     "thumbnails": _of_maps(thumbnails),
+    "projections": _with_version(_of_maps(projections)),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

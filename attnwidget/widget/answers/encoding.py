@@ -6,9 +6,10 @@ Log-weights are unsigned 16-bit codes: log-weight = low + code * step, and 65535
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
-__all__ = ["encode", "float32"]
+__all__ = ["MASKED", "as_held", "encode", "float32"]
 
 MASKED = 0xFFFF
 
@@ -25,4 +26,13 @@ def encode(log_weights: Tensor) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np
 
 def float32(values: Tensor) -> bytes:
     """Numbers in single precision."""
-    return values.detach().cpu().numpy().astype("<f4").tobytes()
+    return as_held(values.float())
+
+
+def as_held(values: Tensor) -> bytes:
+    """Numbers in their own precision, wherever and in whatever order they lie in memory."""
+    values = values.detach().cpu()
+    if values.dtype == torch.bfloat16:  # numpy has none
+        values = values.contiguous().view(torch.int16)
+    array = values.numpy()
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -111,14 +111,14 @@ def pool(source: Layer, heads: slice, grid: Grid, *, factor: float, pooling: Poo
             if not isinstance(source, ProjectedLayer):
                 # A key that may be seen and has a weight of 0 is not a masked key.
                 visible |= _pool_sum(source.visible(heads, rows)[0, :, left:right].float(), across) > 0
-            peaks = (peaks.float() + block.shift[:, None]).clamp_(min=LOWEST)
+            peaks = (peaks + block.shift[:, None]).float().clamp_(min=LOWEST)
             peaks = peaks.masked_fill_(~(visible & alive[:, None]), -math.inf).cpu()
             into = (cell - here.start)[:, None].expand(-1, width)
             largest[here] = largest[here].scatter_reduce(0, into, peaks, "amax")
         else:
             # Rows are added first, which is the faster way; NaN must not spread over the others.
             weights = block.exp if bool(alive.all()) else block.exp.masked_fill(~alive[:, None], 0)
-            share = (block.top + block.shift).exp().masked_fill(~alive, 0)
+            share = (block.top + block.shift).exp().float().masked_fill(~alive, 0)
             member = (cell == torch.arange(here.start, here.stop)[:, None]).to(share)
             mass = _placed((member * share) @ weights, keys, grid.columns, 0)
             sums[here] += _pool_sum(mass, across).cpu()

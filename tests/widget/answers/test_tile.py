@@ -249,3 +249,10 @@ def test_a_map_of_one_token():
 def test_a_tile_that_cannot_be_drawn(options, error, words):
     with pytest.raises(error, match=words):
         whole(projected(), 0, 0, **options)
+
+
+def test_maps_in_double_precision():
+    maps = aw.AttentionMaps.from_arrays(matrices(2, 6, 6).double(), layout="HQK")
+    for pooling in ("max", "mean"):
+        logs, *_ = decoded(whole(maps, 0, 1, pooling=pooling))
+        np.testing.assert_allclose(np.exp(logs), maps.weights(0, 1).numpy(), atol=1e-4)
