@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "temper"]
+__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "lacking", "temper"]
 
 HIDDEN = -9e3  # an additive mask this low hides a key
 ROW_SUM_TOLERANCE = 1e-2  # bf16 rows are off by up to 2.6e-3; what is farther off is really missing mass
@@ -106,6 +106,11 @@ class Mask:
         stop = min(max(last + self.offset + 1, 1), n_keys)
         start = 0 if self.window is None else max(first + self.offset + 1 - self.window, 0)
         return slice(min(start, stop - 1), stop)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the mask only hides keys, and adds nothing to the scores of those that may be seen."""
+        return self.additive is None or bool(((self.additive == 0) | (self.additive == -math.inf)).all())
 
     @cached_property
     def hides_later_keys(self) -> bool:
@@ -224,11 +229,7 @@ class DenseLayer:
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Log of the weights [heads, rows, keys] and of the mass that the rows lack [heads, rows]."""
         weights = self.weights(heads, rows)
-        total = weights.sum(-1)
-        missing = (1 - total).clamp(min=0)
-        # Rounding is no missing mass, and an empty row has no attention to miss any of.
-        missing = missing.masked_fill((missing <= ROW_SUM_TOLERANCE) | (total == 0), 0)
-        return weights.log(), missing.log()
+        return weights.log(), lacking(weights).log()
 
     def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Weights [heads, rows, keys] in float32 at least."""
@@ -390,6 +391,14 @@ def blocks(n_rows: int, row_cells: int, cells: int = 1 << 20) -> Iterator[slice]
     step = -(-n_rows // max(1, -(-n_rows // most)))
     for start in range(0, n_rows, max(1, step)):
         yield slice(start, min(start + step, n_rows))
+
+
+def lacking(weights: Tensor) -> Tensor:
+    """Mass that rows [..., keys] of given weights lack: [...]."""
+    total = weights.sum(-1)
+    missing = (1 - total).clamp(min=0)
+    # Rounding is no missing mass, and an empty row has no attention to miss any of.
+    return missing.masked_fill((missing <= ROW_SUM_TOLERANCE) | (total == 0), 0)
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

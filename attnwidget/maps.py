@@ -10,10 +10,10 @@ from torch import Tensor
 
 from attnwidget.containers import named, unwrap
 from attnwidget.intake import dense_layers
-from attnwidget.layers import DenseLayer, Layer, check_factor, temper
-from attnwidget.projections import Rule, projected_layers
+from attnwidget.layers import Layer, ProjectedLayer, check_factor, temper
+from attnwidget.projections import Rule, labels_of, projected_layers
 from attnwidget.storage import Shelf, layers_from, read, reading, tokens_from
-from attnwidget.tokens import Tokens
+from attnwidget.tokens import Tokens, as_tokens
 
 __all__ = ["AttentionMaps"]
 
@@ -154,8 +154,8 @@ class AttentionMaps:
         if temperature == scaling == 1:
             chosen, heads = self.locate(layer, head)
             weights = chosen.weights(heads, slice(0, self.n_queries))[0]
-            # What was given stays what it was, whatever is done to the answer.
-            return weights.clone() if isinstance(chosen, DenseLayer) else weights
+            # What was given, or computed once, stays what it was, whatever is done to the answer.
+            return weights if isinstance(chosen, ProjectedLayer) else weights.clone()
         return self.log_weights(layer, head, temperature=temperature, scaling=scaling).exp()
 
     def log_weights(self, layer: int, head: int, *, temperature: float = 1.0, scaling: float = 1.0) -> Tensor:
@@ -188,6 +188,33 @@ class AttentionMaps:
             raise IndexError(f"head {head} does not exist: layer {layer} has heads 0 to {n_heads - 1}.")
         head %= n_heads
         return chosen, slice(head, head + 1)
+
+    def mean_of_heads(self) -> AttentionMaps:
+        """Each layer's heads as one: the mean of their weights, computed when somebody looks.
+
+        Returns
+        -------
+        AttentionMaps
+            One head a layer, without scores; tokens, layer names and numbers, and notes are kept. A head that sees no
+            key in a row has no part in it, and a head with NaN makes it NaN. Mass in learned sinks is averaged too.
+        """
+        from attnwidget.lenses import mean_of_heads
+
+        return mean_of_heads(self)
+
+    def max_of_heads(self) -> AttentionMaps:
+        """Each layer's heads as one: for every query and key the largest of their weights, as in `mean_of_heads`.
+
+        Returns
+        -------
+        AttentionMaps
+            One head a layer. Rows may sum to more than 1, where heads look at different keys: they are shown and
+            measured as they are, and rescaled where only a row's shape counts (entropy, divergence, rollout), or at a
+            temperature other than 1.
+        """
+        from attnwidget.lenses import largest_of_heads
+
+        return largest_of_heads(self)
 
     @classmethod
     def from_arrays(
@@ -257,12 +284,12 @@ class AttentionMaps:
         if key_tokens is None and (tokens is None or n_keys != n_queries):
             key_tokens = held.columns
         tokens = held.rows if tokens is None else tokens
-        queries, following = _as_tokens(tokens, n_queries), None
+        queries, following = as_tokens(tokens, n_queries), None
         if held.generated and len(queries) == n_queries + 1:
             queries, following = queries[:n_queries], queries.labels[-1]
         if key_tokens is None and n_keys != n_queries and tokens is None:
             key_tokens = Tokens.positions(n_keys)
-        keys = None if key_tokens is None else _as_tokens(key_tokens, n_keys)
+        keys = None if key_tokens is None else as_tokens(key_tokens, n_keys)
         return cls(
             layers,
             queries,
@@ -378,22 +405,7 @@ class AttentionMaps:
             n_tokens=None if tokens is None else len(tokens),
             called=(queries.called, keys.called),
         )
-        n_queries, n_keys = layers[0].shape[1:]
-        if tokens is not None and key_tokens is None and n_queries != n_keys == len(tokens):
-            raise ValueError(
-                f"tokens has {n_keys} labels, as many as there are keys, and there are {n_queries} queries. Pass them "
-                "as key_tokens=; with causal=True or first_query= the queries take theirs from them."
-            )
-        key_labels = _as_tokens(tokens if key_tokens is None and n_queries == n_keys else key_tokens, n_keys)
-        first = layers[0].mask.offset
-        if tokens is not None:
-            labels = _as_tokens(tokens, n_queries)
-        elif n_queries == n_keys:
-            labels = key_labels
-        elif (causal or first_query is not None) and len(key_labels) == n_keys:
-            labels = key_labels[first : first + n_queries]
-        else:
-            labels = Tokens.positions(n_queries)
+        labels, key_labels = labels_of(layers, rule, tokens, key_tokens)
         return cls(
             layers,
             labels,
@@ -406,6 +418,8 @@ class AttentionMaps:
 
     def save(self, path: str | Path) -> Path:
         """Write the maps to a safetensors file: what the layers hold, the tokens and the rules.
+
+        Layers that are made of others, as the mean of heads, are computed and written as matrices.
 
         Parameters
         ----------
@@ -476,12 +490,6 @@ def _check_labels(argument: str, tokens: Tokens, expected: int, axis: str) -> No
             f"{argument} has {len(tokens)} labels and the maps have {expected} {axis}. Give one label for each, "
             "special tokens included: tokenizer.convert_ids_to_tokens(inputs['input_ids'][0])."
         )
-
-
-def _as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
-    if labels is None:
-        return Tokens.positions(expected)
-    return labels if isinstance(labels, Tokens) else Tokens.from_labels(labels)
 
 
 def _names_of(names: Sequence[str] | None, layers: Sequence[Layer]) -> Sequence[str] | None:

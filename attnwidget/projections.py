@@ -16,8 +16,9 @@ from torch import Tensor
 from attnwidget.intake import AttentionWarning, as_tensor, listed
 from attnwidget.layers import HIDDEN, Mask, ProjectedLayer
 from attnwidget.layouts import VECTORS, arrange, ask, by_layer
+from attnwidget.tokens import Tokens, as_tokens
 
-__all__ = ["Rule", "about_terms", "projected_layers"]
+__all__ = ["Rule", "about_terms", "labels_of", "projected_layers"]
 
 _LIKELY = (
     " Torch's scaled_dot_product_attention takes 'BHND'; flash attention, JAX and TransformerLens have 'BNHD', vLLM "
@@ -115,6 +116,36 @@ def projected_layers(
         )
     notes = [*about_terms(layers), *_not_finite(layers)]
     return layers, notes
+
+
+def labels_of(
+    layers: Sequence[ProjectedLayer],
+    rule: Rule,
+    tokens: Tokens | Sequence[str] | None,
+    key_tokens: Tokens | Sequence[str] | None,
+) -> tuple[Tokens, Tokens]:
+    """Labels of the queries and of the keys: queries that stand among the keys have theirs.
+
+    Raises
+    ------
+    ValueError
+        When the labels of the keys came as those of the queries.
+    """
+    n_queries, n_keys = layers[0].shape[1:]
+    if tokens is not None and key_tokens is None and n_queries != n_keys == len(tokens):
+        raise ValueError(
+            f"tokens has {n_keys} labels, as many as there are keys, and there are {n_queries} queries. Pass them "
+            "as key_tokens=; with causal=True or first_query= the queries take theirs from them."
+        )
+    keys = as_tokens(tokens if key_tokens is None and n_queries == n_keys else key_tokens, n_keys)
+    if tokens is not None:
+        return as_tokens(tokens, n_queries), keys
+    if n_queries == n_keys:
+        return keys, keys
+    if (rule.causal or rule.first_query is not None) and len(keys) == n_keys:
+        first = layers[0].mask.offset
+        return keys[first : first + n_queries], keys
+    return Tokens.positions(n_queries), keys
 
 
 def _vectors(

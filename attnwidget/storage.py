@@ -25,11 +25,13 @@ class Shelf:
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
         self._places: dict[tuple[Any, ...], str] = {}
+        self._put: list[Tensor] = []  # no other tensor may come to where one of them was
 
     def put(self, name: str, tensor: Tensor) -> str:
         """Name under which a tensor is in the file."""
         same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         place = self._places.setdefault(same, name)
+        self._put.append(tensor)
         if place not in self.tensors:
             self.tensors[place] = tensor.detach().clone().contiguous()
         return place
@@ -43,7 +45,7 @@ class Shelf:
                 },
                 **_rule(layer),
             }
-            for i, layer in enumerate(layers)
+            for i, layer in enumerate(map(_as_held, layers))
         ]
 
     def tokens(self, tokens: Tokens, place: str) -> dict[str, Any]:
@@ -165,6 +167,15 @@ def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tok
         tuple(Span(*span) for span in fields.get("spans", ())),
         image,
     )
+
+
+def _as_held(layer: Layer) -> Layer:
+    """A layer that holds what it says: one made of others is written as its matrix."""
+    if isinstance(layer, DenseLayer | ProjectedLayer):
+        return layer
+    heads, queries, _ = layer.shape
+    with torch.no_grad():
+        return DenseLayer(layer.weights(slice(0, heads), slice(0, queries)), layer.mask)
 
 
 def _rule(layer: Layer) -> dict[str, Any]:

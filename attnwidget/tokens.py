@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ImageGrid", "Span", "Tokens"]
+__all__ = ["ImageGrid", "Span", "Tokens", "as_tokens"]
 
 _SPECIAL_FORM = re.compile(
     r"\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\]|<(?:s|/s|pad|unk|mask|bos|eos|cls|sep)>|<\|[^|]*\|>",
@@ -299,6 +299,13 @@ def _utf8_width(stream: bytes, i: int) -> int:
         return width if len(stream[i : i + width].decode()) == 1 else 0
     except UnicodeDecodeError:
         return 0
+
+
+def as_tokens(labels: Tokens | Sequence[str] | None, expected: int) -> Tokens:
+    """Labels as tokens; None numbers the positions."""
+    if labels is None:
+        return Tokens.positions(expected)
+    return labels if isinstance(labels, Tokens) else Tokens.from_labels(labels)
 
 
 @cache

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,9 @@ from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
-from attnwidget.widget import codec
-from attnwidget.widget.derived import derived_by_name
-from attnwidget.widget.facts import describe
-from attnwidget.widget.measuring import Measuring, own_measures
+from attnwidget.widget.answers import Shown
+from attnwidget.widget.facts import facts_of
 from attnwidget.widget.numbers import Index, Number
-from attnwidget.widget.picture import picture
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
@@ -59,7 +55,7 @@ class Explorer(anywidget.AnyWidget):
     ----------
     map : str
         Name of the maps that are shown: "attention", "encoder", "cross" ..., or what is derived from them: "mean of
-        heads", "rollout", "flow".
+        heads", "largest of heads", "rollout", "flow".
     layer, head : int
         The head that is shown, from 0.
     query, key : int or None
@@ -120,14 +116,11 @@ class Explorer(anywidget.AnyWidget):
         measures: Mapping[str, Any] | None = None,
         **choices: Any,
     ) -> None:
-        # ipywidgets also closes a widget whose making failed half-way. Version and maps are read together, beside a
-        # running cell that may show others.
-        self._held: tuple[int, dict[str, AttentionMaps]] = (0, {})
-        self._measuring: dict[str, Measuring] = {}
+        # ipywidgets also closes a widget whose making failed half-way.
+        self._shown = Shown()
         self._own_layout: Any = None
-        self._derived_from: dict[str, str] = {}
         check_choices(choices)
-        self._take(by_name(maps), title, measures or {})
+        self._take(by_name(maps), title, measures)
         choices.setdefault("map", next(iter(self._maps)))
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
@@ -135,8 +128,8 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     @property
-    def _maps(self) -> dict[str, AttentionMaps]:
-        return self._held[1]
+    def _maps(self) -> Mapping[str, AttentionMaps]:
+        return self._shown.maps
 
     @property
     def maps(self) -> AttentionMaps:
@@ -183,49 +176,36 @@ class Explorer(anywidget.AnyWidget):
         if not self._maps:
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
-            self._take(by_name(maps), self.facts["title"] if title is None else title, measures or {})
+            self._take(by_name(maps), self.facts["title"] if title is None else title, measures)
             if self.map not in self._maps:
                 self.map = next(iter(self._maps))
             self._keep_selection_inside(None)
-            if self.view == "image" and not self._any_image():
+            if self.view == "image" and not self._shown.pictured:
                 self.view = "heatmap"
-            if self.measure not in self._known_measures():
+            if self.measure not in {"", *self._shown.measures}:
                 self.measure = ""
 
-    def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any]) -> None:
+    def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None) -> None:
         """Hold maps, and tell the browser what they are."""
-        first = next(iter(heads))
-        own = own_measures(measures, heads[first])
-        derived = derived_by_name(heads)
-        self._measuring = {name: Measuring(m, own if name == first else {}) for name, m in heads.items()}
-        self._derived_from = {name: source for name, (_, _, source) in derived.items()}
-        # The same text with other weights has another version, and is asked for again.
-        version = self._held[0] + 1
-        self._held = (version, heads | {name: m for name, (m, _, _) in derived.items()})
-        facts = [
-            describe(name, m) | {"measures": self._measuring[name].facts(), "diagnosed": True}
-            for name, m in heads.items()
-        ]
-        facts += [describe(name, m) | {"derived": kind} for name, (m, kind, _) in derived.items()]
-        title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-        self.set_trait("facts", {"title": title, "version": version, "maps": facts})
+        self._shown = Shown.of(heads, measures, self._shown.version + 1)
+        self.set_trait("facts", facts_of(self._shown, title))
 
     @property
     def findings(self) -> Findings:
         """What is unusual about the maps that are shown, or about the heads that they were derived from."""
-        return self._measuring[self._derived_from.get(self.map, self.map)].findings()
+        return self._shown.behind(self.map).findings()
 
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
         if self._own_layout is not None:
             self._own_layout.close()
-        self._held, self._measuring = (self._held[0], {}), {}
+        self._shown = Shown(self._shown.version)
 
     def __repr__(self) -> str:
         if not self._maps:
             return "<Explorer, closed: make a new one with attnwidget.explore()>"
-        return f"<Explorer of {', '.join(repr(self._maps[name]) for name in self._measuring)}>"
+        return f"<Explorer of {', '.join(repr(self._maps[name]) for name in self._shown.measuring)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -239,81 +219,14 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        handlers: dict[str, Callable[..., codec.Answer]] = {
-            "tile": self._tile,
-            "profile": self._profile,
-            "thumbnails": self._thumbnails,
-            "measures": self._measures,
-            "vitals": self._vitals,
-            "findings": self._findings,
-            "picture": self._picture,
-        }
-        answered = reply(content, handlers)
-        if answered is not None:
-            self.send(*answered)
-
-    def _named(self, name: str) -> AttentionMaps:
-        return self._named_now(name)[1]
-
-    def _named_now(self, name: str) -> tuple[int, AttentionMaps]:
-        version, maps = self._held
-        if name not in maps:
-            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(maps)}.")
-        return version, maps[name]
-
-    def _tile(
-        self,
-        map: str,  # noqa: A002
-        rows: Sequence[int],
-        columns: Sequence[int],
-        whole: str | None = None,
-        **wanted: Any,
-    ) -> codec.Answer:
-        version, maps = self._named_now(map)
-        if whole is not None:  # all there is now, which may be more than the browser knew when it asked
-            columns, wanted["width"] = (0, maps.n_keys), maps.n_keys
-        if whole == "map":
-            rows, wanted["height"] = (0, maps.n_queries), maps.n_queries
-        (top, bottom), (left, right) = rows, columns
-        answer = codec.tile(maps, rows=(top, bottom), columns=(left, right), **wanted)
-        return replace(answer, header=answer.header | {"version": version})
-
-    def _profile(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
-        return codec.profile(self._named(map), layer)
-
-    def _thumbnails(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
-        return codec.thumbnails(self._named(map), layer)
-
-    def _measures(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
-        return self._measured(map).layer(layer)
-
-    def _vitals(self, map: str, layer: int) -> codec.Answer:  # noqa: A002
-        return self._measured(map).examined(layer)
-
-    def _findings(self, map: str) -> codec.Answer:  # noqa: A002
-        return self._measured(map).listed()
-
-    def _picture(self, map: str, axis: str) -> codec.Answer:  # noqa: A002
-        return picture(self._named(map), axis)
-
-    def _any_image(self) -> bool:
-        return any(m.tokens.image is not None or m.key_tokens.image is not None for m in self._maps.values())
-
-    def _known_measures(self) -> set[str]:
-        return {"", *(fact["name"] for measuring in self._measuring.values() for fact in measuring.facts())}
-
-    def _measured(self, name: str) -> Measuring:
-        self._named(name)
-        if name not in self._measuring:
-            raise ValueError(f"the maps called {name!r} are derived from others, and have no heads to measure.")
-        return self._measuring[name]
+        for message, buffers in reply(content, self._shown):
+            self.send(message, buffers)
 
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
         name = str(proposal["value"])
-        known = self._known_measures()
-        if self._maps and name not in known:
-            known.remove("")
+        known = self._shown.measures
+        if name and self._maps and name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}."
             raise t.TraitError(f"measure={name!r} does not exist; {hint}")
@@ -322,7 +235,7 @@ class Explorer(anywidget.AnyWidget):
     @t.validate("view")
     def _valid_view(self, proposal: Any) -> str:
         view = str(proposal["value"])
-        if view == "image" and self._maps and not self._any_image():
+        if view == "image" and self._maps and not self._shown.pictured:
             raise t.TraitError(
                 "view='image' needs maps whose tokens carry the patches of a picture, and these do not; give them with "
                 "tokens.with_image(ImageGrid(start, rows, columns, picture))."

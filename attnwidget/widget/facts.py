@@ -5,19 +5,32 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from attnwidget.lenses import ROLLOUT_TOKENS
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
-from attnwidget.widget import codec
-from attnwidget.widget.derived import ROLLOUT_TOKENS
-from attnwidget.widget.measuring import MEASURED
+from attnwidget.widget.answers import Shown
+from attnwidget.widget.answers.measuring import MEASURED
+from attnwidget.widget.answers.projections import held_form
+from attnwidget.widget.answers.spread import PICTURED, even_rows
 
-__all__ = ["describe"]
+__all__ = ["facts_of"]
 
 
-def describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
-    """What the browser is told of maps before it asks for any."""
+def facts_of(shown: Shown, title: str) -> dict[str, Any]:
+    """What the browser is told of all that is shown."""
+    maps = [
+        _describe(name, shown.maps[name]) | {"measures": measuring.facts(), "diagnosed": True}
+        for name, measuring in shown.measuring.items()
+    ]
+    maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
+    title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
+    return {"title": title, "version": shown.version, "maps": maps}
+
+
+def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
+    """What the browser is told of maps."""
     notes = list(maps.notes)
-    pictured, measured = codec.even_rows(maps, codec.PICTURED), codec.even_rows(maps, MEASURED)
+    pictured, measured = even_rows(maps, PICTURED), even_rows(maps, MEASURED)
     if measured is not None:
         few, rows = f"{len(measured):,}", f"{maps.n_queries:,} rows"
         notes.append(
@@ -38,6 +51,8 @@ def describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "layer_numbers": list(maps.layer_numbers),
         "head_numbers": [list(numbers) for numbers in maps.head_numbers],
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
+        # How the browser holds each layer whole; None where it asks for tiles.
+        "held": [held_form(layer) for layer in maps.layers],
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
         "queries": _labels(maps.tokens),

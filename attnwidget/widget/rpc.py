@@ -3,49 +3,53 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from attnwidget.widget.codec import Answer
+from attnwidget.widget.answers import Answer, Shown, answer
 
 __all__ = ["forget_shell", "reply"]
+
+Message: TypeAlias = tuple[dict[str, Any], list[bytes]]
+
+LARGEST_REPLY = 4 << 20  # bytes; hosts and proxies refuse or cut much larger messages
 
 _log = logging.getLogger(__name__)
 
 
-def reply(content: Any, handlers: Mapping[str, Callable[..., Answer]]) -> tuple[dict[str, Any], list[bytes]] | None:
+def reply(content: Any, shown: Shown) -> list[Message]:
     """The reply to one message.
 
     Parameters
     ----------
     content : mapping
-        ``{"id", "op", ...}``; what stands beside them are the arguments of the handler.
-    handlers : mapping of str to callable
-        What answers each op.
+        ``{"id", "op", ...}``; what stands beside them are the arguments of the question.
+    shown : Shown
+        What the question is about.
 
     Returns
     -------
-    tuple of dict and list of bytes, or None
-        ``{"id", "ok", "header"}`` with its buffers, or ``{"id", "ok", "error"}`` with a sentence. None for a message
-        that carries no id: there is nobody to answer.
+    list of tuple of dict and list of bytes
+        ``{"id", "ok", "header"}`` with its buffers, or ``{"id", "ok", "error"}`` with a sentence. Above 4 MB several:
+        ``{"id", "ok", "piece", "pieces"}``, each with one buffer, a part of all buffers one after another; the first
+        has the header too, and the ``sizes`` of the buffers. None at all for a message that carries no id: there is
+        nobody to answer.
     """
     if not isinstance(content, Mapping) or "id" not in content:
         _log.warning("a message without an id came from the browser and cannot be answered: %r", content)
-        return None
-    arguments = dict(content)
-    identity, op = arguments.pop("id"), arguments.pop("op", None)
-    if not isinstance(op, str) or op not in handlers:
-        return _refusal(identity, f"the widget does not know the request {op!r}; it knows {', '.join(handlers)}."), []
+        return []
+    request = dict(content)
+    identity = request.pop("id")
     try:
-        answer = handlers[op](**arguments)
+        answered = answer(shown, request)
     except (ValueError, IndexError) as error:
-        return _refusal(identity, str(error)), []
+        return [_refusal(identity, str(error))]
     except TypeError as error:
-        return _refusal(identity, f"the request {op!r} cannot be read: {error}"), []
+        return [_refusal(identity, f"the request {request.get('op')!r} cannot be read: {error}")]
     except Exception as error:  # noqa: BLE001 - whatever it was, the cell must say so instead of waiting for ever
-        _log.debug("request %r failed", op, exc_info=True)
-        return _refusal(identity, f"{type(error).__name__} while drawing this map: {error}"), []
-    return {"id": identity, "ok": True, "header": answer.header}, answer.buffers
+        _log.debug("request %r failed", request.get("op"), exc_info=True)
+        return [_refusal(identity, f"{type(error).__name__} while drawing this map: {error}")]
+    return _pieces({"id": identity, "ok": True}, answered)
 
 
 def forget_shell(comm: Any) -> None:
@@ -60,5 +64,19 @@ def forget_shell(comm: Any) -> None:
     getattr(comm, "_reply_subshell_ids", {}).clear()
 
 
-def _refusal(identity: Any, sentence: str) -> dict[str, Any]:
-    return {"id": identity, "ok": False, "error": sentence}
+def _refusal(identity: Any, sentence: str) -> Message:
+    return {"id": identity, "ok": False, "error": sentence}, []
+
+
+def _pieces(content: dict[str, Any], answered: Answer) -> list[Message]:
+    sizes = [len(buffer) for buffer in answered.buffers]
+    if sum(sizes) <= LARGEST_REPLY:
+        return [(content | {"header": answered.header}, answered.buffers)]
+    together = memoryview(b"".join(answered.buffers))
+    starts = range(0, len(together), LARGEST_REPLY)
+    messages = [
+        (content | {"piece": piece, "pieces": len(starts)}, [bytes(together[start : start + LARGEST_REPLY])])
+        for piece, start in enumerate(starts)
+    ]
+    messages[0][0].update(header=answered.header, sizes=sizes)
+    return messages

@@ -55,7 +55,8 @@ def answer_rows() -> list[dict[str, Any]]:
     from attnwidget.layers import Mask, ProjectedLayer
     from attnwidget.maps import AttentionMaps
     from attnwidget.tokens import Tokens
-    from attnwidget.widget import codec
+    from attnwidget.widget.answers.thumbnails import thumbnails
+    from attnwidget.widget.answers.tile import tile
 
     rows = []
     for n in (512, 1024):
@@ -63,10 +64,10 @@ def answer_rows() -> list[dict[str, Any]]:
         maps = AttentionMaps([layer], Tokens.positions(n))
         one, twelve = torch.randn(n, n), torch.randn(12, n, n)
         span = {"rows": (0, n), "columns": (0, n), "height": 1024, "width": 1024}
-        tile = seconds(lambda: codec.tile(maps, 0, 3, **span))  # noqa: B023
+        one_tile = seconds(lambda: tile(maps, 0, 3, **span))  # noqa: B023
         softmax = seconds(lambda: one.softmax(-1))  # noqa: B023
-        rows.append(row(f"tile / one softmax, n={n}", tile / softmax, "x", f"{tile * 1000:.0f} ms"))
-        thumbs = seconds(lambda: codec.thumbnails(maps, 0))  # noqa: B023
+        rows.append(row(f"tile / one softmax, n={n}", one_tile / softmax, "x", f"{one_tile * 1000:.0f} ms"))
+        thumbs = seconds(lambda: thumbnails(maps, 0))  # noqa: B023
         softmaxes = seconds(lambda: twelve.softmax(-1))  # noqa: B023
         rows.append(
             row(f"thumbnails of 12 heads / their softmax, n={n}", thumbs / softmaxes, "x", f"{thumbs * 1000:.0f} ms")
@@ -82,7 +83,7 @@ def _tile_rows() -> list[dict[str, Any]]:
     from attnwidget.layers import Mask, ProjectedLayer
     from attnwidget.maps import AttentionMaps
     from attnwidget.tokens import Tokens
-    from attnwidget.widget import codec
+    from attnwidget.widget.answers.tile import tile
 
     rows = []
     for n in (64, 512, 2048, 8192, 32768):
@@ -91,7 +92,7 @@ def _tile_rows() -> list[dict[str, Any]]:
         span = {"rows": (0, n), "columns": (0, n), "height": 640, "width": 640}
         for pooling in ("max", "mean") if n > 640 else ("max",):
             for cells, read in ((None, "all rows"), (2**24, "in budget")):
-                ask = partial(codec.tile, maps, 0, 0, **span, pooling=pooling, cells=cells)
+                ask = partial(tile, maps, 0, 0, **span, pooling=pooling, cells=cells)
                 taken = seconds(ask, 3 if n < 9999 else 1)
                 sampled = ask().header["sampled"] if cells else None
                 note = f"{sampled[0]} of {sampled[1]} rows" if sampled else "exact"

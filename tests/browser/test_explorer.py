@@ -254,14 +254,14 @@ def test_a_request_that_fails_says_why_and_can_be_tried_again(open_notebook):
     notebook.run_all()
     widget = ready(notebook.widget())
     notebook.execute(
-        "from attnwidget.widget import codec; kept = codec.tile\n"
+        "from attnwidget.widget.answers import QUESTIONS; kept = QUESTIONS['tile']\n"
         "def broken(*a, **k): raise RuntimeError('the disk of the maps is full')\n"
-        "codec.tile = broken"
+        "QUESTIONS['tile'] = broken"
     )
     part(widget, "thumb", layer=2, head=3).click()
     expect(widget).to_have_attribute("data-state", "error", timeout=TIMEOUT)
     expect(widget).to_contain_text("the disk of the maps is full")
-    notebook.execute("codec.tile = kept")
+    notebook.execute("QUESTIONS['tile'] = kept")
     part(widget, "retry").click()
     ready(widget)
     shown(widget, layer=2, head=3)

@@ -16,6 +16,7 @@ from ipywidgets.widgets.widget import _instances
 
 import attnwidget as aw
 from attnwidget.tokens import ImageGrid
+from attnwidget.widget.answers import QUESTIONS, answer
 from tests.capturing.families import FAMILIES
 from tests.make import matrices, projected
 
@@ -32,6 +33,10 @@ def view():
 def ask(view, **message):
     view._handle_custom_msg(message, [])
     return view.sent[-1]
+
+
+def answered(view, **request):
+    return answer(view._shown, request)
 
 
 class TestChoices:
@@ -151,9 +156,9 @@ class TestShow:
         assert states == [{"facts", "layer", "query"}]
 
     def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
-        monkeypatch.delattr("attnwidget.widget.derived.rollout")
-        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")
-        monkeypatch.delattr("attnwidget.widget.measuring.head_measures")
+        monkeypatch.delattr("attnwidget.lenses.through.rollout")
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.vitals_of")
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.head_measures")
         view.show(projected(20))
 
     def test_what_cannot_be_shown_changes_nothing(self, view):
@@ -188,17 +193,6 @@ class TestPicture:
         assert content["header"] == {"height": 40, "width": 60}
         np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), maps.tokens.image.picture.flatten().numpy())
         assert ask(view, id=2, op="picture", map="rollout", axis="queries")[0]["ok"]
-
-    def test_a_large_one_is_made_smaller_by_means(self):
-        pixels = torch.zeros(900, 1200, 3, dtype=torch.uint8)
-        pixels[:, 600:] = 200
-        image = ImageGrid(0, 2, 2, pixels)
-        maps = aw.AttentionMaps(projected(4, causal=False).layers, aw.Tokens.positions(4).with_image(image))
-        answer = aw.Explorer(maps)._picture("attention", "keys")
-        assert answer.header == {"height": 384, "width": 512}
-        sent = np.frombuffer(answer.buffers[0], np.uint8).reshape(384, 512, 3)
-        assert (sent[:, :255] == 0).all()
-        assert (sent[:, 257:] == 200).all()
 
     @pytest.mark.parametrize(
         ("maps", "axis", "words"),
@@ -301,7 +295,7 @@ class TestRequests:
         def fail(*_args, **_options):
             raise RuntimeError("out of memory")
 
-        monkeypatch.setattr("attnwidget.widget.codec.tile", fail)
+        monkeypatch.setitem(QUESTIONS, "tile", fail)
         content, _ = ask(view, id=1, **self.TILE)
         assert "out of memory" in content["error"]
 
@@ -321,12 +315,12 @@ class TestMeasures:
         view = aw.Explorer({"held": projected(), "given": given})
         offered = {one["name"]: {measure["name"] for measure in one.get("measures", [])} for one in view.facts["maps"]}
         assert offered["held"] - offered["given"] == {"score_max", "score_std", "lse"}
-        values = np.frombuffer(view._measures("given", 0).buffers[0], "<f4").reshape(-1, 4)
+        values = np.frombuffer(answered(view, op="measures", map="given", layer=0).buffers[0], "<f4").reshape(-1, 4)
         assert len(values) == len(offered["given"])
 
     def test_of_a_long_map_are_read_from_some_rows(self):
         view = aw.Explorer(projected(1500, layers=1))
-        answer = view._measures("attention", 0)
+        answer = answered(view, op="measures", map="attention", layer=0)
         values = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)
         exact = aw.summarize(view.maps)["entropy"].to_numpy()
         np.testing.assert_allclose(values[0], exact, rtol=0.05)
@@ -343,7 +337,7 @@ class TestMeasures:
         mine = torch.arange(12).reshape(3, 4) / 10
         view = aw.Explorer(projected(), measures={"mine": mine}, measure="mine", sort="lowest")
         assert view.facts["maps"][0]["measures"][0]["name"] == "mine"
-        answer = view._measures("attention", 2)
+        answer = answered(view, op="measures", map="attention", layer=2)
         first = np.frombuffer(answer.buffers[0], "<f4").reshape(-1, 4)[0]
         np.testing.assert_allclose(first, [0.8, 0.9, 1.0, 1.1])
         view = aw.explore("Lily went to the park .", measures={"mine": np.zeros((4, 4))}, measure="mine")
@@ -375,7 +369,7 @@ class TestFindings:
         maps = aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK")
         view = aw.Explorer(maps)
         assert [str(finding) for finding in view.findings] == [str(finding) for finding in aw.diagnose(maps)]
-        (listed,) = view._findings("attention").header["findings"]
+        (listed,) = answered(view, op="findings", map="attention").header["findings"]
         assert listed["name"] == "uniform"
         assert listed["severity"] == "alarm"
         assert listed["places"] == [[0, None], [1, None], [2, None]]
@@ -385,7 +379,7 @@ class TestFindings:
     def test_a_layer_at_a_time(self, view, monkeypatch):
         for layer in range(3):
             assert ask(view, id="1", op="vitals", map="attention", layer=layer)[0]["header"] == {"layer": layer}
-        monkeypatch.delattr("attnwidget.widget.measuring.vitals_of")  # nothing is measured twice
+        monkeypatch.delattr("attnwidget.widget.answers.measuring.vitals_of")  # nothing is measured twice
         assert ask(view, id="2", op="findings", map="attention")[0]["ok"]
         assert "layer 9 does not exist" in ask(view, id="3", op="vitals", map="attention", layer=9)[0]["error"]
 
@@ -398,7 +392,8 @@ class TestDerivedMaps:
     def test_stand_beside_the_heads(self):
         view = aw.explore("Lily and Ben went to the park .")
         kinds = {maps["name"]: maps.get("derived") for maps in view.facts["maps"]}
-        assert kinds == {"attention": None, "mean of heads": "mean of heads", "rollout": "rollout", "flow": "flow"}
+        assert list(kinds) == ["attention", "mean of heads", "largest of heads", "rollout", "flow"]
+        assert all(kind == (None if name == "attention" else name) for name, kind in kinds.items())
         view.map = "rollout"
         assert view.maps.heads == (1, 1, 1, 1)
         flat = aw.Explorer(aw.AttentionMaps.from_arrays(torch.full((3, 4, 8, 8), 1 / 8), layout="LHQK"))
@@ -410,6 +405,7 @@ class TestDerivedMaps:
         heads = view._maps["attention"]
         every = torch.stack([heads.weights(2, head) for head in range(4)])
         torch.testing.assert_close(view._maps["mean of heads"].weights(2, 0), every.mean(0))
+        torch.testing.assert_close(view._maps["largest of heads"].weights(2, 0), every.amax(0))
         torch.testing.assert_close(view._maps["rollout"].weights(1, 0), aw.measures.rollout(heads, per_layer=True)[1])
         torch.testing.assert_close(
             view._maps["flow"].weights(0, 0), aw.measures.attention_flow(heads, queries="all", progress=False)
@@ -417,7 +413,7 @@ class TestDerivedMaps:
 
     def test_are_asked_for_like_any_other(self, view):
         span = {"rows": [0, 14], "columns": [0, 14], "height": 100, "width": 100}
-        for name in ("mean of heads", "rollout", "flow"):
+        for name in ("mean of heads", "largest of heads", "rollout", "flow"):
             content, _ = ask(view, id=name, op="tile", map=name, layer=0, head=0, **span)
             assert content["ok"]
             assert content["header"]["shape"] == (14, 14)
@@ -435,17 +431,17 @@ class TestDerivedMaps:
 
     def test_only_those_that_make_sense(self):
         cross = aw.AttentionMaps.from_arrays(matrices(2, 2, 3, 5), layout="LHQK")
-        assert list(aw.Explorer(cross)._maps) == ["attention", "mean of heads"]
+        assert list(aw.Explorer(cross)._maps) == ["attention", "mean of heads", "largest of heads"]
         one = aw.AttentionMaps.from_arrays(matrices(1, 1, 6, 6), layout="LHQK")
         assert list(aw.Explorer(one)._maps) == ["attention", "rollout"]
         long = aw.Explorer(projected(1100, layers=2))
-        assert list(long._maps) == ["attention", "mean of heads"]
+        assert list(long._maps) == ["attention", "mean of heads", "largest of heads"]
         assert any("Rollout is shown for up to 1,024 tokens" in note for note in long.facts["maps"][0]["notes"])
 
     def test_of_several_maps_say_whose_they_are(self):
         both = {"encoder": projected(causal=False), "decoder": projected()}
         names = list(aw.Explorer(both)._maps)
-        assert names[:3] == ["encoder", "decoder", "encoder: mean of heads"]
+        assert names[:4] == ["encoder", "decoder", "encoder: mean of heads", "encoder: largest of heads"]
         assert "decoder: rollout" in names
 
     def test_have_no_scores(self, view):

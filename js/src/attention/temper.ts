@@ -113,9 +113,13 @@ function shareAsSent(tile: Tile, row: number): number {
   return top === MASKED ? 0 : Math.min(1, Math.exp(tile.low + top * tile.step));
 }
 
-/** A learned sink is one more key of the softmax, dropped afterwards; its weight relative to the largest key's. */
+/**
+ * A learned sink is one more key of the softmax, dropped afterwards; its weight relative to the largest key's.
+ * A row that was given with more than 1 misses less than nothing: as sent it stays what it is.
+ */
 function sink(tile: Tile, row: number, top: number, sharpness: number): number {
   const missing = tile.missing[row]!;
+  if (missing < 0) return sharpness === 1 ? missing / Math.exp(tile.low + top * tile.step) : 0;
   return missing > 0 ? Math.exp((Math.log(missing) - tile.low - top * tile.step) * sharpness) : 0;
 }
 

@@ -52,6 +52,16 @@ describe("tempered weights", () => {
     }
   });
 
+  it("of a row that was given with more than 1 are shown as they are, and tempered as a distribution", () => {
+    const weights = [0.9, 0.6, 0.2];
+    const row = { logs: weights.map(Math.log), missing: 1 - 1.7 };
+    run([row], 1, 1).weights.forEach((weight, at) => {
+      expect(weight).toBeCloseTo(weights[at]!, 3);
+    });
+    const after = run([row], 2, 1);
+    expect(after.weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 3);
+  });
+
   it("sum to one with what the sink takes", () => {
     const row = { logs: [0.3, 0.2, 0.1].map(Math.log), missing: 0.4 };
     const after = run([row], 2, 1);

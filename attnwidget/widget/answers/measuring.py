@@ -1,4 +1,4 @@
-"""Measuring: the numbers of every head and the findings about them, computed layer by layer when the browser asks."""
+"""Measuring: the numbers of every head and what is unusual about them, computed layer by layer when somebody asks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
-from attnwidget.diagnosis.findings import HEALTHY
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import HEAD_MEASURES, head_measures, measured
-from attnwidget.widget.codec import Answer, even_rows
+from attnwidget.widget.answers.spread import even_rows
 
 __all__ = ["MEASURED", "Measuring", "own_measures"]
 
@@ -44,7 +43,7 @@ class Measuring:
             for name, measure in measured(self._maps).items()
         ]
 
-    def layer(self, layer: int) -> Answer:
+    def numbers(self, layer: int) -> Tensor:
         """All numbers of a layer's heads: float32 [measures, heads], NaN where a number does not exist."""
         held, _ = self._maps.locate(layer, 0)
         numbers = head_measures(
@@ -52,8 +51,7 @@ class Measuring:
         )
         values = [own[layer, : held.shape[0]] for own in self._own.values()]
         values += [numbers[name][0].float().cpu() for name in measured(self._maps)]
-        buffer = torch.stack(values).detach().numpy().astype("<f4").tobytes()
-        return Answer({"layer": layer, "heads": held.shape[0]}, [buffer])
+        return torch.stack(values)
 
     def vitals(self, layer: int) -> Vitals:
         """What is measured of a layer before the maps are judged."""
@@ -62,31 +60,9 @@ class Measuring:
             self._vitals[layer] = vitals_of(self._maps, layer, rows=self._judged())
         return self._vitals[layer]
 
-    def examined(self, layer: int) -> Answer:
-        """Measure a layer for the findings, so that they come at once when all layers were."""
-        self.vitals(layer)
-        return Answer({"layer": layer})
-
     def findings(self) -> Findings:
         """What is unusual about these maps."""
         return judge(self._maps, [self.vitals(layer) for layer in range(self._maps.n_layers)])
-
-    def listed(self) -> Answer:
-        """The findings as the browser lists them."""
-        found = [
-            {
-                "name": finding.name,
-                "title": finding.title,
-                "severity": finding.severity,
-                "sentence": finding.sentence,
-                "evidence": [list(evidence) for evidence in finding.evidence],
-                "causes": list(finding.causes),
-                "remedies": list(finding.remedies),
-                "places": [list(place) for place in finding.places],
-            }
-            for finding in self.findings()
-        ]
-        return Answer({"findings": found, "healthy": HEALTHY})
 
     def _judged(self) -> Tensor | None:
         """An even spread of rows of a long map; None for all."""

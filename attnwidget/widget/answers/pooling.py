@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
-from attnwidget.layers import Layer, ProjectedLayer, blocks
+from attnwidget.layers import ROW_SUM_TOLERANCE, Layer, ProjectedLayer, blocks
 
 __all__ = ["LOWEST", "Grid", "Pooled", "Pooling", "pool"]
 
@@ -71,7 +71,7 @@ class Pooled:
     """What the cells of a grid hold."""
 
     log_weights: Tensor  # [height, width], -inf where no key is visible
-    missing: Tensor  # [height], mean mass outside the map; NaN where no row has values
+    missing: Tensor  # [height], mean mass outside the map, below 0 for excess; NaN where no row has values
     entropy: Tensor  # [height], mean entropy in nats; NaN where no row has one
 
 
@@ -103,7 +103,7 @@ def pool(source: Layer, heads: slice, grid: Grid, *, factor: float, pooling: Poo
         here = slice(int(cell[0]), int(cell[-1]) + 1)
         scores, outside, keys = _logits(source, heads, rows, factor)
         peaks = _peaks(scores, keys, grid) if pooling == "max" else None
-        block = _normalised(scores, outside)
+        block = _normalised(scores, outside, given=factor == 1 and not isinstance(source, ProjectedLayer))
         alive = block.total > 0  # neither masked throughout nor NaN
         missing[numbers], entropy[numbers] = block.missing.cpu(), block.entropy.cpu()
         if peaks is not None:
@@ -111,14 +111,14 @@ def pool(source: Layer, heads: slice, grid: Grid, *, factor: float, pooling: Poo
             if not isinstance(source, ProjectedLayer):
                 # A key that may be seen and has a weight of 0 is not a masked key.
                 visible |= _pool_sum(source.visible(heads, rows)[0, :, left:right].float(), across) > 0
-            peaks = (peaks.float() + block.shift[:, None]).clamp_(min=LOWEST)
+            peaks = (peaks + block.shift[:, None]).float().clamp_(min=LOWEST)
             peaks = peaks.masked_fill_(~(visible & alive[:, None]), -math.inf).cpu()
             into = (cell - here.start)[:, None].expand(-1, width)
             largest[here] = largest[here].scatter_reduce(0, into, peaks, "amax")
         else:
             # Rows are added first, which is the faster way; NaN must not spread over the others.
             weights = block.exp if bool(alive.all()) else block.exp.masked_fill(~alive[:, None], 0)
-            share = (block.top + block.shift).exp().masked_fill(~alive, 0)
+            share = (block.top + block.shift).exp().float().masked_fill(~alive, 0)
             member = (cell == torch.arange(here.start, here.stop)[:, None]).to(share)
             mass = _placed((member * share) @ weights, keys, grid.columns, 0)
             sums[here] += _pool_sum(mass, across).cpu()
@@ -157,17 +157,25 @@ class _Normalised:
     entropy: Tensor  # [rows]
 
 
-def _normalised(scores: Tensor, outside: Tensor) -> _Normalised:
-    """Softmax and entropy of rows [rows, keys], in the memory of their scores and one copy."""
+def _normalised(scores: Tensor, outside: Tensor, *, given: bool) -> _Normalised:
+    """Softmax and entropy of rows [rows, keys], in the memory of their scores and one copy.
+
+    Rows of given weights that have too much stay as they are, and miss less than nothing.
+    """
     top = scores.amax(-1)
     top = top.masked_fill(top == -math.inf, 0)
     # What counts for nothing in float32 stays finite: times its weight of 0 it is 0, where -inf would be NaN.
     falls = scores.sub_(top[:, None]).float().clamp_(min=LOWEST)
     exp = falls.exp()
     total = exp.sum(-1)
-    everything = torch.logaddexp(top + total.log(), outside)
+    mass = top + total.log()
+    everything = torch.logaddexp(mass, outside)
     everything = everything.masked_fill(everything == -math.inf, 0)
-    missing = (outside - everything).exp().masked_fill(total.isnan(), math.nan)
+    missing = (outside - everything).exp()
+    excess = everything > math.log1p(ROW_SUM_TOLERANCE)
+    if given and bool(excess.any()):
+        missing, everything = torch.where(excess, 1 - mass.exp(), missing), everything.masked_fill(excess, 0)
+    missing = missing.masked_fill(total.isnan(), math.nan)
     entropy = (total.log() - falls.mul_(exp).sum(-1) / total).clamp(min=0)
     # All mass on one key is certain, to the last digit.
     return _Normalised(exp, total, top, -everything, missing, entropy.masked_fill(total == 1, 0))

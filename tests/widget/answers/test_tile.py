@@ -1,4 +1,4 @@
-"""Tiles, profiles and thumbnails say what the maps say."""
+"""Tiles say what the maps say."""
 
 from __future__ import annotations
 
@@ -14,21 +14,9 @@ import attnwidget as aw
 from attnwidget.layers import Mask, ProjectedLayer
 from attnwidget.measures import entropy
 from attnwidget.measures.rows import row_entropy
-from attnwidget.widget import codec
+from attnwidget.widget.answers.tile import tile
 from tests.make import by_hand, matrices, projected
-
-
-def decoded(answer):
-    """Log-weights, missing mass and entropy of a tile, as the browser reads them."""
-    height, width = answer.header["shape"]
-    codes = np.frombuffer(answer.buffers[0], "<u2").reshape(height, width)
-    logs = np.where(codes == 65535, -math.inf, answer.header["low"] + codes * answer.header["step"])
-    return logs, np.frombuffer(answer.buffers[1], "<f4"), np.frombuffer(answer.buffers[2], "<f4")
-
-
-def whole(maps, layer, head, **options):
-    span = {"rows": (0, maps.n_queries), "columns": (0, maps.n_keys), "height": 1024, "width": 1024}
-    return codec.tile(maps, layer, head, **span | options)
+from tests.widget.answers.reading import decoded, whole
 
 
 @given(n=st.integers(1, 30), seed=st.integers(0, 1000), factor=st.floats(0.1, 5))
@@ -55,7 +43,7 @@ def test_a_whole_tile_is_sent_as_the_model_made_it():
 
 def test_a_part_is_tempered_here():
     maps = projected()
-    answer = codec.tile(maps, 0, 0, rows=(3, 9), columns=(2, 7), height=50, width=50, temperature=2.0)
+    answer = tile(maps, 0, 0, rows=(3, 9), columns=(2, 7), height=50, width=50, temperature=2.0)
     assert answer.header["shape"] == (6, 5)
     assert answer.header["temperature"] == 2.0
     logs, _, tile_entropy = decoded(answer)
@@ -66,7 +54,7 @@ def test_a_part_is_tempered_here():
 
 def test_pooling_keeps_the_largest_weight_after_tempering():
     maps = projected(50)
-    answer = codec.tile(maps, 2, 3, rows=(1, 50), columns=(0, 50), height=13, width=20, temperature=0.5)
+    answer = tile(maps, 2, 3, rows=(1, 50), columns=(0, 50), height=13, width=20, temperature=0.5)
     (down, across), (height, width) = answer.header["stride"], answer.header["shape"]
     assert (height, width) == (-(-49 // down), -(-50 // across))
     wanted = by_hand(maps, 2, 3, 2.0)[1:]
@@ -112,7 +100,7 @@ def test_pooled_cells_are_the_largest_or_the_mean_of_what_is_visible(pooling, ma
     held = ProjectedLayer(q, k, 8**-0.5, rule, sinks=torch.tensor([0.5, -1.0]))
     maps = aw.AttentionMaps([held], aw.Tokens.positions(queries), aw.Tokens.positions(40))
     rows = (2, 29)
-    answer = codec.tile(
+    answer = tile(
         maps, 0, 1, rows=rows, columns=columns, height=6, width=7, temperature=0.5, scaling=0.8, pooling=pooling
     )
     weights = maps.weights(0, 1, temperature=0.5, scaling=0.8).numpy()[slice(*rows), slice(*columns)]
@@ -131,9 +119,9 @@ def test_pooled_cells_are_the_largest_or_the_mean_of_what_is_visible(pooling, ma
 def test_blocks_leave_no_seams(pooling, monkeypatch):
     maps = projected(70, layers=1)
     span = {"rows": (0, 70), "columns": (0, 70), "height": 8, "width": 9, "pooling": pooling}
-    whole_at_once = codec.tile(maps, 0, 0, **span)
-    monkeypatch.setattr("attnwidget.widget.pooling.BLOCK", 70 * 4)
-    in_blocks = codec.tile(maps, 0, 0, **span)
+    whole_at_once = tile(maps, 0, 0, **span)
+    monkeypatch.setattr("attnwidget.widget.answers.pooling.BLOCK", 70 * 4)
+    in_blocks = tile(maps, 0, 0, **span)
     for one, other in zip(decoded(whole_at_once), decoded(in_blocks), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
@@ -143,7 +131,7 @@ def test_a_mean_of_rows_some_of_which_hold_nan():
     weights[0, 2] = math.nan
     with pytest.warns(aw.AttentionWarning, match="NaN"):
         maps = aw.AttentionMaps.from_arrays(weights, layout="HQK")
-    answer = codec.tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=4, pooling="mean")
+    answer = tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=4, pooling="mean")
     logs, missing, _ = decoded(answer)
     np.testing.assert_allclose(np.exp(logs), [weights[0, :2].mean(0).numpy(), weights[0, 3].numpy()], atol=1e-4)
     assert not np.isnan(missing).any()
@@ -151,7 +139,7 @@ def test_a_mean_of_rows_some_of_which_hold_nan():
 
 def test_a_mean_of_weights_of_zero_is_zero_and_not_masked():
     maps = aw.AttentionMaps.from_arrays(torch.eye(4).flip(0)[None], layout="HQK")
-    answer = codec.tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=2, pooling="mean")
+    answer = tile(maps, 0, 0, rows=(0, 4), columns=(0, 4), height=2, width=2, pooling="mean")
     logs, _, _ = decoded(answer)
     assert np.isfinite(logs).all()
     np.testing.assert_allclose(np.exp(logs), [[0, 0.5], [0.5, 0]], atol=1e-3)
@@ -161,7 +149,7 @@ def test_a_mean_of_weights_of_zero_is_zero_and_not_masked():
 def test_a_tile_beyond_the_budget_reads_an_even_spread_of_rows_and_says_so(pooling):
     maps = projected(96, layers=1, heads=1, key_value_heads=1, causal=False)
     span = {"rows": (0, 96), "columns": (0, 96), "height": 12, "width": 12, "pooling": pooling}
-    answer = codec.tile(maps, 0, 0, **span, cells=96 * 96 // 4)
+    answer = tile(maps, 0, 0, **span, cells=96 * 96 // 4)
     assert answer.header["sampled"] == (2, 8)
     assert answer.header["work"] == 96 * 96
     logs, _, tile_entropy = decoded(answer)
@@ -175,14 +163,14 @@ def test_a_tile_beyond_the_budget_reads_an_even_spread_of_rows_and_says_so(pooli
 def test_a_tile_within_the_budget_is_exact():
     maps = projected(96, layers=1)
     span = {"rows": (0, 96), "columns": (0, 96), "height": 12, "width": 12}
-    plain, within = codec.tile(maps, 0, 0, **span), codec.tile(maps, 0, 0, **span, cells=96 * 97 // 2)
+    plain, within = tile(maps, 0, 0, **span), tile(maps, 0, 0, **span, cells=96 * 97 // 2)
     assert plain.header["sampled"] is None
     assert (within.header, within.buffers) == (plain.header, plain.buffers)
 
 
 def test_however_small_the_budget_every_cell_is_read_and_the_last_may_be_short():
     maps = projected(50, layers=1)
-    answer = codec.tile(maps, 0, 0, rows=(0, 50), columns=(0, 50), height=7, width=7, cells=1)
+    answer = tile(maps, 0, 0, rows=(0, 50), columns=(0, 50), height=7, width=7, cells=1)
     assert answer.header["sampled"] == (1, 8)
     logs, missing, tile_entropy = decoded(answer)
     assert np.isfinite(logs[:, 0]).all()
@@ -192,7 +180,7 @@ def test_however_small_the_budget_every_cell_is_read_and_the_last_may_be_short()
 
 def test_one_row_of_a_long_map_is_exact():
     maps = projected(1500, layers=1, heads=1, key_value_heads=1)
-    answer = codec.tile(maps, 0, 0, rows=(1400, 1401), columns=(0, 1500), height=1, width=1500, temperature=9.0)
+    answer = tile(maps, 0, 0, rows=(1400, 1401), columns=(0, 1500), height=1, width=1500, temperature=9.0)
     assert answer.header["shape"] == (1, 1500)
     assert answer.header["temperature"] == 1.0
     np.testing.assert_allclose(np.exp(decoded(answer)[0][0]), maps.weights(0, 0)[1400].numpy(), atol=1e-4)
@@ -239,62 +227,9 @@ def test_very_unequal_scores_spoil_no_others():
     np.testing.assert_allclose(np.exp(logs), maps.weights(0, 1).numpy(), atol=1e-3)
 
 
-def test_the_uniform_line_is_of_rows_that_have_an_entropy():
-    weights = matrices(1, 4, 4)
-    weights[0, :2] = 0
-    maps = aw.AttentionMaps.from_arrays(weights, layout="HQK")
-    assert codec.profile(maps, 0).header["uniform"] == pytest.approx(math.log(4))
-
-
 def test_a_map_of_one_token():
     answer = whole(projected(1), 0, 0)
     assert decoded(answer)[0].tolist() == [[0.0]]
-    assert codec.profile(projected(1), 0).header["uniform"] == 0
-    assert codec.thumbnails(projected(1), 0).header["peak"] == [0.0] * 4
-
-
-def test_profile_is_the_mean_entropy_of_each_head():
-    answer = codec.profile(projected(), 1)
-    got = np.frombuffer(answer.buffers[0], "<f4")
-    np.testing.assert_allclose(got, entropy(projected(), reduce="queries")[1].numpy(), atol=1e-6)
-    assert answer.header["uniform"] == pytest.approx(float(torch.arange(1, 15).log().mean()))
-
-
-@pytest.mark.parametrize("n", [5, 64, 100])
-def test_thumbnails_show_the_largest_weight_under_each_cell(n):
-    maps = projected(n, causal=False)
-    answer = codec.thumbnails(maps, 2)
-    height, width = answer.header["shape"]
-    pictures = np.frombuffer(answer.buffers[0], np.uint8).reshape(4, height, width)
-    assert (height, width) == (min(n, 64), min(n, 64))
-    expected = torch.nn.functional.adaptive_max_pool2d(
-        torch.stack([maps.weights(2, head) for head in range(4)])[None], (height, width)
-    )[0]
-    np.testing.assert_allclose(pictures, expected.sqrt().numpy() * 255, atol=0.51)
-    assert answer.header["peak"] == pytest.approx([float(maps.weights(2, head).max()) for head in range(4)])
-
-
-def test_the_peak_leaves_out_rows_that_have_no_choice():
-    maps = projected(6)
-    informative = [float(maps.weights(0, head)[1:].max()) for head in range(4)]
-    assert codec.thumbnails(maps, 0).header["peak"] == pytest.approx(informative)
-
-
-def test_thumbnails_of_a_long_map_are_exact_on_the_rows_that_are_read():
-    maps = projected(3000, layers=1)
-    answer = codec.thumbnails(maps, 0)
-    assert answer.header["shape"] == (64, 64)
-    rows = codec.even_rows(maps, codec.PICTURED)
-    assert len(rows) < 3000
-    read = torch.stack([maps.weights(0, head)[rows] for head in range(4)])
-    expected = torch.nn.functional.adaptive_max_pool2d(read[None], (64, 64))[0]
-    pictures = np.frombuffer(answer.buffers[0], np.uint8).reshape(4, 64, 64)
-    np.testing.assert_allclose(pictures, expected.sqrt().numpy() * 255, atol=0.51)
-
-
-def test_what_is_read_of_all_heads_grows_no_faster_than_the_text():
-    cells = [len(codec.even_rows(projected(n, layers=1), codec.PICTURED)) * n for n in (8192, 16384, 32768)]
-    assert max(cells) <= codec.PICTURED
 
 
 @pytest.mark.parametrize(
@@ -314,3 +249,10 @@ def test_what_is_read_of_all_heads_grows_no_faster_than_the_text():
 def test_a_tile_that_cannot_be_drawn(options, error, words):
     with pytest.raises(error, match=words):
         whole(projected(), 0, 0, **options)
+
+
+def test_maps_in_double_precision():
+    maps = aw.AttentionMaps.from_arrays(matrices(2, 6, 6).double(), layout="HQK")
+    for pooling in ("max", "mean"):
+        logs, *_ = decoded(whole(maps, 0, 1, pooling=pooling))
+        np.testing.assert_allclose(np.exp(logs), maps.weights(0, 1).numpy(), atol=1e-4)

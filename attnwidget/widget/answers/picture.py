@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.widget.codec import Answer
+from attnwidget.widget.answers.answer import Answer
 
 __all__ = ["picture"]
 

@@ -1,0 +1,73 @@
+"""Lenses: maps made of maps. Each is a Layer over other Layers, and nothing is computed before it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attnwidget.layers import Layer
+from attnwidget.lenses.heads import LargestOfHeads, MeanOfHeads
+from attnwidget.lenses.through import FLOW_TOKENS, ROLLOUT_TOKENS, flowing, rolling
+from attnwidget.maps import AttentionMaps
+
+__all__ = ["ROLLOUT_TOKENS", "derived_by_name", "derived_maps", "largest_of_heads", "mean_of_heads"]
+
+
+def mean_of_heads(maps: AttentionMaps) -> AttentionMaps:
+    """Maps of one head a layer, the mean of its heads."""
+    return _like(maps, [MeanOfHeads(layer) for layer in maps.layers], "mean of heads")
+
+
+def largest_of_heads(maps: AttentionMaps) -> AttentionMaps:
+    """Maps of one head a layer, the elementwise largest of its heads."""
+    return _like(maps, [LargestOfHeads(layer) for layer in maps.layers], "largest of heads")
+
+
+def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
+    """Maps that all heads of some maps make together.
+
+    Parameters
+    ----------
+    maps : AttentionMaps
+        The maps of single heads.
+
+    Returns
+    -------
+    dict of str to AttentionMaps
+        "mean of heads" and "largest of heads" of each layer; for self-attention "rollout" up to each layer, and for
+        short texts "flow" from the last. Nothing is computed before it is looked at.
+    """
+    found = [mean_of_heads(maps), largest_of_heads(maps)] if max(maps.heads) > 1 else []
+    n = maps.n_queries
+    if 2 <= n == maps.n_keys:
+        if n <= ROLLOUT_TOKENS:
+            found.append(_like(maps, rolling(maps), "rollout"))
+        if n <= FLOW_TOKENS and maps.n_layers > 1:
+            found.append(_like(maps, [flowing(maps)], "flow"))
+    return {derived.name: derived for derived in found}
+
+
+def derived_by_name(heads: dict[str, AttentionMaps]) -> dict[str, tuple[AttentionMaps, str, str]]:
+    """Derived maps with the names they are chosen by, what they are, and what they were derived from."""
+    found = {}
+    for name, maps in heads.items():
+        for kind, derived in derived_maps(maps).items():
+            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
+            if chosen not in heads:
+                found[chosen] = (derived, kind, name)
+    return found
+
+
+def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str) -> AttentionMaps:
+    """Other layers of the same text; one layer alone is the last."""
+    keys = None if maps.key_tokens is maps.tokens else maps.key_tokens
+    last = slice(-len(layers), None)
+    return AttentionMaps(
+        layers,
+        maps.tokens,
+        keys,
+        name=name,
+        layer_names=maps.layer_names[last],
+        layer_numbers=maps.layer_numbers[last],
+        notes=maps.notes,
+        following=maps.following,
+    )

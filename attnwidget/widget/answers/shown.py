@@ -1,0 +1,81 @@
+"""Shown: what questions are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from attnwidget.lenses import derived_by_name
+from attnwidget.maps import AttentionMaps
+from attnwidget.widget.answers.measuring import Measuring, own_measures
+
+__all__ = ["Shown"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Maps by name, with those that are derived from them. Other maps are another Shown: a question sees one.
+
+    Parameters
+    ----------
+    version : int
+        Tells the maps from those before and after them: the same text with other weights has another one.
+    maps : mapping of str to AttentionMaps
+        All that can be chosen.
+    measuring : mapping of str to Measuring
+        The numbers of those that have heads of their own.
+    derived : mapping of str to tuple of str
+        Of the others, what they are and what they were derived from.
+    """
+
+    version: int = 0
+    maps: Mapping[str, AttentionMaps] = field(default_factory=dict)
+    measuring: Mapping[str, Measuring] = field(default_factory=dict)
+    derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, heads: dict[str, AttentionMaps], measures: Mapping[str, Any] | None = None, version: int = 1) -> Self:
+        """What is shown of some maps, with measures of one's own for every head of the first.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the measures do not fit the maps.
+        """
+        first = next(iter(heads))
+        own = own_measures(measures or {}, heads[first])
+        derived = derived_by_name(heads)
+        return cls(
+            version,
+            heads | {name: maps for name, (maps, _, _) in derived.items()},
+            {name: Measuring(maps, own if name == first else {}) for name, maps in heads.items()},
+            {name: (kind, source) for name, (_, kind, source) in derived.items()},
+        )
+
+    def named(self, name: str) -> AttentionMaps:
+        """The maps of a name; ValueError where there are none."""
+        if name not in self.maps:
+            raise ValueError(f"there are no maps called {name!r}; there are {', '.join(self.maps)}.")
+        return self.maps[name]
+
+    def measured(self, name: str) -> Measuring:
+        """The numbers of the maps of a name; ValueError where there are none."""
+        self.named(name)
+        if name not in self.measuring:
+            raise ValueError(f"the maps called {name!r} are derived from others, and have no heads to measure.")
+        return self.measuring[name]
+
+    def behind(self, name: str) -> Measuring:
+        """The numbers of the maps of a name, or of those that they were derived from."""
+        return self.measured(self.derived[name][1] if name in self.derived else name)
+
+    @property
+    def pictured(self) -> bool:
+        """Whether any maps have tokens that carry the patches of a picture."""
+        return any(m.tokens.image is not None or m.key_tokens.image is not None for m in self.maps.values())
+
+    @property
+    def measures(self) -> set[str]:
+        """Names of all that can be measured."""
+        return {fact["name"] for measuring in self.measuring.values() for fact in measuring.facts()}
