@@ -37,7 +37,7 @@ describe("a derived map", () => {
     await view.ready();
     expect([view.heatmap().dataset.temperature, view.heatmap().dataset.scaling]).toEqual(["1", "1"]);
     expect(sliders(view).every(({ disabled }) => disabled)).toBe(true);
-    expect(view.part<HTMLButtonElement>("reset").disabled).toBe(true);
+    expect(view.part("reset").ariaDisabled).toBe("true");
     expect(view.host.shadowRoot!.textContent).toContain(
       "Temperature and scaling act on one head's scores; this map is a rollout.",
     );
