@@ -36,7 +36,9 @@ export function useWidth(element: RefObject<HTMLElement | null>): ReadonlySignal
   useEffect(() => {
     if (!element.current) return;
     const observer = new ResizeObserver(([entry]) => {
-      if (entry) width.value = Math.floor(entry.contentRect.width);
+      const measured = Math.floor(entry?.contentRect.width ?? 0);
+      // Out of the page, or hidden in it: the picture stays as it was.
+      if (measured > 0) width.value = measured;
     });
     observer.observe(element.current);
     return () => observer.disconnect();

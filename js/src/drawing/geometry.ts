@@ -81,6 +81,11 @@ export function including(window: Window, shape: Shape, row: number, column: num
 export const isFitted = (window: Window, shape: Shape): boolean =>
   length(window.rows) >= shape.queries && length(window.columns) >= shape.keys;
 
+/** Whether no zoom shows fewer cells. */
+export const isNearest = (window: Window, shape: Shape): boolean =>
+  length(window.rows) <= Math.min(FEWEST_CELLS, shape.queries) &&
+  length(window.columns) <= Math.min(FEWEST_CELLS, shape.keys);
+
 export const rowY = (plot: Plot, window: Window, row: number): number =>
   plot.y + ((row - window.rows.from) / length(window.rows)) * plot.height;
 

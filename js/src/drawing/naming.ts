@@ -8,6 +8,7 @@ import {
   type MapFacts,
   spansAt,
 } from "../host/facts";
+import { shortened } from "./words";
 
 export function headName(map: MapFacts, layer: number, head: number): string {
   if (!map.derived) return `head ${headNumber(map, layer, head)}`;
@@ -47,7 +48,7 @@ export function sharing(map: MapFacts, layer: number, head: number): string | nu
 
 /** The runs of a token in brackets, to be put after its name; empty where it is in none. */
 export function bracketed(axis: Axis, index: number): string {
-  const names = spansAt(axis, index);
+  const names = spansAt(axis, index).map((name) => shortened(name));
   return names.length > 0 ? ` (${names.join(", ")})` : "";
 }
 

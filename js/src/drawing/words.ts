@@ -19,7 +19,35 @@ export function readable(label: string): string {
   return Array.from(label, (sign) => SIGNS[sign] ?? sign).join("");
 }
 
-export const quoted = (label: string | undefined): string => `“${readable(label ?? "")}”`;
+/** Longer words are named by their two ends. */
+const LONGEST_NAME = 48;
+
+/** A word that fits a line: its beginning and its end, cut between characters and never inside one. */
+export function shortened(text: string, most = LONGEST_NAME): string {
+  if (text.length <= most) return text;
+  const characters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+  if (characters.length <= most) return text;
+  const half = (most - 1) / 2;
+  return `${characters.slice(0, Math.ceil(half)).join("")}…${characters.slice(-Math.floor(half)).join("")}`;
+}
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const LETTER = /\p{L}/u;
+
+/** How a text runs: as the first letter in it does. */
+export function directionOf(words: Iterable<string>): "ltr" | "rtl" {
+  for (const word of words) {
+    const letter = LETTER.exec(word);
+    if (letter) return RIGHT_TO_LEFT.test(letter[0]) ? "rtl" : "ltr";
+  }
+  return "ltr";
+}
+
+/** The name of a token in a sentence; one that runs from right to left turns only itself around. */
+export function quoted(label: string | undefined): string {
+  const name = shortened(readable(label ?? ""));
+  return RIGHT_TO_LEFT.test(name) ? `“\u2068${name}\u2069”` : `“${name}”`;
+}
 
 /** Four decimals; in scientific notation where these would hide the number. */
 export function exact(value: number): string {

@@ -1,6 +1,7 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
 import { computed, effect, untracked } from "@preact/signals";
 import { render as renderInto } from "preact";
+import { keepFocus } from "../host/focus";
 import { Kernel } from "../host/kernel";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
@@ -72,13 +73,17 @@ function render({ model, el, signal }: RenderProps): () => void {
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
   });
 
+  /** In the views alone: Escape on a menu closes it, or means nothing. */
   function unpin(event: KeyboardEvent): void {
-    if (event.key !== "Escape" || store.pin.peek().query === null) return;
+    const at = event.target as Element;
+    const inViews = at === root || (at.closest(".views") !== null && !at.matches("select"));
+    if (event.key !== "Escape" || !inViews || store.pin.peek().query === null) return;
     event.stopPropagation();
     store.setPin({ query: null, key: null });
     store.said.value = "Unpinned";
   }
   root.addEventListener("keydown", unpin);
+  const stopKeeping = keepFocus(root);
 
   renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
 
@@ -87,6 +92,7 @@ function render({ model, el, signal }: RenderProps): () => void {
     if (closed) return;
     closed = true;
     cancelAnimationFrame(frame);
+    stopKeeping();
     renderInto(null, root);
     root.removeEventListener("keydown", unpin);
     stopState();

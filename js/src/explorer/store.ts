@@ -47,6 +47,10 @@ export function chosenFirst(store: Store, map: MapFacts): number[] {
   return [chosen, ...[...map.heads.keys()].filter((layer) => layer !== chosen)];
 }
 
+/** Whether a layer of the maps holds all those before it, or there is one layer for all. */
+const isSummed = ({ derived, heads }: MapFacts): boolean =>
+  derived === "rollout" || (Boolean(derived) && heads.length === 1);
+
 /** One row of an exact tile as a tile of its own. */
 function rowOf(tile: Tile, query: number): Tile {
   const width = tile.shape[1];
@@ -111,6 +115,8 @@ export class Store {
   readonly paint: ReadonlySignal<{ table: Uint32Array; largest: number }>;
   readonly pinned: ReadonlySignal<PinnedRow | null>;
 
+  /** Layer and head that were chosen of maps that have both. */
+  #left: [layer: number, head: number] = [0, 0];
   readonly #temper = new Temper();
   readonly #rowTemper = new Temper();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
@@ -191,6 +197,20 @@ export class Store {
     // What shows the whole map is no zoom: it goes on showing it all when the map grows.
     const part = map && window && !isFitted(window, { queries: map.n_queries, keys: map.n_keys });
     this.#zoom.value = part ? { map: map.name, window } : null;
+  }
+
+  /** Choose other maps: what adds layers up opens at the last of them, and heads where they were left. */
+  chooseMap(name: string): void {
+    const next = this.facts.peek()?.maps.find((map) => map.name === name);
+    const now = this.map.peek();
+    if (!next || !now || next === now) return;
+    if (!isSummed(now)) this.#left = [this.layer.peek(), this.head.peek()];
+    const [layer, head] = isSummed(next) ? [next.heads.length - 1, 0] : this.#left;
+    batch(() => {
+      this.traits.map.value = name;
+      const inside = within(layer, next.heads.length);
+      this.select(inside, within(head, next.heads[inside] ?? 0));
+    });
   }
 
   select(layer: number, head: number): void {

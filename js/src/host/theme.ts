@@ -37,9 +37,26 @@ function toRgb(colour: string): Rgb {
   return [red, green, blue];
 }
 
-function read(root: HTMLElement, dark: boolean): Colours {
+/** What is drawn with before the root stands in a page. */
+const UNSTYLED: Colours = {
+  dark: false,
+  surface: [255, 255, 255],
+  accent: [0, 0, 0],
+  text: "black",
+  muted: "black",
+  faint: "black",
+  accentText: "black",
+  line: "black",
+  hatch: "black",
+  fault: "black",
+  font: "sans-serif",
+};
+
+/** The colours in force; null where there are none to read, as outside a page. */
+function read(root: HTMLElement, dark: boolean): Colours | null {
   const style = getComputedStyle(root);
   const value = (name: string) => style.getPropertyValue(name).trim();
+  if (!root.isConnected || value("--surface") === "") return null;
   return {
     dark,
     surface: toRgb(value("--surface")),
@@ -61,41 +78,62 @@ export function followTheme(
   theme: Signal<Theme>,
 ): { colours: Signal<Colours>; stop: () => void } {
   const changes = signal(0);
-  const colours = signal(read(root, false));
+  const printing = signal(false);
+  const colours = signal(UNSTYLED);
+  const stop = new AbortController();
   const change = () => {
     changes.value++;
   };
-  const observer = new MutationObserver(change);
   const attributes = {
     attributes: true,
     attributeFilter: ["class", "theme", "data-theme", "data-jp-theme-light", "data-jp-theme-name", "style"],
   };
-  observer.observe(document.documentElement, attributes);
-  observer.observe(document.body, attributes);
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  system.addEventListener("change", change);
+  const page = new MutationObserver(change);
+  page.observe(document.documentElement, attributes);
+  page.observe(document.body, attributes);
   // Hosts swap whole style sheets, and the new colours are there only when these have loaded.
   const sheets = new MutationObserver(change);
   sheets.observe(document.head, { childList: true });
-  document.head.addEventListener("load", change, true);
+  document.head.addEventListener("load", change, { capture: true, signal: stop.signal });
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", change, { signal: stop.signal });
+  // Hosts take an output out of the page and put it back, and say neither: what was missed meanwhile is read then.
+  let missed = false;
+  const place = new IntersectionObserver(() => {
+    if (missed && root.isConnected) change();
+  });
+  place.observe(root);
+
+  const paper = window.matchMedia("print");
+  const print = (on: boolean) => () => {
+    printing.value = on;
+  };
+  window.addEventListener("beforeprint", print(true), { signal: stop.signal });
+  window.addEventListener("afterprint", print(false), { signal: stop.signal });
+  paper.addEventListener("change", ({ matches }) => print(matches)(), { signal: stop.signal });
 
   const stopReading = effect(() => {
     changes.value;
-    const chosen = theme.value;
-    const dark = chosen === "auto" ? pageIsDark() : chosen === "dark";
+    const paged = pageIsDark();
+    // Paper is white, whatever the screen is.
+    const chosen = printing.value ? "light" : theme.value;
+    const dark = chosen === "auto" ? paged : chosen === "dark";
     root.dataset.scheme = dark ? "dark" : "light";
     // A theme that was asked for must not be mixed with the colours of a host that has another.
-    root.dataset.palette = chosen === "auto" || dark === pageIsDark() ? "host" : "own";
+    root.dataset.palette = chosen === "auto" || dark === paged ? "host" : "own";
     const next = read(root, dark);
-    if (JSON.stringify(next) !== JSON.stringify(colours.peek())) colours.value = next;
+    missed = next === null;
+    if (next && JSON.stringify(next) !== JSON.stringify(colours.peek())) colours.value = next;
   });
 
-  const stop = () => {
-    stopReading();
-    observer.disconnect();
-    sheets.disconnect();
-    system.removeEventListener("change", change);
-    document.head.removeEventListener("load", change, true);
+  return {
+    colours,
+    stop: () => {
+      stopReading();
+      stop.abort();
+      page.disconnect();
+      sheets.disconnect();
+      place.disconnect();
+    },
   };
-  return { colours, stop };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { MockMap, MockModel } from "../mock";
-import { mount } from "./mount";
+import { choose, mount } from "./mount";
 
 const WORDS = "Lily and Ben went to the park .".split(" ");
 const maps = () => [
@@ -37,7 +37,7 @@ describe("a derived map", () => {
     await view.ready();
     expect([view.heatmap().dataset.temperature, view.heatmap().dataset.scaling]).toEqual(["1", "1"]);
     expect(sliders(view).every(({ disabled }) => disabled)).toBe(true);
-    expect(view.part<HTMLButtonElement>("reset").disabled).toBe(true);
+    expect(view.part("reset").ariaDisabled).toBe("true");
     expect(view.host.shadowRoot!.textContent).toContain(
       "Temperature and scaling act on one head's scores; this map is a rollout.",
     );
@@ -76,5 +76,56 @@ describe("a derived map", () => {
     expect(group.label).toBe("Derived");
     expect([...group.children].map((option) => option.textContent)).toEqual(["rollout", "flow"]);
     expect([...menu.children].map(({ tagName }) => tagName)).toEqual(["OPTION", "OPTGROUP"]);
+  });
+});
+
+describe("the menu of maps", () => {
+  const named = () => {
+    const all = { queries: WORDS, seed: 4 };
+    return [
+      new MockMap({ queries: WORDS, heads: [3, 3, 3] }),
+      new MockMap({ ...all, name: "encoder", heads: [2, 2] }),
+      new MockMap({ ...all, name: "mean", heads: [1, 1, 1], derived: "mean of heads" }),
+      new MockMap({ ...all, name: "rollout", heads: [1, 1, 1], derived: "rollout" }),
+      new MockMap({ ...all, name: "flow", heads: [1], derived: "flow" }),
+    ];
+  };
+  const places = (host: MockModel) => [host.get("map"), host.get("layer"), host.get("head")];
+
+  it("opens a rollout at the last layer, and gives the chosen head back afterwards", async () => {
+    const host = new MockModel(named(), { map: "attention", layer: 1, head: 2 });
+    const view = mount(host);
+    await view.ready();
+    const go = (name: string) => choose(view.part<HTMLSelectElement>("map"), name);
+    go("rollout");
+    expect(places(host)).toEqual(["rollout", 2, 0]);
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("rollout"));
+    expect(host.saved).toEqual([{ map: "rollout", layer: 2, head: 0 }]);
+    go("flow");
+    expect(places(host)).toEqual(["flow", 0, 0]);
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("flow"));
+    go("attention");
+    expect(places(host)).toEqual(["attention", 1, 2]);
+    await vi.waitFor(() => expect(view.heatmap().dataset.head).toBe("2"));
+  });
+
+  it("keeps the layer where a map has it for itself", async () => {
+    const host = new MockModel(named(), { map: "attention", layer: 2, head: 2 });
+    const view = mount(host);
+    await view.ready();
+    choose(view.part<HTMLSelectElement>("map"), "mean");
+    expect(places(host)).toEqual(["mean", 2, 0]);
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("mean"));
+    choose(view.part<HTMLSelectElement>("map"), "encoder");
+    expect(places(host).slice(0, 2)).toEqual(["encoder", 1]);
+  });
+
+  it("leaves the layer to Python where Python chooses the map", async () => {
+    const host = new MockModel(named(), { map: "attention", layer: 1 });
+    const view = mount(host);
+    await view.ready();
+    host.fromPython({ map: "rollout" });
+    await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("rollout"));
+    expect(host.get("layer")).toBe(1);
   });
 });

@@ -199,3 +199,49 @@ it("facts of old kernels are enough", async () => {
   expect(view.parts("view-image")).toEqual([]);
   expect(pixelOf(view.heatmap(), 3, 3)).toHaveLength(3);
 });
+
+describe("what is pointed at", () => {
+  const long = (count: number) => Array.from({ length: count }, (_, at) => WORDS[at % 12]!);
+  /** Ink of the marks over every cell of a row or a column, apart from those around the cell itself. */
+  const covered = (view: ReturnType<typeof mount>, n: number, query: number, key: number) => {
+    const far = (at: number, from: number) => Math.abs(at - from) > n / 20 + 1;
+    const cells = Array.from({ length: n }, (_, at) => at);
+    return [
+      ...cells.filter((at) => far(at, key)).map((at) => inkAt(view, query, at)),
+      ...cells.filter((at) => far(at, query)).map((at) => inkAt(view, at, key)),
+    ].filter((ink) => ink > 0).length;
+  };
+
+  it.each([
+    [40, 1000],
+    [400, 1000],
+    [700, 700],
+    [1000, 1600],
+  ])(
+    "is not covered: %i tokens, %i px",
+    async (n, width) => {
+      const view = mount(new MockModel([new MockMap({ queries: long(n), heads: [1] })]), width);
+      await view.ready();
+      const [query, key] = [Math.floor(n * 0.7), Math.floor(n * 0.3)];
+      point(view.heatmap(), "pointermove", query, key);
+      await vi.waitFor(() =>
+        expect(view.part("tooltip").textContent).toContain(`query ${query}, key ${key}`),
+      );
+      expect(covered(view, n, query, key)).toBe(0);
+      // And still there is a line along it.
+      const beside = Array.from({ length: 25 }, (_, at) =>
+        inkAt(view, query + ((at - 12) * n) / 600, key / 2),
+      );
+      expect(Math.max(...beside)).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  it("is not covered where it is pinned, or a row alone", async () => {
+    const view = mount(
+      new MockModel([new MockMap({ queries: long(400), heads: [1] })], { query: 300, key: 100 }),
+    );
+    await view.ready();
+    expect(covered(view, 400, 300, 100)).toBe(0);
+  }, 60_000);
+});

@@ -165,7 +165,7 @@ describe("zoom", () => {
     await view.ready();
     const canvas = view.heatmap();
     view.part("zoom-in").click();
-    await vi.waitFor(() => expect(view.part<HTMLButtonElement>("zoom-fit").disabled).toBe(false));
+    await vi.waitFor(() => expect(view.part("zoom-fit").ariaDisabled).toBe("false"));
     const [before] = windowOf(canvas);
     // A synthetic pointer cannot be captured.
     canvas.setPointerCapture = () => {};

@@ -1,4 +1,4 @@
-/** Entropy of every visible query, one bar a row of the heatmap beside it. */
+/** Entropy of every visible query, one bar a row of the heatmap beside it, on a scale that all heads share. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { labelFont } from "../../drawing/axes";
@@ -11,6 +11,11 @@ import type { Stage } from "./stage";
 
 /** Room at the right of the longest bar, for the number of the largest. */
 const NUMBER = 34;
+/** Columns this wide have room for the end of the scale beside their title. */
+const ENDED = 120;
+
+/** What a query that looks at every key alike would have: the end of the scale, so that heads can be compared. */
+const mostOf = (map: MapFacts): number => Math.log(map.n_keys);
 
 interface Props {
   store: Store;
@@ -85,11 +90,23 @@ function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWi
   context.moveTo(0.5, plot.y);
   context.lineTo(0.5, plot.y + plot.height);
   context.stroke();
-  if (!drawn || drawn.map !== store.map.value?.name) return;
+  const map = store.map.value;
+  if (!map || !drawn || drawn.map !== map.name) return;
 
+  const most = mostOf(map);
+  const room = entropyWidth - NUMBER;
+  const widthOf = (value: number) => (most > 0 ? Math.min(1, value / most) * room : 0);
+  context.beginPath();
+  context.moveTo(Math.round(room) + 1.5, plot.y);
+  context.lineTo(Math.round(room) + 1.5, plot.y + plot.height);
+  context.stroke();
+  if (entropyWidth >= ENDED) {
+    context.textAlign = "center";
+    context.fillText(most.toFixed(2), room + 1, plot.y - 12);
+    context.textAlign = "left";
+  }
   const { tile, entropy } = drawn;
   const best = largestRow(drawn);
-  const longest = best < 0 ? 0 : entropy[best]!;
   canvas.dataset.maxRow = best < 0 ? "" : String(tile.rows[0] + best * tile.stride[0]);
   context.save();
   context.beginPath();
@@ -112,15 +129,18 @@ function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWi
         : row === best
           ? colours.muted
           : colours.faint;
-    const width = longest > 0 ? (entropy[row]! / longest) * (entropyWidth - NUMBER) : 0;
-    context.fillRect(1, top + gap, Math.max(width, 1), Math.max(bottom - top - 2 * gap, 0.5));
+    context.fillRect(
+      1,
+      top + gap,
+      Math.max(widthOf(entropy[row]!), 1),
+      Math.max(bottom - top - 2 * gap, 0.5),
+    );
     if (covers(hovered)) label = { row, y: middle, colour: colours.text };
     else if (row === best && !label) label = { row, y: middle, colour: colours.text };
   }
   if (label) {
-    const width = longest > 0 ? (entropy[label.row]! / longest) * (entropyWidth - NUMBER) : 0;
     context.fillStyle = label.colour;
-    context.fillText(entropy[label.row]!.toFixed(2), width + 5, label.y);
+    context.fillText(entropy[label.row]!.toFixed(2), widthOf(entropy[label.row]!) + 5, label.y);
   }
   context.restore();
 }
@@ -129,5 +149,5 @@ function summary(map: MapFacts, drawn: Drawn): string {
   const best = largestRow(drawn);
   if (best < 0) return "Entropy of each query: none can be computed";
   const query = drawn.tile.rows[0] + best * drawn.tile.stride[0];
-  return `Entropy of each query. Largest: ${exact(drawn.entropy[best]!)} nats at query ${quoted(map.queries.labels[query])}`;
+  return `Entropy of each query, from 0 to ${exact(mostOf(map))} nats, that of a query that looks at every key alike. Largest: ${exact(drawn.entropy[best]!)} nats at query ${quoted(map.queries.labels[query])}`;
 }

@@ -163,6 +163,7 @@ function Rows(arranged: Arranged) {
     event.stopPropagation();
     const toLayer = Math.min(Math.max(0, place[0]), map.heads.length - 1);
     const toHead = Math.min(Math.max(0, place[1]), last(toLayer));
+    store.select(toLayer, toHead);
     thumbOf(grid.current, toLayer, toHead)?.focus();
   }
 
@@ -236,6 +237,8 @@ function Ranking({ label, ...arranged }: Arranged & { label: string }) {
     if (to === null) return;
     event.preventDefault();
     event.stopPropagation();
+    const { layer, head } = places[to]!;
+    store.select(layer, head);
     seen[to]?.focus();
   }
 

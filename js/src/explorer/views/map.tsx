@@ -1,9 +1,10 @@
 /** The middle of the widget: title, zoom, the heatmap with the entropy of its rows, legend and notes. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useId, useMemo, useRef } from "preact/hooks";
+import { Button } from "../../controls/button";
 import { Fault } from "../../controls/fault";
 import { useWidth } from "../../drawing/canvas";
-import { isFitted } from "../../drawing/geometry";
+import { isFitted, isNearest } from "../../drawing/geometry";
 import { placeName, sharing } from "../../drawing/naming";
 import { quoted } from "../../drawing/words";
 import type { Answers } from "../answers";
@@ -97,29 +98,18 @@ export function Title({ store }: { store: Store }) {
 function Zoom({ store }: { store: Store }) {
   const map = store.map.value;
   const fitted = !map || isFitted(store.window.value, shapeOf(map));
+  const nearest = !map || isNearest(store.window.value, shapeOf(map));
   return (
     <div class="zoom" role="group" aria-label="Zoom">
-      <button
-        type="button"
-        data-part="zoom-out"
-        aria-label="Zoom out"
-        disabled={fitted}
-        onClick={() => zoomBy(store, 1 / 1.5)}
-      >
+      <Button part="zoom-out" label="Zoom out" idle={fitted} onClick={() => zoomBy(store, 1 / 1.5)}>
         −
-      </button>
-      <button type="button" data-part="zoom-in" aria-label="Zoom in" onClick={() => zoomBy(store, 1.5)}>
+      </Button>
+      <Button part="zoom-in" label="Zoom in" idle={nearest} onClick={() => zoomBy(store, 1.5)}>
         +
-      </button>
-      <button
-        type="button"
-        data-part="zoom-fit"
-        aria-label="Show the whole map"
-        disabled={fitted}
-        onClick={() => zoomBy(store, 0)}
-      >
+      </Button>
+      <Button part="zoom-fit" label="Show the whole map" idle={fitted} onClick={() => zoomBy(store, 0)}>
         Fit
-      </button>
+      </Button>
     </div>
   );
 }

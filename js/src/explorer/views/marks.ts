@@ -2,7 +2,7 @@
 
 import { type Drawing, drawColumnLabels, drawFollowing, drawRowLabels, type Lit } from "../../drawing/axes";
 import { prepare } from "../../drawing/canvas";
-import { cellSize, columnX, rowY } from "../../drawing/geometry";
+import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
 import { drawSpans } from "../../drawing/spans";
 import { keysOf, type MapFacts } from "../../host/facts";
 import type { Cell, Store } from "../store";
@@ -31,6 +31,9 @@ export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage,
   if (map.following && endsInside(drawing.window, map)) drawFollowing(drawing, map.following);
 }
 
+/** What is pointed at, and a pixel around it, stays free of lines. */
+const CLEAR = 1;
+
 function mark(
   { context, plot, window, colours }: Drawing,
   { query, key }: Cell,
@@ -38,50 +41,42 @@ function mark(
   line: number,
 ): void {
   const size = cellSize(plot, window);
-  const halo = `rgba(${colours.surface.join()}, 0.6)`;
-  const y = query === null ? 0 : rowY(plot, window, query);
-  const x = key === null ? 0 : columnX(plot, window, key);
   const high = Math.max(size.height, 1);
   const wide = Math.max(size.width, 1);
+  const y = query === null ? null : rowY(plot, window, query);
+  const x = key === null ? null : columnX(plot, window, key);
+  // A pale edge on the far side, so that the line stands out from dark cells and light ones.
+  const halo = `rgba(${colours.surface.join()}, 0.6)`;
+  const outer = line + CLEAR;
   context.save();
   context.beginPath();
-  context.rect(plot.x - line, plot.y - line, plot.width + 2 * line, plot.height + 2 * line);
-  context.clip();
-  // A pale edge first, so that the line stands out from dark cells and light ones.
-  for (const [stroke, extra] of [
-    [halo, 2],
-    [colour, 0],
+  context.rect(plot.x - outer, plot.y - outer, plot.width + 2 * outer, plot.height + 2 * outer);
+  // Lines of the one must not run over the other.
+  if (y !== null) context.rect(plot.x, y - CLEAR, plot.width, high + 2 * CLEAR);
+  if (x !== null) context.rect(x - CLEAR, plot.y, wide + 2 * CLEAR, plot.height);
+  context.clip("evenodd");
+  for (const [fill, from, width] of [
+    [halo, CLEAR + 1, 1],
+    [colour, CLEAR, 1],
   ] as const) {
-    context.strokeStyle = stroke;
-    context.lineWidth = 1 + extra;
-    if (query !== null) band(context, plot.x, y, plot.width, high, true);
-    if (key !== null) band(context, x, plot.y, wide, plot.height, false);
-    if (query === null || key === null) continue;
-    context.lineWidth = line + extra;
-    context.strokeRect(x - line / 2, y - line / 2, wide + line, high + line);
-  }
-  context.restore();
-}
-
-/** The two long edges of a row or column; one line where these would touch. */
-function band(
-  context: CanvasRenderingContext2D,
-  x: number,
-  y: number,
-  width: number,
-  height: number,
-  across: boolean,
-): void {
-  const thickness = across ? height : width;
-  context.beginPath();
-  for (const at of thickness < 4 ? [thickness / 2] : [-0.5, thickness + 0.5]) {
-    if (across) {
-      context.moveTo(x, y + at);
-      context.lineTo(x + width, y + at);
-    } else {
-      context.moveTo(x + at, y);
-      context.lineTo(x + at, y + height);
+    context.fillStyle = fill;
+    if (y !== null) {
+      context.fillRect(plot.x, y - from - width, plot.width, width);
+      context.fillRect(plot.x, y + high + from, plot.width, width);
+    }
+    if (x !== null) {
+      context.fillRect(x - from - width, plot.y, width, plot.height);
+      context.fillRect(x + wide + from, plot.y, width, plot.height);
     }
   }
-  context.stroke();
+  context.restore();
+  if (y !== null && x !== null) frame(context, { x, y, width: wide, height: high }, colour, line);
+}
+
+/** Around the cell that is meant. */
+function frame(context: CanvasRenderingContext2D, cell: Plot, colour: string, line: number): void {
+  const away = CLEAR + line / 2;
+  context.strokeStyle = colour;
+  context.lineWidth = line;
+  context.strokeRect(cell.x - away, cell.y - away, cell.width + 2 * away, cell.height + 2 * away);
 }

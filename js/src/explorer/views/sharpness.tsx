@@ -1,5 +1,6 @@
 /** Temperature and scaling: the two numbers that act between scores and weights. */
 import { batch } from "@preact/signals";
+import { Button } from "../../controls/button";
 import { Slider } from "../../controls/slider";
 import { withArticle } from "../../drawing/naming";
 import { short } from "../../drawing/words";
@@ -46,9 +47,9 @@ export function Sharpness({ store }: { store: Store }) {
         disabled={Boolean(derived)}
         onInput={(value) => (store.traits.scaling.value = value)}
       />
-      <button type="button" class="quiet" data-part="reset" disabled={!changed} onClick={reset}>
+      <Button class="quiet" part="reset" idle={!changed} onClick={reset}>
         Reset
-      </button>
+      </Button>
       <span class="formula">
         {derived
           ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`

@@ -2,7 +2,7 @@
 import { Fragment } from "preact";
 import { colourOf, css, inkOn } from "../../attention/colour";
 import { bracketed } from "../../drawing/naming";
-import { exact, quoted, readable } from "../../drawing/words";
+import { directionOf, exact, quoted, readable } from "../../drawing/words";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import type { Store } from "../store";
 import { Title } from "./map";
@@ -57,6 +57,7 @@ export function Words({ store, axis, of, following }: WordsProps) {
   const shared = store.traits.color_range.value === "shared";
   const largest = row && !shared ? row.after.reduce((a, b) => Math.max(a, b), 1e-12) : 1;
   const special = new Set(axis.special);
+  const direction = directionOf(axis.labels.filter((_, index) => !special.has(index)));
   const joined = new Set(axis.continues);
   const middle = (of === "key" ? pin.key : pin.query) ?? 0;
   const from = Math.max(0, Math.min(middle - LONGEST / 2, axis.labels.length - LONGEST));
@@ -114,7 +115,8 @@ export function Words({ store, axis, of, following }: WordsProps) {
   function press(event: KeyboardEvent): void {
     const index = indexOf(event);
     if (index === null || event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    const right = direction === "rtl" ? -1 : 1;
+    const step = { ArrowLeft: -right, ArrowUp: -1, ArrowRight: right, ArrowDown: 1 }[event.key];
     if (step !== undefined) {
       const words = (event.currentTarget as HTMLElement).querySelector<HTMLElement>(
         `[data-index="${index + step}"]`,
@@ -138,6 +140,7 @@ export function Words({ store, axis, of, following }: WordsProps) {
   return (
     <p
       class="words"
+      dir={direction}
       onClick={(event) => {
         const index = indexOf(event);
         if (index !== null) choose(index);

@@ -46,7 +46,7 @@ export function Toolbar({ store }: { store: Store }) {
             value={store.map.value?.name ?? ""}
             options={named(false)}
             more={{ label: "Derived", options: named(true) }}
-            onChange={(name) => (traits.map.value = name)}
+            onChange={(name) => store.chooseMap(name)}
           />
         )}
         <Segments
