@@ -1,6 +1,7 @@
 """Look at a transformer's attention in a notebook.
 
-The public names are loaded when they are first used: importing attnwidget imports neither torch nor transformers.
+The public names are loaded when they are first used: importing attnwidget imports no torch, transformers
+or matplotlib.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from attnwidget import measures as measures
     from attnwidget.capturing import Capture, Recording, capture, recording
     from attnwidget.diagnosis import Finding, Findings, diagnose
+    from attnwidget.figures import figure
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
@@ -35,6 +37,7 @@ _HOME = {
     "capture": "attnwidget.capturing",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
+    "figure": "attnwidget.figures",
     "Recording": "attnwidget.capturing",
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
@@ -56,6 +59,7 @@ __all__ = [
     "demo",
     "diagnose",
     "explore",
+    "figure",
     "measures",
     "recording",
     "summarize",

@@ -1,0 +1,151 @@
+"""Figures: attention as matplotlib draws it, for print. `attnwidget.figure` is the door.
+
+Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
+heads), `row` (one query before and after), `image` (patches over their picture) and `entropy`. pyplot is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnwidget.figures import entropy, grid, heatmap, image, panels, row
+from attnwidget.figures.choosing import Chosen, choose, maps_of, unknown
+from attnwidget.figures.sheet import save
+from attnwidget.figures.view import choices_of, is_view
+
+__all__ = ["figure", "of_view", "save"]
+
+_DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
+    "head": heatmap.draw,
+    "heads": panels.draw,
+    "layers": panels.draw,
+    "grid": grid.draw,
+    "row": row.draw,
+    "image": image.draw,
+    "entropy": entropy.draw,
+}
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("kind", "layer", "head", "query")),
+    "temperature": 1.0,
+    "scaling": 1.0,
+    "scale": "linear",
+    **dict.fromkeys(("cmap", "vmax", "values", "title", "width", "ax")),
+}
+
+
+def figure(
+    maps: Any,
+    *,
+    kind: str | None = None,
+    layer: int | None = None,
+    head: int | str | None = None,
+    query: int | None = None,
+    temperature: float = 1.0,
+    scaling: float = 1.0,
+    cmap: Any = None,
+    scale: str = "linear",
+    vmax: float | str | None = None,
+    values: bool | None = None,
+    title: str | None = None,
+    width: float | None = None,
+    ax: Axes | None = None,
+    **others: Any,
+) -> Any:
+    """Attention as a matplotlib figure, for print.
+
+    Parameters
+    ----------
+    maps : AttentionMaps, Capture, Explorer, or arrays
+        What is drawn: maps; a capture of one kind of maps; an Explorer, as it stands; or anything that
+        `AttentionMaps.from_arrays` takes without further arguments.
+    kind : str or None
+        None follows from what is chosen:
+
+        * "head": the map of one head (``layer=``, ``head=``);
+        * "heads": the heads of a layer side by side (``layer=``);
+        * "layers": one head through the layers (``head=``);
+        * "grid": all heads, as small pictures (nothing chosen);
+        * "row": what one query gives, as bars (``layer=``, ``head=``, ``query=``), before and after a temperature;
+        * "image": the same over the picture whose patches the keys are.
+
+        "entropy" is for the asking: of all heads as cells, of a layer's heads or of one head through the layers as
+        bars, of the queries of one head as a line, each beside the most that it can be.
+    layer : int or None
+        Which layer, among those of the maps; negative numbers count from the end. Titles bear the model's numbers.
+    head : int, "mean" or None
+        Which head; "mean" is the mean of a layer's heads.
+    query : int or None
+        Whose row.
+    temperature, scaling : float
+        The weights are softmax(scores * scaling / temperature), as in `AttentionMaps.weights`.
+    cmap : str, Colormap or None
+        "ink" (None), from white to a dark blue in even steps of lightness, or any of matplotlib.
+    scale : {"linear", "sqrt", "log"}
+        How weights map to colours.
+    vmax : float, "each" or None
+        The weight that has the last colour. None is the largest of the whole figure, among rows that see more than
+        one key; "each" the largest of each map of "heads", "layers" and "grid".
+    values : bool or None
+        Whether cells have their numbers in them; None where there are at most 12 x 12 of them.
+    title : str or None
+        "" for none; None says what is shown.
+    width : float or None
+        Inches; None is what the tokens need. The height follows.
+    ax : Axes or None
+        Axes to draw into, of a figure of your own, without a colour bar. Not for "heads" and "layers", which have
+        several.
+
+    Returns
+    -------
+    Figure, or Axes where ``ax`` was given
+        The figure shows itself as the last line of a cell. ``figure.savefig(path)`` writes it; in SVG and PDF text
+        stays text.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        When something is not known, is not there, or does not fit; the message says what to do.
+
+    Notes
+    -----
+    Axes of up to 60 tokens have them written out, longer ones their positions. What a page has no room for is pooled,
+    each cell the largest weight under it, and the caption says so; so it does where rows lack mass.
+
+    Examples
+    --------
+    >>> aw.figure(run, layer=5, head=3).savefig("head.pdf")
+    >>> aw.figure(run, layer=5, head=3, query=-1, temperature=0.5)
+    >>> aw.figure(run, kind="entropy")
+    """
+    unknown(others, list(_DEFAULTS))
+    given: dict[str, Any] = {
+        "kind": kind, "layer": layer, "head": head, "query": query, "temperature": temperature, "scaling": scaling,
+        "cmap": cmap, "scale": scale, "vmax": vmax, "values": values, "title": title, "width": width, "ax": ax,
+    }  # fmt: skip
+    if is_view(maps):
+        return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})
+    places = {name: given.pop(name) for name in ("layer", "head", "query")}
+    chosen = choose(maps_of(maps), given.pop("kind"), places, **given)
+    return _DRAWN[chosen.kind](chosen)
+
+
+def of_view(view: Any, **changes: Any) -> Any:
+    """What an Explorer shows now, as a figure.
+
+    Parameters
+    ----------
+    view : Explorer
+        Its view decides the kind: the heatmap is "head", the grid "grid", the picture "image" and the text "row", of
+        the pinned query or the first.
+    **changes
+        Arguments of `figure` that shall be otherwise than in the view.
+
+    Returns
+    -------
+    Figure, or Axes where ``ax`` was given
+    """
+    return figure(view.maps, **choices_of(view, changes))

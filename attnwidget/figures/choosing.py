@@ -1,0 +1,237 @@
+"""Choosing: what a figure was asked to show, checked, and what it is called."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+
+from attnwidget.figures.colours import SCALES, colour_map
+from attnwidget.figures.lettering import written
+from attnwidget.figures.reading import Head
+from attnwidget.layers import check_factor
+from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import choice, whole
+
+__all__ = ["KINDS", "Chosen", "choose", "maps_of", "unknown"]
+
+# Each kind with what it must be told and what it may be told of layer, head and query.
+KINDS = {
+    "head": ("layer", "head"),
+    "heads": ("layer",),
+    "layers": ("head",),
+    "grid": (),
+    "row": ("layer", "head", "query"),
+    "image": ("layer", "head", "query"),
+    "entropy": (),
+}
+_MAY = {"entropy": ("layer", "head")}
+_SEVERAL = ("heads", "layers")  # axes
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is shown and how. Layer, head and query count from 0; each is None where the kind needs none."""
+
+    maps: AttentionMaps
+    kind: str
+    layer: Any
+    head: Any
+    query: Any
+    temperature: float
+    scaling: float
+    cmap: Colormap
+    scale: str
+    vmax: float | str | None
+    values: bool | None
+    title: str | None
+    width: float | None
+    ax: Axes | None
+
+    @property
+    def factor(self) -> float:
+        """What the scores are multiplied by."""
+        return self.scaling / self.temperature
+
+    @property
+    def tempered(self) -> str:
+        """The same in words; empty where nothing is changed."""
+        parts = [f"{name} {value:g}" for name in ("temperature", "scaling") if (value := getattr(self, name)) != 1]
+        return ", ".join(parts)
+
+    def place(self, layer: int | None, head: Head | None) -> str:
+        """What a layer, a head or both are called: by their numbers in the model."""
+        maps, parts = self.maps, []
+        if layer is not None:
+            parts.append(f"layer {maps.layer_numbers[layer]}")
+        if head == "mean":
+            parts.append("mean of heads")
+        elif head is not None and not (layer is not None and maps.head_numbers[layer] == (0,)):
+            parts.append(f"head {head_number(maps, layer, int(head))}")
+        return " · ".join(parts)
+
+    def heading(self, *parts: str) -> str:
+        """The title: what was given, or what is shown and under which temperature."""
+        if self.title is not None:
+            return written(self.title)
+        kind = "" if self.maps.name == "attention" else self.maps.name
+        return ", ".join(part for part in (kind, *parts, self.tempered) if part)
+
+
+def head_number(maps: AttentionMaps, layer: int | None, head: int) -> int:
+    """The number of a head in the model; without a layer of the first that has it."""
+    if layer is None:
+        layer = next(i for i, n in enumerate(maps.heads) if n > head)
+    return maps.head_numbers[layer][head]
+
+
+def maps_of(what: Any) -> AttentionMaps:
+    """The maps to draw, of whatever came; TypeError or ValueError where there are none, or several."""
+    if isinstance(what, AttentionMaps):
+        return what
+    if hasattr(what, "by_name"):
+        held: AttentionMaps = what.maps
+        return held
+    if isinstance(what, Mapping) and what and all(isinstance(one, AttentionMaps) for one in what.values()):
+        if len(what) > 1:
+            raise ValueError(f"these are {len(what)} kinds of maps: {', '.join(map(str, what))}. Choose one of them.")
+        only: AttentionMaps = next(iter(what.values()))
+        return only
+    try:
+        return AttentionMaps.from_arrays(what)
+    except (TypeError, ValueError) as error:
+        error.add_note("What arrays mean is said to AttentionMaps.from_arrays; the maps it makes can be drawn.")
+        raise
+
+
+def unknown(given: Mapping[str, Any], known: list[str]) -> None:
+    """Refuse keywords that do not exist, and name those that are near."""
+    for name in given:
+        near = difflib.get_close_matches(name, known, n=3)
+        raise TypeError(
+            f"figure has no argument {name!r}"
+            + (f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(known)}.")
+        )
+
+
+def choose(
+    maps: AttentionMaps,
+    kind: str | None,
+    places: dict[str, Any],
+    *,
+    temperature: float,
+    scaling: float,
+    cmap: Any,
+    scale: str,
+    vmax: Any,
+    values: bool | None,
+    title: str | None,
+    width: float | None,
+    ax: Axes | None,
+) -> Chosen:
+    """Check everything that `figure` was given.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        When something does not exist or does not fit; the message says what came and what to do.
+    """
+    _check_places(maps, places)
+    kind = _kind(maps, kind, places)
+    check_factor(temperature, scaling)
+    choice("scale", scale, SCALES)
+    if not (vmax is None or vmax == "each"):
+        if isinstance(vmax, (bool, str)) or not hasattr(vmax, "__float__"):
+            raise TypeError(f"vmax={vmax!r}; expected a number above 0, 'each', or None.")
+        vmax = float(vmax)
+        if not 0 < vmax < math.inf:
+            raise ValueError(f"vmax={vmax}; expected a number above 0, or None for the largest weight.")
+    if width is not None and not 1 <= width <= 100:
+        raise ValueError(f"width={width}; expected inches, 1 to 100.")
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise TypeError(f"ax is {type(ax).__name__}; expected matplotlib Axes.")
+        if kind in _SEVERAL:
+            raise ValueError(
+                f"ax= takes one picture, and kind={kind!r} has one for each of its {kind}. Leave it out, or draw each "
+                "into axes of its own with layer= and head=."
+            )
+        if width is not None:
+            raise ValueError("width= is for a figure of its own; with ax= the axes decide.")
+    return Chosen(
+        maps, kind, places["layer"], places["head"], places["query"], temperature, scaling, colour_map(cmap), scale,
+        vmax, values, title, width, ax,
+    )  # fmt: skip
+
+
+def _check_places(maps: AttentionMaps, places: dict[str, Any]) -> None:
+    """Make layer, head and query count from 0; IndexError where one is not there."""
+    layer, head, query = (places[name] for name in ("layer", "head", "query"))
+    if layer is not None:
+        places["layer"] = _inside("layer", whole("layer", layer), maps.n_layers, maps.layer_numbers)
+    if head is not None and head != "mean":
+        if isinstance(head, str):
+            raise ValueError(f"head={head!r} is not known; expected a number or 'mean'.")
+        layers = range(maps.n_layers) if layer is None else [places["layer"]]
+        fewest = min(layers, key=lambda i: maps.heads[i])
+        places["head"] = _inside(
+            "head",
+            whole("head", head),
+            maps.heads[fewest],
+            maps.head_numbers[fewest],
+            f"layer {maps.layer_numbers[fewest]}",
+        )
+    if query is not None:
+        places["query"] = _inside("query", whole("query", query), maps.n_queries, range(maps.n_queries))
+
+
+def _inside(name: str, value: int, size: int, numbers: Any, owner: str = "these maps") -> int:
+    if -size <= value < size:
+        return value % size
+    has = f"{owner} {'have' if owner == 'these maps' else 'has'}"
+    there = f"{name} 0 only" if size == 1 else f"{'queries' if name == 'query' else name + 's'} 0 to {size - 1}"
+    kept = "" if tuple(numbers) == tuple(range(size)) else f", which are {', '.join(map(str, numbers))} of the model"
+    raise IndexError(f"{name} {value} does not exist: {has} {there}{kept}.")
+
+
+def _kind(maps: AttentionMaps, kind: str | None, places: dict[str, Any]) -> str:
+    """The kind that was asked for, or that follows from what was chosen. The only layer or head need not be named."""
+    only = {"layer": 0 if maps.n_layers == 1 else None, "head": 0 if set(maps.heads) == {1} else None}
+    if kind is None:
+        for name, value in only.items():
+            if places[name] is None and not (name == "head" and places["layer"] is None):
+                places[name] = value
+        kind = _inferred(maps, places)
+    elif kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"expected one of {', '.join(map(repr, KINDS))}."
+        )
+        raise ValueError(f"kind={kind!r} is not known; {hint}")
+    for name in KINDS[kind]:
+        if places[name] is None:
+            places[name] = only.get(name)
+    lacking = [name for name in KINDS[kind] if places[name] is None]
+    if lacking:
+        needs = ", ".join(f"{name}=" for name in lacking)
+        raise ValueError(f"kind={kind!r} needs {needs}; negative numbers count from the end.")
+    idle = [
+        name for name, value in places.items() if value is not None and name not in (*KINDS[kind], *_MAY.get(kind, ()))
+    ]
+    if idle:
+        raise ValueError(f"kind={kind!r} has no use for {', '.join(f'{name}=' for name in idle)}; leave it out.")
+    return kind
+
+
+def _inferred(maps: AttentionMaps, places: Mapping[str, Any]) -> str:
+    if places["query"] is not None:
+        return "image" if maps.key_tokens.image is not None else "row"
+    given = places["layer"] is not None, places["head"] is not None
+    return {(True, True): "head", (True, False): "heads", (False, True): "layers", (False, False): "grid"}[given]

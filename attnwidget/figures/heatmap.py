@@ -1,0 +1,195 @@
+"""Heatmap: the map of one head, queries down and keys across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from attnwidget.figures.choosing import Chosen
+from attnwidget.figures.colours import FAINT, HATCH, MUTED, TEXT, ink_on, norm
+from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, room
+from attnwidget.figures.reading import Cells, cells
+from attnwidget.figures.sheet import Sheet, entitle, inches
+from attnwidget.maps import AttentionMaps
+
+__all__ = ["BAR", "BELOW", "NAME", "axis_names", "bar", "clipped", "draw", "end_of_scale", "frame", "notes", "paint"]
+
+MOST = 512  # cells a side; beyond, a printer has no dots for more
+SIDE = 4.2  # inches of a map that is not written out
+PITCH = (0.1, 0.32)  # inches a cell, of many tokens and of few
+LEAST = 0.6  # inches of an axis with one cell
+NUMBERED = 12  # cells a side that have their numbers in them
+MOST_NUMBERED = 40
+BAR = 0.78  # inches of a colour bar, with its numbers
+NAME, BELOW = 0.2, 0.16  # of the name of an axis, beside it and below
+
+
+def draw(chosen: Chosen) -> Figure | Axes:
+    """The map of one head; with axes of one's own without title and colour bar."""
+    maps, layer, head = chosen.maps, chosen.layer, chosen.head
+    shown = cells(maps, layer, head, factor=chosen.factor, most=MOST)
+    largest = end_of_scale(chosen, [shown])
+    title, captions = chosen.heading(chosen.place(layer, head)), notes([shown])
+    if chosen.ax is not None:
+        _fill(chosen, chosen.ax, shown, largest, inches(chosen.ax), own=False)
+        return entitle(chosen.ax, title, axis_names(maps)[1], captions)
+    width, height = _size(chosen, shown)
+    left, below = _margins(maps, shown, width, height)
+    sheet = Sheet(left + width + BAR, max(height, LEAST) + below, title, captions, inset=left)
+    axes = sheet.box(left, 0, width, height)
+    image = _fill(chosen, axes, shown, largest, (width, height), own=True)
+    bar(sheet, image, left + width + 0.12, 0, height, beyond=clipped([shown], largest))
+    return sheet
+
+
+def _size(chosen: Chosen, shown: Cells) -> tuple[float, float]:
+    """Inches of the map itself."""
+    rows, columns = shown.weights.shape
+    most = max(rows, columns)
+    pitch = min(PITCH[1], max(PITCH[0], SIDE / most)) if most <= LABELLED else SIDE / most
+    if _numbered(chosen, shown):
+        pitch = max(pitch, PITCH[1])
+    if chosen.width is not None:
+        # What stands beside the map depends on how large its letters are.
+        for _ in range(3):
+            left, _below = _margins(chosen.maps, shown, columns * pitch, rows * pitch)
+            pitch = max(0.3, chosen.width - 0.12 - left - BAR) / columns
+    return max(LEAST, columns * pitch), max(LEAST, rows * pitch)
+
+
+def _margins(maps: AttentionMaps, shown: Cells, width: float, height: float) -> tuple[float, float]:
+    """Inches left of a map and below it, that its labels take."""
+    rows, columns = shown.weights.shape
+    left = room(maps.tokens, height / rows, shown.stride[0])
+    return NAME + left, BELOW + depth(maps.key_tokens, width / columns, shown.stride[1])
+
+
+def _fill(
+    chosen: Chosen, axes: Axes, shown: Cells, largest: float, size: tuple[float, float], *, own: bool
+) -> AxesImage:
+    maps = chosen.maps
+    rows, columns = shown.weights.shape
+    image = paint(axes, shown, chosen, largest)
+    mark_axis(axes.yaxis, maps.tokens, size[1] / rows, stride=shown.stride[0], own=own)
+    mark_axis(axes.xaxis, maps.key_tokens, size[0] / columns, stride=shown.stride[1], own=own)
+    down, across = axis_names(maps)
+    axes.set_ylabel(down, **literal(size=SMALL, colour=MUTED))
+    axes.set_xlabel(across, **literal(size=SMALL, colour=MUTED))
+    if _numbered(chosen, shown):
+        _number(axes, image, shown, min(SMALL, 72 * size[0] / columns / 3.4))
+    return image
+
+
+def axis_names(maps: AttentionMaps) -> tuple[str, str]:
+    """What the axes are called: in cross-attention they hold two texts."""
+    if maps.key_tokens is maps.tokens or maps.causal:
+        return "query", "key"
+    return "query (target)", "key (source)"
+
+
+def paint(axes: Axes, shown: Cells, chosen: Chosen, largest: float, extent: Any = None) -> AxesImage:
+    """The cells of a map, hatched where it is masked."""
+    image = axes.imshow(
+        shown.weights,
+        cmap=chosen.cmap,
+        norm=norm(chosen.scale, largest),
+        interpolation="nearest",
+        aspect="auto",
+        origin="upper",
+        extent=extent,
+    )
+    frame(axes)
+    if np.ma.getmaskarray(shown.weights).any():
+        axes.patch.set(hatch="/" * 7, edgecolor=HATCH, linewidth=0)
+    return image
+
+
+def frame(axes: Axes) -> None:
+    """A thin line around axes, and white paper in them."""
+    axes.set_facecolor("white")
+    axes.spines[:].set(linewidth=0.6, color=FAINT, visible=True)
+
+
+def end_of_scale(chosen: Chosen, shown: Sequence[Cells]) -> float:
+    """The weight that has the last colour, for all maps of a figure."""
+    if isinstance(chosen.vmax, float):
+        return chosen.vmax
+    return max(one.largest for one in shown)
+
+
+def clipped(shown: Sequence[Cells], largest: float) -> bool:
+    """Whether some weight lies above the end of the colours."""
+    return any(float(one.weights.filled(0).max()) > largest * 1.000001 for one in shown)
+
+
+def bar(
+    sheet: Sheet,
+    image: ScalarMappable,
+    left: float,
+    top: float,
+    height: float,
+    *,
+    name: str = "weight",
+    beyond: bool = False,
+) -> None:
+    """A colour bar beside what it explains; pointed where larger weights have the last colour too."""
+    height = max(height, LEAST)
+    axes = sheet.box(left, top, 0.1, height)
+    drawn = sheet.colorbar(image, cax=axes, extend="max" if beyond else "neither", extendfrac=min(0.05, 0.08 / height))
+    if image.norm.vmax is not None and type(image.norm).__name__ != "LogNorm":
+        drawn.locator = MaxNLocator(max(2, min(6, int(height / 0.4))), steps=[1, 2, 2.5, 5, 10])
+        drawn.update_ticks()
+    axes.tick_params(labelsize=SMALL, labelcolor=TEXT, length=2, width=0.6, color=MUTED, pad=2)
+    for label in axes.get_yticklabels():
+        label.set_usetex(False)
+    drawn.outline.set(linewidth=0.6, edgecolor=FAINT)
+    axes.set_ylabel(name, **literal(size=SMALL, colour=MUTED))
+
+
+def _numbered(chosen: Chosen, shown: Cells) -> bool:
+    rows, columns = shown.weights.shape
+    if chosen.values is None:
+        return shown.stride == (1, 1) and max(rows, columns) <= NUMBERED and chosen.ax is None
+    if chosen.values and (max(rows, columns) > MOST_NUMBERED or shown.stride != (1, 1)):
+        raise ValueError(
+            f"values=True writes a number in each cell of at most {MOST_NUMBERED} x {MOST_NUMBERED}, and this map has "
+            f"{chosen.maps.n_queries:,} x {chosen.maps.n_keys:,}. Leave it out."
+        )
+    return chosen.values
+
+
+def _number(axes: Axes, image: AxesImage, shown: Cells, size: float) -> None:
+    colours = image.to_rgba(shown.weights)
+    for down, across in np.argwhere(~np.ma.getmaskarray(shown.weights)):
+        style = literal(size=size, colour=ink_on(tuple(colours[down, across])))
+        text = f"{shown.weights[down, across]:.2f}"
+        axes.text(across, down, text, ha="center", va="center_baseline", **style)
+
+
+def notes(shown: Sequence[Cells]) -> list[str]:
+    """What a reader of the maps should know of how they are drawn, in sentences."""
+    found = []
+    if any(np.ma.getmaskarray(one.weights).any() for one in shown):
+        found.append("Hatched: keys that the query may not see.")
+    (down, across), sampled = shown[0].stride, shown[0].sampled
+    if max(down, across) > 1:
+        read = "" if sampled is None else f", read in {sampled[0]} of its {sampled[1]} rows"
+        found.append(f"Each cell: the largest weight of {down} x {across}{read}.")
+    outside = np.concatenate([one.outside for one in shown])
+    without = int(np.isnan(outside).sum())
+    if without:
+        found.append(f"{without:,} row{'s have' if without > 1 else ' has'} no values: NaN.")
+    lacking = outside[~np.isnan(outside)]
+    if (lacking > 0).any():
+        found.append(
+            f"Rows lack {lacking.mean():.2g} on average and {lacking.max():.2g} at most: mass outside the map, in "
+            "learned sinks or cut away."
+        )
+    return found

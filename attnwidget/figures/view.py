@@ -1,0 +1,39 @@
+"""View: what an Explorer shows, as arguments of a figure. It is known by its traits, and not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attnwidget.figures.choosing import KINDS
+
+__all__ = ["choices_of", "is_view"]
+
+_READ = ("maps", "view", "layer", "head", "query", "temperature", "scaling", "color_map", "color_scale", "color_range")
+_KIND = {"heatmap": "head", "grid": "grid", "image": "image", "text": "row"}
+_COLOURS = {"greys": "Greys"}  # others have the same name in matplotlib
+
+
+def is_view(what: Any) -> bool:
+    """Whether this has what an Explorer has."""
+    # Asked of the class: `maps` of a closed Explorer raises.
+    return all(hasattr(type(what), name) for name in _READ)
+
+
+def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `figure` for what is shown, unless they are given."""
+    kind = changes.get("kind") or _KIND[view.view]
+    if kind == "image" and "kind" not in changes and view.maps.key_tokens.image is None:
+        kind = "row"  # where only the queries are patches, there is nothing to lay over them
+    shared = view.color_range == "shared"
+    places = {"layer": view.layer, "head": view.head, "query": 0 if view.query is None else view.query}
+    return {
+        "kind": kind,
+        **{name: places[name] for name in KINDS.get(kind, ())},
+        "temperature": view.temperature,
+        "scaling": view.scaling,
+        "cmap": _COLOURS.get(view.color_map, view.color_map),
+        "scale": view.color_scale,
+        "vmax": 1.0 if shared else "each" if kind != "row" else None,
+        **changes,
+    }
