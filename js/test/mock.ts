@@ -448,7 +448,7 @@ export class MockModel implements Model {
   readonly sent: Question[] = [];
   readonly saved: Partial<Choices>[] = [];
   comm_live: boolean | undefined = true;
-  widget_manager = { kernel: { connectionStatus: "connected" } };
+  widget_manager: NonNullable<Model["widget_manager"]> = { kernel: { connectionStatus: "connected" } };
   /** Decides on each question: answer now, hold it back, or refuse with a sentence. */
   policy: (question: Question) => "answer" | "hold" | { error: string } = () => "answer";
   readonly held: Question[] = [];

@@ -45,6 +45,12 @@ export interface Tile extends TileHeader {
 
 export type Bytes = DataView | ArrayBuffer | ArrayBufferView;
 
+/** Whatever the host wrapped bytes in. */
+export const bytesOf = (bytes: Bytes): Uint8Array =>
+  ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+
 interface TypedArray<T> {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
   readonly BYTES_PER_ELEMENT: number;

@@ -5,7 +5,7 @@ import { type Errand, Order } from "../answers/order";
 import type { Question } from "../answers/question";
 import { thumbnails } from "../answers/thumbnails";
 import type { Facts } from "../host/facts";
-import type { Source } from "../host/source";
+import type { Reply, Source } from "../host/source";
 import { Chosen } from "./chosen";
 import { needsOf } from "./order";
 import type { Store } from "./store";
@@ -86,8 +86,10 @@ export class Answers {
     const { name, body } = question;
     this.#questions.set(name, question);
     const run = async (signal: AbortSignal) => {
-      const reply = await this.#source.ask(body.op, body, { signal, background: true });
-      this.known.keep(question, question.read(reply));
+      const keep = (reply: Reply) => {
+        if (!signal.aborted) this.known.keep(question, question.read(reply));
+      };
+      keep(await this.#source.ask(body.op, body, { signal, background: true, later: keep }));
     };
     return { name, run };
   }

@@ -246,7 +246,10 @@ export class Chosen {
   #make({ name, body, ...place }: Wanted, facts: Facts): Promise<Came> | null {
     const map = facts.maps.find((one) => one.name === place.map);
     if (!map || !isWhole(map) || name !== wholeTile({ ...place, facts: map }).name) return null;
-    const made = this.#layers.tile(layerQuestion(place.map, place.layer).name, place.head, map);
+    const layer = layerQuestion(place.map, place.layer);
+    const stored = this.#layers.has(layer.name) ? null : this.#source.atOnce(layer.body);
+    if (stored) this.#layers.keep(layer.name, stored);
+    const made = this.#layers.tile(layer.name, place.head, map);
     if (!made) return null;
     return made.then((tile) => {
       const shown = { map: place.map, layer: place.layer, head: place.head, tile };

@@ -1,111 +1,32 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
-import { computed, effect, untracked } from "@preact/signals";
-import { render as renderInto } from "preact";
-import { keepFocus } from "../host/focus";
-import { Kernel } from "../host/kernel";
-import { followTheme } from "../host/theme";
-import { connectTraits, type Model } from "../host/traits";
-import { Answers } from "./answers";
-import { DEFAULTS } from "./choices";
-import { type ShownTile, Store } from "./store";
-import styles from "./style.css?inline";
-import { Layout } from "./views/layout";
+import { PageModel, placesIn } from "../host/page";
+import { Stored } from "../host/stored";
+import type { Model } from "../host/traits";
+import { mount } from "./mount";
 
 interface RenderProps {
   model: Model;
   el: HTMLElement;
-  /** Hosts before anywidget 0.10 only call the returned clean-up. */
   signal?: AbortSignal;
 }
 
-function render({ model, el, signal }: RenderProps): () => void {
-  const host = document.createElement("div");
-  host.dataset.attnwidget = "explorer";
-  host.dataset.state = "loading";
-  // Arrow keys and Enter mean something else to the notebook around.
-  host.dataset.lmSuppressShortcuts = "true";
-  const root = document.createElement("div");
-  root.className = "explorer";
-  const style = document.createElement("style");
-  style.textContent = styles;
-  host.attachShadow({ mode: "open" }).append(style, root);
-  el.append(host);
+/** What a host calls for each view of the widget. */
+const render = ({ model, el, signal }: RenderProps): (() => void) => mount({ model, el, signal });
 
-  const { traits, disconnect } = connectTraits(model, DEFAULTS);
-  const { colours, stop: stopTheme } = followTheme(root, traits.theme);
-  const store = new Store(traits, colours);
-  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
-  const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
-  const source = new Kernel(model, hasKernel);
-  const answers = new Answers(store, source);
-
-  const { chosen } = answers;
-
-  let frame = 0;
-  let latest: ShownTile | null = null;
-  const stopDrawing = effect(() => {
-    const shown = chosen.tile.value;
-    store.temperature.value;
-    store.scaling.value;
-    if (!shown) return;
-    cancelAnimationFrame(frame);
-    if (shown === latest) {
-      // However often a slider moves, a picture is made once a frame.
-      frame = requestAnimationFrame(() => store.draw(shown));
-    } else {
-      latest = shown;
-      untracked(() => store.draw(shown));
-    }
-  });
-
-  const ready = computed(() => {
-    const drawn = store.drawn.value;
-    if (!drawn || drawn.tile !== chosen.tile.value?.tile) return false;
-    if (!store.isCurrent(drawn) || !chosen.settled()) return false;
-    const view = store.view.value;
-    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
-    return view !== "heatmap" || store.painted.value === drawn;
-  });
-  const stopState = effect(() => {
-    const failed =
-      chosen.faults.value.tile !== undefined || source.link.value !== "live" || store.empty.value;
-    const busy = source.patience.value !== "calm";
-    host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
-  });
-
-  /** In the views alone: Escape on a menu closes it, or means nothing. */
-  function unpin(event: KeyboardEvent): void {
-    const at = event.target as Element;
-    const inViews = at === root || (at.closest(".views") !== null && !at.matches("select"));
-    if (event.key !== "Escape" || !inViews || store.pin.peek().query === null) return;
-    event.stopPropagation();
-    store.setPin({ query: null, key: null });
-    store.said.value = "Unpinned";
+/** Bring the places of a saved page to life; a picture that stands there gives way to the first that is drawn. */
+async function openPage(page: ParentNode): Promise<void> {
+  for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
+    const el = document.createElement("div");
+    element.append(el);
+    mount({ model: new PageModel(traits), el, alone: new Stored(answers) });
+    const host = el.firstElementChild as HTMLElement;
+    const shown = new MutationObserver(() => {
+      if (host.dataset.state !== "ready") return;
+      shown.disconnect();
+      still?.remove();
+    });
+    shown.observe(host, { attributes: true, attributeFilter: ["data-state"] });
   }
-  root.addEventListener("keydown", unpin);
-  const stopKeeping = keepFocus(root);
-
-  renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
-
-  let closed = false;
-  function close(): void {
-    if (closed) return;
-    closed = true;
-    cancelAnimationFrame(frame);
-    stopKeeping();
-    renderInto(null, root);
-    root.removeEventListener("keydown", unpin);
-    stopState();
-    stopDrawing();
-    answers.close();
-    source.close();
-    stopTheme();
-    disconnect();
-    host.remove();
-  }
-  if (signal?.aborted) close();
-  signal?.addEventListener("abort", close, { once: true });
-  return close;
 }
 
-export default { render };
+export default { render, openPage };

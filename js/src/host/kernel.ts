@@ -26,8 +26,18 @@ interface Question {
   reject(reason: Error): void;
 }
 
+interface Asked {
+  id: string;
+  question: Question;
+  pieces: Pieces;
+  /** When, in ms. */
+  since: number;
+  timers: number[];
+  patience: Patience;
+}
+
 interface Line {
-  asked: { id: string; question: Question; pieces: Pieces; timers: number[]; patience: Patience } | null;
+  asked: Asked | null;
   next: Question | null;
 }
 
@@ -40,6 +50,9 @@ interface Answer extends Piece {
 export class Kernel implements Source {
   readonly patience: Signal<Patience> = signal("calm");
   readonly link: Signal<Link>;
+  readonly silence: Signal<number | null> = signal(null);
+  readonly heard = signal(false);
+  readonly missing = "";
   readonly cut = signal(false);
 
   readonly #model: Model;
@@ -50,6 +63,7 @@ export class Kernel implements Source {
   /** Hosts say that something changed, and not what: a line that has come back shows itself by the next answer. */
   readonly #onLink = () => this.#model.comm_live || this.#lose();
   #count = 0;
+  #clock = 0;
 
   constructor(model: Model, hasKernel: () => boolean) {
     this.#model = model;
@@ -76,6 +90,7 @@ export class Kernel implements Source {
     this.#model.off("comm_live_update", this.#onLink);
     this.#drop(() => new Withdrawn());
     this.#lines.clear();
+    window.clearTimeout(this.#clock);
   }
 
   #lose(): void {
@@ -91,6 +106,10 @@ export class Kernel implements Source {
       line.asked?.question.reject(reason());
       this.#settle(line);
     }
+  }
+
+  atOnce(): null {
+    return null;
   }
 
   retry(): void {
@@ -115,7 +134,10 @@ export class Kernel implements Source {
     line.next = null;
     if (question.signal?.aborted) return;
     const id = `${this.#name}-${this.#count++}`;
-    const asked: Line["asked"] = { id, question, pieces: new Pieces(), timers: [], patience: "calm" };
+    const asked: Asked = {
+      ...{ id, question, pieces: new Pieces(), timers: [] },
+      ...{ since: performance.now(), patience: "calm" as Patience },
+    };
     const lose = (patience: Patience) => () => {
       asked.patience = patience;
       this.#weigh();
@@ -153,6 +175,7 @@ export class Kernel implements Source {
       const { question, pieces } = line.asked;
       const reply = content.ok ? pieces.add(content, buffers) : null;
       this.link.value = "live";
+      this.heard.value = true;
       if (!reply && content.ok && content.piece !== undefined) return;
       this.#settle(line);
       if (reply) question.resolve(reply);
@@ -169,13 +192,17 @@ export class Kernel implements Source {
   }
 
   #weigh(): void {
-    const status = this.#model.widget_manager?.kernel?.connectionStatus ?? "connected";
-    this.cut.value = status !== "connected";
-    const states = [...this.#lines.values()].map((line) => line.asked?.patience ?? "calm");
-    this.patience.value = states.includes("stalled")
-      ? "stalled"
-      : states.includes("waiting")
-        ? "waiting"
-        : "calm";
+    const { kernel } = this.#model.widget_manager ?? {};
+    this.cut.value = (kernel?.connectionStatus ?? "connected") !== "connected";
+    if (kernel?.status === "busy") this.heard.value = true;
+    const waiting = [...this.#lines.values()].flatMap(({ asked }) =>
+      asked && asked.patience !== "calm" ? [asked] : [],
+    );
+    const stalled = waiting.some(({ patience }) => patience === "stalled");
+    this.patience.value = stalled ? "stalled" : waiting.length > 0 ? "waiting" : "calm";
+    const since = Math.min(...waiting.map((asked) => asked.since));
+    this.silence.value = waiting.length > 0 ? Math.round((performance.now() - since) / 1000) : null;
+    window.clearTimeout(this.#clock);
+    if (waiting.length > 0) this.#clock = window.setTimeout(() => this.#weigh(), 1_000);
   }
 }

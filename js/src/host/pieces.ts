@@ -1,5 +1,5 @@
 /** Replies above a few MB come in pieces: all buffers one after another, cut wherever a piece is full. */
-import type { Bytes } from "../attention/tile";
+import { type Bytes, bytesOf } from "../attention/tile";
 import type { Reply } from "./source";
 
 export interface Piece {
@@ -37,8 +37,3 @@ export class Pieces {
     return { header: this.#first.header!, buffers: cut };
   }
 }
-
-const bytesOf = (bytes: Bytes): Uint8Array =>
-  ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);

@@ -1,5 +1,5 @@
 /** A source answers questions about maps: a kernel, or what was stored. Views cannot tell which. */
-import type { Signal } from "@preact/signals";
+import type { ReadonlySignal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
 
 export interface Reply {
@@ -10,8 +10,11 @@ export interface Reply {
 /** How long the source has been silent: answered in time, busy, or perhaps gone. */
 export type Patience = "calm" | "waiting" | "stalled";
 
-/** Whether there is a source that has the maps: there is, there was, or there never was in this page. */
-export type Link = "live" | "lost" | "absent";
+/**
+ * Who has the maps: a kernel; one that was there and is not any more; nobody here, or nobody but what was kept; or
+ * this page itself, which never had a kernel.
+ */
+export type Link = "live" | "lost" | "absent" | "kept" | "page";
 
 /** Nobody wants the answer any more; not a failure. */
 export class Withdrawn extends Error {}
@@ -20,13 +23,23 @@ export interface AskOptions {
   signal?: AbortSignal;
   /** Nobody waits for it in particular. */
   background?: boolean;
+  /** Told when a better answer comes after the one that was given. */
+  later?: (reply: Reply) => void;
 }
 
 export interface Source {
-  readonly patience: Signal<Patience>;
-  readonly link: Signal<Link>;
+  readonly patience: ReadonlySignal<Patience>;
+  readonly link: ReadonlySignal<Link>;
   /** Whether the host says that its own line to the kernel is cut; it mends that itself. */
-  readonly cut: Signal<boolean>;
+  readonly cut: ReadonlySignal<boolean>;
+  /** For how many seconds nobody has answered, where that is worth a word. */
+  readonly silence: ReadonlySignal<number | null>;
+  /** Whether a kernel has ever answered in this page. */
+  readonly heard: ReadonlySignal<boolean>;
+  /** What of stored answers was left out, why, and how it is had; empty where nothing was. */
+  readonly missing: string;
+  /** An answer that is here already and that nobody could better. */
+  atOnce(body: object): Reply | null;
   /** One question of a kind is outstanding; of those that wait, the newest is asked next, and the others withdrawn. */
   ask(kind: string, body: object, options?: AskOptions): Promise<Reply>;
   /** Forget what was never answered, so that a person can ask again. */

@@ -1,5 +1,6 @@
 /** The host's model as signals: reading follows Python, writing is sent to it, and neither echoes. */
 import { batch, effect, type Signal, signal } from "@preact/signals";
+import type { Bytes } from "../attention/tile";
 import type { Facts } from "./facts";
 
 /** The part of the widget protocol that is used here. */
@@ -14,12 +15,14 @@ export interface Model {
   send(content: unknown): void;
   /** Only some hosts say these. */
   comm_live?: boolean | undefined;
-  widget_manager?: { kernel?: { connectionStatus?: string } | null };
+  widget_manager?: { kernel?: { connectionStatus?: string; status?: string } | null };
 }
 
 /** What a person chooses, and the facts about what there is to choose from. */
 export type Traits<Choices> = { [Name in keyof Choices]: Signal<Choices[Name]> } & {
   facts: Signal<Facts | null>;
+  /** Answers that came with the widget itself. */
+  opening: Signal<Bytes | null>;
 };
 
 export function connectTraits<Choices extends object>(
@@ -86,7 +89,11 @@ export function connectTraits<Choices extends object>(
     return known;
   };
   return {
-    traits: { ...choices, facts: follow<Facts | null>("facts", null, newest) } as unknown as Traits<Choices>,
+    traits: {
+      ...choices,
+      facts: follow<Facts | null>("facts", null, newest),
+      opening: follow<Bytes | null>("opening", null),
+    } as unknown as Traits<Choices>,
     disconnect: () => {
       for (const release of releases) release();
     },

@@ -90,9 +90,11 @@ describe("loading", () => {
 describe("a kernel that", () => {
   it("is busy is waited for, in so many words", async () => {
     const host = model();
-    host.policy = () => "hold";
     const view = mount(host);
     expect(view.state()).toBe("loading");
+    await view.ready();
+    host.policy = () => "hold";
+    host.fromPython({ layer: 1, head: 2 });
     await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
     expect(view.part("status").textContent).toBe("The kernel is busy; the picture comes when it is free.");
     host.release();
@@ -100,14 +102,38 @@ describe("a kernel that", () => {
     expect(view.part("status").textContent).toBe("");
   });
 
-  it("stays silent for long may have stopped", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  it("has never answered is not called busy, unless the host says so", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
+    expect(view.part("status").textContent).toBe("Nobody has answered for 1 s.");
+    await vi.waitFor(() => expect(view.part("status").textContent).toBe("Nobody has answered for 2 s."), {
+      timeout: 3000,
+    });
+    host.widget_manager = { kernel: { connectionStatus: "connected", status: "busy" } };
+    await vi.waitFor(() => expect(view.part("status").textContent).toContain("The kernel is busy"), {
+      timeout: 3000,
+    });
+  });
+
+  it("stays silent for long may have stopped, or never have been there", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     onTestFinished(() => void vi.useRealTimers());
     const host = model();
     host.policy = () => "hold";
     const view = mount(host);
-    await vi.advanceTimersByTimeAsync(21_000);
-    expect(view.part("status").textContent).toContain("or it has stopped: run the cell again if this stays.");
+    await vi.advanceTimersByTimeAsync(21_500);
+    expect(view.part("status").textContent).toMatch(
+      /^Nobody has answered for 2[12] s: there may be no kernel here\.$/,
+    );
+    host.release();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(view.part("status").textContent).toBe("");
+    host.policy = () => "hold";
+    host.fromPython({ layer: 1, head: 2 });
+    await vi.advanceTimersByTimeAsync(21_500);
+    expect(view.part("status").textContent).toContain("it is busy, or it has stopped. Run the cell again");
   });
 
   it("does not answer is asked again under the same id, and the first answer counts", async () => {
@@ -226,7 +252,7 @@ describe("a kernel that", () => {
   it("is cut off is not called busy", async () => {
     const host = model();
     host.policy = () => "hold";
-    host.widget_manager.kernel.connectionStatus = "connecting";
+    host.widget_manager = { kernel: { connectionStatus: "connecting" } };
     const view = mount(host);
     await vi.waitFor(() => expect(view.state()).toBe("waiting"), { timeout: 3000 });
     expect(view.part("status").textContent).toBe(

@@ -10,15 +10,23 @@ interface Props {
   source: Source;
 }
 
+/** What is known, and no more: busy is who has shown a sign of life. */
 function sentence(store: Store, source: Source): string {
-  const { link, patience, cut } = source;
+  const { link, patience, cut, silence, heard } = source;
   if (link.value === "absent") return "No kernel has these maps: run the cell again.";
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
+  if (link.value === "kept") return `No kernel has these maps; this was kept. ${source.missing}`.trim();
   if (store.empty.value) return "There is no attention to show.";
+  if (link.value === "page") return source.missing;
   if (patience.value === "calm") return "";
   if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
-  if (patience.value === "waiting") return "The kernel is busy; the picture comes when it is free.";
-  return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
+  if (patience.value === "waiting" && heard.value)
+    return "The kernel is busy; the picture comes when it is free.";
+  const waited = `has answered for ${silence.value} s`;
+  if (patience.value === "waiting") return `Nobody ${waited}.`;
+  if (heard.value)
+    return `The kernel has not answered for ${silence.value} s: it is busy, or it has stopped. Run the cell again if this stays.`;
+  return `Nobody ${waited}: there may be no kernel here.`;
 }
 
 export function Status({ store, answers, source }: Props) {

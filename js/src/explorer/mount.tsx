@@ -1,0 +1,122 @@
+/** The Explorer on the page: its element, its store, its answers, and its views in it. */
+import { computed, effect, type ReadonlySignal, signal as signalOf, untracked } from "@preact/signals";
+import { render as renderInto } from "preact";
+import { bytesOf } from "../attention/tile";
+import { Backed } from "../host/backed";
+import { keepFocus } from "../host/focus";
+import { Kernel } from "../host/kernel";
+import { Stored } from "../host/stored";
+import { followTheme } from "../host/theme";
+import { connectTraits, type Model } from "../host/traits";
+import { Answers } from "./answers";
+import { DEFAULTS } from "./choices";
+import { type ShownTile, Store } from "./store";
+import styles from "./style.css?inline";
+import { Layout } from "./views/layout";
+
+export interface Mounting {
+  model: Model;
+  el: HTMLElement;
+  /** Hosts before anywidget 0.10 only call the returned clean-up. */
+  signal?: AbortSignal | undefined;
+  /** Whether answers come of this page alone. */
+  alone?: Stored;
+}
+
+export function mount({ model, el, signal, alone }: Mounting): () => void {
+  const host = document.createElement("div");
+  host.dataset.attnwidget = "explorer";
+  host.dataset.state = "loading";
+  // Arrow keys and Enter mean something else to the notebook around.
+  host.dataset.lmSuppressShortcuts = "true";
+  const root = document.createElement("div");
+  root.className = "explorer";
+  const shadow = host.attachShadow({ mode: "open" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(styles);
+  shadow.adoptedStyleSheets = [sheet];
+  shadow.append(root);
+  el.append(host);
+
+  const { traits, disconnect } = connectTraits(model, DEFAULTS);
+  const { colours, stop: stopTheme } = followTheme(root, traits.theme);
+  const store = new Store(traits, colours);
+  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
+  const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
+  const stored: ReadonlySignal<Stored | null> = alone
+    ? signalOf(alone)
+    : computed(() => (traits.opening.value?.byteLength ? new Stored(bytesOf(traits.opening.value)) : null));
+  const version = computed(() => traits.facts.value?.version);
+  const source = new Backed(alone ? null : new Kernel(model, hasKernel), stored, version);
+  const answers = new Answers(store, source);
+
+  const { chosen } = answers;
+
+  let frame = 0;
+  let latest: ShownTile | null = null;
+  const stopDrawing = effect(() => {
+    const shown = chosen.tile.value;
+    store.temperature.value;
+    store.scaling.value;
+    if (!shown) return;
+    cancelAnimationFrame(frame);
+    if (shown === latest) {
+      // However often a slider moves, a picture is made once a frame.
+      frame = requestAnimationFrame(() => store.draw(shown));
+    } else {
+      latest = shown;
+      untracked(() => store.draw(shown));
+    }
+  });
+
+  const ready = computed(() => {
+    const drawn = store.drawn.value;
+    if (!drawn || drawn.tile !== chosen.tile.value?.tile) return false;
+    if (!store.isCurrent(drawn) || !chosen.settled()) return false;
+    const view = store.view.value;
+    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
+    return view !== "heatmap" || store.painted.value === drawn;
+  });
+  const stopState = effect(() => {
+    const failed =
+      chosen.faults.value.tile !== undefined ||
+      ["lost", "absent"].includes(source.link.value) ||
+      store.empty.value;
+    const busy = source.patience.value !== "calm";
+    host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
+  });
+
+  /** In the views alone: Escape on a menu closes it, or means nothing. */
+  function unpin(event: KeyboardEvent): void {
+    const at = event.target as Element;
+    const inViews = at === root || (at.closest(".views") !== null && !at.matches("select"));
+    if (event.key !== "Escape" || !inViews || store.pin.peek().query === null) return;
+    event.stopPropagation();
+    store.setPin({ query: null, key: null });
+    store.said.value = "Unpinned";
+  }
+  root.addEventListener("keydown", unpin);
+  const stopKeeping = keepFocus(root);
+
+  renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
+
+  let closed = false;
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    cancelAnimationFrame(frame);
+    stopKeeping();
+    renderInto(null, root);
+    root.removeEventListener("keydown", unpin);
+    stopState();
+    stopDrawing();
+    answers.close();
+    source.close();
+    stopTheme();
+    disconnect();
+    host.remove();
+  }
+  if (signal?.aborted) close();
+  signal?.addEventListener("abort", close, { once: true });
+  return close;
+}
