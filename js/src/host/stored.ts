@@ -1,8 +1,8 @@
 /**
  * What was stored: answers in one run of bytes, as Python packs them.
  *
- * Four bytes say how long the index is; the index says of each answer which question it answers, its header, and the
- * sizes of its buffers, which follow one after another.
+ * The buffers of all answers stand one after another; then the index, which says of each answer which question it
+ * answers, its header, and the sizes of its buffers; and last, in four bytes, how long the index is.
  */
 import { MASKED } from "../attention/tile";
 import type { Reply } from "./source";
@@ -59,12 +59,13 @@ export class Stored {
 
   constructor(bytes: Uint8Array) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const length = view.getUint32(0, true);
-    const index: Index = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+    const end = bytes.length - 4;
+    const start = end - view.getUint32(end, true);
+    const index: Index = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
     this.#bytes = bytes;
     this.version = index.version;
     this.missing = index.missing;
-    let at = 4 + length;
+    let at = 0;
     for (const entry of index.entries) {
       const name = nameOf(entry.question);
       this.#entries.set(name, [...(this.#entries.get(name) ?? []), { ...entry, at }]);

@@ -1,0 +1,310 @@
+"""Holding: which answers go with a page or an output, within a limit of bytes.
+
+What is small comes first: numbers, thumbnails and findings of all that is shown. Then layers, from which the browser
+makes any head exactly: the chosen one, those around it, those of the other maps. What is left out is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import adaptive_max_pool2d
+
+from attnwidget.maps import AttentionMaps
+from attnwidget.progress import progress_bar
+from attnwidget.widget.answers import Answer, Shown, answer
+from attnwidget.widget.answers.projections import LONGEST, layer_bytes
+from attnwidget.widget.packing import Packer
+
+__all__ = ["PRECISIONS", "Place", "hold", "opening"]
+
+PRECISIONS = ("float32", "float16")
+COARSE = 128  # cells on a side of a head that is not here as a whole
+SIDE = 512  # cells on a side of the tiles of a long map
+ZOOMS = (1, 2, 4)  # of the chosen head of a long map: tiles down and across, where these fit
+OPENING = 64 << 10  # bytes that travel with the widget's own opening message
+ROOM_FOR_LAYER = 0.75  # of it, where what is chosen fits whole
+QUICK = 1 << 22  # cells of all heads together that are looked at before a widget is there: some hundredths of a second
+SMALL_THUMBNAIL = 16
+TEXT = 4 / 3  # bytes of a page for each of what is packed
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is chosen: a head of some maps, and the query whose row is read.
+
+    Parameters
+    ----------
+    map : str
+        Name of the maps.
+    layer, head : int
+        Which of their heads.
+    query : int or None
+        The pinned query.
+    """
+
+    map: str
+    layer: int
+    head: int
+    query: int | None = None
+
+
+def hold(
+    shown: Shown,
+    place: Place,
+    *,
+    limit: int,
+    layers: Sequence[int] | None = None,
+    precision: str | None = None,
+    progress: bool = True,
+) -> bytes:
+    """Answers to all that can be asked of what is shown, as far as they fit.
+
+    Parameters
+    ----------
+    shown : Shown
+        What is shown.
+    place : Place
+        What is chosen: nearest to it is held first.
+    limit : int
+        Bytes, compressed.
+    layers : sequence of int or None
+        The layers of the chosen maps that are held whole, and no other; None for as many as fit.
+    precision : {"float32", "float16"} or None
+        In which queries and keys are held; None as they are.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    bytes
+        As `Packer` packs them.
+
+    Raises
+    ------
+    ValueError
+        When the chosen head does not fit, or there is no such precision.
+    IndexError
+        When there is no such layer.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(
+            f"precision={precision!r}; expected {' or '.join(map(repr, PRECISIONS))}, or None for as it is."
+        )
+    return _Holding(shown, place, limit, layers, precision).all(progress=progress)
+
+
+def opening(shown: Shown, place: Place) -> bytes:
+    """Answers to what is asked first, to travel with the widget itself: at most 64 KB, and quickly made."""
+    packer = Packer(shown.version, OPENING, level=0)
+    maps = shown.named(place.map)
+    if 0 in (maps.n_queries, maps.n_keys, maps.heads[place.layer]):
+        return packer.finished()
+    layer = {"map": place.map, "layer": place.layer}
+    if _bytes_of(maps, place.layer) <= OPENING * ROOM_FOR_LAYER:
+        _put(packer, shown, {"op": "projections", **layer})
+    else:
+        _put(packer, shown, _whole(maps, place, COARSE), coarse=True)
+    if sum(maps.heads) * maps.n_queries * maps.n_keys > QUICK:
+        return packer.finished()
+    _put(packer, shown, {"op": "profile", **layer})
+    for near in _around(place.layer, maps.n_layers):
+        request = {"op": "thumbnails", "map": place.map, "layer": near}
+        small, coarse = _smaller(answer(shown, request))
+        packer.add(request, small, coarse=coarse)
+    return packer.finished()
+
+
+class _Holding:
+    """One packing: what is held already, and what is missing."""
+
+    def __init__(
+        self, shown: Shown, place: Place, limit: int, layers: Sequence[int] | None, precision: str | None
+    ) -> None:
+        self.shown, self.place, self.limit, self.precision = shown, place, limit, precision
+        self.packer = Packer(shown.version, limit)
+        chosen = shown.named(place.map)
+        self.layers = None if layers is None else [_index(chosen, layer) for layer in layers]
+        others = [name for name in shown.maps if name != place.map]
+        # Heads of models before what was made of them.
+        self.names = [place.map, *sorted(others, key=lambda name: name in shown.derived)]
+        self.missing: dict[str, list[int]] = {}
+        self.zooms = 1
+
+    def all(self, *, progress: bool) -> bytes:
+        """Put in what fits, the most wanted first."""
+        steps = sum(2 * self.shown.maps[name].n_layers for name in self.names)
+        with progress_bar("page", steps, shown=progress) as bar:
+            self._put_chosen()
+            for name in self.names:
+                for _ in self._put_small(name):
+                    bar.update()
+            for name in self.names:
+                for _ in self._put_layers(name):
+                    bar.update()
+        return self.packer.finished(self._sentence())
+
+    def _put_chosen(self) -> None:
+        """The chosen head first: without it there is no page."""
+        maps, place = self.shown.named(self.place.map), self.place
+        if 0 in (maps.n_queries, maps.n_keys, maps.heads[place.layer]):
+            return
+        if max(maps.n_queries, maps.n_keys) <= LONGEST:
+            if not self._put_layer(place.map, place.layer):
+                needed = math.ceil(_bytes_of(maps, place.layer) * TEXT / 1e5) / 10
+                raise ValueError(
+                    f"limit_mb leaves no room for the chosen layer, which takes up to {needed:g} MB; give limit_mb="
+                    f"{math.ceil(needed) + 1} or more, or precision='float16', which halves single precision."
+                )
+        elif not _put(self.packer, self.shown, _whole(maps, place, SIDE)):
+            raise ValueError(
+                f"limit_mb leaves no room for the chosen head, of which {SIDE} x {SIDE} points take up to "
+                f"{2 * SIDE * SIDE * TEXT / 1e6:.1f} MB; give limit_mb=1 or more."
+            )
+
+    def _put_small(self, name: str) -> Iterator[None]:
+        """Numbers, thumbnails, pictures and findings."""
+        maps = self.shown.maps[name]
+        measured = name in self.shown.measuring
+        for layer in range(maps.n_layers):
+            for op in ("profile", "thumbnails", *(("measures", "vitals") if measured else ())):
+                if 0 not in maps.layers[layer].shape:
+                    _put(self.packer, self.shown, {"op": op, "map": name, "layer": layer})
+            yield
+        if measured:
+            _put(self.packer, self.shown, {"op": "findings", "map": name})
+        for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
+            if tokens.image is not None and tokens.image.picture is not None:
+                _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis})
+
+    def _put_layers(self, name: str) -> Iterator[None]:
+        """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""
+        maps = self.shown.maps[name]
+        chosen = name == self.place.map
+        long = max(maps.n_queries, maps.n_keys) > LONGEST
+        if chosen and long:
+            self._zoom(maps)
+        nearest = self.place.layer if self.shown.named(self.place.map).n_layers == maps.n_layers else 0
+        for layer in _around(nearest, maps.n_layers):
+            yield
+            done = chosen and not long and layer == self.place.layer
+            if done or 0 in maps.layers[layer].shape:
+                continue
+            wanted = not (chosen and self.layers is not None and layer not in self.layers)
+            if long or not wanted or not self._put_layer(name, layer):
+                self.missing.setdefault(name, []).append(layer)
+                for head in range(maps.heads[layer]):
+                    _put(self.packer, self.shown, _whole(maps, Place(name, layer, head), COARSE), coarse=True)
+
+    def _put_layer(self, name: str, layer: int) -> bool:
+        request = {"op": "projections", "map": name, "layer": layer}
+        answered = answer(self.shown, request)
+        return self.packer.add(request, _rounded(answered) if self.precision == "float16" else answered)
+
+    def _zoom(self, maps: AttentionMaps) -> None:
+        """Finer tiles of the chosen head, and the row of the pinned query."""
+        place = self.place
+        if place.query is not None:
+            row = {"rows": (place.query, place.query + 1), "columns": (0, maps.n_keys), "height": 1, "whole": "row"}
+            _put(self.packer, self.shown, _tile(place, **row, width=maps.n_keys))
+        for zoom in ZOOMS[1:]:
+            stride = -(-max(maps.n_queries, maps.n_keys) // (SIDE * zoom))
+            side = SIDE * stride
+            for top in range(0, maps.n_queries, side):
+                for left in range(0, maps.n_keys, side):
+                    rows, columns = (top, min(top + side, maps.n_queries)), (left, min(left + side, maps.n_keys))
+                    cells = {
+                        "height": -(-(rows[1] - top) // stride),
+                        "width": -(-(columns[1] - left) // stride),
+                    }
+                    if not _put(self.packer, self.shown, _tile(place, rows=rows, columns=columns, **cells)):
+                        return
+            self.zooms += 1
+
+    def _sentence(self) -> str:
+        """What was left out, why, and how it is had."""
+        parts = []
+        for name, layers in self.missing.items():
+            maps = self.shown.maps[name]
+            if max(maps.n_queries, maps.n_keys) > LONGEST:
+                zooms = f"{self.zooms} zooms" if self.zooms > 1 else "one zoom"
+                here = f"the chosen head is here at {zooms}, the others" if name == self.place.map else "heads are here"
+                parts.append(f"Of {name}, a long map, {here} in coarse points.")
+                continue
+            numbers = ", ".join(map(str, sorted(maps.layer_numbers[layer] for layer in layers)))
+            few = "layer" if len(layers) == 1 else "layers"
+            parts.append(
+                f"Of {name}, {few} {numbers} {'is' if len(layers) == 1 else 'are'} here in coarse points only."
+            )
+        if not parts:
+            return ""
+        if self.layers is None:
+            below = f"{self.limit * TEXT / 1e6:.3g} MB"
+            parts.append(f"They were left out to stay below {below}: save again with layers= or a larger limit_mb=.")
+        return " ".join(parts)
+
+
+def _put(packer: Packer, shown: Shown, request: dict[str, Any], *, coarse: bool = False) -> bool:
+    return packer.add(request, answer(shown, request), coarse=coarse)
+
+
+def _tile(place: Place, **asked: Any) -> dict[str, Any]:
+    return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **asked}
+
+
+def _whole(maps: AttentionMaps, place: Place, side: int) -> dict[str, Any]:
+    """The question for all of a head in few cells."""
+    rows, columns = (0, maps.n_queries), (0, maps.n_keys)
+    return _tile(place, rows=rows, columns=columns, height=min(side, rows[1]), width=min(side, columns[1]))
+
+
+def _bytes_of(maps: AttentionMaps, layer: int) -> float:
+    """Bytes of a layer in the smaller form; infinite where it is not sent whole."""
+    if max(maps.n_queries, maps.n_keys) > LONGEST:
+        return math.inf
+    projected, codes = layer_bytes(maps.layers[layer])
+    return min(codes, codes if projected is None else projected)
+
+
+def _around(layer: int, n_layers: int) -> list[int]:
+    """All layers, the nearest first."""
+    return sorted(range(n_layers), key=lambda other: (abs(other - layer), other))
+
+
+def _index(maps: AttentionMaps, layer: int) -> int:
+    if not -maps.n_layers <= layer < maps.n_layers:
+        raise IndexError(f"layers={layer} does not exist; there are {maps.n_layers}, from 0.")
+    return layer % maps.n_layers
+
+
+def _rounded(answered: Answer) -> Answer:
+    """Queries and keys in half precision."""
+    header = answered.header
+    if header["form"] != "projections" or header["dtype"] != "float32":
+        return answered
+    buffers = []
+    for name, buffer in zip(header["buffers"], answered.buffers, strict=True):
+        if name not in {"q", "k"}:
+            buffers.append(buffer)
+            continue
+        values = np.frombuffer(buffer, "<f4")
+        if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+            return answered  # what half precision cannot hold stays as it is
+        buffers.append(values.astype("<f2").tobytes())
+    return Answer(header | {"dtype": "float16", "narrowed": True}, buffers)
+
+
+def _smaller(answered: Answer) -> tuple[Answer, bool]:
+    """Thumbnails of few points, and whether they lost any."""
+    height, width = answered.header["shape"]
+    if max(height, width) <= SMALL_THUMBNAIL:
+        return answered, False
+    values = torch.frombuffer(bytearray(answered.buffers[0]), dtype=torch.uint8).view(-1, height, width)
+    small = adaptive_max_pool2d(values.float(), (min(height, SMALL_THUMBNAIL), min(width, SMALL_THUMBNAIL)))
+    shape = tuple(small.shape[1:])
+    return replace(answered, header=answered.header | {"shape": shape}, buffers=[small.byte().numpy().tobytes()]), True
