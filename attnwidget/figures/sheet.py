@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attnwidget.figures.colours import MUTED, TEXT
-from attnwidget.figures.lettering import SMALL, drawable, literal, quiet, width_of, wrapped
+from attnwidget.figures.lettering import HINTED, SMALL, drawable, literal, quiet, width_of, wrapped
 
 __all__ = ["EDGES", "ENDINGS", "Sheet", "entitle", "inches", "save"]
 
@@ -48,7 +48,7 @@ class Sheet(Figure):
     def __init__(
         self, width: float, height: float, title: str = "", captions: Sequence[str] = (), inset: float = 0.0
     ) -> None:
-        inset = inset if width_of([title], TITLE) <= width - inset else 0.0
+        inset = inset if width_of([title], TITLE) * HINTED <= width - inset else 0.0
         above = wrapped(title, width - inset, TITLE)
         below = wrapped(" ".join(captions), width, SMALL)
         top = len(above) * TITLE * LINE / 72 + (0.06 if above else 0)
