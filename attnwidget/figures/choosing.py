@@ -16,7 +16,7 @@ from attnwidget.figures.lettering import written
 from attnwidget.figures.reading import Head
 from attnwidget.layers import check_factor
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import choice, whole
+from attnwidget.measures.arguments import choice, numeric, whole
 
 __all__ = ["KINDS", "Chosen", "choose", "maps_of", "unknown"]
 
@@ -141,6 +141,8 @@ def choose(
     TypeError, ValueError, IndexError
         When something does not exist or does not fit; the message says what came and what to do.
     """
+    if 0 in (maps.n_queries, maps.n_keys):
+        raise ValueError(f"these maps have {maps.n_queries} queries x {maps.n_keys} keys: there is nothing to draw.")
     _check_places(maps, places)
     kind = _kind(maps, kind, places)
     check_factor(temperature, scaling)
@@ -151,8 +153,9 @@ def choose(
         vmax = float(vmax)
         if not 0 < vmax < math.inf:
             raise ValueError(f"vmax={vmax}; expected a number above 0, or None for the largest weight.")
-    if width is not None and not 1 <= width <= 100:
-        raise ValueError(f"width={width}; expected inches, 1 to 100.")
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"title is {type(title).__name__}; expected a string, '' for none.")
+    width = None if width is None else numeric("width", width, 1, 100)
     if ax is not None:
         if not isinstance(ax, Axes):
             raise TypeError(f"ax is {type(ax).__name__}; expected matplotlib Axes.")

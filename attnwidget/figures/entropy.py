@@ -16,12 +16,12 @@ from attnwidget.figures.grid import name_heads
 from attnwidget.figures.heatmap import BAR, BELOW, NAME, NUMBERED, bar, frame
 from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, width_of
 from attnwidget.figures.reading import Array, entropies
-from attnwidget.figures.row import rule
-from attnwidget.figures.sheet import Sheet, entitle, inches
+from attnwidget.figures.row import LEFT, plot_width, rule
+from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
 
 __all__ = ["draw"]
 
-HEIGHT, WIDTH, LEFT, LEGEND = 1.8, 6.0, 0.55, 0.2
+HEIGHT, WIDTH, LEGEND = 1.8, 6.0, 0.2
 CELL = (0.16, 0.34)  # inches a head
 UNIT = "entropy (nats)"
 
@@ -42,7 +42,7 @@ def _queries(chosen: Chosen) -> Figure | Axes:
     if without:
         captions.append(f"{without:,} quer{'ies have' if without > 1 else 'y has'} no values.")
     title = chosen.heading(chosen.place(layer, chosen.head), "entropy of queries")
-    width = _width(chosen, n)
+    width = plot_width(chosen, n)
     axes, sheet = _plot(chosen, title, captions, width, BELOW + depth(maps.tokens, width / n))
     pitch = width / n if sheet is not None else inches(axes)[0] / n
     axes.plot(
@@ -80,7 +80,7 @@ def _bars(chosen: Chosen) -> Figure | Axes:
         values, most = (torch.cat([one[part] for one in read]) for part in (0, 1))
         numbers, title, across = maps.layer_numbers, chosen.place(None, chosen.head), "layer"
     n = len(numbers)
-    width = _width(chosen, n)
+    width = plot_width(chosen, n)
     title = chosen.heading(title, "mean entropy of queries")
     axes, sheet = _plot(chosen, title, [], width, NAME + 0.2)
     ceiling = most.nanmean(-1).numpy()
@@ -118,7 +118,7 @@ def _heads(chosen: Chosen) -> Figure | Axes:
     else:
         left = NAME + width_of([str(number) for number in maps.layer_numbers]) + 0.08
         pitch = min(CELL[1], max(CELL[0], (WIDTH - left - BAR) / across))
-        pitch = pitch if chosen.width is None else max(0.05, (chosen.width - 0.12 - left - BAR) / across)
+        pitch = pitch if chosen.width is None else max(0.05, (chosen.width - EDGES - left - BAR) / across)
         width, height = across * pitch, down * pitch
         sheet = Sheet(left + width + BAR, max(height, 0.6) + NAME + 0.2, title, captions, inset=left)
         axes = sheet.box(left, 0, width, height)
@@ -142,13 +142,6 @@ def _heads(chosen: Chosen) -> Figure | Axes:
         bar(sheet, image, left + width + 0.12, 0, height, name=UNIT)
         return sheet
     return entitle(axes, title, axes.get_xlabel(), captions)
-
-
-def _width(chosen: Chosen, n: int) -> float:
-    """Inches of a plot of so many queries or heads."""
-    if chosen.width is not None:
-        return max(1.0, chosen.width - LEFT - 0.12)
-    return WIDTH if n > LABELLED else min(WIDTH, max(2.6, n * 0.3))
 
 
 def _plot(chosen: Chosen, title: str, captions: list[str], width: float, below: float) -> tuple[Axes, Sheet | None]:

@@ -14,7 +14,7 @@ from attnwidget.figures.colours import FAINT, MUTED, norm
 from attnwidget.figures.heatmap import BAR, NAME, bar, clipped, end_of_scale, notes
 from attnwidget.figures.lettering import SMALL, literal, width_of
 from attnwidget.figures.reading import Cells, cells
-from attnwidget.figures.sheet import Sheet, entitle
+from attnwidget.figures.sheet import EDGES, Sheet, entitle
 
 __all__ = ["draw", "name_heads"]
 
@@ -41,7 +41,7 @@ def draw(chosen: Chosen) -> Figure | Axes:
     else:
         left = NAME + width_of([str(number) for number in maps.layer_numbers]) + 0.08
         beside = 0.0 if chosen.vmax == "each" else BAR
-        side = ((chosen.width or WIDTH) - 0.12 - left - beside) / n_heads
+        side = ((chosen.width or WIDTH) - EDGES - left - beside) / n_heads
         side = max(SIDE[0], side if chosen.width else min(SIDE[1], side))
         width, height = n_heads * side, maps.n_layers * side * aspect
         sheet = Sheet(left + width + beside, height + NAME + 0.2, title, captions, inset=left)
@@ -91,3 +91,4 @@ def name_heads(axes: Axes, chosen: Chosen) -> None:
         axis.set_tick_params(length=0, pad=3)
         axis.set_label_text(name, **literal(size=SMALL, colour=MUTED))
     axes.spines[:].set_visible(False)
+    axes.grid(visible=False)

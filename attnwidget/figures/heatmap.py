@@ -16,7 +16,7 @@ from attnwidget.figures.choosing import Chosen
 from attnwidget.figures.colours import FAINT, HATCH, MUTED, TEXT, ink_on, norm
 from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, room
 from attnwidget.figures.reading import Cells, cells
-from attnwidget.figures.sheet import Sheet, entitle, inches
+from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
 from attnwidget.maps import AttentionMaps
 
 __all__ = ["BAR", "BELOW", "NAME", "axis_names", "bar", "clipped", "draw", "end_of_scale", "frame", "notes", "paint"]
@@ -60,7 +60,7 @@ def _size(chosen: Chosen, shown: Cells) -> tuple[float, float]:
         # What stands beside the map depends on how large its letters are.
         for _ in range(3):
             left, _below = _margins(chosen.maps, shown, columns * pitch, rows * pitch)
-            pitch = max(0.3, chosen.width - 0.12 - left - BAR) / columns
+            pitch = max(0.3, chosen.width - EDGES - left - BAR) / columns
     return max(LEAST, columns * pitch), max(LEAST, rows * pitch)
 
 
@@ -89,7 +89,8 @@ def _fill(
 
 def axis_names(maps: AttentionMaps) -> tuple[str, str]:
     """What the axes are called: in cross-attention they hold two texts."""
-    if maps.key_tokens is maps.tokens or maps.causal:
+    # A single query may be the last of a text as well as the first of another.
+    if maps.name != "cross" and (maps.key_tokens is maps.tokens or maps.causal or maps.n_queries == 1):
         return "query", "key"
     return "query (target)", "key (source)"
 
@@ -114,6 +115,7 @@ def paint(axes: Axes, shown: Cells, chosen: Chosen, largest: float, extent: Any 
 def frame(axes: Axes) -> None:
     """A thin line around axes, and white paper in them."""
     axes.set_facecolor("white")
+    axes.grid(visible=False)
     axes.spines[:].set(linewidth=0.6, color=FAINT, visible=True)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -13,7 +16,7 @@ from attnwidget.figures.colours import ACCENT, HATCH, norm
 from attnwidget.figures.heatmap import BAR, bar, frame
 from attnwidget.figures.reading import Array, row
 from attnwidget.figures.row import query_name
-from attnwidget.figures.sheet import Sheet, entitle
+from attnwidget.figures.sheet import EDGES, Sheet, entitle
 
 __all__ = ["draw"]
 
@@ -49,7 +52,7 @@ def draw(chosen: Chosen) -> Figure | Axes:
     if chosen.ax is not None:
         axes, sheet = chosen.ax, None
     else:
-        width = LONGEST * min(1, wide / tall) if chosen.width is None else max(0.5, chosen.width - BAR - 0.12)
+        width = LONGEST * min(1, wide / tall) if chosen.width is None else max(0.5, chosen.width - BAR - EDGES)
         sheet = Sheet(width + BAR, width * tall / wide, title, captions)
         axes = sheet.box(0, 0, width, width * tall / wide)
     extent = (-0.5, grid.columns - 0.5, grid.rows - 0.5, -0.5)
@@ -81,11 +84,11 @@ def _veil(cmap: Colormap) -> Colormap:
 
 def _mark(axes: Axes, chosen: Chosen, masked: Array) -> None:
     """Hatch what the query may not see, and frame the query where it is a patch of the same picture."""
-    for down, across in np.argwhere(masked):
-        axes.add_patch(
-            Rectangle((across - 0.5, down - 0.5), 1, 1, fill=False, hatch="/" * 7, edgecolor=HATCH, linewidth=0)
-        )
+    down, across = np.nonzero(masked)
+    corners = np.stack([across, down], -1)[:, None] + np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    hatched: Any = {"hatch": "/" * 7, "facecolors": "none", "edgecolors": HATCH, "linewidths": 0}
+    axes.add_collection(PolyCollection(list(corners), **hatched), autolim=False)
     grid = chosen.maps.tokens.image
     if grid is not None and grid.start <= chosen.query < grid.stop:
-        down, across = divmod(chosen.query - grid.start, grid.columns)
-        axes.add_patch(Rectangle((across - 0.5, down - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1.6))
+        place, column = divmod(chosen.query - grid.start, grid.columns)
+        axes.add_patch(Rectangle((column - 0.5, place - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1.6))

@@ -19,6 +19,7 @@ from attnwidget.figures.colours import MUTED, TEXT
 from attnwidget.tokens import Tokens
 
 __all__ = [
+    "HINTED",
     "LABELLED",
     "SMALL",
     "depth",
@@ -35,6 +36,7 @@ __all__ = [
 
 LABELLED = 60  # tokens that are written out along an axis; more are counted
 SMALL = 7.0  # points
+HINTED = 1.03  # by so much are letters of few dots wider
 SMALLEST, LARGEST = 4.5, 8.0
 _FINE = 288  # dots per inch that text is measured at, where hinting moves nothing
 READABLE = 0.075  # inches from one label to the next
@@ -144,7 +146,7 @@ def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and width_of([longer], size) <= width:
+        if lines and width_of([longer], size) * HINTED <= width:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -10,7 +10,7 @@ from attnwidget.figures.choosing import Chosen
 from attnwidget.figures.heatmap import BAR, BELOW, NAME, axis_names, bar, clipped, end_of_scale, notes, paint
 from attnwidget.figures.lettering import depth, mark_axis, room
 from attnwidget.figures.reading import Head, cells
-from attnwidget.figures.sheet import Sheet
+from attnwidget.figures.sheet import EDGES, Sheet
 
 __all__ = ["draw"]
 
@@ -18,7 +18,7 @@ MOST = 128  # cells a side
 WIDTH = 6.5  # inches, a page of text
 LARGEST = 2.2  # inches a side
 GAP, HEADING = 0.1, 0.17
-SMALLEST = 0.3
+SMALLEST, ROOM = 0.3, 1.2  # inches a side, and of the page for each map
 
 
 def draw(chosen: Chosen) -> Figure:
@@ -35,14 +35,15 @@ def draw(chosen: Chosen) -> Figure:
     shown = [cells(maps, *place, factor=chosen.factor, most=MOST, share=len(places)) for place in places]
     n_rows, n_columns = shown[0].weights.shape
     down_stride, across_stride = shown[0].stride
-    columns = _columns(len(places))
+    whole = chosen.width or WIDTH
+    columns = _columns(len(places), max(1, int(whole / ROOM)))
     rows = math.ceil(len(places) / columns)
     each = chosen.vmax == "each"
     beside = 0.0 if each else BAR
     left, wide = 0.5, 1.0
     # How wide a map is depends on how wide its labels are, which depends on how wide it is.
     for _ in range(3):
-        wide = ((chosen.width or WIDTH) - 0.12 - left - beside - GAP * (columns - 1)) / columns
+        wide = (whole - EDGES - left - beside - GAP * (columns - 1)) / columns
         wide = max(SMALLEST, wide if chosen.width else min(LARGEST, wide))
         tall = min(3 * wide, max(SMALLEST, wide * n_rows / n_columns))
         left = NAME + room(maps.tokens, tall / n_rows, down_stride)
@@ -69,8 +70,9 @@ def draw(chosen: Chosen) -> Figure:
     return sheet
 
 
-def _columns(n: int) -> int:
-    """Maps side by side, so that rows are full where that can be."""
-    if n <= 4:
+def _columns(n: int, most: int) -> int:
+    """Maps side by side, so that rows are full where that can be, and no map is too small."""
+    if n <= min(4, most):
         return n
-    return min((columns for columns in ((3, 4) if n <= 16 else (6, 8))), key=lambda columns: (-n % columns, -columns))
+    allowed = [columns for columns in ((3, 4) if n <= 16 else (6, 8)) if columns <= most] or [most]
+    return min(allowed, key=lambda columns: (-n % columns, -columns))

@@ -11,13 +11,13 @@ from attnwidget.figures.colours import ACCENT, FAINT, MUTED
 from attnwidget.figures.heatmap import BELOW, axis_names
 from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, readable
 from attnwidget.figures.reading import Array, row
-from attnwidget.figures.sheet import Sheet, entitle, inches
+from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
 
-__all__ = ["draw", "query_name", "rule"]
+__all__ = ["LEFT", "draw", "plot_width", "query_name", "rule"]
 
 MOST = 200  # bars; the keys of a longer row share them
 HEIGHT, WIDTH = 1.6, 6.0
-PITCH = (0.1, 0.36)
+PITCH = 0.34  # inches a key, of few
 LEFT = 0.55
 
 
@@ -50,8 +50,7 @@ def draw(chosen: Chosen) -> Figure | Axes:
         _bars(chosen, chosen.ax, bars)
         mark_axis(chosen.ax.xaxis, keys, inches(chosen.ax)[0] / n, stride=stride, own=False)
         return entitle(chosen.ax, title, across, captions)
-    width = (chosen.width or min(WIDTH, max(2.0, n * PITCH[1]))) - (LEFT if chosen.width else 0)
-    width = width if chosen.width or n > LABELLED else max(width, n * PITCH[0])
+    width = plot_width(chosen, n)
     below = BELOW + depth(keys, width / n, stride)
     sheet = Sheet(LEFT + width, HEIGHT + below, title, captions, inset=LEFT)
     axes = sheet.box(LEFT, 0, width, HEIGHT)
@@ -79,6 +78,13 @@ def _bars(chosen: Chosen, axes: Axes, bars: list[Array]) -> None:
         legend = axes.legend(frameon=False, fontsize=SMALL, handlelength=1, handleheight=1, borderaxespad=0)
         for text in legend.get_texts():
             text.set(parse_math=False, usetex=False)
+
+
+def plot_width(chosen: Chosen, n: int) -> float:
+    """Inches of a plot of so many keys, queries or heads."""
+    if chosen.width is not None:
+        return max(1.0, chosen.width - LEFT - EDGES)
+    return WIDTH if n > LABELLED else min(WIDTH, max(2.6, n * PITCH))
 
 
 def rule(axes: Axes) -> None:

@@ -15,15 +15,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attnwidget.figures.colours import MUTED, TEXT
-from attnwidget.figures.lettering import SMALL, drawable, literal, quiet, width_of, wrapped
+from attnwidget.figures.lettering import HINTED, SMALL, drawable, literal, quiet, width_of, wrapped
 
-__all__ = ["ENDINGS", "Sheet", "entitle", "inches", "save"]
+__all__ = ["EDGES", "ENDINGS", "Sheet", "entitle", "inches", "save"]
 
 ENDINGS = (".png", ".svg", ".pdf")
-SCREEN = 110  # dots per inch on a screen
+SCREEN, PRINT = 110, 300  # dots per inch
 TITLE = 9.0
 LINE = 1.35  # of the size of the letters
 EDGE = 0.06
+EDGES = 2 * EDGE
 _DATELESS = {".png": None, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 # Text stays text, and the same figure is the same file.
 _PRINTED: Any = {"svg.fonttype": "none", "svg.hashsalt": "attnwidget", "pdf.fonttype": 42, "ps.fonttype": 42}
@@ -47,13 +48,15 @@ class Sheet(Figure):
     def __init__(
         self, width: float, height: float, title: str = "", captions: Sequence[str] = (), inset: float = 0.0
     ) -> None:
-        inset = inset if width_of([title], TITLE) <= width - inset else 0.0
+        inset = inset if width_of([title], TITLE) * HINTED <= width - inset else 0.0
         above = wrapped(title, width - inset, TITLE)
         below = wrapped(" ".join(captions), width, SMALL)
         top = len(above) * TITLE * LINE / 72 + (0.06 if above else 0)
         bottom = len(below) * SMALL * LINE / 72 + (0.05 if below else 0)
         self._top = top + EDGE
-        super().__init__(figsize=(width + 2 * EDGE, height + top + bottom + 2 * EDGE), dpi=SCREEN, facecolor="white")
+        size = width + EDGES, height + top + bottom + EDGES
+        super().__init__(figsize=size, dpi=SCREEN, facecolor="white")
+        self.set_layout_engine("none")  # whatever the settings say: everything has its place already
         FigureCanvasAgg(self)
         if above:
             self.write(inset, -top, "\n".join(above), size=TITLE, colour=TEXT, va="top", linespacing=1.15)
@@ -68,7 +71,9 @@ class Sheet(Figure):
         """Axes at a place in inches, from the top left of what is drawn."""
         x, y = self._at(left, top + height)
         whole_width, whole_height = self.get_size_inches()
-        return self.add_axes((x, y, width / whole_width, height / whole_height))
+        axes = self.add_axes((x, y, width / whole_width, height / whole_height))
+        axes.grid(visible=False)
+        return axes
 
     def write(self, x: float, y: float, text: str, *, size: float = SMALL, colour: str = MUTED, **placed: Any) -> None:
         """Text at a place in inches."""
@@ -86,7 +91,8 @@ class Sheet(Figure):
             return super().get_tightbbox(*args, **options)
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        """As any figure's, with text that stays text."""
+        """As any figure's, with text that stays text and dots enough for print."""
+        options.setdefault("dpi", PRINT)
         with mpl.rc_context(_PRINTED):
             super().savefig(*args, **options)
 
@@ -114,7 +120,7 @@ def entitle(axes: Axes, title: str, across: str, captions: Sequence[str]) -> Axe
     return axes
 
 
-def save(figure: Figure, path: str | Path, *, dpi: float = 300) -> Path:
+def save(figure: Figure, path: str | Path, *, dpi: float = PRINT) -> Path:
     """Write a figure to a file: whole, or not at all.
 
     Parameters

@@ -11,6 +11,7 @@ import torch
 import attnwidget as aw
 from attnwidget.capturing import Capture
 from attnwidget.capturing.captured import Example
+from attnwidget.layers import Mask, ProjectedLayer
 from tests.figures.test_heatmap import texts
 from tests.make import matrices, projected
 
@@ -38,13 +39,21 @@ from tests.make import matrices, projected
         ({"cmap": "virdis"}, ValueError, "cmap='virdis' is not known; did you mean viridis"),
         ({"cmap": 3}, TypeError, "cmap is int; expected the name of a matplotlib colormap"),
         ({"scale": "square"}, ValueError, "scale='square' is not known; expected 'linear', 'sqrt' or 'log'."),
-        ({"width": 0.2}, ValueError, "width=0.2; expected inches, 1 to 100."),
+        ({"width": 0.2}, ValueError, "width=0.2; expected a number from 1 to 100."),
+        ({"width": "wide"}, TypeError, "width='wide' is str; expected a number."),
+        ({"title": 3}, TypeError, "title is int; expected a string"),
         ({"ax": "left"}, TypeError, "ax is str; expected matplotlib Axes."),
     ],
 )
 def test_bad_input_gets_a_sentence(options, error, sentence):
     with pytest.raises(error, match=re.escape(sentence)):
         aw.figure(projected(), **options)
+
+
+def test_maps_without_a_query_are_nothing_to_draw():
+    layer = ProjectedLayer(torch.ones(1, 0, 2), torch.ones(1, 3, 2), 1.0, Mask())
+    with pytest.raises(ValueError, match="0 queries x 3 keys: there is nothing to draw"):
+        aw.figure(aw.AttentionMaps([layer], [], ["a", "b", "c"]))
 
 
 def test_a_layer_that_was_not_kept_is_told_by_those_that_were():

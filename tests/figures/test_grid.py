@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import pytest
 import torch
 from matplotlib.figure import Figure
 
@@ -70,8 +69,3 @@ def test_draws_into_axes_of_ones_own():
     assert aw.figure(projected(), ax=axes, vmax="each") is axes
     assert len(axes.images) == 12
     assert axes.get_title() == "3 layers, 12 heads"
-
-
-@pytest.mark.parametrize("width", [3.0, 8.0])
-def test_is_as_wide_as_it_is_asked_to_be(width):
-    assert aw.figure(projected(), width=width).get_size_inches()[0] == pytest.approx(width, abs=0.05)

@@ -190,12 +190,6 @@ def test_axes_of_ones_own_warn_of_no_sign_that_a_font_lacks():
     assert labels(axes.yaxis) == ["□", "ok"]
 
 
-@pytest.mark.parametrize("width", [2.5, 3.3, 7.0])
-def test_is_as_wide_as_it_is_asked_to_be(width):
-    drawn = aw.figure(projected(), layer=0, head=0, width=width)
-    assert drawn.get_size_inches()[0] == pytest.approx(width, abs=0.12)
-
-
 @pytest.mark.parametrize("n", [1, 2, 14, 40, 60, 61, 300])
 def test_nothing_leaves_the_sheet_and_no_labels_overlap(n):
     drawn = aw.figure(projected(n), layer=0, head=0)

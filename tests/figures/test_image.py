@@ -45,8 +45,9 @@ def test_the_query_is_framed_where_it_is_a_patch():
 def test_masked_patches_are_hatched():
     maps, _ = pictured(causal=True)
     drawn = aw.figure(maps, layer=0, head=0, query=2)
-    hatched = [patch for patch in drawn.axes[0].patches if patch.get_hatch()]
-    assert len(hatched) == 4
+    (hatched,) = drawn.axes[0].collections
+    assert hatched.get_hatch()
+    assert len(hatched.get_paths()) == 4
     assert "Hatched" in texts(drawn)
 
 

@@ -55,7 +55,3 @@ def test_several_maps_do_not_fit_one_axes(options):
     axes = aw.figure(projected(), layer=0, head=0).axes[0]
     with pytest.raises(ValueError, match="ax= takes one picture"):
         aw.figure(projected(), ax=axes, **options)
-
-
-def test_is_as_wide_as_it_is_asked_to_be():
-    assert aw.figure(projected(), layer=0, width=5).get_size_inches()[0] == pytest.approx(5, abs=0.05)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import matplotlib as mpl
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -60,6 +61,21 @@ def test_labels_are_drawn_to_the_letter(tmp_path):
     found = words(save(aw.figure(odd(), layer=0, head=0), tmp_path / "odd.svg"))
     for label in ("$x_1$", "$", "?", "\U0001f600", "שלום", "中文", "x" * 17 + "…", "∅", "␣␣", "⏎", "␀?", "_^{", "<&>"):
         assert found.count(label) == 2, label
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_as_wide_as_it_is_asked_to_be(kind):
+    drawn = aw.figure(projected(), width=4.5, **KINDS[kind])
+    assert drawn.get_size_inches()[0] == pytest.approx(4.5, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_others_do_not_move_it(kind, tmp_path):
+    plain = save(aw.figure(projected(), **KINDS[kind]), tmp_path / "plain.png")
+    theirs = {"axes.grid": True, "figure.constrained_layout.use": True, "figure.figsize": (1, 1), "font.size": 20}
+    with mpl.rc_context(theirs):
+        other = save(aw.figure(projected(), **KINDS[kind]), tmp_path / "other.png")
+    assert plain.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
