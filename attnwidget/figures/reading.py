@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from attnwidget.layers import Layer, blocks, temper
+from attnwidget.lenses.heads import MeanOfHeads
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
-from attnwidget.widget.derived import MeanOfHeads
-from attnwidget.widget.pooling import Grid, pool
+from attnwidget.pooling import Grid, pool
 
 __all__ = ["Array", "Cells", "Head", "cells", "entropies", "heads_of", "row"]
 

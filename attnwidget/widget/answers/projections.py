@@ -15,9 +15,9 @@ from torch import Tensor
 
 from attnwidget.layers import Layer, ProjectedLayer
 from attnwidget.maps import AttentionMaps
+from attnwidget.pooling import Grid, pool
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.encoding import MASKED, as_held, encode, float32
-from attnwidget.widget.answers.pooling import Grid, pool
 
 __all__ = ["Form", "form_of", "held_form", "layer_bytes", "projections"]
 

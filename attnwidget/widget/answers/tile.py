@@ -14,9 +14,9 @@ import torch
 
 from attnwidget.layers import Layer, ProjectedLayer, check_factor
 from attnwidget.maps import AttentionMaps
+from attnwidget.pooling import Grid, Pooling, pool
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.encoding import encode, float32
-from attnwidget.widget.answers.pooling import Grid, Pooling, pool
 
 __all__ = ["asked_tile", "tile"]
 

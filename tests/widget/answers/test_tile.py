@@ -120,7 +120,7 @@ def test_blocks_leave_no_seams(pooling, monkeypatch):
     maps = projected(70, layers=1)
     span = {"rows": (0, 70), "columns": (0, 70), "height": 8, "width": 9, "pooling": pooling}
     whole_at_once = tile(maps, 0, 0, **span)
-    monkeypatch.setattr("attnwidget.widget.answers.pooling.BLOCK", 70 * 4)
+    monkeypatch.setattr("attnwidget.pooling.BLOCK", 70 * 4)
     in_blocks = tile(maps, 0, 0, **span)
     for one, other in zip(decoded(whole_at_once), decoded(in_blocks), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
