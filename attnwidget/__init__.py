@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attnwidget.tokens import ImageGrid, Span, Tokens
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
+    from attnwidget.widget.page import Page, page
 
 __version__ = "0.1.0"
 
@@ -32,11 +33,13 @@ _HOME = {
     "Finding": "attnwidget.diagnosis",
     "Findings": "attnwidget.diagnosis",
     "ImageGrid": "attnwidget.tokens",
+    "Page": "attnwidget.widget.page",
     "Span": "attnwidget.tokens",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
+    "page": "attnwidget.widget.page",
     "figure": "attnwidget.figures",
     "Recording": "attnwidget.capturing",
     "recording": "attnwidget.capturing",
@@ -52,6 +55,7 @@ __all__ = [
     "Finding",
     "Findings",
     "ImageGrid",
+    "Page",
     "Recording",
     "Span",
     "Tokens",
@@ -61,6 +65,7 @@ __all__ = [
     "explore",
     "figure",
     "measures",
+    "page",
     "recording",
     "summarize",
 ]

@@ -12,8 +12,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnwidget.arguments import refuse_unknown
 from attnwidget.figures import entropy, grid, heatmap, image, panels, row
-from attnwidget.figures.choosing import Chosen, choose, maps_of, unknown
+from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
 from attnwidget.figures.view import choices_of, is_view
 
@@ -121,7 +122,7 @@ def figure(
     >>> aw.figure(run, layer=5, head=3, query=-1, temperature=0.5)
     >>> aw.figure(run, kind="entropy")
     """
-    unknown(others, list(_DEFAULTS))
+    refuse_unknown(others, list(_DEFAULTS), "figure")
     given: dict[str, Any] = {
         "kind": kind, "layer": layer, "head": head, "query": query, "temperature": temperature, "scaling": scaling,
         "cmap": cmap, "scale": scale, "vmax": vmax, "values": values, "title": title, "width": width, "ax": ax,

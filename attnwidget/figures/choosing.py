@@ -18,7 +18,7 @@ from attnwidget.layers import check_factor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric, whole
 
-__all__ = ["KINDS", "Chosen", "choose", "maps_of", "unknown"]
+__all__ = ["KINDS", "Chosen", "choose", "maps_of"]
 
 # Each kind with what it must be told and what it may be told of layer, head and query.
 KINDS = {
@@ -107,16 +107,6 @@ def maps_of(what: Any) -> AttentionMaps:
     except (TypeError, ValueError) as error:
         error.add_note("What arrays mean is said to AttentionMaps.from_arrays; the maps it makes can be drawn.")
         raise
-
-
-def unknown(given: Mapping[str, Any], known: list[str]) -> None:
-    """Refuse keywords that do not exist, and name those that are near."""
-    for name in given:
-        near = difflib.get_close_matches(name, known, n=3)
-        raise TypeError(
-            f"figure has no argument {name!r}"
-            + (f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(known)}.")
-        )
 
 
 def choose(

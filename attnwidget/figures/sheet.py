@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from matplotlib.figure import Figure
 
 from attnwidget.figures.colours import MUTED, TEXT
 from attnwidget.figures.lettering import HINTED, SMALL, drawable, literal, quiet, width_of, wrapped
+from attnwidget.files import beside, check_path
 
 __all__ = ["EDGES", "ENDINGS", "Sheet", "entitle", "inches", "save"]
 
@@ -144,26 +143,11 @@ def save(figure: Figure, path: str | Path, *, dpi: float = PRINT) -> Path:
     FileNotFoundError
         When there is no such folder.
     """
-    path = Path(path)
+    path = check_path(path, ENDINGS)
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise ValueError(f"{path.name!r} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}; make it first.")
     written = io.BytesIO()
     with mpl.rc_context(_PRINTED):
         figure.savefig(written, format=ending[1:], dpi=dpi, metadata=_DATELESS[ending])
-    with _beside(path) as unfinished:
+    with beside(path) as unfinished:
         unfinished.write_bytes(written.getvalue())
     return path
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A file beside another, that takes its place at the end and is gone where that fails."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

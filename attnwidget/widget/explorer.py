@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
+from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
 from attnwidget.widget.answers import Shown
 from attnwidget.widget.facts import facts_of
+from attnwidget.widget.holding import Place
+from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import forget_shell, reply
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
-
-_MODULE = Path(__file__).parent.parent / "static" / "explorer.js"
-
-
-def _front_end() -> str | Path:
-    if not _MODULE.is_file():
-        raise ImportError(
-            f"the front end is missing: {_MODULE} does not exist. In a checkout, run `make setup` (it needs Node.js "
-            "20 or later); an installed wheel always carries it."
-        )
-    # As a path the module is reloaded when it changes, and keeps every closed widget alive: for development only.
-    return _MODULE if os.environ.get("ANYWIDGET_HMR") else _MODULE.read_text(encoding="utf-8")
 
 
 class Explorer(anywidget.AnyWidget):
@@ -89,7 +79,7 @@ class Explorer(anywidget.AnyWidget):
         When a choice has a value that does not exist.
     """
 
-    _esm = _front_end()
+    _esm = front_end("explorer")
 
     facts = t.Dict(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
@@ -189,6 +179,92 @@ class Explorer(anywidget.AnyWidget):
         """Hold maps, and tell the browser what they are."""
         self._shown = Shown.of(heads, measures, self._shown.version + 1)
         self.set_trait("facts", facts_of(self._shown, title))
+
+    @property
+    def shown(self) -> Shown:
+        """All that questions can be about."""
+        return self._shown
+
+    @property
+    def place(self) -> Place:
+        """Which head is chosen, and which row."""
+        return Place(self.map, self.layer, self.head, self.query)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that was chosen: ``Explorer(maps, **view.state)`` shows the same again."""
+        return {name: getattr(self, name) for name in _choices()}
+
+    def to_html(
+        self,
+        *,
+        limit_mb: float = 20.0,
+        layers: Sequence[int] | None = None,
+        precision: str | None = None,
+        progress: bool = True,
+    ) -> str:
+        """The view as one page that needs no kernel and no network, in HTML.
+
+        Parameters
+        ----------
+        limit_mb : float
+            Size of the page, in 10^6 bytes. All heads of all layers are in it where they fit; where they do not, the
+            layers around the chosen one are, the rest in coarse points, and the page says so.
+        layers : sequence of int or None
+            Which layers of the chosen maps are held whole; None for as many as fit.
+        precision : {"float32", "float16"} or None
+            "float16" keeps queries and keys in half precision, and the page says so; None as they are.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        ValueError
+            When the limit leaves no room for the chosen head, or something is not known.
+        """
+        from attnwidget.widget.page import page
+
+        return page(self, limit_mb=limit_mb, layers=layers, precision=precision, progress=progress).html
+
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write the view to a file, in the form that its name ends in.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in
+
+            * ".html": the page of `to_html`, with its options;
+            * ".png", ".svg" or ".pdf": a figure of what is chosen now, temperature, view and colours included; options
+              are ``dpi`` and those of `attnwidget.figure`, as ``width`` in inches;
+            * ".csv": the weights of the chosen head with their labels.
+
+            An existing file is replaced, and stays as it is where anything fails.
+        **options
+            As above.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        TypeError
+            When an option is not known for this ending.
+        ValueError
+            When the ending is not known, or the view is closed.
+        OSError
+            When there is no such folder, or it cannot be written to.
+
+        Examples
+        --------
+        >>> view.save("page.html")
+        >>> view.save("head.svg", width=4)
+        """
+        from attnwidget.widget.saving import save
+
+        return save(self, path, options)
 
     @property
     def findings(self) -> Findings:
@@ -301,16 +377,14 @@ class Explorer(anywidget.AnyWidget):
             self.key = None
 
 
+def _choices() -> list[str]:
+    """Names of the traits that a person sets."""
+    return [name for name, trait in Explorer.class_own_traits(sync=True).items() if not trait.read_only]
+
+
 def check_choices(choices: Mapping[str, Any]) -> None:
     """Refuse a trait that the Explorer does not have."""
-    known = [name for name, trait in Explorer.class_own_traits(sync=True).items() if not trait.read_only]
-    for name in choices:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            raise TypeError(
-                f"Explorer has no choice {name!r}"
-                + (f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(sorted(known))}.")
-            )
+    refuse_unknown(choices, _choices(), "Explorer", "choice")
 
 
 def are_maps(what: Any) -> bool:

@@ -21,9 +21,10 @@ from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.projections import LONGEST, layer_bytes
 from attnwidget.widget.packing import Packer
 
-__all__ = ["PRECISIONS", "Place", "hold", "opening"]
+__all__ = ["PRECISIONS", "Place", "hold", "opening", "paged"]
 
 PRECISIONS = ("float32", "float16")
+GLANCE = 1 << 20  # cells of such a head that are computed
 COARSE = 128  # cells on a side of a head that is not here as a whole
 SIDE = 512  # cells on a side of the tiles of a long map
 ZOOMS = (1, 2, 4)  # of the chosen head of a long map: tiles down and across, where these fit
@@ -97,6 +98,20 @@ def hold(
             f"precision={precision!r}; expected {' or '.join(map(repr, PRECISIONS))}, or None for as it is."
         )
     return _Holding(shown, place, limit, layers, precision).all(progress=progress)
+
+
+def paged(shown: Shown, chosen: str) -> Shown:
+    """What of it a page shows: of long maps the heads alone, unless what was made of them is chosen."""
+
+    def stays(name: str) -> bool:
+        maps = shown.maps[name]
+        return name == chosen or name not in shown.derived or max(maps.n_queries, maps.n_keys) <= LONGEST
+
+    return replace(
+        shown,
+        maps={name: maps for name, maps in shown.maps.items() if stays(name)},
+        derived={name: made for name, made in shown.derived.items() if stays(name)},
+    )
 
 
 def opening(shown: Shown, place: Place) -> bytes:
@@ -199,7 +214,7 @@ class _Holding:
             if long or not wanted or not self._put_layer(name, layer):
                 self.missing.setdefault(name, []).append(layer)
                 for head in range(maps.heads[layer]):
-                    _put(self.packer, self.shown, _whole(maps, Place(name, layer, head), COARSE), coarse=True)
+                    _put(self.packer, self.shown, _whole(maps, Place(name, layer, head), COARSE, GLANCE), coarse=True)
 
     def _put_layer(self, name: str, layer: int) -> bool:
         request = {"op": "projections", "map": name, "layer": layer}
@@ -241,9 +256,11 @@ class _Holding:
             parts.append(
                 f"Of {name}, {few} {numbers} {'is' if len(layers) == 1 else 'are'} here in coarse points only."
             )
+        if any(max(self.shown.maps[name].n_queries, self.shown.maps[name].n_keys) > LONGEST for name in self.names):
+            parts.append("What is made of all heads of a long map, as their mean, is not in this page.")
         if not parts:
             return ""
-        if self.layers is None:
+        if self.layers is None and self.missing:
             below = f"{self.limit * TEXT / 1e6:.3g} MB"
             parts.append(f"They were left out to stay below {below}: save again with layers= or a larger limit_mb=.")
         return " ".join(parts)
@@ -257,10 +274,11 @@ def _tile(place: Place, **asked: Any) -> dict[str, Any]:
     return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **asked}
 
 
-def _whole(maps: AttentionMaps, place: Place, side: int) -> dict[str, Any]:
+def _whole(maps: AttentionMaps, place: Place, side: int, cells: int | None = None) -> dict[str, Any]:
     """The question for all of a head in few cells."""
     rows, columns = (0, maps.n_queries), (0, maps.n_keys)
-    return _tile(place, rows=rows, columns=columns, height=min(side, rows[1]), width=min(side, columns[1]))
+    size = {"height": min(side, rows[1]), "width": min(side, columns[1])}
+    return _tile(place, rows=rows, columns=columns, **size, **({"cells": cells} if cells else {}))
 
 
 def _bytes_of(maps: AttentionMaps, layer: int) -> float:

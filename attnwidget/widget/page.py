@@ -1,0 +1,216 @@
+"""Page: one file that shows views without a kernel, opened from disk, from a mail, or in a frame."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attnwidget.files import write
+from attnwidget.intake import AttentionWarning
+from attnwidget.widget.explorer import Explorer
+from attnwidget.widget.exploring import explore
+from attnwidget.widget.facts import facts_of
+from attnwidget.widget.holding import hold, paged
+from attnwidget.widget.module import inline_module, opening_call
+from attnwidget.widget.still import still
+
+__all__ = ["Page", "page"]
+
+LIMIT_MB = 20.0
+FRAME_HEIGHT = 760
+_STYLE = """
+:root { color-scheme: light dark }
+body { margin: 24px auto; padding: 0 24px; max-width: 1500px; font: 15px/1.55 system-ui, sans-serif }
+body > :is(p, ul, ol, blockquote, h1, h2, h3) { max-width: 44em }
+figure { margin: 0 } figure img { max-width: 100% } table { border-collapse: collapse } :is(td, th) { padding: 2px 8px }
+[data-attnwidget-place] { margin: 20px 0 36px }
+@media print { body { margin: 0; padding: 0 } }
+""".strip()
+
+
+class Page:
+    """A page of one file: ``str(page)`` is its HTML, ``page.save(path)`` writes it, a notebook shows it in a frame.
+
+    Parameters
+    ----------
+    html : str
+        The document.
+    """
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def __str__(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self.html.encode()) / 1e6:.2f} MB; save it with .save('page.html')>"
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file, whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            When the name does not end in ".html".
+        OSError
+            When there is no such folder, or it cannot be written to.
+        """
+        return write(path, self.html.encode(), endings=(".html", ".htm"))
+
+    def _repr_html_(self) -> str:
+        document = html.escape(self.html, quote=True)
+        return (
+            f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{document}" title="attention" '
+            f'style="width:100%;height:{FRAME_HEIGHT}px;border:0"></iframe>'
+        )
+
+
+def page(
+    *parts: Any,
+    title: str | None = None,
+    path: str | Path | None = None,
+    limit_mb: float = LIMIT_MB,
+    layers: Sequence[int] | None = None,
+    precision: str | None = None,
+    progress: bool = True,
+) -> Page:
+    """Several views in one document, with headings and text between them: a page that needs no kernel and no network.
+
+    Parameters
+    ----------
+    *parts : str, Explorer, AttentionMaps, Capture ...
+        From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML in it stays
+        text); all else is a view, or what `explore` makes one of. Every view stands as it stands now.
+    title : str or None
+        Of the document; None is that of its first heading or view.
+    path : str, Path or None
+        Where to write it; None writes nothing.
+    limit_mb : float
+        Size of the page, in 10^6 bytes. All heads of all layers are in it where they fit. Where they do not, the layers
+        around the chosen one are, the rest in coarse points, and the page says so.
+    layers : sequence of int or None
+        Which layers of the chosen maps are held whole; None for as many as fit.
+    precision : {"float32", "float16"} or None
+        "float16" keeps queries and keys in half precision, which halves the page of a model in single precision;
+        weights are then off by about a thousandth, and the page says so. None keeps them as they are.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Page
+        Its ``html``; as the last line of a cell it shows itself.
+
+    Raises
+    ------
+    TypeError
+        When nothing that can be seen was given.
+    ValueError
+        When the limit leaves no room for the chosen head, or something given cannot be shown.
+    OSError
+        When the file cannot be written; an older one stays as it was.
+
+    Examples
+    --------
+    >>> aw.page("# What heads do", before, "After fine-tuning:", after, path="lesson.html")
+    """
+    if not parts:
+        raise TypeError("page() came without anything to show; pass views, maps, or text in Markdown.")
+    places = [part if isinstance(part, str) else _Place(_view(part), precision) for part in parts]
+    views = [part for part in places if isinstance(part, _Place)]
+    titles = [title, *(part.view.facts["title"] for part in views), "Attention"]
+    named = next(one for one in titles if one)
+
+    def document() -> str:
+        body = [_markdown(part) if isinstance(part, str) else part.html for part in places]
+        return _document(named, "\n".join(body), ["explorer"] if views else [])
+
+    room = _room(limit_mb, len(document().encode()))
+    for at, part in enumerate(views):
+        # What one view leaves is for those after it.
+        limit = room // (len(views) - at)
+        part.fill(int(limit * 3 / 4), layers, progress=progress)
+        room -= len(part.answers)
+    made = Page(document())
+    if path is not None:
+        made.save(path)
+    return made
+
+
+class _Place:
+    """A view's place in a page: a picture for those who run no scripts, what is chosen, and the answers."""
+
+    def __init__(self, view: Explorer, precision: str | None) -> None:
+        self.view, self.precision = view, precision
+        self.shown = paged(view.shown, view.map)
+        self.answers = ""
+        facts = facts_of(self.shown, view.facts["title"])
+        if precision == "float16":
+            rounded = "Queries and keys are in half precision here: weights are off by about a thousandth."
+            facts["maps"] = [fact | {"notes": [*fact["notes"], rounded]} for fact in facts["maps"]]
+        self._traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
+        self._still = still(view).html
+
+    def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
+        """Put in the answers, at most so many bytes before they are written as text."""
+        options: dict[str, Any] = {"layers": layers, "precision": self.precision, "progress": progress}
+        self.answers = base64.b64encode(hold(self.shown, self.view.place, limit=limit, **options)).decode()
+
+    @property
+    def html(self) -> str:
+        """All of it."""
+        return (
+            '<div data-attnwidget-place="explorer">'
+            f'<div data-part="still">{self._still}</div>'
+            f'<script type="application/json" data-part="traits">{self._traits}</script>'
+            f'<script type="text/plain" data-part="answers">{self.answers}</script>'
+            "</div>"
+        )
+
+
+def _document(title: str, body: str, widgets: Sequence[str]) -> str:
+    title = title.encode(errors="replace").decode()
+    scripts = "".join(
+        f'<script type="module">\n{inline_module(name)}\n{opening_call(name)}\n</script>\n' for name in widgets
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n{scripts}</body>\n"
+        "</html>\n"
+    )
+
+
+def _view(part: Any) -> Explorer:
+    if isinstance(part, Explorer):
+        part.maps  # noqa: B018 - a closed one says so itself
+        return part
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AttentionWarning)
+        return explore(part)
+
+
+def _markdown(text: str) -> str:
+    from markdown_it import MarkdownIt
+
+    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text.encode(errors="replace").decode()))
+
+
+def _room(limit_mb: float, taken: int) -> int:
+    """Bytes that a page has for answers."""
+    if isinstance(limit_mb, bool) or not isinstance(limit_mb, (int, float)) or not limit_mb > 0:
+        raise ValueError(f"limit_mb={limit_mb!r}; expected a number above 0, in units of 10^6 bytes.")
+    room = int(min(limit_mb * 1e6, sys.maxsize)) - taken
+    if room <= 0:
+        raise ValueError(
+            f"limit_mb={limit_mb:g} is less than the {taken / 1e6:.1f} MB that the page takes without any attention in "
+            "it; give more."
+        )
+    return room

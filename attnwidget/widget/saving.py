@@ -1,0 +1,75 @@
+"""Saving: what a view shows, as a file whose name says in which form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnwidget.arguments import refuse_unknown
+from attnwidget.files import check_path, write
+
+__all__ = ["save"]
+
+PICTURES = (".png", ".svg", ".pdf")
+LARGEST_TABLE = 1 << 24  # cells: some 150 MB of text
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def save(view: Any, path: str | Path, options: Mapping[str, Any]) -> Path:
+    """Write a view to a file; what is not known is refused before anything is computed."""
+    path = check_path(path, tuple(ENDINGS))
+    view.maps  # noqa: B018 - a closed view says so itself
+    return ENDINGS[path.suffix.lower()](view, path, dict(options))
+
+
+def _page(view: Any, path: Path, options: dict[str, Any]) -> Path:
+    refuse_unknown(options, ["limit_mb", "layers", "precision", "progress"], "a page")
+    return write(path, view.to_html(**options).encode(), endings=tuple(ENDINGS))
+
+
+def _picture(view: Any, path: Path, options: dict[str, Any]) -> Path:
+    from attnwidget import figures
+
+    dpi = options.pop("dpi", 300)
+    return figures.save(figures.of_view(view, **options), path, dpi=dpi)
+
+
+def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
+    """Weights of the chosen head, as they are shown; masked cells are empty."""
+    refuse_unknown(options, [], "a table")
+    maps = view.maps
+    if maps.n_queries * maps.n_keys > LARGEST_TABLE:
+        raise ValueError(
+            f"{maps.n_queries:,} x {maps.n_keys:,} weights are too many for a table; take rows of "
+            f"maps.weights({view.layer}, {view.head}), or save a picture."
+        )
+    derived = view.map in view.shown.derived
+    sharpness = {} if derived else {"temperature": view.temperature, "scaling": view.scaling}
+    weights = maps.weights(view.layer, view.head, **sharpness).detach().float().cpu().numpy()
+    source, heads = maps.locate(view.layer, view.head)
+    hidden = ~source.visible(heads, slice(0, maps.n_queries))[0].cpu().numpy()
+    cells = np.char.mod("%.9g", weights).astype(object)
+    cells[hidden] = ""
+    written = io.StringIO(newline="")
+    writer = csv.writer(written)
+    writer.writerow(["", *map(_label, maps.key_tokens.labels)])
+    writer.writerows([_label(label), *row] for label, row in zip(maps.tokens.labels, cells.tolist(), strict=True))
+    # The mark in front tells spreadsheets that it is UTF-8; others skip it.
+    return write(path, written.getvalue().encode("utf-8-sig", errors="replace"), endings=tuple(ENDINGS))
+
+
+def _label(label: str) -> str:
+    """A token that no spreadsheet takes for a formula."""
+    return f"'{label}" if label.startswith(_FORMULAS) else label
+
+
+ENDINGS: dict[str, Callable[[Any, Path, dict[str, Any]], Path]] = {
+    ".html": _page,
+    **dict.fromkeys(PICTURES, _picture),
+    ".csv": _table,
+}
