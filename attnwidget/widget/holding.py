@@ -148,7 +148,8 @@ class _Holding:
         others = [name for name in shown.maps if name != place.map]
         # Heads of models before what was made of them.
         self.names = [place.map, *sorted(others, key=lambda name: name in shown.derived)]
-        self.missing: dict[str, list[int]] = {}
+        # Layers of which coarse points are here, and layers of which not even these are.
+        self.missing: dict[str, tuple[list[int], list[int]]] = {}
         self.zooms = 1
 
     def all(self, *, progress: bool) -> bytes:
@@ -205,21 +206,33 @@ class _Holding:
         if chosen and long:
             self._zoom(maps)
         nearest = self.place.layer if self.shown.named(self.place.map).n_layers == maps.n_layers else 0
-        for layer in _around(nearest, maps.n_layers):
+        order = [layer for layer in _around(nearest, maps.n_layers) if 0 not in maps.layers[layer].shape]
+        for at, layer in enumerate(order):
             yield
-            done = chosen and not long and layer == self.place.layer
-            if done or 0 in maps.layers[layer].shape:
+            if chosen and not long and layer == self.place.layer:
                 continue
             wanted = not (chosen and self.layers is not None and layer not in self.layers)
-            if long or not wanted or not self._put_layer(name, layer):
-                self.missing.setdefault(name, []).append(layer)
-                for head in range(maps.heads[layer]):
-                    _put(self.packer, self.shown, _whole(maps, Place(name, layer, head), COARSE, GLANCE), coarse=True)
+            # A layer that is whole must not cost the others their points.
+            points = sum(maps.heads[other] for other in order[at + 1 :]) * _coarse_bytes(maps) if chosen else 0
+            if long or not wanted or not self._put_layer(name, layer, spare=points):
+                self._put_points(name, layer)
 
-    def _put_layer(self, name: str, layer: int) -> bool:
+    def _put_points(self, name: str, layer: int) -> None:
+        """Coarse points of the heads of a layer, as far as they fit."""
+        maps = self.shown.maps[name]
+        side = _coarse_side(maps)
+        found = True
+        for head in range(maps.heads[layer]):
+            place = Place(name, layer, head)
+            if place != replace(self.place, query=None):
+                found &= _put(self.packer, self.shown, _whole(maps, place, side, GLANCE), coarse=True)
+        self.missing.setdefault(name, ([], []))[0 if found else 1].append(layer)
+
+    def _put_layer(self, name: str, layer: int, *, spare: int = 0) -> bool:
         request = {"op": "projections", "map": name, "layer": layer}
         answered = answer(self.shown, request)
-        return self.packer.add(request, _rounded(answered) if self.precision == "float16" else answered)
+        half = self.precision == "float16"
+        return self.packer.add(request, _rounded(answered) if half else answered, spare=spare)
 
     def _zoom(self, maps: AttentionMaps) -> None:
         """Finer tiles of the chosen head, and the row of the pinned query."""
@@ -244,26 +257,48 @@ class _Holding:
     def _sentence(self) -> str:
         """What was left out, why, and how it is had."""
         parts = []
-        for name, layers in self.missing.items():
+        for name, (coarse, absent) in self.missing.items():
             maps = self.shown.maps[name]
             if max(maps.n_queries, maps.n_keys) > LONGEST:
                 zooms = f"{self.zooms} zooms" if self.zooms > 1 else "one zoom"
                 here = f"the chosen head is here at {zooms}, the others" if name == self.place.map else "heads are here"
                 parts.append(f"Of {name}, a long map, {here} in coarse points.")
-                continue
-            numbers = ", ".join(map(str, sorted(maps.layer_numbers[layer] for layer in layers)))
-            few = "layer" if len(layers) == 1 else "layers"
-            parts.append(
-                f"Of {name}, {few} {numbers} {'is' if len(layers) == 1 else 'are'} here in coarse points only."
-            )
+            elif coarse:
+                parts.append(f"Of {name}, {_layers(maps, coarse)} here in coarse points only.")
+            if absent:
+                parts.append(f"Of {name}, {_layers(maps, absent)} here as thumbnails only.")
         if any(max(self.shown.maps[name].n_queries, self.shown.maps[name].n_keys) > LONGEST for name in self.names):
             parts.append("What is made of all heads of a long map, as their mean, is not in this page.")
         if not parts:
             return ""
         if self.layers is None and self.missing:
-            below = f"{self.limit * TEXT / 1e6:.3g} MB"
-            parts.append(f"They were left out to stay below {below}: save again with layers= or a larger limit_mb=.")
+            parts.append("That is to stay within limit_mb: save again with more, or with layers=.")
         return " ".join(parts)
+
+
+def _layers(maps: AttentionMaps, layers: list[int]) -> str:
+    """Numbers of layers, those that follow one another as a run, and their verb."""
+    if len(layers) == maps.n_layers:
+        return "the layers are" if len(layers) > 1 else "the layer is"
+    runs: list[list[int]] = []
+    for number in sorted(maps.layer_numbers[layer] for layer in layers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    numbers = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+    return f"layers {numbers} are" if len(layers) > 1 else f"layer {numbers} is"
+
+
+def _coarse_side(maps: AttentionMaps) -> int:
+    """Cells on a side of a head that is not here as a whole."""
+    return min(COARSE, max(32, max(maps.n_queries, maps.n_keys) // 3))
+
+
+def _coarse_bytes(maps: AttentionMaps) -> int:
+    """What such a head may take."""
+    side = _coarse_side(maps)
+    return 2 * min(side, maps.n_queries) * min(side, maps.n_keys) + 1000
 
 
 def _put(packer: Packer, shown: Shown, request: dict[str, Any], *, coarse: bool = False) -> bool:

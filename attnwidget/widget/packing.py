@@ -42,7 +42,7 @@ class Packer:
         self._stream: Any = zlib.compressobj(level, wbits=GZIP) if level else _Plain()
         self._index = 0
 
-    def add(self, question: Mapping[str, Any], answer: Answer, *, coarse: bool = False) -> bool:
+    def add(self, question: Mapping[str, Any], answer: Answer, *, coarse: bool = False, spare: int = 0) -> bool:
         """Take an answer, or say that there is no room for it.
 
         Parameters
@@ -53,6 +53,8 @@ class Packer:
             It.
         coarse : bool
             Whether a kernel would give a better one.
+        spare : int
+            Bytes that must be left when it is in.
         """
         planes = [_width(answer.header, name) for name in answer.header.get("buffers", ())]
         entry: dict[str, Any] = {
@@ -62,7 +64,7 @@ class Packer:
             **({"planes": planes} if any(width > 1 for width in planes) else {}),
             **({"coarse": True} if coarse else {}),
         }
-        room = None if self._limit is None else self._limit - len(self._packed) - self._index
+        room = None if self._limit is None else self._limit - len(self._packed) - self._index - spare
         if room is not None and LIKELY * sum(entry["sizes"]) > room:
             return False
         widths = planes or [1] * len(answer.buffers)

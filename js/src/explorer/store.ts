@@ -4,7 +4,7 @@ import { colourTable, ramp } from "../attention/colour";
 import { rowWeights, Temper, type Tempered, weightOf } from "../attention/temper";
 import { MASKED, type Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
-import { type Facts, imageAxis, type MapFacts, type Measure } from "../host/facts";
+import { type Facts, imageAxis, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import type { Choices, Traits } from "./choices";
 
@@ -101,6 +101,8 @@ export class Store {
   readonly view: ReadonlySignal<Choices["view"]>;
   /** True where there is nothing to look at: no map, no token or no head. */
   readonly empty: ReadonlySignal<boolean>;
+  /** Whether points stand for several cells where the map is small enough for single ones. */
+  readonly isCoarse: ReadonlySignal<boolean>;
   readonly layer: ReadonlySignal<number>;
   readonly head: ReadonlySignal<number>;
   /** The measure that badges the grid, and its place among those of the map; null for none. */
@@ -136,6 +138,10 @@ export class Store {
     this.empty = computed(() => {
       const map = this.map.value;
       return !map || map.n_queries * map.n_keys * (map.heads[this.layer.value] ?? 0) === 0;
+    });
+    this.isCoarse = computed(() => {
+      const [map, drawn] = [this.map.value, this.drawn.value];
+      return map !== null && drawn !== null && isWhole(map) && !drawn.tile.exact;
     });
     this.window = computed(() => this.windowOf(this.map.value));
     this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));

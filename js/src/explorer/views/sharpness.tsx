@@ -14,6 +14,7 @@ export function Sharpness({ store }: { store: Store }) {
   const temperature = store.temperature.value;
   const scaling = store.scaling.value;
   const derived = store.map.value?.derived;
+  const coarse = store.isCoarse.value;
   const changed = temperature !== 1 || scaling !== 1;
 
   function reset(): void {
@@ -33,7 +34,7 @@ export function Sharpness({ store }: { store: Store }) {
         min={-1}
         max={1}
         step={0.01}
-        disabled={Boolean(derived)}
+        disabled={Boolean(derived) || coarse}
         onInput={(place) => (store.traits.temperature.value = temperatureAt(place))}
       />
       <Slider
@@ -44,16 +45,18 @@ export function Sharpness({ store }: { store: Store }) {
         min={0}
         max={4}
         step={0.01}
-        disabled={Boolean(derived)}
+        disabled={Boolean(derived) || coarse}
         onInput={(value) => (store.traits.scaling.value = value)}
       />
       <Button class="quiet" part="reset" idle={!changed} onClick={reset}>
         Reset
       </Button>
       <span class="formula">
-        {derived
-          ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`
-          : `softmax(q·k × ${short(scaling)} / ${short(temperature)})`}
+        {coarse && !derived
+          ? "Temperature and scaling act on heads that are here whole, and this one is here in coarse points."
+          : derived
+            ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`
+            : `softmax(q·k × ${short(scaling)} / ${short(temperature)})`}
       </span>
     </section>
   );

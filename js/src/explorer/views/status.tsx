@@ -17,7 +17,8 @@ function sentence(store: Store, source: Source): string {
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
   if (link.value === "kept") return `No kernel has these maps; this was kept. ${source.missing}`.trim();
   if (store.empty.value) return "There is no attention to show.";
-  if (link.value === "page") return source.missing;
+  // What is missing is said where it is missed.
+  if (link.value === "page") return store.isCoarse.value ? source.missing : "";
   if (patience.value === "calm") return "";
   if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
   if (patience.value === "waiting" && heard.value)

@@ -1,0 +1,268 @@
+"""Pages and files: what they hold, what was left out, and what bad input gets."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+
+import attnwidget as aw
+
+HOSTILE = ["<script>alert(1)</script>", "</script><!--", '"quoted"', "'", "\ud800", "&amp;", "=1+1", "x" * 10_000]
+
+
+def made(n: int = 9, layers: int = 3, heads: int = 2, width: int = 4, **rule: object) -> aw.AttentionMaps:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw() -> list[torch.Tensor]:
+        return [torch.randn(heads, n, width, generator=generator) for _ in range(layers)]
+
+    return aw.AttentionMaps.from_queries_keys(draw(), draw(), **{"causal": True, **rule})
+
+
+class Reader(HTMLParser):
+    """The parts of a page that a browser would find, as it would find them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.parts: dict[str, list[str]] = {}
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self._inside: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attributes]
+        if tag in {"script", "style", "title", "h1", "h2", "table"}:
+            self._inside = dict(attributes).get("data-part") or tag
+            self.parts.setdefault(self._inside, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"script", "style", "title", "h1", "h2", "table"}:
+            self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside is not None:
+            self.parts[self._inside][-1] += data
+
+
+def index_of(html: str, at: int = 0) -> dict[str, object]:
+    packed = gzip.decompress(base64.b64decode(Reader(html).parts["answers"][at]))
+    length = int.from_bytes(packed[-4:], "little")
+    return json.loads(packed[-4 - length : -4])
+
+
+def whole_layers(html: str, name: str = "attention") -> list[int]:
+    questions = [entry["question"] for entry in index_of(html)["entries"]]
+    return sorted(one["layer"] for one in questions if one["op"] == "projections" and one["map"] == name)
+
+
+def test_a_page_holds_every_layer_and_all_that_was_measured() -> None:
+    view = aw.Explorer(made(), layer=1, head=1, temperature=0.5)
+    html = view.to_html()
+    assert whole_layers(html) == [0, 1, 2]
+    index = index_of(html)
+    asked = {entry["question"]["op"] for entry in index["entries"]}
+    assert asked == {"projections", "profile", "thumbnails", "measures", "vitals", "findings"}
+    assert index["missing"] == ""
+    traits = json.loads(Reader(html).parts["traits"][0])
+    assert {name: traits[name] for name in view.state} == view.state
+    assert traits["facts"]["maps"][0]["n_queries"] == 9
+
+
+def test_nothing_in_a_page_is_fetched() -> None:
+    html = aw.Explorer(made()).to_html()
+    fetched = [(tag, name, value) for tag, name, value in Reader(html).attributes if name in {"src", "href"}]
+    assert all(value is not None and value.startswith("data:image/png") for _, _, value in fetched)
+    assert "import(" not in html.split('<script type="module">')[0]
+    assert not re.search(r"\bfrom\s*[\"']https?:", html)
+
+
+def test_the_state_gives_the_same_view_again() -> None:
+    maps = made()
+    view = aw.Explorer(maps, layer=2, head=1, query=4, key=1, temperature=2.0, view="text", color_map="magma")
+    again = aw.Explorer(maps, **view.state)
+    assert again.state == view.state
+
+
+def test_labels_and_titles_stay_text() -> None:
+    maps = aw.AttentionMaps.from_arrays(torch.eye(8).expand(2, 2, 8, 8), tokens=HOSTILE, layout="LHQK")
+    view = aw.Explorer(maps, title="</title></script><script>alert(1)</script>")
+    reader = Reader(view.to_html())
+    assert reader.parts["title"] == ["</title></script><script>alert(1)</script>"]
+    scripts = [value for tag, name, value in reader.attributes if tag == "script" and name == "type"]
+    assert scripts == ["application/json", "text/plain", "module"]
+    labels = json.loads(reader.parts["traits"][0])["facts"]["maps"][0]["queries"]["labels"]
+    assert labels == [label.replace("\ud800", "?") for label in HOSTILE]
+
+
+def test_what_does_not_fit_is_left_out_farthest_first_and_said() -> None:
+    view = aw.Explorer(made(n=200, layers=6, heads=4, width=32), layer=3)
+    html = view.to_html(limit_mb=0.8)
+    kept = whole_layers(html)
+    assert 3 in kept
+    assert 0 < len(kept) < 6
+    assert kept == list(range(kept[0], kept[-1] + 1))
+    index = index_of(html)
+    assert "here in coarse points only" in index["missing"]
+    assert "limit_mb" in index["missing"]
+    coarse = [one["question"] for one in index["entries"] if one.get("coarse")]
+    left = sorted(set(range(6)) - set(kept))
+    assert {one["layer"] for one in coarse if one["map"] == "attention"} == set(left)
+    assert len(html.encode()) <= 0.8e6
+
+
+def test_layers_that_are_asked_for_are_the_ones() -> None:
+    html = aw.Explorer(made(), layer=1).to_html(layers=[1, -1])
+    assert whole_layers(html) == [1, 2]
+    assert "Of attention, layer 0 is here in coarse points only." in index_of(html)["missing"]
+    with pytest.raises(IndexError, match="layers=7 does not exist; there are 3"):
+        aw.Explorer(made()).to_html(layers=[7])
+
+
+def test_half_precision_halves_it_and_is_said() -> None:
+    view = aw.Explorer(made(n=300, width=16))
+    exact, half = view.to_html(), view.to_html(precision="float16")
+
+    def sizes(html: str) -> list[int]:
+        entries = index_of(html)["entries"]
+        return [entry["sizes"][0] for entry in entries if entry["header"].get("form") == "projections"]
+
+    assert len(sizes(exact)) == 3
+    assert [2 * size for size in sizes(half)] == sizes(exact)
+    traits = json.loads(Reader(half).parts["traits"][0])
+    assert "half precision" in traits["facts"]["maps"][0]["notes"][-1]
+    with pytest.raises(ValueError, match="precision='int4'; expected 'float32' or 'float16'"):
+        view.to_html(precision="int4")
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"), [(0.5, "chosen layer"), (0.01, "without any attention"), (0, "above 0")]
+)
+def test_a_limit_that_is_too_small_says_how_much_is_needed(limit: float, sentence: str) -> None:
+    view = aw.Explorer(made(n=700, layers=1, heads=8, width=64))
+    with pytest.raises(ValueError, match=sentence):
+        view.to_html(limit_mb=limit)
+
+
+def test_a_long_map_is_held_at_several_zooms() -> None:
+    view = aw.Explorer(made(n=1500, layers=1, heads=2), head=1, query=1200)
+    index = index_of(view.to_html())
+    tiles = [one for one in index["entries"] if one["question"]["op"] == "tile" and one["question"]["head"] == 1]
+    strides = {tuple(one["header"]["stride"]) for one in tiles}
+    assert strides == {(3, 3), (2, 2), (1, 1)}
+    assert "3 zooms" in index["missing"]
+
+
+def test_a_map_of_forty_thousand_tokens_becomes_a_page() -> None:
+    view = aw.Explorer(made(n=40_000, layers=1, heads=1, width=2))
+    assert "coarse" in index_of(view.to_html(limit_mb=10))["missing"]
+
+
+@pytest.mark.filterwarnings("ignore::attnwidget.AttentionWarning")
+def test_maps_without_numbers_become_pages() -> None:
+    empty = aw.AttentionMaps.from_arrays(torch.zeros(1, 1, 2, 2), layout="LHQK", tokens=["a", "b"])
+    nothing = aw.AttentionMaps.from_arrays(torch.full((1, 1, 2, 2), torch.nan), layout="LHQK", tokens=["a", "b"])
+    for maps in (empty, nothing):
+        assert whole_layers(aw.Explorer(maps).to_html()) == [0]
+
+
+def test_several_views_with_text_between_them(tmp_path) -> None:
+    before, after = aw.Explorer(made(), title="before"), made(n=5)
+    page = aw.page("# Two *runs*\n\n<b>no markup</b>", before, "## After", after, path=tmp_path / "lesson.html")
+    reader = Reader((tmp_path / "lesson.html").read_text())
+    assert len(reader.parts["answers"]) == 2
+    assert reader.parts["h2"] == ["After"]
+    assert reader.parts["title"] == ["before"]
+    assert "&lt;b&gt;no markup" in str(page)
+    assert len([1 for tag, name, value in reader.attributes if (tag, name, value) == ("script", "type", "module")]) == 1
+    assert "srcdoc" in page._repr_html_()
+    with pytest.raises(TypeError, match="without anything to show"):
+        aw.page()
+
+
+ENDING = r"'view.{}' does not end in .html, .png, .svg, .pdf or .csv"
+
+
+@pytest.mark.parametrize("ending", ["gif", "HTM5", "", "tar.gz"])
+def test_endings_nobody_knows_are_refused_with_the_list(tmp_path, ending: str) -> None:
+    with pytest.raises(ValueError, match=r"does not end in \.html, \.png, \.svg, \.pdf or \.csv"):
+        aw.Explorer(made()).save(tmp_path / f"view.{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_nobody_knows_are_refused_with_the_near_ones(tmp_path) -> None:
+    view = aw.Explorer(made())
+    with pytest.raises(TypeError, match="a page has no argument 'limit'; did you mean limit_mb"):
+        view.save(tmp_path / "view.html", limit=3)
+    with pytest.raises(TypeError, match="figure has no argument 'widht'; did you mean width"):
+        view.save(tmp_path / "view.png", widht=3)
+    with pytest.raises(TypeError, match="a table has no argument 'dpi'"):
+        view.save(tmp_path / "view.csv", dpi=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["html", "png", "svg", "pdf", "csv"])
+def test_a_view_is_written_by_its_ending_and_bad_places_are_named(tmp_path, ending: str) -> None:
+    view = aw.Explorer(made())
+    path = view.save(tmp_path / f"view.{ending}")
+    assert path.stat().st_size > 100
+    view.save(str(path))
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere; make it first"):
+        view.save(tmp_path / "nowhere" / f"view.{ending}")
+    folder = tmp_path / f"folder.{ending}"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        view.save(folder)
+    view.close()
+    with pytest.raises(ValueError, match="closed"):
+        view.save(tmp_path / f"other.{ending}")
+
+
+def test_what_fails_half_way_leaves_the_older_file(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "view.html"
+    path.write_text("older")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(PermissionError("read-only")))
+    with pytest.raises(PermissionError):
+        aw.Explorer(made()).save(path)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("view.html", "older")]
+
+
+def read(path) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_table_reads_back_as_the_weights_that_are_shown(tmp_path) -> None:
+    maps = made(n=6)
+    view = aw.Explorer(maps, layer=1, head=1, temperature=0.5)
+    rows = read(view.save(tmp_path / "head.csv"))
+    weights = maps.weights(1, 1, temperature=0.5)
+    for query, row in enumerate(rows[1:]):
+        assert [cell == "" for cell in row[1:]] == [key > query for key in range(6)]
+        found = np.array([float(cell or 0) for cell in row[1:]])
+        np.testing.assert_allclose(found, weights[query].numpy(), atol=1e-6)
+
+
+def test_no_cell_of_a_table_is_a_formula(tmp_path) -> None:
+    tokens = ["=1+1", "+x", "-x", "@x", "\tx", "a,b", 'c"d', "e\nf", "\ud800", "'"]
+    maps = aw.AttentionMaps.from_arrays(torch.eye(10), tokens=tokens)
+    rows = read(aw.Explorer(maps).save(tmp_path / "head.csv"))
+    expected = ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "a,b", 'c"d', "e\nf", "?", "'"]
+    assert rows[0] == ["", *expected]
+    assert [row[0] for row in rows[1:]] == expected
+
+
+def test_a_table_of_a_map_made_of_heads_knows_no_temperature(tmp_path) -> None:
+    maps = made(n=6)
+    view = aw.Explorer(maps, map="mean of heads", layer=1, temperature=0.5)
+    rows = read(view.save(tmp_path / "mean.csv"))
+    found = np.array([[float(cell or 0) for cell in row[1:]] for row in rows[1:]])
+    np.testing.assert_allclose(found, maps.mean_of_heads().weights(1, 0).numpy(), atol=1e-6)
