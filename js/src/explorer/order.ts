@@ -7,8 +7,11 @@ import { needs as grid } from "./views/grid";
 import { needs as profile } from "./views/profile";
 import { VIEWS } from "./views/table";
 
-/** A question, or the place in the order of what makes the picture of the chosen head better and its neighbours ready. */
-export type Need = Question<unknown> | "better picture";
+/**
+ * A question, the place in the order of what makes the picture of the chosen head better and its neighbours ready, or that
+ * nothing more is known to be needed before it is known what is in sight.
+ */
+export type Need = Question<unknown> | "better picture" | "sight";
 
 export function* needsOf(store: Store, map: MapFacts): Generator<Need> {
   yield* VIEWS.find(({ name }) => name === store.view.value)?.needs?.(store, map) ?? [];

@@ -89,6 +89,8 @@ export class Store {
   readonly painted: Signal<Drawn | null> = signal(null);
   /** Whose weights the image view has on its canvas. */
   readonly paintedRow: Signal<PinnedRow | null> = signal(null);
+  /** Layers of which the grid has heads in sight; null before that is known. */
+  readonly inSight: Signal<ReadonlySet<number> | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
 
@@ -213,12 +215,12 @@ export class Store {
     });
   }
 
-  select(layer: number, head: number): void {
+  readonly select = (layer: number, head: number): void => {
     batch(() => {
       this.traits.layer.value = layer;
       this.traits.head.value = head;
     });
-  }
+  };
 
   /** Pin a cell, or take the pin away where it is there already. */
   togglePin(cell: Cell): void {

@@ -115,7 +115,7 @@ describe("on paper", () => {
     const dark = pixelOf(view.heatmap(), 11, 3);
     await cdp().send("Emulation.setEmulatedMedia", { media: "print" });
     onTestFinished(async () => void (await cdp().send("Emulation.setEmulatedMedia", { media: "" })));
-    await vi.waitFor(() => expect(scheme(view)).toBe("light"));
+    await vi.waitFor(() => expect(scheme(view)).toBe("light"), { timeout: 10_000 });
     expect(pixelOf(view.heatmap(), 11, 3)).not.toEqual(dark);
   });
 

@@ -58,7 +58,7 @@ export function FindingsView({ store, answers, open }: Props) {
         })}
       </h3>
       {shown && (
-        <div class="scroll">
+        <div class="list">
           {fault !== null && <Fault sentence={fault} onRetry={() => answers.retry()} />}
           {healthy && <p class="hint">{answer.healthy}</p>}
           {findings.length > 0 && (

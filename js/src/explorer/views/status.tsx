@@ -21,8 +21,16 @@ function sentence(store: Store, source: Source): string {
   return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
 }
 
+/** What is on its way to the grid: numbers come before pictures. */
+function loading(answers: Answers): { what: string; there: number; of: number } {
+  const measured = answers.measured();
+  if (measured.there < measured.of) return { what: "Measuring the heads", ...measured };
+  return { what: "Thumbnails in sight", ...answers.pictured() };
+}
+
 export function Status({ store, answers, source }: Props) {
-  const share = answers.progress();
+  const { what, there, of } = loading(answers);
+  const share = of === 0 ? 1 : there / of;
   const text = sentence(store, source);
   return (
     <div class="status">
@@ -30,10 +38,12 @@ export function Status({ store, answers, source }: Props) {
         class="progress"
         data-part="progress"
         role="progressbar"
-        aria-label="Loading the grid"
+        aria-label={what}
         aria-valuemin={0}
         aria-valuemax={100}
         aria-valuenow={Math.round(share * 100)}
+        aria-valuetext={`${there} of ${of} layers`}
+        title={`${what}: ${there} of ${of} layers`}
         data-done={share === 1}
         style={{ "--share": share }}
       />
