@@ -91,6 +91,8 @@ export class Store {
   readonly paintedRow: Signal<PinnedRow | null> = signal(null);
   /** Layers of which the grid has heads in sight; null before that is known. */
   readonly inSight: Signal<ReadonlySet<number> | null> = signal(null);
+  /** Whether the findings are open, once somebody has said. */
+  readonly openFindings: Signal<boolean | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
 

@@ -5,6 +5,7 @@ import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from 
 import { Line, type Lined } from "./line";
 import { type HeadPlace, stepped } from "./ranking";
 import { APART, GAP } from "./room";
+import { Flag } from "./thumb";
 
 /** A thumbnail this large has room for the names of its layer and head below. */
 const NAMED = 40;
@@ -14,6 +15,7 @@ const ONE_LINE = 76;
 const RANKED_GAP = 4;
 /** Room that a number takes along a line of numbers, and across. */
 const ALONG = 15;
+const LONG_ALONG = 22;
 const ACROSS = 12;
 
 export interface Arranged extends Lined {
@@ -93,7 +95,8 @@ function Columns({ store, map, size }: Arranged) {
           data-chosen={at === head}
           style={{ marginInlineStart: `${start - (at > 0 ? starts[at - 1]! + size : 0)}px` }}
         >
-          {isNumbered(at, head, size + GAP, ALONG) && headNumber(map, named, at)}
+          {isNumbered(at, head, size + GAP, starts.length > 100 ? LONG_ALONG : ALONG) &&
+            headNumber(map, named, at)}
         </span>
       ))}
     </div>
@@ -114,10 +117,18 @@ function Layer({ arranged, layer, chosen, numbered }: LayerProps) {
     [map, layer],
   );
   const starts = useMemo(() => startsOf(map, layer, size), [map, layer, size]);
+  const told = arranged.told.get(`${layer}/`);
+  const name = [map.layer_names[layer], told?.words].filter(Boolean).join(" · ");
   return (
-    <div class="line" role="row">
-      <span class="numeral" title={map.layer_names[layer] ?? ""} data-chosen={chosen} aria-hidden="true">
-        {numbered && layerNumber(map, layer)}
+    <div
+      class="line"
+      data-part="layer"
+      role="row"
+      aria-label={[`Layer ${layerNumber(map, layer)}`, told?.words].filter(Boolean).join(", ")}
+    >
+      <span class="numeral" title={name} data-chosen={chosen} aria-hidden="true">
+        {told && <Flag severity={told.severity} />}
+        {(numbered || told) && layerNumber(map, layer)}
       </span>
       <Line {...arranged} places={places} starts={starts} named={false} />
     </div>

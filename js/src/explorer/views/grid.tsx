@@ -9,6 +9,7 @@ import { Fault } from "../../controls/fault";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import { chosenFirst, type Store } from "../store";
+import { type Told, toldOf } from "./alarms";
 import { Ranking, Rows, thumbOf } from "./arranged";
 import { Measuring, ORDERS } from "./measuring";
 import { Pictures } from "./pictures";
@@ -21,6 +22,8 @@ interface Props {
   answers: Answers;
   room: Room;
 }
+
+const NOTHING: ReadonlyMap<string, Told> = new Map();
 
 const isSingle = ({ heads }: MapFacts): boolean => heads.length === 1 && heads[0] === 1;
 
@@ -46,12 +49,13 @@ export function Grid({ store, answers, room }: Props) {
   const pictures = useMemo(() => new Pictures(), []);
   useEffect(() => () => sight.close(), [sight]);
   const map = store.map.value;
+  const said = useComputed(() => (store.map.value ? toldOf(answers, store.map.value) : NOTHING));
   const measure = store.measure.value;
   const places = useOrder(store, answers);
   useScrolling(grid, store, places !== null);
   if (!map) return null;
   const order = ORDERS.find(([name]) => name === store.traits.sort.value)?.[1].toLowerCase();
-  const arranged = { store, answers, map, grid, sight, pictures, size: room.thumb };
+  const arranged = { told: said.value, store, answers, map, grid, sight, pictures, size: room.thumb };
   return (
     <section
       class="grid"

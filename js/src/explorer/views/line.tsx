@@ -7,6 +7,7 @@ import { useDrawing } from "../../drawing/canvas";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
+import type { Told } from "./alarms";
 import type { Pictures } from "./pictures";
 import type { HeadPlace } from "./ranking";
 import type { Sight } from "./sight";
@@ -19,6 +20,7 @@ export interface Lined {
   map: MapFacts;
   sight: Sight;
   pictures: Pictures;
+  told: ReadonlyMap<string, Told>;
   /** CSS pixels of a picture. */
   size: number;
 }
@@ -32,7 +34,7 @@ interface Props extends Lined {
   named: boolean;
 }
 
-export function Line({ store, answers, map, sight, pictures, size, places, starts, named }: Props) {
+export function Line({ store, answers, map, sight, pictures, told, size, places, starts, named }: Props) {
   const line = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const visible = useSignal(false);
@@ -80,6 +82,7 @@ export function Line({ store, answers, map, sight, pictures, size, places, start
       class="heads"
       ref={line}
       data-stale={stale}
+      data-chosen={chosen.value >= 0}
       style={{ "--span": `${span}px`, "--high": `${size}px`, inlineSize: `${span}px` }}
     >
       <canvas ref={canvas} width={1} height={1} role="presentation" />
@@ -94,6 +97,7 @@ export function Line({ store, answers, map, sight, pictures, size, places, start
           measure={measure}
           value={measure ? measureOf(answers.known, map, layer, head, measure.index) : undefined}
           named={named}
+          told={told.get(`${layer}/${head}`)}
           chosen={at === chosen.value}
           loaded={answers.known.get(asked(layer)) !== undefined}
           fresh={answers.known.isFresh(asked(layer))}

@@ -12,6 +12,7 @@ import type { Store } from "../store";
 
 /** Names need this much room; closer ones are thinned out. */
 const NAMED = 16;
+const LONG_NAMED = 24;
 /** Bars this wide stand apart by key-value heads. */
 const APART = 12;
 /** Bars this wide have room for their number. */
@@ -56,7 +57,7 @@ export function Profile({ store, answers, width }: Props) {
   const finite = values.filter((value) => !Number.isNaN(value));
   const largest = finite.length > 0 ? Math.max(...finite) : Number.NaN;
   const apart = width / heads >= APART;
-  const every = Math.ceil((NAMED * heads) / Math.max(1, width));
+  const every = Math.ceil(((heads > 100 ? LONG_NAMED : NAMED) * heads) / Math.max(1, width));
   const top = Math.max(largest || 0, profile?.uniform ?? 0, 1e-9) * 1.08;
 
   function move(event: KeyboardEvent): void {

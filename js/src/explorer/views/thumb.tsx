@@ -1,7 +1,10 @@
 /** The button over the small picture of one head, with its number where a measure is chosen. */
+import type { Severity } from "../../answers/findings";
 import { placeName, sharing, shortName, spokenName } from "../../drawing/naming";
 import { brief } from "../../drawing/words";
 import type { MapFacts, Measure } from "../../host/facts";
+import type { Told } from "./alarms";
+import { MARKS } from "./mark";
 
 /** Thumbnails narrower than this have no room for the zero before the point. */
 const SCARCE = 24;
@@ -18,6 +21,8 @@ interface Props {
   value: number | undefined;
   /** In an order of its own each says where it belongs. */
   named: boolean;
+  /** What the findings say of it. */
+  told: Told | undefined;
   chosen: boolean;
   loaded: boolean;
   fresh: boolean;
@@ -25,7 +30,7 @@ interface Props {
 }
 
 export function Thumb({ map, layer, head, before, size, measure, value, named, ...state }: Props) {
-  const { chosen, loaded, fresh, onChoose } = state;
+  const { told, chosen, loaded, fresh, onChoose } = state;
   const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
@@ -40,12 +45,17 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       data-loaded={loaded}
       data-stale={loaded && !fresh}
       aria-selected={chosen}
-      aria-label={`${spokenName(map, layer, head)}${group ? `, ${group}` : ""}${number ? `, ${spokenNumber(number)}` : ""}`}
-      title={`${placeName(map, layer, head)}${group ? ` · ${group}` : ""}${number ? ` · ${written(number)}` : ""}`}
+      aria-label={[spokenName(map, layer, head), group, number && spokenNumber(number), told?.words]
+        .filter(Boolean)
+        .join(", ")}
+      title={[placeName(map, layer, head), group, number && written(number), told?.words]
+        .filter(Boolean)
+        .join(" · ")}
       tabIndex={chosen ? 0 : -1}
       style={{ "--before": `${before}px` }}
       onClick={() => onChoose(layer, head)}
     >
+      {told && <Flag severity={told.severity} />}
       {(named || measure) && (
         <span class="caption">
           {named && <span class="place">{shortName(map, layer, head)}</span>}
@@ -57,6 +67,15 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
         </span>
       )}
     </button>
+  );
+}
+
+/** What it means is in the name of what it stands at. */
+export function Flag({ severity }: { severity: Severity }) {
+  return (
+    <i class="flag" data-part="flag" data-severity={severity} aria-hidden="true">
+      {MARKS[severity]}
+    </i>
   );
 }
 
