@@ -48,6 +48,12 @@ export class Answers {
         store.traits.facts.value;
         this.chosen.follow();
       }),
+      effect(() => {
+        const map = store.map.value;
+        const asked = map && thumbnails(map.name, store.layer.value);
+        const there = asked && this.known.isFresh(asked) ? this.known.get(asked) : undefined;
+        store.peak.value = there?.peak[store.head.value] || null;
+      }),
     ];
   }
 

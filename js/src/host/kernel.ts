@@ -1,6 +1,7 @@
 /** The kernel as a source: one question outstanding of a kind, the newest waits, older ones are withdrawn. */
 import { type Signal, signal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
+import { afterSilence } from "./silence";
 import { type AskOptions, type Link, type Patience, type Reply, type Source, Withdrawn } from "./source";
 import type { Model } from "./traits";
 
@@ -15,6 +16,9 @@ const STALLED_AFTER = 20_000;
 const ASKED_AGAIN_AFTER = 1_000;
 const LONGER = 4;
 
+/** Of what several questions say, what is said of all. */
+const LOUDEST: readonly Patience[] = ["stalled", "waiting", "unheard"];
+
 const unasked = () => new Error("This had not come, and there is no kernel to ask for it.");
 
 interface Question {
@@ -26,7 +30,7 @@ interface Question {
 }
 
 interface Line {
-  asked: { id: string; question: Question; timers: number[]; patience: Patience } | null;
+  asked: { id: string; question: Question; timers: (() => void)[]; patience: Patience } | null;
   next: Question | null;
 }
 
@@ -120,17 +124,17 @@ export class Kernel implements Source {
       asked.patience = patience;
       this.#weigh();
     };
-    asked.timers.push(
-      window.setTimeout(lose("waiting"), question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER),
-    );
-    asked.timers.push(window.setTimeout(lose("stalled"), STALLED_AFTER));
+    const busyAfter = question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER;
+    const unheard = question.background ? undefined : lose("unheard");
+    asked.timers.push(afterSilence(busyAfter, lose("waiting"), unheard));
+    asked.timers.push(afterSilence(STALLED_AFTER, lose("stalled")));
     const askAgain = (delay: number) => {
       const again = () => {
         askAgain(delay * LONGER);
         // Under the same id: whichever answer comes first is the answer.
         this.#send({ id, ...question.body });
       };
-      asked.timers.push(window.setTimeout(again, delay));
+      asked.timers.push(afterSilence(delay, again));
     };
     askAgain(ASKED_AGAIN_AFTER);
     line.asked = asked;
@@ -161,7 +165,7 @@ export class Kernel implements Source {
   }
 
   #settle(line: Line): void {
-    for (const timer of line.asked?.timers ?? []) window.clearTimeout(timer);
+    for (const stop of line.asked?.timers ?? []) stop();
     line.asked = null;
     this.#weigh();
   }
@@ -170,10 +174,6 @@ export class Kernel implements Source {
     const status = this.#model.widget_manager?.kernel?.connectionStatus ?? "connected";
     this.cut.value = status !== "connected";
     const states = [...this.#lines.values()].map((line) => line.asked?.patience ?? "calm");
-    this.patience.value = states.includes("stalled")
-      ? "stalled"
-      : states.includes("waiting")
-        ? "waiting"
-        : "calm";
+    this.patience.value = LOUDEST.find((state) => states.includes(state)) ?? "calm";
   }
 }

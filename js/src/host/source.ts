@@ -7,8 +7,8 @@ export interface Reply {
   buffers: Bytes[];
 }
 
-/** How long the source has been silent: answered in time, busy, or perhaps gone. */
-export type Patience = "calm" | "waiting" | "stalled";
+/** How long the source has been silent: answered in time, not heard because the page stands still, busy, or perhaps gone. */
+export type Patience = "calm" | "unheard" | "waiting" | "stalled";
 
 /** Whether there is a source that has the maps: there is, there was, or there never was in this page. */
 export type Link = "live" | "lost" | "absent";

@@ -16,6 +16,7 @@ function sentence(store: Store, source: Source): string {
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
   if (store.empty.value) return "There is no attention to show.";
   if (patience.value === "calm") return "";
+  if (patience.value === "unheard") return "This page is busy; the picture comes when it has time.";
   if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
   if (patience.value === "waiting") return "The kernel is busy; the picture comes when it is free.";
   return "The kernel is busy; the picture comes when it is free, or it has stopped: run the cell again if this stays.";
