@@ -62,7 +62,7 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
 
   useDrawing(() => {
     const { map: shown, ...heads } = changed.value;
-    if (!visible.value || !canvas.current) return;
+    if (!(visible.value || store.colours.value.paper) || !canvas.current) return;
     const { color_range, color_scale } = store.traits;
     pictures.draw(canvas.current, answers.known, shown, heads, {
       ramp: store.ramp.value,
