@@ -23,12 +23,16 @@ const isWhole = ({ rows, columns, stride, pooling, sampled }: Tile, map: MapFact
 const isMean = ({ stride, pooling }: Tile): boolean => pooling === "mean" && stride[0] * stride[1] > 1;
 
 export class Range {
+  /** The map that each tile is of: new facts come a moment before what is drawn of them. */
+  readonly #maps = new WeakMap<Tile, MapFacts>();
   #key: readonly unknown[] = [];
   #end: UpperEnd = { largest: 1, of: "map" };
 
   /** The end for what is drawn; `peak` is the largest weight of that head untempered, null where that is not known. */
   endFor(drawn: Drawn, map: MapFacts, peak: number | null): UpperEnd {
     const { tile, largest, temperature, scaling, layer, head } = drawn;
+    if ((this.#maps.get(tile) ?? map) !== map) return this.#end;
+    this.#maps.set(tile, map);
     const means = isMean(tile);
     const key = [map, layer, head, temperature, scaling, means && String(tile.stride)];
     const before = key.every((part, at) => part === this.#key[at]) ? this.#end : null;

@@ -85,6 +85,21 @@ describe("many heads", () => {
     for (const numeral of numerals) expect(inside(numeral)).toBe(true);
   });
 
+  it("pass under the numbers of their layers as a whole", async () => {
+    const view = mount(modelOf(3, 64, { layer: 1, head: 50, measure: "entropy" }), 1000);
+    await view.ready();
+    await vi.waitFor(() => expect(view.parts("badge")).toHaveLength(192));
+    await vi.waitFor(() => expect(view.part("grid").scrollLeft).toBeGreaterThan(0));
+    const { left } = view.part("grid").getBoundingClientRect();
+    for (const line of view.parts("layer")) {
+      const { top, bottom } = line.getBoundingClientRect();
+      for (let y = top + 1; y < bottom - 1; y += 3) {
+        const there = view.host.shadowRoot!.elementFromPoint(left + 10, y);
+        expect(there?.closest(".numeral")).not.toBeNull();
+      }
+    }
+  });
+
   it("have room for their numbers where a measure is chosen", async () => {
     const view = mount(modelOf(2, 64), 1000);
     await view.ready();

@@ -146,4 +146,24 @@ describe("the range of each map", () => {
     await view.ready();
     await vi.waitFor(() => expect(end(view)).toBeCloseTo(largestOf(other, 1), 3), { timeout: 20_000 });
   }, 60_000);
+
+  it("of one text's map is nothing to the next one's", async () => {
+    const paler = (missing: number, version: number) => {
+      const map = new MockMap({ queries: long(30), heads: [2], missing });
+      return { map, facts: { title: "", version, maps: [map.facts] } };
+    };
+    const host = new MockModel([paler(0, 1).map]);
+    const view = mount(host);
+    await view.ready();
+    await pictured(view);
+    const first = end(view);
+    for (const [version, missing] of [0.5, 0.8, 0.2].entries()) {
+      const { map, facts } = paler(missing, version + 2);
+      host.maps.splice(0, 1, map);
+      host.fromPython({ facts });
+      await vi.waitFor(() => expect(end(view) / first).toBeCloseTo(1 - missing, 2));
+      await view.ready();
+      expect(end(view) / first).toBeCloseTo(1 - missing, 2);
+    }
+  });
 });
