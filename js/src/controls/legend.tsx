@@ -38,18 +38,20 @@ interface Props {
   scale: ColourScale;
   /** The weight at the upper end. */
   largest: number;
+  /** What the upper end is, where that is not plain. */
+  end?: string | undefined;
   /** Whether some cells are masked, and whether some rows are NaN. */
   masked: boolean;
   undefinedRows: boolean;
 }
 
-export function Legend({ ramp, scale, largest, masked, undefinedRows }: Props) {
+export function Legend({ ramp, scale, largest, end, masked, undefinedRows }: Props) {
   const stops = ramp.filter((_, level) => level % 15 === 0).map(css);
   return (
     <figure
       class="legend"
       data-part="legend"
-      aria-label={`Colours from weight 0 to ${short(largest)}, ${scale} scale`}
+      aria-label={`Colours from weight 0 to ${short(largest)}, ${scale} scale${end ? `, ${end}` : ""}`}
     >
       <div class="scale">
         <div class="ramp" style={{ background: `linear-gradient(to right, ${stops.join()})` }} />
@@ -60,6 +62,7 @@ export function Legend({ ramp, scale, largest, masked, undefinedRows }: Props) {
           </span>
         ))}
       </div>
+      {end && <figcaption>{end}</figcaption>}
       {masked && (
         <figcaption>
           <i class="swatch masked" /> masked

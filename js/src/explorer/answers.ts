@@ -1,6 +1,7 @@
 /** All answers of one Explorer: the picture that is waited for, and behind it what its views need. */
 import { effect, untracked } from "@preact/signals";
 import { Known } from "../answers/known";
+import { measures } from "../answers/measures";
 import { type Errand, Order } from "../answers/order";
 import type { Question } from "../answers/question";
 import { thumbnails } from "../answers/thumbnails";
@@ -9,9 +10,15 @@ import type { Reply, Source } from "../host/source";
 import { Chosen } from "./chosen";
 import { needsOf } from "./order";
 import type { Store } from "./store";
+import { picturedLayers } from "./views/grid";
 
 /** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
 const STANDING = 200;
+
+export interface Progress {
+  there: number;
+  of: number;
+}
 
 export class Answers {
   readonly known = new Known();
@@ -41,6 +48,12 @@ export class Answers {
         store.traits.facts.value;
         this.chosen.follow();
       }),
+      effect(() => {
+        const map = store.map.value;
+        const asked = map && thumbnails(map.name, store.layer.value);
+        const there = asked && this.known.isFresh(asked) ? this.known.get(asked) : undefined;
+        store.peak.value = there?.peak[store.head.value] || null;
+      }),
     ];
   }
 
@@ -56,12 +69,22 @@ export class Answers {
     this.chosen.retry();
   }
 
-  /** Share of the grid that is there, 0 to 1. */
-  progress(): number {
+  /** How many layers have the numbers of the measure that is chosen; none of none where there is no measure. */
+  measured(): Progress {
     const map = this.#store.map.value;
-    if (!map || map.heads.length === 0) return 1;
-    const there = map.heads.filter((_, layer) => this.known.isFresh(thumbnails(map.name, layer)));
-    return there.length / map.heads.length;
+    if (!map || !this.#store.measure.value) return { there: 0, of: 0 };
+    return this.#count(map.heads.map((_, layer) => measures(map, layer)));
+  }
+
+  /** How many layers have the thumbnails that are in sight. */
+  pictured(): Progress {
+    const map = this.#store.map.value;
+    if (!map || map.heads.length === 0) return { there: 0, of: 0 };
+    return this.#count(picturedLayers(this.#store, map).map((layer) => thumbnails(map.name, layer)));
+  }
+
+  #count(asked: readonly Question<unknown>[]): Progress {
+    return { there: asked.filter((question) => this.known.isFresh(question)).length, of: asked.length };
   }
 
   #turn(facts: Facts | null): void {
@@ -76,6 +99,7 @@ export class Answers {
     const map = this.#store.map.value;
     if (!map || this.#store.empty.value || !this.chosen.isThere.value) return null;
     for (const need of needsOf(this.#store, map, this.chosen)) {
+      if (need === "sight") return null;
       if (need && "run" in need) return need;
       if (need && !this.known.isSettled(need)) return this.#errand(need);
     }

@@ -9,11 +9,10 @@ import { needs as grid } from "./views/grid";
 import { needs as profile } from "./views/profile";
 import { VIEWS } from "./views/table";
 
-export function* needsOf(
-  store: Store,
-  map: MapFacts,
-  chosen: Chosen,
-): Generator<Question<unknown> | Errand | null> {
+/** A question, an errand, or that nothing more is known to be needed before it is known what is in sight. */
+export type Need = Question<unknown> | Errand | null | "sight";
+
+export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator<Need> {
   yield* VIEWS.find(({ name }) => name === store.view.value)?.needs?.(store, map) ?? [];
   yield* profile(store, map);
   yield chosen.layer();

@@ -7,6 +7,7 @@ import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, imageAxis, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import type { Choices, Traits } from "./choices";
+import { Range, type UpperEnd } from "./range";
 
 export interface Cell {
   query: number | null;
@@ -85,10 +86,16 @@ export class Store {
   /** Exact row of the query that is read, where the tile is pooled. */
   readonly exactRow: Signal<ShownTile | null> = signal(null);
   readonly drawn: Signal<Drawn | null> = signal(null);
+  /** The largest weight of the chosen head, untempered; null where that is not known. */
+  readonly peak: Signal<number | null> = signal(null);
   /** What the heatmap has on its canvas. */
   readonly painted: Signal<Drawn | null> = signal(null);
   /** Whose weights the image view has on its canvas. */
   readonly paintedRow: Signal<PinnedRow | null> = signal(null);
+  /** Layers of which the grid has heads in sight; null before that is known. */
+  readonly inSight: Signal<ReadonlySet<number> | null> = signal(null);
+  /** Whether the findings are open, once somebody has said. */
+  readonly openFindings: Signal<boolean | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
 
@@ -114,11 +121,12 @@ export class Store {
   /** The query whose row is read: the pinned one, or where an image must show some row, its first token. */
   readonly reading: ReadonlySignal<number | null>;
   readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
-  readonly paint: ReadonlySignal<{ table: Uint32Array; largest: number }>;
+  readonly paint: ReadonlySignal<{ table: Uint32Array } & UpperEnd>;
   readonly pinned: ReadonlySignal<PinnedRow | null>;
 
   /** Layer and head that were chosen of maps that have both. */
   #left: [layer: number, head: number] = [0, 0];
+  readonly #range = new Range();
   readonly #temper = new Temper();
   readonly #rowTemper = new Temper();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
@@ -161,8 +169,11 @@ export class Store {
     this.reading = computed(() => this.pin.value.query ?? (this.view.value === "image" ? 0 : null));
     this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
     this.paint = computed(() => {
-      const largest = traits.color_range.value === "shared" ? 1 : (this.drawn.value?.largest ?? 1);
-      return { table: colourTable(this.ramp.value, largest, traits.color_scale.value, this.#table), largest };
+      const end = this.#upperEnd();
+      return {
+        table: colourTable(this.ramp.value, end.largest, traits.color_scale.value, this.#table),
+        ...end,
+      };
     });
     const source = computed(() => this.#pinnedSource());
     const before = computed(() => {
@@ -219,12 +230,12 @@ export class Store {
     });
   }
 
-  select(layer: number, head: number): void {
+  readonly select = (layer: number, head: number): void => {
     batch(() => {
       this.traits.layer.value = layer;
       this.traits.head.value = head;
     });
-  }
+  };
 
   /** Pin a cell, or take the pin away where it is there already. */
   togglePin(cell: Cell): void {
@@ -246,6 +257,14 @@ export class Store {
     const cell = drawn && cellOf(drawn.tile, query, key);
     if (!drawn || cell === null || drawn.tile.codes[cell] === MASKED) return null;
     return weightOf(drawn.tile, drawn, cell);
+  }
+
+  #upperEnd(): UpperEnd {
+    const drawn = this.drawn.value;
+    const map = this.map.value;
+    if (!drawn || drawn.map !== map?.name || this.traits.color_range.value === "shared")
+      return { largest: 1, of: "map" };
+    return this.#range.endFor(drawn, map, this.isCurrent(drawn) ? this.peak.value : null);
   }
 
   #pinnedSource(): Tile | null {

@@ -2,6 +2,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
 import { type Piece, Pieces } from "./pieces";
+import { afterSilence } from "./silence";
 import { type AskOptions, type Link, type Patience, type Reply, type Source, Withdrawn } from "./source";
 import type { Model } from "./traits";
 
@@ -15,6 +16,9 @@ const STALLED_AFTER = 20_000;
  */
 const ASKED_AGAIN_AFTER = 1_000;
 const LONGER = 4;
+
+/** Of what several questions say, what is said of all. */
+const LOUDEST: readonly Patience[] = ["stalled", "waiting", "unheard"];
 
 const unasked = () => new Error("This had not come, and there is no kernel to ask for it.");
 
@@ -32,7 +36,7 @@ interface Asked {
   pieces: Pieces;
   /** When, in ms. */
   since: number;
-  timers: number[];
+  timers: (() => void)[];
   patience: Patience;
 }
 
@@ -142,17 +146,17 @@ export class Kernel implements Source {
       asked.patience = patience;
       this.#weigh();
     };
-    asked.timers.push(
-      window.setTimeout(lose("waiting"), question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER),
-    );
-    asked.timers.push(window.setTimeout(lose("stalled"), STALLED_AFTER));
+    const busyAfter = question.background ? BACKGROUND_BUSY_AFTER : BUSY_AFTER;
+    const unheard = question.background ? undefined : lose("unheard");
+    asked.timers.push(afterSilence(busyAfter, lose("waiting"), unheard));
+    asked.timers.push(afterSilence(STALLED_AFTER, lose("stalled")));
     const askAgain = (delay: number) => {
       const again = () => {
         askAgain(delay * LONGER);
         // Under the same id: whichever answer comes first is the answer.
         this.#send({ id, ...question.body });
       };
-      asked.timers.push(window.setTimeout(again, delay));
+      asked.timers.push(afterSilence(delay, again));
     };
     askAgain(ASKED_AGAIN_AFTER);
     line.asked = asked;
@@ -186,7 +190,7 @@ export class Kernel implements Source {
   }
 
   #settle(line: Line): void {
-    for (const timer of line.asked?.timers ?? []) window.clearTimeout(timer);
+    for (const stop of line.asked?.timers ?? []) stop();
     line.asked = null;
     this.#weigh();
   }
@@ -198,8 +202,8 @@ export class Kernel implements Source {
     const waiting = [...this.#lines.values()].flatMap(({ asked }) =>
       asked && asked.patience !== "calm" ? [asked] : [],
     );
-    const stalled = waiting.some(({ patience }) => patience === "stalled");
-    this.patience.value = stalled ? "stalled" : waiting.length > 0 ? "waiting" : "calm";
+    this.patience.value =
+      LOUDEST.find((state) => waiting.some(({ patience }) => patience === state)) ?? "calm";
     const since = Math.min(...waiting.map((asked) => asked.since));
     this.silence.value = waiting.length > 0 ? Math.round((performance.now() - since) / 1000) : null;
     window.clearTimeout(this.#clock);

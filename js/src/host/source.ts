@@ -7,8 +7,8 @@ export interface Reply {
   buffers: Bytes[];
 }
 
-/** How long the source has been silent: answered in time, busy, or perhaps gone. */
-export type Patience = "calm" | "waiting" | "stalled";
+/** How long the source has been silent: answered in time, not heard because the page stands still, busy, or perhaps gone. */
+export type Patience = "calm" | "unheard" | "waiting" | "stalled";
 
 /**
  * Who has the maps: a kernel; one that was there and is not any more; nobody here, or nobody but what was kept; or

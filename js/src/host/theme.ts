@@ -13,6 +13,8 @@ export interface Colours extends Palette {
   hatch: string;
   fault: string;
   font: string;
+  /** Whether they are for a print, which shows what is out of sight too. */
+  paper: boolean;
 }
 
 /** Whether the page says it is dark: each host has its own way, and the system has the last word. */
@@ -50,10 +52,11 @@ const UNSTYLED: Colours = {
   hatch: "black",
   fault: "black",
   font: "sans-serif",
+  paper: false,
 };
 
 /** The colours in force; null where there are none to read, as outside a page. */
-function read(root: HTMLElement, dark: boolean): Colours | null {
+function read(root: HTMLElement, dark: boolean, paper: boolean): Colours | null {
   const style = getComputedStyle(root);
   const value = (name: string) => style.getPropertyValue(name).trim();
   if (!root.isConnected || value("--surface") === "") return null;
@@ -69,6 +72,7 @@ function read(root: HTMLElement, dark: boolean): Colours | null {
     hatch: value("--hatch"),
     fault: value("--fault"),
     font: style.fontFamily,
+    paper,
   };
 }
 
@@ -121,7 +125,7 @@ export function followTheme(
     root.dataset.scheme = dark ? "dark" : "light";
     // A theme that was asked for must not be mixed with the colours of a host that has another.
     root.dataset.palette = chosen === "auto" || dark === paged ? "host" : "own";
-    const next = read(root, dark);
+    const next = read(root, dark, printing.value);
     missed = next === null;
     if (next && JSON.stringify(next) !== JSON.stringify(colours.peek())) colours.value = next;
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { userEvent } from "vitest/browser";
 import type { Finding } from "../../src/answers/findings";
 import { HEALTHY, MockMap, MockModel } from "../mock";
 import { mount } from "./mount";
@@ -92,8 +93,12 @@ describe("findings", () => {
     await vi.waitFor(() => expect(button.ariaExpanded).toBe("true"));
     for (const part of [COLLAPSE.sentence, "0.97", "below 0.60", "No warm-up.", "Lower the learning rate."])
       expect(text(view)).toContain(part);
-    const { scrollHeight, clientHeight } = view.part("findings").querySelector(".scroll")!;
-    expect(scrollHeight).toBeGreaterThan(clientHeight);
+    // With the height that it needs: nothing in it is scrolled.
+    for (const box of view.part("findings").querySelectorAll("*")) {
+      expect(getComputedStyle(box).overflowY).toBe("visible");
+    }
+    const { bottom } = view.part("findings").getBoundingClientRect();
+    expect(view.part("finding").getBoundingClientRect().bottom).toBeLessThanOrEqual(bottom);
   });
 
   it("that are none are one quiet line", async () => {
@@ -128,5 +133,95 @@ describe("findings", () => {
     const view = mount(model([{ ...COLLAPSE, places: [[0, 0]] }], {}, [1]));
     await vi.waitFor(() => expect(view.parts("finding")).toHaveLength(1));
     expect(view.parts("grid")).toEqual([]);
+  });
+});
+
+describe("what is wrong", () => {
+  const UNIFORM: Finding = {
+    ...ALIKE,
+    name: "flat",
+    title: "Flat",
+    severity: "warning",
+    places: [
+      [0, 1],
+      [2, null],
+    ],
+  };
+  const flags = (view: ReturnType<typeof mount>) =>
+    view.parts("flag").map((flag) => {
+      const { layer, head } = flag.closest<HTMLElement>('[data-part="thumb"]')?.dataset ?? {};
+      return [flag.dataset.severity, flag.textContent, layer === undefined ? "layer" : `${layer}/${head}`];
+    });
+
+  it.each([
+    [1000, "heatmap"],
+    [1440, "heatmap"],
+    [600, "heatmap"],
+    [1000, "grid"],
+  ])("is a badge beside the title that opens the findings, %i px, %s", async (width, view_) => {
+    const host = new MockModel(
+      [
+        new MockMap({
+          queries: WORDS,
+          heads: [4, 4, 4, 2],
+          findings: [COLLAPSE, UNIFORM, ALIKE],
+          measured: {},
+        }),
+      ],
+      { view: view_ as "grid" },
+      "A model that broke",
+    );
+    const view = mount(host, width);
+    const badge = await vi.waitFor(() => view.part("alarms"));
+    expect(badge.ariaLabel).toBe("1 alarm, 1 warning about this model: show the findings");
+    expect(badge.textContent).toBe("▲1◆1");
+    const title = view.host.shadowRoot!.querySelector("h1")!.getBoundingClientRect();
+    const box = badge.getBoundingClientRect();
+    expect(box.left).toBeGreaterThanOrEqual(title.right);
+    expect(Math.abs((box.top + box.bottom - title.top - title.bottom) / 2)).toBeLessThan(6);
+    const disclosure = view.part("findings").querySelector<HTMLElement>("h3 button")!;
+    if (disclosure.ariaExpanded === "true") disclosure.click();
+    await vi.waitFor(() => expect(view.parts("finding")).toEqual([]));
+    badge.focus();
+    await userEvent.keyboard("{Enter}");
+    await vi.waitFor(() => expect(view.parts("finding")).toHaveLength(3));
+    expect(view.host.shadowRoot!.activeElement).toBe(disclosure);
+  });
+
+  it("is nowhere where nothing is, or notes alone", async () => {
+    const view = mount(model([ALIKE]));
+    await vi.waitFor(() => expect(view.parts("finding")).toHaveLength(1));
+    expect([view.parts("alarms"), view.parts("flag")]).toEqual([[], []]);
+  });
+
+  it.each(["model", "highest"] as const)("is marked at its heads, in shape and words: %s", async (sort) => {
+    const view = mount(model([COLLAPSE, UNIFORM, ALIKE], { measure: "entropy", sort }));
+    await vi.waitFor(() => expect(view.parts("finding")).toHaveLength(3));
+    await vi.waitFor(() => expect(view.part("grid").role).toBe(sort === "model" ? "grid" : "listbox"));
+    const marked = COLLAPSE.places.map(([layer, head]) => ["alarm", "▲", `${layer}/${head}`]);
+    if (sort === "model") marked.push(["warning", "◆", "layer"]);
+    expect(flags(view).sort()).toEqual(marked.sort());
+    const thumb = view.part("thumb", '[data-layer="0"][data-head="1"]');
+    expect(thumb.ariaLabel).toContain("alarm: Attention collapses on <b>the first</b> token; warning: Flat");
+    expect(thumb.title).toContain("alarm: Attention collapses on <b>the first</b> token; warning: Flat");
+    expect(view.part("thumb", '[data-layer="3"][data-head="1"]').ariaLabel).not.toMatch(/alarm|warning|note/);
+    if (sort === "model") {
+      expect(view.parts("layer").map(({ ariaLabel }) => ariaLabel)).toEqual([
+        "Layer 0",
+        "Layer 1",
+        "Layer 2, warning: Flat",
+        "Layer 3",
+      ]);
+    }
+  });
+
+  it("goes when the maps are replaced by sound ones", async () => {
+    const host = model([COLLAPSE]);
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.parts("flag")).toHaveLength(8));
+    const sound = new MockMap({ queries: WORDS, heads: [4, 4, 4, 2], findings: [], measured: {}, seed: 2 });
+    host.maps.splice(0, 1, sound);
+    host.fromPython({ facts: { title: "", version: 2, maps: [sound.facts] } });
+    await vi.waitFor(() => expect([view.parts("alarms"), view.parts("flag")]).toEqual([[], []]));
   });
 });

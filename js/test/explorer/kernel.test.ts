@@ -102,6 +102,31 @@ describe("a kernel that", () => {
     expect(view.part("status").textContent).toBe("");
   });
 
+  it("is not called busy where the page is", async () => {
+    const host = model();
+    host.policy = () => "hold";
+    const view = mount(host);
+    const stand = () => {
+      const until = performance.now() + 900;
+      while (performance.now() < until);
+    };
+    for (let times = 0; times < 3; times++) {
+      await new Promise((resolve) => window.setTimeout(resolve, 20));
+      stand();
+    }
+    await vi.waitFor(() =>
+      expect(view.part("status").textContent).toBe("This page is busy; the picture comes when it has time."),
+    );
+    expect(host.sent).toHaveLength(1);
+    // Once the page has time to listen, silence is the kernel's again.
+    await vi.waitFor(() => expect(view.part("status").textContent).toContain("Nobody has answered"), {
+      timeout: 3000,
+    });
+    host.release();
+    await view.ready();
+    expect(view.part("status").textContent).toBe("");
+  });
+
   it("has never answered is not called busy, unless the host says so", async () => {
     const host = model();
     host.policy = () => "hold";

@@ -140,7 +140,8 @@ describe("a large layer", () => {
   async function drawn(host: MockModel) {
     const view = mount(host);
     await view.ready();
-    await came(host, "thumbnails", 2);
+    // Those of the chosen layer come behind it, wherever on the page the view stands.
+    await vi.waitFor(() => expect(asked(host, "thumbnails").length).toBeGreaterThan(0), { timeout: 10_000 });
     host.fromPython({ head: 5 });
     await view.ready();
     const cells = [0, 80, 255].flatMap((query) => [3, 128, 250].map((key) => [query, key] as const));

@@ -142,7 +142,7 @@ describe("layers and heads that were chosen from a model", () => {
     );
     expect(view.parts("head-bar").map((bar) => bar.querySelector(".name")!.textContent)).toEqual(["4", "6"]);
     expect(view.part("head-bar", '[data-head="1"]').getAttribute("aria-label")).toMatch(/^Head 6:/);
-    const numerals = [...view.part("grid").querySelectorAll(".line:not(.heads) .numeral")];
+    const numerals = [...view.part("grid").querySelectorAll(".line:not(.columns) .numeral")];
     expect(numerals.map((numeral) => numeral.textContent)).toEqual(["5", "9"]);
     expect(view.heatmap().getAttribute("aria-label")).toContain("head 4");
     // Choices are places in what is held.

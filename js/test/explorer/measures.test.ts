@@ -162,15 +162,53 @@ describe("a ranking", () => {
     await vi.waitFor(() => expect(places(view).slice(0, 4)).toEqual(["0/0", "0/1", "0/2", "1/0"]));
   });
 
-  it("ranks what has come, and keeps the rest in the order of the model", async () => {
+  it("claims no order before every number is there, says how far it is, and then changes once", async () => {
     const host = model({ layer: 2, measure: "entropy", sort: "highest" });
-    host.policy = ({ op, layer }) => (op === "measures" && layer !== 2 ? "hold" : "answer");
+    host.policy = ({ op }) => (op === "measures" ? "hold" : "answer");
     const view = mount(host);
-    await vi.waitFor(() => expect(badges(view)).toHaveLength(3));
-    expect(places(view).slice(0, 3)).toEqual(wanted(host, 0, -1).filter((place) => place.startsWith("2/")));
-    expect(places(view).slice(3)).toEqual(["0/0", "0/1", "0/2", "1/0", "1/1", "1/2", "1/3"]);
+    const inOrderOfTheModel = ["0/0", "0/1", "0/2", "1/0", "1/1", "1/2", "1/3", "2/0", "2/1", "2/2"];
+    for (let come = 0; come < 3; come++) {
+      await vi.waitFor(() => expect(host.held).toHaveLength(1));
+      expect(places(view)).toEqual(inOrderOfTheModel);
+      expect(view.part("measuring").textContent).toBe(`measuring, ${come} of 3 layers`);
+      expect(view.part("progress").ariaLabel).toBe("Measuring the heads");
+      expect(view.part("progress").getAttribute("aria-valuetext")).toBe(`${come} of 3 layers`);
+      expect(view.part("grid").getAttribute("role")).toBe("grid");
+      expect(view.host.shadowRoot!.querySelector(".grid h3")!.textContent).not.toContain("ranked");
+      const [asked] = host.held.splice(0);
+      host.answer(asked!);
+    }
+    await vi.waitFor(() => expect(places(view)).toEqual(wanted(host, 0, -1)));
+    expect(view.parts("measuring")).toEqual([]);
+    expect(view.host.shadowRoot!.querySelector(".grid h3")!.textContent).toContain("ranked");
+  });
+
+  it("claims none where a number cannot be had", async () => {
+    const host = model({ measure: "entropy", sort: "lowest" });
+    host.policy = ({ op, layer }) => (op === "measures" && layer === 1 ? { error: "Not that." } : "answer");
+    const view = mount(host);
+    await vi.waitFor(() => expect(view.host.shadowRoot!.textContent).toContain("Not that."));
+    expect(places(view).slice(0, 4)).toEqual(["0/0", "0/1", "0/2", "1/0"]);
+    await vi.waitFor(() => expect(view.part("measuring").textContent).toBe("measuring, 2 of 3 layers"));
+    host.policy = () => "answer";
+    view.part("retry").click();
+    await vi.waitFor(() => expect(places(view)).toEqual(wanted(host, 0, 1)));
+  });
+
+  it("keeps its order while a text grows, until all new numbers are there", async () => {
+    const host = model({ measure: "entropy", sort: "highest" });
+    const view = mount(host);
+    await vi.waitFor(() => expect(places(view)).toEqual(wanted(host, 0, -1)));
+    const before = places(view);
+    const other = map({ seed: 3 });
+    host.maps.splice(0, 1, other);
+    host.policy = ({ op, layer }) => (op === "measures" && layer === 2 ? "hold" : "answer");
+    host.fromPython({ facts: { title: "", version: 2, maps: [other.facts] } });
+    await vi.waitFor(() => expect(host.held).toHaveLength(1));
+    expect(places(view)).toEqual(before);
     host.release();
     await vi.waitFor(() => expect(places(view)).toEqual(wanted(host, 0, -1)));
+    expect(places(view)).not.toEqual(before);
   });
 
   it("is walked in the order seen, by lines as they wrap", async () => {
@@ -179,7 +217,8 @@ describe("a ranking", () => {
     await view.ready();
     await vi.waitFor(() => expect(badges(view)).toHaveLength(10));
     const thumbs = view.parts("thumb");
-    const columns = thumbs.filter(({ offsetTop }) => offsetTop === thumbs[0]!.offsetTop).length;
+    const top = (thumb: HTMLElement) => thumb.getBoundingClientRect().top;
+    const columns = thumbs.filter((thumb) => top(thumb) === top(thumbs[0]!)).length;
     expect(columns).toBeGreaterThan(1);
     expect(columns).toBeLessThan(10);
     const focused = () => thumbs.indexOf(view.host.shadowRoot!.activeElement as HTMLElement);

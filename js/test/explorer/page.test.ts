@@ -107,6 +107,29 @@ describe("on paper", () => {
     expect(pictures(view)).toEqual(before);
   });
 
+  it("has no dark lines of heads that were scrolled out of sight", async () => {
+    const many = (theme: "light" | "dark") => {
+      const map = new MockMap({ queries: WORDS.slice(0, 5), heads: Array<number>(90).fill(4) });
+      return mount(new MockModel([map], { theme, layer: 0 }));
+    };
+    const [light, dark] = [many("light"), many("dark")];
+    const first = (view: Mounted) =>
+      view.part("thumb", '[data-layer="3"]').parentElement!.querySelector("canvas")!;
+    for (const view of [light, dark]) {
+      await view.ready();
+      view.el.scrollIntoView();
+      await vi.waitFor(() => expect(first(view).width).toBeGreaterThan(1));
+      await vi.waitFor(() => expect(view.part("progress").dataset.done).toBe("true"));
+    }
+    const wanted = first(light).toDataURL();
+    dark.part("grid").scrollTop = 1e6;
+    await twoFrames();
+    await twoFrames();
+    window.dispatchEvent(new Event("beforeprint"));
+    onTestFinished(() => void window.dispatchEvent(new Event("afterprint")));
+    expect(first(dark).toDataURL()).toBe(wanted);
+  });
+
   it("is light where the host says so by the medium alone, and on a dark page", async () => {
     document.body.dataset.jpThemeLight = "false";
     onTestFinished(() => void delete document.body.dataset.jpThemeLight);
@@ -115,7 +138,7 @@ describe("on paper", () => {
     const dark = pixelOf(view.heatmap(), 11, 3);
     await cdp().send("Emulation.setEmulatedMedia", { media: "print" });
     onTestFinished(async () => void (await cdp().send("Emulation.setEmulatedMedia", { media: "" })));
-    await vi.waitFor(() => expect(scheme(view)).toBe("light"));
+    await vi.waitFor(() => expect(scheme(view)).toBe("light"), { timeout: 10_000 });
     expect(pixelOf(view.heatmap(), 11, 3)).not.toEqual(dark);
   });
 

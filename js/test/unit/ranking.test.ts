@@ -16,20 +16,20 @@ describe("a ranking", () => {
     "2/0": -1,
     "2/1": 0.5,
   };
-  const of = (layer: number, head: number) => numbers[`${layer}/${head}`];
+  const of = (layer: number, head: number) => numbers[`${layer}/${head}`] ?? Number.NaN;
 
-  it("has numbers first, then heads without one, then what has not come", () => {
+  it("has numbers first, then heads without one", () => {
     expect(names(ranked([3, 2, 2], of, "highest"))).toBe("0/2 0/0 1/0 2/1 2/0 0/1 1/1");
     expect(names(ranked([3, 2, 2], of, "lowest"))).toBe("2/0 0/0 1/0 2/1 0/2 0/1 1/1");
   });
   it("leaves the order of the model alone", () => {
     expect(names(ranked([3, 0, 2], of, "model"))).toBe("0/0 0/1 0/2 2/0 2/1");
-    expect(names(ranked([2, 2], () => undefined, "highest"))).toBe("0/0 0/1 1/0 1/1");
+    expect(names(ranked([2, 2], () => Number.NaN, "highest"))).toBe("0/0 0/1 1/0 1/1");
     expect(inModelOrder([])).toEqual([]);
   });
   it("knows infinite numbers", () => {
     const values = [0, Number.NEGATIVE_INFINITY, Number.NaN, Number.POSITIVE_INFINITY];
-    expect(names(ranked([4], (_, head) => values[head], "highest"))).toBe("0/3 0/0 0/1 0/2");
+    expect(names(ranked([4], (_, head) => values[head]!, "highest"))).toBe("0/3 0/0 0/1 0/2");
   });
   it("of 24 x 16 heads takes no time", () => {
     const places = ranked(

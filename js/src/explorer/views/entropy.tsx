@@ -12,7 +12,7 @@ import type { Stage } from "./stage";
 /** Room at the right of the longest bar, for the number of the largest. */
 const NUMBER = 34;
 /** Columns this wide have room for the end of the scale beside their title. */
-const ENDED = 120;
+const ENDED = 150;
 
 /** What a query that looks at every key alike would have: the end of the scale, so that heads can be compared. */
 const mostOf = (map: MapFacts): number => Math.log(map.n_keys);

@@ -1,25 +1,16 @@
 /** What is unusual in the map: each finding a line, with the way to where it is and, opened, what it rests on. */
 import { useSignal } from "@preact/signals";
-import {
-  type Finding,
-  findings as findingsOf,
-  SEVERITIES,
-  type Severity,
-  vitals,
-} from "../../answers/findings";
+import { type Finding, findings as findingsOf, SEVERITIES, vitals } from "../../answers/findings";
 import type { Question } from "../../answers/question";
 import { Fault } from "../../controls/fault";
 import { shortName, spokenName } from "../../drawing/naming";
 import { layerNumber, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import { chosenFirst, type Store } from "../store";
+import { Mark } from "./mark";
 
 /** More places than this are shown on request. */
 const FEW = 5;
-/** Shapes that differ without their colours. */
-const MARKS: Record<Severity, string> = { alarm: "▲", warning: "◆", note: "○" };
-
-const counted = (count: number, severity: Severity) => `${count} ${severity}${count === 1 ? "" : "s"}`;
 
 interface Props {
   store: Store;
@@ -35,7 +26,7 @@ export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>
 }
 
 export function FindingsView({ store, answers, open }: Props) {
-  const said = useSignal<boolean | null>(null);
+  const said = store.openFindings;
   const map = store.map.value;
   if (!map?.diagnosed) return null;
   const asked = findingsOf(map.name);
@@ -58,7 +49,7 @@ export function FindingsView({ store, answers, open }: Props) {
         })}
       </h3>
       {shown && (
-        <div class="scroll">
+        <div class="list">
           {fault !== null && <Fault sentence={fault} onRetry={() => answers.retry()} />}
           {healthy && <p class="hint">{answer.healthy}</p>}
           {findings.length > 0 && (
@@ -71,16 +62,6 @@ export function FindingsView({ store, answers, open }: Props) {
         </div>
       )}
     </section>
-  );
-}
-
-function Mark({ severity, count }: { severity: Severity; count?: number }) {
-  const name = count === undefined ? severity : counted(count, severity);
-  return (
-    <span class="mark" role="img" data-severity={severity} aria-label={name} title={name}>
-      {MARKS[severity]}
-      {count !== undefined && <b>{count}</b>}
-    </span>
   );
 }
 

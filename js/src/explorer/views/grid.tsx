@@ -1,273 +1,151 @@
 /** Every head as a thumbnail: layers by heads, or in the order of a measure; the selected one is outlined. */
+import { useComputed } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { measureOf, measures } from "../../answers/measures";
 import type { Question } from "../../answers/question";
 import { thumbnails } from "../../answers/thumbnails";
 import { Fault } from "../../controls/fault";
-import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
+import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import { chosenFirst, type Store } from "../store";
+import { type Told, toldOf } from "./alarms";
+import { Ranking, Rows, thumbOf } from "./arranged";
 import { Measuring, ORDERS } from "./measuring";
-import { ranked, type Sort, stepped } from "./ranking";
-import { Thumb } from "./thumb";
-
-/** A thumbnail this large has room for the names of its layer and head below. */
-const NAMED = 40;
-/** Names and numbers stand on one line below thumbnails this large. */
-const ONE_LINE = 76;
+import { Pictures } from "./pictures";
+import { type HeadPlace, ranked } from "./ranking";
+import { EDGES, NUMERAL, type Room } from "./room";
+import { Sight } from "./sight";
 
 interface Props {
   store: Store;
   answers: Answers;
-  /** CSS pixels of a thumbnail. */
-  size: number;
-  /** CSS pixels of the widest layer. */
-  width: number;
+  room: Room;
 }
 
-/** Numbers are read when somebody wants to see them, and then before the pictures: nothing is ranked until all are there. */
-export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
-  const layers = chosenFirst(store, map);
-  if (store.measure.value) for (const layer of layers) yield measures(map, layer);
-  for (const layer of layers) yield thumbnails(map.name, layer);
+const NOTHING: ReadonlyMap<string, Told> = new Map();
+
+const isSingle = ({ heads }: MapFacts): boolean => heads.length === 1 && heads[0] === 1;
+
+/** Layers whose thumbnails are wanted: the chosen one, whose colours its map shares, and what is in sight. */
+export function picturedLayers(store: Store, map: MapFacts): number[] {
+  const seen = store.inSight.value;
+  return chosenFirst(store, map).filter((layer, at) => at === 0 || seen?.has(layer));
 }
 
-export function Grid({ store, answers, size, width }: Props) {
+/**
+ * Numbers are read when somebody wants to see them, and then before the pictures: nothing is ranked until all are there.
+ * What comes after waits until it is known which pictures are in sight.
+ */
+export function* needs(store: Store, map: MapFacts): Generator<Question<unknown> | "sight"> {
+  if (store.measure.value) for (const layer of chosenFirst(store, map)) yield measures(map, layer);
+  for (const layer of picturedLayers(store, map)) yield thumbnails(map.name, layer);
+  if (store.inSight.value === null && !isSingle(map)) yield "sight";
+}
+
+export function Grid({ store, answers, room }: Props) {
   const grid = useRef<HTMLDivElement>(null);
+  const sight = useMemo(() => new Sight(store.inSight), [store]);
+  const pictures = useMemo(() => new Pictures(), []);
+  useEffect(() => () => sight.close(), [sight]);
   const map = store.map.value;
+  const said = useComputed(() => (store.map.value ? toldOf(answers, store.map.value) : NOTHING));
   const measure = store.measure.value;
-  const sort = measure ? store.traits.sort.value : "model";
-  useScrolling(grid, store, sort);
+  const places = useOrder(store, answers);
+  useScrolling(grid, store, places !== null);
   if (!map) return null;
-  const asked = [...needs(store, map)];
-  const fault = asked.map((question) => answers.known.fault(question)).find((sentence) => sentence !== null);
-  const order = ORDERS.find(([name]) => name === sort)?.[1].toLowerCase();
-  const arranged = { store, answers, map, grid, size, sort };
+  const order = ORDERS.find(([name]) => name === store.traits.sort.value)?.[1].toLowerCase();
+  const arranged = { told: said.value, store, answers, map, grid, sight, pictures, size: room.thumb };
   return (
     <section
       class="grid"
-      data-measures={Boolean(map.measures?.length)}
       data-measured={measure !== null}
-      style={{ "--thumb": `${size}px`, "--wide": `${width}px`, "--lines": map.heads.length }}
+      style={{ "--thumb": `${room.thumb}px`, "--row": `${room.thumb}px`, "--lines": map.heads.length }}
     >
       <header>
-        {sort === "model" ? (
-          <h3>Layers {!map.derived && <small>by heads</small>}</h3>
-        ) : (
-          <h3>
-            {map.derived ? "Layers" : "Heads"} <small>ranked</small>
-          </h3>
-        )}
+        <h3>
+          {map.derived || !places ? "Layers" : "Heads"}{" "}
+          {places ? <small>ranked</small> : !map.derived && <small>by heads</small>}
+          <Measured answers={answers} />
+        </h3>
         <Measuring store={store} />
       </header>
-      {sort === "model" ? (
-        <Rows {...arranged} />
+      {places ? (
+        <Ranking
+          arranged={arranged}
+          places={places}
+          width={room.column - EDGES}
+          label={`Heads by ${measure?.label}, ${order}`}
+        />
       ) : (
-        <Ranking {...arranged} label={`Heads by ${measure?.label}, ${order}`} />
+        <Rows {...arranged} />
       )}
-      {fault && <Fault sentence={fault} onRetry={() => answers.retry()} />}
+      <GridFault store={store} answers={answers} />
     </section>
   );
 }
 
-const thumbOf = (grid: HTMLElement | null, layer: number, head: number) =>
-  grid?.querySelector<HTMLElement>(`[data-layer="${layer}"][data-head="${head}"]`) ?? null;
+/** How far a measure is, while it is not there for every head. */
+function Measured({ answers }: { answers: Answers }) {
+  const progress = useComputed(() => answers.measured());
+  const { there, of } = progress.value;
+  return there < of ? (
+    <small data-part="measuring">
+      measuring, {there} of {of} layers
+    </small>
+  ) : null;
+}
+
+function GridFault({ store, answers }: Omit<Props, "room">) {
+  const fault = useComputed(() => {
+    const map = store.map.value;
+    for (const asked of map ? needs(store, map) : []) {
+      const sentence = asked === "sight" ? null : answers.known.fault(asked);
+      if (sentence !== null) return sentence;
+    }
+    return null;
+  });
+  return fault.value === null ? null : <Fault sentence={fault.value} onRetry={() => answers.retry()} />;
+}
+
+/** The heads in the order of the newest numbers that were all there; null where that is the order of the model. */
+function useOrder(store: Store, answers: Answers): readonly HeadPlace[] | null {
+  const held = useRef<{ name: string; places: readonly HeadPlace[] } | null>(null);
+  return useComputed(() => {
+    const map = store.map.value;
+    const measure = store.measure.value;
+    const sort = store.traits.sort.value;
+    if (!map || !measure || sort === "model") return null;
+    const name = JSON.stringify([map.name, map.heads, measure.name, sort]);
+    const { there, of } = answers.measured();
+    if (there === of) {
+      const numberOf = (layer: number, head: number) =>
+        measureOf(answers.known, map, layer, head, measure.index) ?? Number.NaN;
+      held.current = { name, places: ranked(map.heads, numberOf, sort) };
+    }
+    return held.current?.name === name ? held.current.places : null;
+  }).value;
+}
 
 /** The selected head stays in view inside the grid, and a ranking begins at its first; the page itself must not scroll. */
-function useScrolling(grid: RefObject<HTMLDivElement | null>, store: Store, sort: Sort): void {
+function useScrolling(grid: RefObject<HTMLDivElement | null>, store: Store, isRanked: boolean): void {
   const layer = store.layer.value;
   const head = store.head.value;
   const measure = store.measure.value?.name;
+  const sort = store.traits.sort.value;
 
   useEffect(() => {
     const box = grid.current;
     const chosen = thumbOf(box, layer, head);
     if (!box || !chosen) return;
-    const above = chosen.offsetTop - box.scrollTop;
-    if (above < 24 || above + chosen.offsetHeight > box.clientHeight)
-      box.scrollTop = chosen.offsetTop - box.clientHeight / 2;
-  }, [grid, layer, head, sort === "model"]);
+    const [around, at] = [box.getBoundingClientRect(), chosen.getBoundingClientRect()];
+    const [above, left] = [at.top - around.top, at.left - around.left];
+    if (above < NUMERAL || above + at.height > box.clientHeight)
+      box.scrollTop += above - box.clientHeight / 2;
+    if (left < NUMERAL || left + at.width > box.clientWidth) box.scrollLeft += left - box.clientWidth / 2;
+  }, [grid, layer, head, isRanked]);
 
   useEffect(() => {
-    if (grid.current && sort !== "model") grid.current.scrollTop = 0;
-  }, [grid, sort, measure]);
-}
-
-interface Arranged {
-  store: Store;
-  answers: Answers;
-  map: MapFacts;
-  grid: RefObject<HTMLDivElement | null>;
-  size: number;
-  sort: Sort;
-}
-
-/** Whether a head is the first of those that read another key-value head than the one before it. */
-const opensGroup = (map: MapFacts, layer: number, head: number): boolean =>
-  head > 0 && keyValueHead(map, layer, head) !== keyValueHead(map, layer, head - 1);
-
-/** The layer by which columns are named: the widest. */
-const namesakeOf = (map: MapFacts): number => map.heads.indexOf(Math.max(0, ...map.heads));
-
-/** Layers that group their heads alike have one line of brackets above them all. */
-function Groups({ map }: { map: MapFacts }) {
-  const layer = namesakeOf(map);
-  const size = groupSize(map, layer);
-  if (size < 2 || map.heads.some((_, other) => groupSize(map, other) !== size)) return null;
-  return (
-    <div class="line groups" data-part="groups" role="row" aria-hidden="true">
-      <span class="numeral" title="Key-value heads, each shared by the heads below it">
-        kv
-      </span>
-      {Array.from({ length: (map.heads[layer] ?? 0) / size }, (_, shared) => (
-        <span class="bracket" key={shared} data-group={shared > 0} style={{ "--size": size }}>
-          {shared}
-        </span>
-      ))}
-    </div>
-  );
-}
-
-/** The number of a head, where a measure is chosen and it has come. */
-function numberOf({ store, answers, map }: Arranged, layer: number, head: number): number | undefined {
-  const measure = store.measure.value;
-  return measure ? measureOf(answers.known, map, layer, head, measure.index) : undefined;
-}
-
-const isPlain = (event: KeyboardEvent) => !event.ctrlKey && !event.metaKey && !event.altKey;
-
-function Rows(arranged: Arranged) {
-  const { store, answers, map, grid, size } = arranged;
-  const layer = store.layer.value;
-  const head = store.head.value;
-  const widestLayer = Math.max(0, ...map.heads);
-
-  function move(event: KeyboardEvent): void {
-    if (!isPlain(event)) return;
-    const at = event.target as HTMLElement;
-    const row = Number(at.dataset.layer);
-    const column = Number(at.dataset.head);
-    const last = (of: number) => (map.heads[of] ?? 1) - 1;
-    const places: Record<string, [number, number]> = {
-      ArrowLeft: [row, column - 1],
-      ArrowRight: [row, column + 1],
-      ArrowUp: [row - 1, column],
-      ArrowDown: [row + 1, column],
-      Home: [row, 0],
-      End: [row, last(row)],
-    };
-    const place = places[event.key];
-    if (!place) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const toLayer = Math.min(Math.max(0, place[0]), map.heads.length - 1);
-    const toHead = Math.min(Math.max(0, place[1]), last(toLayer));
-    store.select(toLayer, toHead);
-    thumbOf(grid.current, toLayer, toHead)?.focus();
-  }
-
-  return (
-    <div
-      class="thumbs"
-      data-part="grid"
-      role="grid"
-      aria-label={map.derived ? "Layers" : "Layers by heads"}
-      ref={grid}
-      onKeyDown={move}
-    >
-      <Groups map={map} />
-      {!(map.derived && widestLayer === 1) && (
-        <div class="line heads" role="row" aria-hidden="true">
-          <span class="numeral" />
-          {Array.from({ length: widestLayer }, (_, at) => (
-            <span
-              class="numeral"
-              key={at}
-              data-chosen={at === head}
-              data-group={opensGroup(map, namesakeOf(map), at)}
-            >
-              {headNumber(map, namesakeOf(map), at)}
-            </span>
-          ))}
-        </div>
-      )}
-      {map.heads.map((heads, at) => (
-        <div class="line" role="row" key={at}>
-          <span
-            class="numeral"
-            title={map.layer_names[at] ?? ""}
-            data-chosen={at === layer}
-            aria-hidden="true"
-          >
-            {layerNumber(map, at)}
-          </span>
-          {Array.from({ length: heads }, (_, of) => (
-            <Thumb
-              key={of}
-              store={store}
-              answers={answers}
-              map={map}
-              layer={at}
-              head={of}
-              size={size}
-              measure={store.measure.value}
-              value={numberOf(arranged, at, of)}
-              named={false}
-              apart={opensGroup(map, at, of)}
-            />
-          ))}
-        </div>
-      ))}
-    </div>
-  );
-}
-
-function Ranking({ label, ...arranged }: Arranged & { label: string }) {
-  const { store, answers, map, grid, sort } = arranged;
-  const size = Math.max(NAMED, arranged.size);
-  const places = ranked(map.heads, (layer, head) => numberOf(arranged, layer, head), sort);
-
-  function move(event: KeyboardEvent): void {
-    if (!isPlain(event) || !grid.current) return;
-    const seen = [...grid.current.querySelectorAll<HTMLElement>('[data-part="thumb"]')];
-    const wrap = seen.findIndex((thumb) => thumb.offsetTop > seen[0]!.offsetTop);
-    const columns = wrap < 0 ? seen.length : wrap;
-    const to = stepped(event.key, seen.indexOf(event.target as HTMLElement), seen.length, columns);
-    if (to === null) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const { layer, head } = places[to]!;
-    store.select(layer, head);
-    seen[to]?.focus();
-  }
-
-  return (
-    <div
-      class="thumbs ranking"
-      data-part="grid"
-      data-compact={size < ONE_LINE}
-      role="listbox"
-      aria-label={label}
-      aria-orientation="horizontal"
-      ref={grid}
-      style={{ "--ranked": `${size}px` }}
-      onKeyDown={move}
-    >
-      {places.map(({ layer, head }) => (
-        <Thumb
-          key={`${layer}/${head}`}
-          store={store}
-          answers={answers}
-          map={map}
-          layer={layer}
-          head={head}
-          size={size}
-          measure={store.measure.value}
-          value={numberOf(arranged, layer, head)}
-          named
-        />
-      ))}
-    </div>
-  );
+    if (grid.current && isRanked) grid.current.scrollTop = 0;
+  }, [grid, isRanked, sort, measure]);
 }

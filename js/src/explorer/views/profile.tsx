@@ -12,6 +12,9 @@ import type { Store } from "../store";
 
 /** Names need this much room; closer ones are thinned out. */
 const NAMED = 16;
+const LONG_NAMED = 24;
+/** Bars this wide stand apart by key-value heads. */
+const APART = 12;
 /** Bars this wide have room for their number. */
 const NUMBERED = 34;
 
@@ -53,7 +56,8 @@ export function Profile({ store, answers, width }: Props) {
   );
   const finite = values.filter((value) => !Number.isNaN(value));
   const largest = finite.length > 0 ? Math.max(...finite) : Number.NaN;
-  const every = Math.ceil((NAMED * heads) / Math.max(1, width));
+  const apart = width / heads >= APART;
+  const every = Math.ceil(((heads > 100 ? LONG_NAMED : NAMED) * heads) / Math.max(1, width));
   const top = Math.max(largest || 0, profile?.uniform ?? 0, 1e-9) * 1.08;
 
   function move(event: KeyboardEvent): void {
@@ -103,7 +107,9 @@ export function Profile({ store, answers, width }: Props) {
               data-head={at}
               data-entropy={value}
               data-max={value === largest}
-              data-group={at > 0 && keyValueHead(map, layer, at) !== keyValueHead(map, layer, at - 1)}
+              data-group={
+                apart && at > 0 && keyValueHead(map, layer, at) !== keyValueHead(map, layer, at - 1)
+              }
               aria-checked={at === head}
               aria-label={`Head ${headNumber(map, layer, at)}: ${exact(value)} nats${value === largest ? ", the largest" : ""}`}
               title={

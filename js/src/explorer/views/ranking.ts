@@ -12,21 +12,20 @@ export type Sort = Choices["sort"];
 export const inModelOrder = (heads: readonly number[]): HeadPlace[] =>
   heads.flatMap((count, layer) => Array.from({ length: count }, (_, head) => ({ layer, head })));
 
-/** Numbers first, then the heads that have none (NaN), then those whose number has not come (undefined); ties as in the model. */
+/** Numbers first, then the heads that have none (NaN); ties as in the model. */
 export function ranked(
   heads: readonly number[],
-  numberOf: (layer: number, head: number) => number | undefined,
+  numberOf: (layer: number, head: number) => number,
   sort: Sort,
 ): HeadPlace[] {
   const places = inModelOrder(heads);
   if (sort === "model") return places;
   const keyed = places.map((place) => ({ place, value: numberOf(place.layer, place.head) }));
-  const group = (value: number | undefined) => (value === undefined ? 2 : Number.isNaN(value) ? 1 : 0);
   const sign = sort === "highest" ? -1 : 1;
-  keyed.sort((one, other) => {
-    const apart = group(one.value) - group(other.value);
-    if (apart !== 0 || group(one.value) > 0) return apart;
-    return one.value === other.value ? 0 : sign * (one.value! < other.value! ? -1 : 1);
+  keyed.sort(({ value: one }, { value: other }) => {
+    const missing = Number(Number.isNaN(one)) - Number(Number.isNaN(other));
+    if (missing !== 0 || Number.isNaN(one) || one === other) return missing;
+    return one < other ? -sign : sign;
   });
   return keyed.map(({ place }) => place);
 }

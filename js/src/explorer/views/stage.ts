@@ -24,6 +24,8 @@ const TALLEST_LABEL = 96;
 const UPRIGHT_LABEL = 22;
 const TALLEST_PLOT = 640;
 const EDGE = 8;
+const COMFORTABLE_PLOT = 360;
+const LEAST_ENTROPY = 56;
 
 /** Whether the last row is in sight. */
 export const endsInside = ({ rows }: Window, map: MapFacts): boolean => rows.to > map.n_queries - 0.5;
@@ -36,10 +38,12 @@ export function createStage(store: Store, width: ReadonlySignal<number>): Readon
     // Labels turn bold under the pointer, and must fit then too.
     pen.font = labelFont(store.colours.value, 12, 600);
     const room = width.value;
-    const entropyWidth = Math.round(Math.min(200, Math.max(56, room * 0.17)));
     const gutter = { left: gutterOf(map.queries), top: gutterOf(keysOf(map)) };
     const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
     const left = own + gutter.left;
+    // The map comes first where room is scarce.
+    const spare = Math.max(LEAST_ENTROPY, room - left - EDGE - COMFORTABLE_PLOT);
+    const entropyWidth = Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
     const free = Math.max(40, room - left - entropyWidth - EDGE);
     const size = plotSize(map.n_queries, map.n_keys, free, Math.min(TALLEST_PLOT, Math.max(280, room)));
     const label = widest(pen, keysOf(map));

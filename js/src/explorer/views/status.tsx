@@ -20,6 +20,7 @@ function sentence(store: Store, source: Source): string {
   // What is missing is said where it is missed.
   if (link.value === "page") return store.isCoarse.value ? source.missing : "";
   if (patience.value === "calm") return "";
+  if (patience.value === "unheard") return "This page is busy; the picture comes when it has time.";
   if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
   if (patience.value === "waiting" && heard.value)
     return "The kernel is busy; the picture comes when it is free.";
@@ -30,8 +31,16 @@ function sentence(store: Store, source: Source): string {
   return `Nobody ${waited}: there may be no kernel here.`;
 }
 
+/** What is on its way to the grid: numbers come before pictures. */
+function loading(answers: Answers): { what: string; there: number; of: number } {
+  const measured = answers.measured();
+  if (measured.there < measured.of) return { what: "Measuring the heads", ...measured };
+  return { what: "Thumbnails in sight", ...answers.pictured() };
+}
+
 export function Status({ store, answers, source }: Props) {
-  const share = answers.progress();
+  const { what, there, of } = loading(answers);
+  const share = of === 0 ? 1 : there / of;
   const text = sentence(store, source);
   return (
     <div class="status">
@@ -39,10 +48,12 @@ export function Status({ store, answers, source }: Props) {
         class="progress"
         data-part="progress"
         role="progressbar"
-        aria-label="Loading the grid"
+        aria-label={what}
         aria-valuemin={0}
         aria-valuemax={100}
         aria-valuenow={Math.round(share * 100)}
+        aria-valuetext={`${there} of ${of} layers`}
+        title={`${what}: ${there} of ${of} layers`}
         data-done={share === 1}
         style={{ "--share": share }}
       />

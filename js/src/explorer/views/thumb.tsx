@@ -1,75 +1,36 @@
-/** The small picture of one head, with its number where a measure is chosen. */
-import { useRef } from "preact/hooks";
-import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
-import { colourOf, pack } from "../../attention/colour";
-import { useDrawing } from "../../drawing/canvas";
+/** The button over the small picture of one head, with its number where a measure is chosen. */
+import type { Severity } from "../../answers/findings";
 import { placeName, sharing, shortName, spokenName } from "../../drawing/naming";
 import { brief } from "../../drawing/words";
 import type { MapFacts, Measure } from "../../host/facts";
-import type { Answers } from "../answers";
-import type { Store } from "../store";
+import type { Told } from "./alarms";
+import { MARKS } from "./mark";
 
 /** Thumbnails narrower than this have no room for the zero before the point. */
 const SCARCE = 24;
 
 interface Props {
-  store: Store;
-  answers: Answers;
   map: MapFacts;
   layer: number;
   head: number;
-  /** CSS pixels of the picture. */
+  /** CSS pixels from the head before, and of the picture. */
+  before: number;
   size: number;
   measure: Measure | null;
   /** NaN where the number does not exist, undefined while it has not come. */
   value: number | undefined;
   /** In an order of its own each says where it belongs. */
   named: boolean;
-  /** The first of a group of heads stands a little apart from the one before it. */
-  apart?: boolean;
+  /** What the findings say of it. */
+  told: Told | undefined;
+  chosen: boolean;
+  loaded: boolean;
+  fresh: boolean;
+  onChoose: (layer: number, head: number) => void;
 }
 
-export function Thumb({
-  store,
-  answers,
-  map,
-  layer,
-  head,
-  size,
-  measure,
-  value,
-  named,
-  apart = false,
-}: Props) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const asked = thumbnailsOf(map.name, layer);
-  const loaded = answers.known.get(asked) !== undefined;
-  const fresh = answers.known.isFresh(asked);
-  const chosen = store.layer.value === layer && store.head.value === head;
-
-  useDrawing(() => {
-    const thumbnails = answers.known.get(thumbnailsOf(store.map.value?.name ?? "", layer));
-    if (!canvas.current || !thumbnails || head >= thumbnails.heads) return;
-    const largest = store.traits.color_range.value === "shared" ? 1 : thumbnails.peak[head] || 1;
-    const ramp = store.ramp.value;
-    const scale = store.traits.color_scale.value;
-    const colours = Uint32Array.from({ length: 256 }, (_, value) =>
-      pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
-    );
-    const [height, width] = thumbnails.shape;
-    const image = new ImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let cell = 0; cell < pixels.length; cell++) {
-      pixels[cell] = colours[thumbnails.values[head * pixels.length + cell]!]!;
-    }
-    canvas.current.width = width;
-    canvas.current.height = height;
-    canvas.current.getContext("2d")!.putImageData(image, 0, 0);
-    // Cells larger than a pixel have edges; smaller ones are averaged, so that none is lost.
-    canvas.current.style.imageRendering = Math.max(width, height) <= size ? "pixelated" : "auto";
-  });
-
-  const shape = Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
+export function Thumb({ map, layer, head, before, size, measure, value, named, ...state }: Props) {
+  const { told, chosen, loaded, fresh, onChoose } = state;
   const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
@@ -83,23 +44,18 @@ export function Thumb({
       data-head={head}
       data-loaded={loaded}
       data-stale={loaded && !fresh}
-      data-group={apart}
       aria-selected={chosen}
-      aria-label={`${spokenName(map, layer, head)}${group ? `, ${group}` : ""}${number ? `, ${spokenNumber(number)}` : ""}`}
-      title={`${placeName(map, layer, head)}${group ? ` · ${group}` : ""}${number ? ` · ${written(number)}` : ""}`}
+      aria-label={[spokenName(map, layer, head), group, number && spokenNumber(number), told?.words]
+        .filter(Boolean)
+        .join(", ")}
+      title={[placeName(map, layer, head), group, number && written(number), told?.words]
+        .filter(Boolean)
+        .join(" · ")}
       tabIndex={chosen ? 0 : -1}
-      onClick={() => store.select(layer, head)}
+      style={{ "--before": `${before}px` }}
+      onClick={() => onChoose(layer, head)}
     >
-      <span class="picture">
-        <canvas
-          ref={canvas}
-          width={1}
-          height={1}
-          role="presentation"
-          data-tall={shape < 1}
-          style={{ aspectRatio: `${shape}` }}
-        />
-      </span>
+      {told && <Flag severity={told.severity} />}
       {(named || measure) && (
         <span class="caption">
           {named && <span class="place">{shortName(map, layer, head)}</span>}
@@ -111,6 +67,15 @@ export function Thumb({
         </span>
       )}
     </button>
+  );
+}
+
+/** What it means is in the name of what it stands at. */
+export function Flag({ severity }: { severity: Severity }) {
+  return (
+    <i class="flag" data-part="flag" data-severity={severity} aria-hidden="true">
+      {MARKS[severity]}
+    </i>
   );
 }
 

@@ -1,9 +1,12 @@
 /** The line of menus above everything. */
+import { useRef } from "preact/hooks";
 import type { ColourMap, ColourScale } from "../../attention/colour";
 import { Menu, Segments } from "../../controls/menu";
 import { isWhole } from "../../host/facts";
+import type { Answers } from "../answers";
 import type { Choices } from "../choices";
 import type { Store } from "../store";
+import { Alarms } from "./alarms";
 import { viewsOf } from "./table";
 
 const MAPS: [ColourMap, string][] = [
@@ -28,7 +31,8 @@ const POOLINGS: [Choices["pooling"], string][] = [
   ["mean", "Mean"],
 ];
 
-export function Toolbar({ store }: { store: Store }) {
+export function Toolbar({ store, answers }: { store: Store; answers: Answers }) {
+  const line = useRef<HTMLElement>(null);
   const { traits } = store;
   const facts = store.facts.value;
   const maps = facts?.maps ?? [];
@@ -36,8 +40,9 @@ export function Toolbar({ store }: { store: Store }) {
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
   return (
-    <header class="toolbar">
+    <header class="toolbar" ref={line}>
       {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
+      <Alarms store={store} answers={answers} around={line} />
       <div class="menus">
         {maps.length > 1 && (
           <Menu
