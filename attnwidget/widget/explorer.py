@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import operator
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
 from attnwidget.widget.answers import Shown
 from attnwidget.widget.facts import facts_of
-from attnwidget.widget.holding import Place
+from attnwidget.widget.holding import Place, opening
+from attnwidget.widget.kept import KEEPS, Keep, Kept
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import forget_shell, reply
@@ -38,6 +42,9 @@ class Explorer(anywidget.AnyWidget):
         Shown above the views.
     measures : mapping of str to array [layers, heads], or None
         Numbers of your own for every head of the first maps, to badge and sort the grid by.
+    keep : {"picture", "page"} or None
+        What the notebook keeps of the view, to be seen without a kernel: a picture and a table of numbers, or the page
+        of `to_html` (up to 2 MB), or nothing. The live view hides it.
     **choices
         Initial values of the traits below.
 
@@ -82,6 +89,8 @@ class Explorer(anywidget.AnyWidget):
     _esm = front_end("explorer")
 
     facts = t.Dict(read_only=True).tag(sync=True)
+    opening = t.Bytes(read_only=True).tag(sync=True)
+    kept = t.Unicode(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
     layer = Index(0).tag(sync=True)
     head = Index(0).tag(sync=True)
@@ -104,14 +113,20 @@ class Explorer(anywidget.AnyWidget):
         *,
         title: str = "",
         measures: Mapping[str, Any] | None = None,
+        keep: Keep | None = "picture",
         **choices: Any,
     ) -> None:
         # ipywidgets also closes a widget whose making failed half-way.
         self._shown = Shown()
         self._own_layout: Any = None
         check_choices(choices)
+        if keep not in KEEPS:
+            raise ValueError(f"keep={keep!r}; expected 'picture', 'page' or None.")
         self._take(by_name(maps), title, measures)
         choices.setdefault("map", next(iter(self._maps)))
+        self._kept = Kept(self, uuid.uuid4().hex, keep)
+        self.set_trait("kept", self._kept.identity)
+        self.set_trait("opening", self._opening(choices))
         super().__init__(**choices)
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
@@ -167,6 +182,7 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
             self._take(by_name(maps), self.facts["title"] if title is None else title, measures)
+            self.set_trait("opening", b"")  # about other maps
             if self.map not in self._maps:
                 self.map = next(iter(self._maps))
             self._keep_selection_inside(None)
@@ -283,11 +299,43 @@ class Explorer(anywidget.AnyWidget):
             return "<Explorer, closed: make a new one with attnwidget.explore()>"
         return f"<Explorer of {', '.join(repr(self._maps[name]) for name in self._shown.measuring)}>"
 
+    def _opening(self, choices: Mapping[str, Any]) -> bytes:
+        """Answers to what is asked first; nothing where a choice does not exist, which is said elsewhere."""
+        with suppress(ValueError, TypeError, KeyError, IndexError):
+            maps = self._shown.named(choices["map"])
+            layer, head = (operator.index(choices.get(name, 0)) for name in ("layer", "head"))
+            layer %= max(1, maps.n_layers)
+            return opening(self._shown, Place(choices["map"], layer, head % max(1, maps.heads[layer])))
+        return b""
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        """The kept output, then the widget."""
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_(**kwargs)
+        if self._kept.form is not None and self._maps:
+            self._kept.display()
+        data, metadata = bundle or ({"text/plain": repr(self)}, {})
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+
+    def keep(self) -> None:
+        """Show what the notebook keeps of the view here: for a view inside a box, which displays no output of its own.
+
+        Raises
+        ------
+        ValueError
+            When the view is closed, or was made with ``keep=None``.
+        """
+        self.maps  # noqa: B018 - a closed view says so itself
+        if self._kept.form is None:
+            raise ValueError("this view was made with keep=None; make it with keep='picture' or keep='page'.")
+        self._kept.display()
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None and self._maps:
             # Read where widgets are not drawn, as in a notebook on the web.
-            bundle[0]["text/plain"] = f"{self!r}\nRun this cell to see it."
+            bundle[0]["text/plain"] = f"{self!r}\nThe live view needs a kernel: run this cell in a notebook."
         return bundle
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
@@ -295,6 +343,10 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if isinstance(content, Mapping) and content.get("op") == "keep":
+            self._kept.renew()
+            self.send({"id": content.get("id"), "ok": True, "header": {}}, [])
+            return
         for message, buffers in reply(content, self._shown):
             self.send(message, buffers)
 

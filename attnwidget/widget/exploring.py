@@ -12,6 +12,7 @@ from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget.explorer import Explorer, are_maps, check_choices
+from attnwidget.widget.kept import Keep
 
 __all__ = ["explore"]
 
@@ -28,6 +29,7 @@ def explore(
     example: int | None = None,
     title: str | None = None,
     measures: Mapping[str, Any] | None = None,
+    keep: Keep | None = "picture",
     **choices: Any,
 ) -> Explorer:
     """Look at attention.
@@ -52,6 +54,8 @@ def explore(
         Shown above the views; None shows a text as it came.
     measures : mapping of str to array [layers, heads], or None
         Numbers of your own for every head, to badge and sort the grid by.
+    keep : {"picture", "page"} or None
+        What the notebook keeps of the view, to be seen without a kernel.
     **choices
         Initial values of the Explorer's traits: layer, head, query, temperature, view ...
 
@@ -93,7 +97,7 @@ def explore(
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
     else:
         what = AttentionMaps.from_arrays(what, example=example, **labels)
-    return Explorer(what, title=title or "", measures=measures, **choices)
+    return Explorer(what, title=title or "", measures=measures, keep=keep, **choices)
 
 
 def _run(what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None) -> Capture:

@@ -18,8 +18,17 @@ __all__ = ["Still", "still"]
 
 ROWS, KEYS = 12, 3  # of the table: the last queries, and what each gives most to
 LONGEST_WORD = 40
-LARGEST_PICTURE = 100_000  # bytes
-SHARPNESS = (160, 110, 80, 50)  # dots per inch, the first that keeps the picture small
+LARGEST_PICTURE = 16_000  # bytes: an output holds it twice, and a notebook many outputs
+SHARPNESS = (
+    (130, 96),
+    (110, 96),
+    (90, 64),
+    (80, 64),
+    (70, 48),
+    (60, 48),
+    (45, 32),
+    (30, 32),
+)  # dots per inch, and colours
 
 
 @dataclass(frozen=True)
@@ -50,20 +59,23 @@ class Still:
 
     @cached_property
     def png(self) -> bytes:
-        """The picture of it, at most 100 KB; empty where there is nothing to draw."""
+        """The picture of it, in few colours; empty where there is nothing to draw."""
         from attnwidget.figures import of_view
 
         if not self.table:
             return b""
         figure = of_view(self.view)
         drawn = b""
-        for dots in SHARPNESS:
-            written = io.BytesIO()
-            figure.savefig(written, format="png", dpi=dots)
-            drawn = written.getvalue()
+        for dots, colours in SHARPNESS:
+            drawn = _reduced(figure, dots, colours)
             if len(drawn) <= LARGEST_PICTURE:
                 break
         return drawn
+
+    @property
+    def png_text(self) -> str:
+        """The picture in letters."""
+        return base64.b64encode(self.png).decode()
 
     @property
     def text(self) -> str:
@@ -72,23 +84,28 @@ class Still:
         return "\n".join([self.caption, *lines])
 
     @property
-    def html(self) -> str:
-        """All of it as markup that needs neither script nor style: a figure and its numbers."""
+    def words(self) -> str:
+        """Caption and numbers as markup that needs neither script nor style."""
         caption = html.escape(self.caption)
         if not self.table:
-            return f"<figure><figcaption>{caption}: there is no attention to show.</figcaption></figure>"
+            return f"<p>{caption}: there is no attention to show.</p>"
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"
             + "".join(f"<td>{html.escape(key)}</td><td>{weight:.3f}</td>" for key, weight in keys)
             + "</tr>"
             for query, keys in self.table
         )
-        picture = base64.b64encode(self.png).decode()
         return (
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{picture}"><figcaption>{caption}</figcaption>'
-            f"<details><summary>The largest weights of the last queries</summary><table>{rows}</table></details>"
-            "</figure>"
+            f"<p>{caption}</p><details><summary>The largest weights of the last queries</summary><table>{rows}</table>"
+            "</details>"
         )
+
+    @property
+    def html(self) -> str:
+        """The picture and the words."""
+        if not self.table:
+            return self.words
+        return f'<img alt="{html.escape(self.caption)}" src="data:image/png;base64,{self.png_text}">{self.words}'
 
 
 def still(view: Any) -> Still:
@@ -100,6 +117,19 @@ def still(view: Any) -> Still:
     if len(view.shown.maps) > 1:
         place = " · ".join(part for part in (view.map, place) if part)
     return Still(_word(title), _word(place), [] if empty else _table(view), view)
+
+
+def _reduced(figure: Any, dots: int, colours: int) -> bytes:
+    """A figure as a PNG of few colours: a third of the size of one of all."""
+    from PIL import Image
+
+    drawn, written = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dots)
+    picture = (
+        Image.open(drawn).convert("RGB").quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    picture.save(written, format="png", optimize=True)
+    return written.getvalue()
 
 
 def _table(view: Any) -> list[tuple[str, list[tuple[str, float]]]]:

@@ -106,9 +106,9 @@ def test_where_no_widget_can_be_drawn_its_text_says_what_to_do(open_notebook):
     notebook.run_all()
     ready(notebook.widget())
     notebook.save()
-    (output,) = json.loads(notebook.path.read_text())["cells"][0]["outputs"]
+    _, output = json.loads(notebook.path.read_text())["cells"][0]["outputs"]
     said = "".join(output["data"]["text/plain"])
-    assert said == f"{notebook.value('repr(view)')}\nRun this cell to see it."
+    assert said == f"{notebook.value('repr(view)')}\nThe live view needs a kernel: run this cell in a notebook."
 
 
 def test_a_socket_that_is_cut_during_a_request_is_waited_for(open_notebook, context):

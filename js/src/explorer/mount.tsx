@@ -4,6 +4,7 @@ import { render as renderInto } from "preact";
 import { bytesOf } from "../attention/tile";
 import { Backed } from "../host/backed";
 import { keepFocus } from "../host/focus";
+import { followKept, hideKept } from "../host/kept";
 import { Kernel } from "../host/kernel";
 import { Stored } from "../host/stored";
 import { followTheme } from "../host/theme";
@@ -86,6 +87,19 @@ export function mount({ model, el, signal, alone }: Mounting): () => void {
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
   });
 
+  const isDrawn = computed(() => store.drawn.value !== null);
+  const choice = computed(() =>
+    JSON.stringify([
+      traits.facts.value?.version,
+      ...Object.keys(DEFAULTS).map((name) => traits[name as keyof typeof DEFAULTS].value),
+    ]),
+  );
+  host.dataset.kept = traits.kept.peek();
+  const stopHiding = effect(() =>
+    traits.kept.value && isDrawn.value ? hideKept(traits.kept.value) : undefined,
+  );
+  const stopFollowing = traits.kept.peek() ? followKept(source, choice, isDrawn) : () => {};
+
   /** In the views alone: Escape on a menu closes it, or means nothing. */
   function unpin(event: KeyboardEvent): void {
     const at = event.target as Element;
@@ -109,6 +123,8 @@ export function mount({ model, el, signal, alone }: Mounting): () => void {
     renderInto(null, root);
     root.removeEventListener("keydown", unpin);
     stopState();
+    stopHiding();
+    stopFollowing();
     stopDrawing();
     answers.close();
     source.close();

@@ -23,6 +23,8 @@ export type Traits<Choices> = { [Name in keyof Choices]: Signal<Choices[Name]> }
   facts: Signal<Facts | null>;
   /** Answers that came with the widget itself. */
   opening: Signal<Bytes | null>;
+  /** Tells what this widget's outputs keep of it from what others keep; empty where nothing is kept. */
+  kept: Signal<string>;
 };
 
 export function connectTraits<Choices extends object>(
@@ -93,6 +95,7 @@ export function connectTraits<Choices extends object>(
       ...choices,
       facts: follow<Facts | null>("facts", null, newest),
       opening: follow<Bytes | null>("opening", null),
+      kept: follow("kept", ""),
     } as unknown as Traits<Choices>,
     disconnect: () => {
       for (const release of releases) release();
