@@ -5,8 +5,9 @@ import { picture as pictureOf } from "../../answers/picture";
 import type { Question } from "../../answers/question";
 import { Fault } from "../../controls/fault";
 import { Slider } from "../../controls/slider";
-import { useWidth } from "../../drawing/canvas";
+import { prepare, useWidth } from "../../drawing/canvas";
 import { bracketed } from "../../drawing/naming";
+import { paint } from "../../drawing/paint";
 import { exact, quoted } from "../../drawing/words";
 import { axisOf, imageAxis, keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
@@ -14,7 +15,7 @@ import type { Cell, Hover, PinnedRow, Store } from "../store";
 import { Key } from "./key";
 import { Title } from "./map";
 import { Others } from "./others";
-import { endOfScale, type Mass, massOf, paintPatches, patchAt, patchName, patchOf } from "./patches";
+import { endOfScale, type Mass, massOf, patchAt, patchMarks, patchName, patchOf } from "./patches";
 import { Words } from "./text";
 
 const LARGEST = 560;
@@ -125,8 +126,9 @@ function Patches({ store, answers, map, mass, width, height, opacity }: PatchesP
   const largest = mass ? endOfScale(store, mass) : 1;
   const colours = [store.colours.value, store.ramp.value, store.traits.color_scale.value];
   useLayoutEffect(() => {
-    const layers = { image, picture, row: mass && row, largest, opacity, width, height };
-    paintPatches(canvas.current!, store, layers);
+    const layers = { image, picture, row: mass && row, largest, opacity };
+    const area = { x: 0, y: 0, width, height };
+    paint(prepare(canvas.current!, width, height), "", patchMarks(store, area, layers));
     store.paintedRow.value = row;
   }, [row, picture, largest, opacity, width, height, ...colours]);
 
