@@ -31,8 +31,12 @@ export function useDrawing(draw: () => void): void {
  * Width of a ruler in CSS pixels, 0 before the first layout. A ruler has no height, so what is drawn to the width
  * cannot start another round of measuring.
  */
-export function useWidth(element: RefObject<HTMLElement | null>): ReadonlySignal<number> {
-  const width: Signal<number> = useSignal(0);
+export function useWidth(
+  element: RefObject<HTMLElement | null>,
+  into?: Signal<number>,
+): ReadonlySignal<number> {
+  const own: Signal<number> = useSignal(0);
+  const width = into ?? own;
   useEffect(() => {
     if (!element.current) return;
     const observer = new ResizeObserver(([entry]) => {

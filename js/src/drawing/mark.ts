@@ -49,8 +49,10 @@ export interface Pixels extends Plot {
   pixels: Uint32Array;
   /** What of them is seen. */
   clip?: Plot;
-  /** Whether each is a cell of a map, which has edges however large it is. */
-  cells: boolean;
+  /** Whether they run into each other, as those of a photograph, or have edges however large they are. */
+  smooth?: boolean;
+  /** Whether each is drawn alone where a picture can be made of shapes. */
+  vector?: boolean;
   opacity?: number;
 }
 
@@ -63,4 +65,16 @@ export function inside(one: Plot, other: Plot): Plot | null {
   const width = Math.min(one.x + one.width, other.x + other.width) - x;
   const height = Math.min(one.y + one.height, other.y + other.height) - y;
   return width > 0 && height > 0 ? { x, y, width, height } : null;
+}
+
+export function shifted<T extends Mark>(mark: T, right: number, down: number): T {
+  if (mark.kind === "lines") {
+    const segments = mark.segments.map(
+      ([x1, y1, x2, y2]) => [x1 + right, y1 + down, x2 + right, y2 + down] as const,
+    );
+    return { ...mark, segments };
+  }
+  const moved = { ...mark, x: mark.x + right, y: mark.y + down };
+  if (mark.kind !== "pixels" || !mark.clip) return moved;
+  return { ...moved, clip: { ...mark.clip, x: mark.clip.x + right, y: mark.clip.y + down } };
 }

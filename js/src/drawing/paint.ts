@@ -66,7 +66,7 @@ function pixels(context: CanvasRenderingContext2D, mark: Pixels): void {
     context.rect(clip.x, clip.y, clip.width, clip.height);
     context.clip();
   }
-  context.imageSmoothingEnabled = !mark.cells;
+  context.imageSmoothingEnabled = Boolean(mark.smooth);
   context.imageSmoothingQuality = "high";
   context.drawImage(canvasOf(mark), x, y, width, height);
 }

@@ -1,5 +1,4 @@
 /** The picture an image model saw, with one query's weights over its patches, and beside it what other tokens get. */
-import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { picture as pictureOf } from "../../answers/picture";
 import type { Question } from "../../answers/question";
@@ -22,7 +21,9 @@ const LARGEST = 560;
 /** The list beside the picture; with less room it goes below. */
 const LIST = 220;
 const NARROW = 560;
-const OVERLAY = 0.7;
+
+/** Width of the picture in so much room. */
+export const pictureWidth = (room: number): number => Math.min(LARGEST, room < NARROW ? room : room - LIST);
 
 interface Props {
   store: Store;
@@ -37,8 +38,8 @@ export function* needs(_: Store, map: MapFacts): Generator<Question<unknown>> {
 
 export function ImageView({ store, answers }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
-  const room = useWidth(ruler);
-  const opacity = useSignal(OVERLAY);
+  const room = useWidth(ruler, store.room);
+  const opacity = store.overlay;
   const map = store.map.value;
   const which = map && imageAxis(map);
   const image = map && which ? axisOf(map, which).image : null;
@@ -49,7 +50,7 @@ export function ImageView({ store, answers }: Props) {
   const row = store.pinned.value;
   // Weights over the patches are there where these are keys.
   const mass = which === "keys" && row ? massOf(row, image) : null;
-  const width = Math.min(LARGEST, room.value < NARROW ? room.value : room.value - LIST);
+  const width = pictureWidth(room.value);
   const aspect = picture ? picture.height / picture.width : image.rows / image.columns;
   return (
     <section class="map image">
@@ -97,7 +98,7 @@ const named = (map: MapFacts, query: number): string =>
   `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
 
 /** Whose row it is, and where all of its mass went. */
-function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
+export function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
   const query = store.reading.value ?? 0;
   const chosen = store.pin.value.query === null ? `Nothing is pinned, so this is ${named(map, query)}` : "";
   const who = chosen || named(map, query).replace(/^q/, "Q");
@@ -128,7 +129,7 @@ function Patches({ store, answers, map, mass, width, height, opacity }: PatchesP
   useLayoutEffect(() => {
     const layers = { image, picture, row: mass && row, largest, opacity };
     const area = { x: 0, y: 0, width, height };
-    paint(prepare(canvas.current!, width, height), "", patchMarks(store, area, layers));
+    paint(prepare(canvas.current!, width, height), "", patchMarks(store, store.colours.value, area, layers));
     store.paintedRow.value = row;
   }, [row, picture, largest, opacity, width, height, ...colours]);
 

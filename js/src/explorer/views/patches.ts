@@ -5,6 +5,7 @@ import { colourOf, pack } from "../../attention/colour";
 import type { Plot } from "../../drawing/geometry";
 import type { Mark, Segment } from "../../drawing/mark";
 import type { Axis, ImageGrid } from "../../host/facts";
+import type { Colours } from "../../host/theme";
 import type { PinnedRow, Store } from "../store";
 
 /** So many tokens beside the patches are listed; the rest is summed. */
@@ -82,10 +83,9 @@ export interface Layers {
 }
 
 /** The picture, and over it one cell a patch in the colour of its weight. */
-export function* patchMarks(store: Store, area: Plot, layers: Layers): Generator<Mark> {
+export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: Layers): Generator<Mark> {
   const { image, picture, row, largest, opacity } = layers;
   const { rows, columns } = image;
-  const colours = store.colours.value;
   const cell = (at: number) => {
     const { row: down, column } = patchAt(image, at);
     const [width, height] = [area.width / columns, area.height / rows];
@@ -93,7 +93,7 @@ export function* patchMarks(store: Store, area: Plot, layers: Layers): Generator
   };
   if (picture) {
     const size = { rows: picture.height, columns: picture.width };
-    yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), cells: false };
+    yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), smooth: true };
   }
   if (row) {
     const pixels = new Uint32Array(countOf(image));
@@ -105,7 +105,7 @@ export function* patchMarks(store: Store, area: Plot, layers: Layers): Generator
       else pixels[at] = pack(colourOf(ramp, row.after[image.start + at]!, largest, scale));
     }
     const over = picture ? opacity : 1;
-    yield { kind: "pixels", ...area, rows, columns, pixels, cells: true, opacity: over };
+    yield { kind: "pixels", ...area, rows, columns, pixels, vector: true, opacity: over };
     for (const at of hidden) yield { kind: "box", ...cell(at), hatched: colours.hatch };
   }
   if (picture) return;

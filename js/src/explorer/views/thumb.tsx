@@ -1,6 +1,6 @@
 /** The small picture of one head, with its number where a measure is chosen. */
 import { useRef } from "preact/hooks";
-import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
+import { type Thumbnails, thumbnails as thumbnailsOf } from "../../answers/thumbnails";
 import { colourOf, pack } from "../../attention/colour";
 import { useDrawing } from "../../drawing/canvas";
 import { placeName, sharing, shortName, spokenName } from "../../drawing/naming";
@@ -50,18 +50,9 @@ export function Thumb({
   useDrawing(() => {
     const thumbnails = answers.known.get(thumbnailsOf(store.map.value?.name ?? "", layer));
     if (!canvas.current || !thumbnails || head >= thumbnails.heads) return;
-    const largest = store.traits.color_range.value === "shared" ? 1 : thumbnails.peak[head] || 1;
-    const ramp = store.ramp.value;
-    const scale = store.traits.color_scale.value;
-    const colours = Uint32Array.from({ length: 256 }, (_, value) =>
-      pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
-    );
     const [height, width] = thumbnails.shape;
     const image = new ImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let cell = 0; cell < pixels.length; cell++) {
-      pixels[cell] = colours[thumbnails.values[head * pixels.length + cell]!]!;
-    }
+    new Uint32Array(image.data.buffer).set(thumbPixels(store, thumbnails, head));
     canvas.current.width = width;
     canvas.current.height = height;
     canvas.current.getContext("2d")!.putImageData(image, 0, 0);
@@ -69,7 +60,7 @@ export function Thumb({
     canvas.current.style.imageRendering = Math.max(width, height) <= size ? "pixelated" : "auto";
   });
 
-  const shape = Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
+  const shape = thumbShape(map);
   const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
@@ -113,6 +104,21 @@ export function Thumb({
     </button>
   );
 }
+
+/** Little-endian RGBA of a head's cells. */
+export function thumbPixels(store: Store, { peak, shape, values }: Thumbnails, head: number): Uint32Array {
+  const largest = store.traits.color_range.value === "shared" ? 1 : peak[head] || 1;
+  const ramp = store.ramp.value;
+  const scale = store.traits.color_scale.value;
+  const colours = Uint32Array.from({ length: 256 }, (_, value) =>
+    pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
+  );
+  const count = shape[0] * shape[1];
+  return Uint32Array.from({ length: count }, (_, cell) => colours[values[head * count + cell]!]!);
+}
+
+/** Width of a thumbnail for each of its height: what is very long one way is shown a little less so. */
+export const thumbShape = (map: MapFacts): number => Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
 
 interface Numbered {
   measure: Measure;
