@@ -1,77 +1,12 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Choices } from "../../src/explorer/choices";
-import { type MapOptions, MockMap, MockModel } from "../mock";
-import { type Mounted, mount, pixelOf, point, press } from "./mount";
-
-const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
-const HOSTILE = [
-  "<script>alert('1')</script>",
-  "]]>",
-  "&amp;\"'",
-  "\u0000\u001b\u0085",
-  "\ud800x\udc00",
-  "x".repeat(10_000),
-  "שלום עולם",
-  "👩🏽‍🚀",
-  " the",
-  "a\nb",
-];
-const model = (choices: Partial<Choices> = {}, options: Partial<MapOptions> = {}) =>
-  new MockModel([new MockMap({ queries: WORDS, ...options })], choices, "Lily and Ben");
+import { MockMap, MockModel } from "../mock";
+import { type Mounted, mount, point, press } from "./mount";
+import { copied, model, open, saved, WORDS } from "./saving";
 
 const items = (view: Mounted) =>
   [...view.part("save-menu").querySelectorAll('[role="menuitem"]')].map((item) =>
     item.getAttribute("data-part"),
   );
-
-async function open(view: Mounted): Promise<void> {
-  view.part("save").click();
-  await vi.waitFor(() => expect(view.parts("save-menu")).toHaveLength(1));
-}
-
-/** What a choice of the menu hands to the browser. */
-async function saved(view: Mounted, part: string): Promise<{ name: string; blob: Blob }> {
-  const files: { name: string; address: string }[] = [];
-  const click = vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (
-    this: HTMLAnchorElement,
-  ) {
-    files.push({ name: this.download, address: this.href });
-  });
-  await open(view);
-  view.part(part).click();
-  await vi.waitFor(() => expect(files).toHaveLength(1), { timeout: 5000 });
-  click.mockRestore();
-  const { name, address } = files[0]!;
-  return { name, blob: await (await fetch(address)).blob() };
-}
-
-async function copied(view: Mounted, part: string): Promise<string> {
-  const write = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
-  await open(view);
-  view.part(part).click();
-  await vi.waitFor(() => expect(view.part("save-note").textContent).toBe("Copied"));
-  const text = write.mock.calls[0]![0];
-  write.mockRestore();
-  return text;
-}
-
-/** Any reader of XML takes it, not browsers alone, which mend what they read. */
-async function svg(view: Mounted): Promise<{ root: Element; name: string; text: string }> {
-  const { name, blob } = await saved(view, "save-svg");
-  expect(blob.type).toBe("image/svg+xml");
-  const text = await blob.text();
-  const document = new DOMParser().parseFromString(text, "application/xml");
-  expect(document.querySelector("parsererror")?.textContent).toBeUndefined();
-  return { root: document.documentElement, name, text };
-}
-
-const texts = (root: Element) => [...root.querySelectorAll("text")].map((one) => one.textContent);
-const rgb = (fill: string) => fill.match(/\d+/g)!.map(Number);
-
-/** The rectangle that is drawn for a cell, by the middle of the labels that name it. */
-function cellsOf(root: Element): Element[] {
-  return [...root.querySelectorAll('g[shape-rendering="crispEdges"] > rect')];
-}
 
 describe("the menu", () => {
   it("is worked by keyboard, and hands the focus back", async () => {
@@ -131,6 +66,10 @@ describe("the menu", () => {
     await vi.waitFor(() => expect(view.state()).toBe("error"));
     await open(view);
     expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv"]);
+    press(view.part("copy-row"), "Escape");
+    await vi.waitFor(() => expect(view.parts("save-menu")).toEqual([]));
+    for (const part of ["save-png", "save-svg", "save-csv"])
+      expect((await saved(view, part)).blob.size).toBeGreaterThan(500);
   });
 });
 
@@ -209,177 +148,6 @@ describe("the clipboard", () => {
     press(box, "Escape");
     await vi.waitFor(() => expect(view.parts("handed")).toEqual([]));
     expect(view.host.shadowRoot!.activeElement).toBe(view.part("save"));
-  });
-});
-
-describe("a map as SVG", () => {
-  it("has its name, its labels as text, and its cells in the colours of the screen", async () => {
-    const view = mount(model({ layer: 1, temperature: 0.5, query: 9 }));
-    await view.ready();
-    const { root, name } = await svg(view);
-    expect(name).toBe("attention-layer-1-head-0.svg");
-    const said = texts(root);
-    expect(said).toContain("layer 1 · head 0");
-    expect(said).toContain("temperature 0.5");
-    expect(said).toContain("masked");
-    for (const word of WORDS) expect(said.filter((text) => text === word).length).toBeGreaterThanOrEqual(2);
-    const cells = cellsOf(root);
-    expect(cells).toHaveLength((12 * 13) / 2);
-    let at = 0;
-    for (let query = 0; query < 12; query++) {
-      for (let key = 0; key <= query; key++) {
-        const fill = rgb(cells[at++]!.getAttribute("fill")!);
-        // Not beside the lines of what is pinned.
-        if (query < 8 || query > 10) expect(fill).toEqual(pixelOf(view.heatmap(), query, key));
-      }
-    }
-    expect(root.querySelectorAll("image")).toHaveLength(0);
-  });
-
-  it("shows the part that is shown", async () => {
-    const view = mount(model());
-    await view.ready();
-    view.part("zoom-in").click();
-    await vi.waitFor(() => expect(Number(view.heatmap().dataset.window!.split(",")[1])).toBeLessThan(12));
-    const { root } = await svg(view);
-    const cells = cellsOf(root);
-    expect(cells.length).toBeLessThan(78);
-    const [x, y, width, height] = ["x", "y", "width", "height"].map((name) =>
-      cells.map((cell) => Number(cell.getAttribute(name))),
-    );
-    const frame = [...root.querySelectorAll("rect[stroke]")].find(
-      (one) => Number(one.getAttribute("width")) > 300,
-    )!;
-    const edge = (side: string) => Number(frame.getAttribute(side));
-    expect(Math.min(...x!)).toBeGreaterThanOrEqual(edge("x"));
-    expect(Math.max(...x!.map((at, cell) => at + width![cell]!))).toBeLessThanOrEqual(
-      edge("x") + edge("width"),
-    );
-    expect(Math.max(...y!.map((at, cell) => at + height![cell]!))).toBeLessThanOrEqual(
-      edge("y") + edge("height"),
-    );
-  });
-
-  it.each([64, 65])(
-    "draws cells one by one up to 64 a side, and beyond as one picture: %i",
-    async (tokens) => {
-      const queries = Array.from({ length: tokens }, (_, at) => `t${at}`);
-      const view = mount(model({}, { queries, heads: [1] }));
-      await view.ready();
-      const { root } = await svg(view);
-      const images = [...root.querySelectorAll("image")];
-      expect([cellsOf(root).length, images.length]).toEqual(tokens > 64 ? [0, 1] : [(64 * 65) / 2, 0]);
-      for (const image of images) {
-        expect(image.getAttribute("style")).toContain("pixelated");
-        const source = image.getAttributeNS("http://www.w3.org/1999/xlink", "href")!;
-        expect(source).toMatch(/^data:image\/png;base64,/);
-        const picture = new Image();
-        picture.src = source;
-        await picture.decode();
-        expect([picture.naturalWidth, picture.naturalHeight]).toEqual([65, 65]);
-      }
-    },
-  );
-
-  it("is XML whatever the tokens are", async () => {
-    const view = mount(model({ query: 9, view: "heatmap" }, { queries: HOSTILE }));
-    await view.ready();
-    const { root, text } = await svg(view);
-    expect(root.querySelectorAll("script")).toHaveLength(0);
-    const said = texts(root);
-    expect(said).toContain("שלום עולם");
-    expect(said).toContain("👩🏽‍🚀");
-    expect(said).toContain(" the");
-    expect(said).toContain("]]>");
-    expect(text.length).toBeLessThan(60_000);
-    expect(text).not.toMatch(/\p{Cs}/u);
-  });
-});
-
-describe("the other views as SVG", () => {
-  it("text: words in lines, with their shades", async () => {
-    const queries = Array.from({ length: 60 }, (_, at) => `${WORDS[at % 12]}`);
-    const view = mount(model({ view: "text", query: 40 }, { queries }));
-    await view.ready();
-    await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("40"));
-    const { root, name } = await svg(view);
-    expect(name).toBe("attention-layer-0-head-0-query-40-text.svg");
-    const words = [...root.querySelectorAll('text[font-size="16"]')];
-    expect(words.map((word) => word.textContent)).toEqual(queries);
-    const lines = new Set(words.map((word) => word.getAttribute("y")));
-    expect(lines.size).toBeGreaterThan(3);
-    for (const word of words)
-      expect(Number(word.getAttribute("x"))).toBeLessThan(Number(root.getAttribute("width")));
-    const shades = [...root.querySelectorAll('rect[rx][fill^="rgb"]')].map((one) =>
-      rgb(one.getAttribute("fill")!),
-    );
-    const screen = view.host.shadowRoot!.querySelectorAll<HTMLElement>(
-      ".word[data-weight]:not([data-weight=''])",
-    );
-    expect(shades).toEqual([...screen].map((word) => rgb(word.style.background)));
-  });
-
-  it("text that is hostile, and runs from right to left", async () => {
-    const view = mount(model({ view: "text", query: 3 }, { queries: ["שלום", "עולם", ...HOSTILE] }));
-    await view.ready();
-    const { root } = await svg(view);
-    const place = (word: string) =>
-      Number([...root.querySelectorAll("text")].find((one) => one.textContent === word)!.getAttribute("x"));
-    expect(place("שלום")).toBeGreaterThan(place("עולם"));
-    const longest = texts(root).find((text) => text?.startsWith("xxx"));
-    expect(longest).toMatch(/^x+…$/);
-  });
-
-  it("grid: every head, with its number", async () => {
-    const view = mount(model({ view: "grid", measure: "entropy" }, { measured: {} }));
-    await view.ready();
-    await vi.waitFor(() => expect(view.parts("badge")).toHaveLength(16), { timeout: 5000 });
-    await vi.waitFor(() => expect(view.parts("thumb", '[data-loaded="false"]')).toEqual([]), {
-      timeout: 5000,
-    });
-    const { root, name } = await svg(view);
-    expect(name).toBe("attention-grid-entropy.svg");
-    expect(root.querySelectorAll("image")).toHaveLength(16);
-    const said = texts(root);
-    for (const badge of view.parts("badge")) expect(said).toContain(badge.textContent);
-    expect(said).toContain("Numbers: entropy in nats");
-  });
-
-  it("image: the picture, and over it the weights", async () => {
-    const image = { start: 1, rows: 4, columns: 6, picture: true, digest: 1 };
-    const queries = ["[CLS]", ...Array.from({ length: 24 }, (_, at) => `${Math.floor(at / 6)},${at % 6}`)];
-    const view = mount(model({ view: "image", query: 8 }, { queries, image, causal: false }));
-    await view.ready();
-    await vi.waitFor(() => expect(view.part("image").dataset.picture).toBe("true"), { timeout: 5000 });
-    const { root, name } = await svg(view);
-    expect(name).toBe("attention-layer-0-head-0-query-8-image.svg");
-    expect(root.querySelectorAll("image")).toHaveLength(1);
-    expect(cellsOf(root)).toHaveLength(24);
-    expect(root.querySelector('g[shape-rendering="crispEdges"]')!.getAttribute("opacity")).toBe("0.7");
-  });
-});
-
-describe("a picture of dots", () => {
-  it("has twice the screen's, and its colours", async () => {
-    const view = mount(model({ layer: 1, theme: "dark" }));
-    await view.ready();
-    const { root } = await svg(view);
-    const { name, blob } = await saved(view, "save-png");
-    expect(name).toBe("attention-layer-1-head-0.png");
-    const bitmap = await createImageBitmap(blob);
-    const dots = 2 * window.devicePixelRatio;
-    expect(bitmap.width).toBe(Math.floor(Number(root.getAttribute("width")) * dots));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    const context = canvas.getContext("2d")!;
-    context.drawImage(bitmap, 0, 0);
-    const at = (x: number, y: number) => [...context.getImageData(x, y, 1, 1).data.slice(0, 3)];
-    expect(at(1, 1)).toEqual(rgb(root.querySelector("rect")!.getAttribute("fill")!));
-    const cells = cellsOf(root);
-    for (const cell of [cells[0]!, cells[20]!, cells.at(-1)!]) {
-      const [x, y] = ["x", "y"].map((side) => Math.round((Number(cell.getAttribute(side)) + 3) * dots));
-      expect(at(x!, y!)).toEqual(rgb(cell.getAttribute("fill")!));
-    }
   });
 });
 
@@ -522,5 +290,14 @@ describe("a file that is refused", () => {
     view.part("save-png").click();
     await vi.waitFor(() => expect(view.parts("handed-image")).toHaveLength(1));
     expect(view.part<HTMLImageElement>("handed-image").src).toMatch(/^data:image\/png/);
+  });
+  it("may have come in a frame that is not told, and is shown there too", async () => {
+    const view = mount(model());
+    await view.ready();
+    vi.stubGlobal("origin", "null");
+    onTestFinished(() => void vi.unstubAllGlobals());
+    await saved(view, "save-csv");
+    await vi.waitFor(() => expect(view.parts("handed-text")).toHaveLength(1));
+    expect(view.part("handed").textContent).toContain("If no file came");
   });
 });

@@ -1,11 +1,11 @@
 /** All heads on paper: layers by heads, or in the order of a measure, each with its number. */
 import { measureOf } from "../../answers/measures";
 import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
-import type { Mark } from "../../drawing/mark";
+import { type Mark, shifted } from "../../drawing/mark";
 import { shortName } from "../../drawing/naming";
 import { opaque, type Sheet } from "../../drawing/sheet";
 import { brief } from "../../drawing/words";
-import { headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
+import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
@@ -22,6 +22,7 @@ const GAP = 4;
 const APART = 5;
 const NUMERAL = 26;
 const CAPTION = 15;
+const BRACKETS = 19;
 
 export function gridSheet(store: Store, map: MapFacts, answers: Answers): Sheet {
   const colours = opaque(store.colours.value);
@@ -87,6 +88,12 @@ function layered(paper: Paper): Placed {
     marks.push(numeral(middle, 7, headNumber(map, widest, head), head === store.head.value));
   }
   let y = many ? 18 : 0;
+  const kv = brackets(paper, widest, xOf);
+  if (kv.length > 0) {
+    for (const [at, mark] of marks.entries()) marks[at] = shifted(mark, 0, BRACKETS);
+    marks.push(...kv);
+    y += BRACKETS;
+  }
   for (const [layer, heads] of map.heads.entries()) {
     marks.push(numeral(NUMERAL / 2 - 3, y + size / 2, layerNumber(map, layer), layer === store.layer.value));
     for (let head = 0; head < heads; head++)
@@ -94,6 +101,23 @@ function layered(paper: Paper): Placed {
     y += size + caption + GAP;
   }
   return { marks, width: xOf(widest, (map.heads[widest] ?? 1) - 1) + size + 2, height: y };
+}
+
+/** Key-value heads above the heads that read them, where all layers group theirs alike. */
+function brackets(paper: Paper, layer: number, xOf: (layer: number, head: number) => number): Mark[] {
+  const { map, colours, size } = paper;
+  const group = groupSize(map, layer);
+  if (group < 2 || map.heads.some((_, other) => groupSize(map, other) !== group)) return [];
+  const said = (x: number, text: string): Mark => ({
+    ...{ kind: "text", x, y: 7, text, size: 11, anchor: "middle", colour: colours.muted },
+  });
+  const marks = [said(NUMERAL / 2 - 3, "kv")];
+  for (let shared = 0; shared * group < (map.heads[layer] ?? 0); shared++) {
+    const [left, right] = [xOf(layer, shared * group), xOf(layer, (shared + 1) * group - 1) + size];
+    marks.push(said((left + right) / 2, String(shared)));
+    marks.push({ kind: "lines", segments: [[left, 15.5, right, 15.5]], colour: colours.faint, line: 1 });
+  }
+  return marks;
 }
 
 /** In the order of the measure, in lines. */

@@ -18,6 +18,8 @@ const NAME = { size: 12 };
 const LINE = 32;
 const PADDING = 4;
 const HEIGHT = 26;
+/** Between queries and keys. */
+const APART = 10;
 
 type Role = "query" | "key" | "both";
 
@@ -41,7 +43,7 @@ export function textSheet(store: Store, map: MapFacts): Sheet {
     }
     const words = new Words(store, colours, axis, of);
     marks.push(...words.placed(y, following ?? null));
-    y += words.height;
+    y += words.height + APART;
   };
   if (crossed) block("Queries", map.queries, "query", map.following);
   block(crossed ? "Keys" : null, keysOf(map), crossed ? "key" : "both", crossed ? null : map.following);
@@ -49,7 +51,7 @@ export function textSheet(store: Store, map: MapFacts): Sheet {
   const query = store.reading.value;
   return framed(colours, {
     width: WIDTH,
-    height: y,
+    height: y - APART,
     marks,
     title: headTitle(map, store.layer.value, store.head.value),
     about: [...aboutOf(store, map), ...(query === null ? [] : [`Weights of ${queryName(map, query)}`])],
@@ -91,7 +93,9 @@ class Words {
     const space = this.#measured(WORD, " ");
     if (from > 0) yield* this.#plain("…", WORD, muted);
     for (let index = from; index < to; index++) {
-      for (const [name] of spans.filter(([, start]) => start === index)) yield* this.#opened(name);
+      const opened = spans.filter(([, start]) => start === index);
+      for (const [name] of opened) yield* this.#edge(name);
+      if (opened.length === 0 && spans.some(([, , stop]) => stop === index)) yield* this.#edge("");
       const font = small.has(index) ? SPECIAL : WORD;
       const [before, after] = [joined.has(index) ? 0 : PADDING, joined.has(index + 1) ? 0 : PADDING];
       const shown = this.#fitted(font, readable(labels[index] ?? ""), WIDTH - before - after);
@@ -134,31 +138,22 @@ class Words {
     return width;
   }
 
-  /** The name of a run, with a line where the run begins. */
-  *#opened(name: string): Generator<Mark> {
-    const shown = this.#fitted(NAME, name, WIDTH / 2);
-    const width = this.#measured(NAME, shown) + 22;
-    if (this.#x + width > WIDTH) this.#newLine();
-    const edge = this.#leftwards ? WIDTH - this.#x - 5 : this.#x + 5;
+  /** A thin line where a run begins or ends, and the name of what begins. */
+  *#edge(name: string): Generator<Mark> {
     const { faint, muted } = this.#colours;
-    if (this.#x > 0)
-      yield {
-        kind: "lines",
-        segments: [[edge, this.#y + 8, edge, this.#y + LINE - 8]],
-        colour: faint,
-        line: 1,
-      };
-    const middle = this.#across(width) + width / 2;
-    yield {
-      kind: "text",
-      x: middle,
-      y: this.#y + LINE / 2,
-      text: shown,
-      ...NAME,
-      anchor: "middle",
-      colour: muted,
-    };
-    this.#x += width;
+    const shown = this.#fitted(NAME, name, WIDTH / 2);
+    const width = this.#measured(NAME, shown);
+    if (this.#x + width + 18 > WIDTH) this.#newLine();
+    if (this.#x > 0) {
+      const at = this.#across(1) + 0.5;
+      const segment = [at, this.#y + 9, at, this.#y + LINE - 9] as const;
+      yield { kind: "lines", segments: [segment], colour: faint, line: 1 };
+      this.#x += 6;
+    }
+    if (!name) return;
+    const place = { x: this.#across(width) + width / 2, y: this.#y + LINE / 2 };
+    yield { kind: "text", ...place, text: shown, ...NAME, anchor: "middle", colour: muted };
+    this.#x += width + 6;
   }
 
   *#plain(text: string, font: { size: number; italic?: boolean }, colour: string): Generator<Mark> {
