@@ -429,6 +429,10 @@ const OPERATIONS = {
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
   vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
   findings: findingsOf,
+  page: (map: MockMap, asked: Question): Answer => ({
+    header: { name: `${map.facts.name} ${asked.layer}/${asked.head}.html` },
+    buffers: [unaligned(new TextEncoder().encode(`<!doctype html><p>query ${asked.query} “é”</p>`))],
+  }),
   picture: (map: MockMap) => pictureOf((map.facts.keys ?? map.facts.queries).image!),
 };
 
@@ -439,6 +443,7 @@ export interface Question extends TileRequest {
   layer: number;
   head: number;
   axis: string;
+  query: number | null;
 }
 
 type Listener = (...args: unknown[]) => void;

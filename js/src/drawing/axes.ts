@@ -2,7 +2,9 @@
 import type { Span } from "../attention/raster";
 import type { Axis } from "../host/facts";
 import type { Colours } from "../host/theme";
+import { fontOf } from "./canvas";
 import { cellSize, columnX, type Plot, rowY, type Window } from "./geometry";
+import type { Lettering } from "./mark";
 import { elide, readable } from "./words";
 
 export const GAP = 6;
@@ -13,7 +15,7 @@ const SAMPLE = 64;
 export const FOLLOWING = 18;
 
 export const labelFont = (colours: Colours, size = FONT_SIZE, weight = 400): string =>
-  `${weight} ${size}px ${colours.font}`;
+  fontOf(colours.font, { size, weight });
 
 const longestOf = new WeakMap<Axis, string[]>();
 
@@ -42,8 +44,9 @@ function sizeFor(space: number): number {
   return Math.min(FONT_SIZE, Math.max(SMALLEST_FONT, Math.floor(space)));
 }
 
-export interface Drawing {
-  context: CanvasRenderingContext2D;
+export interface Placing {
+  /** Measures text; nothing is drawn with it. */
+  pen: CanvasRenderingContext2D;
   plot: Plot;
   window: Window;
   colours: Colours;
@@ -58,76 +61,73 @@ export interface Lit {
 }
 
 /** Every so many tokens have a label; what a lit one would run into gives way. */
-function forEachLabel(
+function* labelled(
   axis: Axis,
   span: Span,
   space: number,
   size: number,
   lit: readonly Lit[],
-  draw: (index: number, lit: Lit | undefined) => void,
-): void {
+): Generator<{ index: number; mark: Lit | undefined }> {
   const every = Math.max(1, Math.ceil(size / space));
   const clear = space >= FONT_SIZE + 2 ? 0.5 : (FONT_SIZE + 2) / space;
   const visible = (index: number) => index + 0.5 >= span.from && index + 0.5 <= span.to;
   for (let index = Math.ceil(Math.floor(span.from) / every) * every; index < span.to; index += every) {
     const gives = lit.some((other) => visible(other.index) && Math.abs(other.index - index) < clear);
-    if (visible(index) && !gives) draw(index, undefined);
+    if (visible(index) && !gives) yield { index, mark: undefined };
   }
-  for (const one of lit) if (visible(one.index) && one.index < axis.labels.length) draw(one.index, one);
+  for (const mark of lit)
+    if (visible(mark.index) && mark.index < axis.labels.length) yield { index: mark.index, mark };
 }
 
-export function drawRowLabels(drawing: Drawing, axis: Axis, lit: readonly Lit[]): void {
-  const { context, plot, window, colours, gutter } = drawing;
+/** The look of a label: lit ones are large and bold. */
+function look(colours: Colours, size: number, special: boolean, mark: Lit | undefined) {
+  if (mark) return { size: FONT_SIZE, weight: 600, colour: mark.colour };
+  return { size, colour: special ? colours.muted : colours.text };
+}
+
+export function* rowLabels(placing: Placing, axis: Axis, lit: readonly Lit[]): Generator<Lettering> {
+  const { pen, plot, window, colours, gutter } = placing;
   const space = cellSize(plot, window).height;
-  const size = sizeFor(space);
   const special = new Set(axis.special);
-  context.textAlign = "right";
-  context.textBaseline = "middle";
-  forEachLabel(axis, window.rows, space, size, lit, (row, mark) => {
-    context.font = mark ? labelFont(colours, FONT_SIZE, 600) : labelFont(colours, size);
-    context.fillStyle = mark?.colour ?? (special.has(row) ? colours.muted : colours.text);
-    const text = elide(context, readable(axis.labels[row] ?? ""), plot.x - GAP - gutter.left);
-    context.fillText(text, plot.x - GAP, rowY(plot, window, row + 0.5));
-  });
+  for (const { index, mark } of labelled(axis, window.rows, space, sizeFor(space), lit)) {
+    const font = look(colours, sizeFor(space), special.has(index), mark);
+    pen.font = fontOf(colours.font, font);
+    const text = elide(pen, readable(axis.labels[index] ?? ""), plot.x - GAP - gutter.left);
+    const y = rowY(plot, window, index + 0.5);
+    yield { kind: "text", x: plot.x - GAP, y, text, anchor: "end", ...font };
+  }
 }
 
 /** Below the last row: the token that would have come next, had it been a query. */
-export function drawFollowing({ context, plot, colours, gutter }: Drawing, label: string): void {
-  context.font = `italic ${labelFont(colours)}`;
-  context.fillStyle = colours.muted;
-  context.textAlign = "right";
-  context.textBaseline = "middle";
-  const text = elide(context, readable(label), plot.x - GAP - gutter.left);
-  context.fillText(text, plot.x - GAP, plot.y + plot.height + FOLLOWING / 2 + 2);
+export function following({ pen, plot, colours, gutter }: Placing, label: string): Lettering {
+  const font = { size: FONT_SIZE, italic: true };
+  pen.font = fontOf(colours.font, font);
+  const text = elide(pen, readable(label), plot.x - GAP - gutter.left);
+  const place = { x: plot.x - GAP, y: plot.y + plot.height + FOLLOWING / 2 + 2 };
+  return { kind: "text", ...place, text, anchor: "end", colour: colours.muted, ...font };
 }
 
-export function drawColumnLabels(
-  drawing: Drawing,
+export function* columnLabels(
+  placing: Placing,
   axis: Axis,
   widestLabel: number,
   lit: readonly Lit[],
-): void {
-  const { context, plot, window, colours, gutter } = drawing;
+): Generator<Lettering> {
+  const { pen, plot, window, colours, gutter } = placing;
   const space = cellSize(plot, window).width;
   const upright = space >= 2 * FONT_SIZE && widestLabel + 4 <= space;
   const size = upright ? FONT_SIZE : sizeFor(space);
   const special = new Set(axis.special);
-  context.textBaseline = "middle";
-  forEachLabel(axis, window.columns, space, size, lit, (column, mark) => {
-    context.font = mark ? labelFont(colours, FONT_SIZE, 600) : labelFont(colours, size);
-    context.fillStyle = mark?.colour ?? (special.has(column) ? colours.muted : colours.text);
-    const label = readable(axis.labels[column] ?? "");
-    const x = columnX(plot, window, column + 0.5);
+  for (const { index, mark } of labelled(axis, window.columns, space, size, lit)) {
+    const font = look(colours, size, special.has(index), mark);
+    const label = readable(axis.labels[index] ?? "");
+    const x = columnX(plot, window, index + 0.5);
     if (upright) {
-      context.textAlign = "center";
-      context.fillText(label, x, plot.y - GAP - FONT_SIZE / 2);
-      return;
+      yield { kind: "text", x, y: plot.y - GAP - FONT_SIZE / 2, text: label, anchor: "middle", ...font };
+      continue;
     }
-    context.save();
-    context.translate(x, plot.y - GAP);
-    context.rotate(-Math.PI / 2);
-    context.textAlign = "left";
-    context.fillText(elide(context, label, plot.y - GAP - gutter.top), 0, 0);
-    context.restore();
-  });
+    pen.font = fontOf(colours.font, font);
+    const text = elide(pen, label, plot.y - GAP - gutter.top);
+    yield { kind: "text", x, y: plot.y - GAP, text, turned: true, ...font };
+  }
 }

@@ -31,8 +31,12 @@ export function useDrawing(draw: () => void): void {
  * Width of a ruler in CSS pixels, 0 before the first layout. A ruler has no height, so what is drawn to the width
  * cannot start another round of measuring.
  */
-export function useWidth(element: RefObject<HTMLElement | null>): ReadonlySignal<number> {
-  const width: Signal<number> = useSignal(0);
+export function useWidth(
+  element: RefObject<HTMLElement | null>,
+  into?: Signal<number>,
+): ReadonlySignal<number> {
+  const own: Signal<number> = useSignal(0);
+  const width = into ?? own;
   useEffect(() => {
     if (!element.current) return;
     const observer = new ResizeObserver(([entry]) => {
@@ -46,22 +50,48 @@ export function useWidth(element: RefObject<HTMLElement | null>): ReadonlySignal
   return width;
 }
 
+/** Distance of the lines of hatching. */
+export const HATCH = 6;
+
+export interface Font {
+  size: number;
+  weight?: number;
+  italic?: boolean;
+}
+
+export const fontOf = (family: string, { size, weight = 400, italic = false }: Font): string =>
+  `${italic ? "italic " : ""}${weight} ${size}px ${family}`;
+
+/** A pen that measures text. */
+export const penOf = (): CanvasRenderingContext2D => document.createElement("canvas").getContext("2d")!;
+
+/** The repeated piece of each colour and fineness. */
+const pieces = new Map<string, HTMLCanvasElement>();
+
 /** Fine diagonal lines: the sign of cells that a query may not see. */
 export function hatch(context: CanvasRenderingContext2D, colour: string): CanvasPattern {
-  const ratio = window.devicePixelRatio || 1;
-  const size = Math.round(6 * ratio);
-  const tile = document.createElement("canvas");
-  tile.width = size;
-  tile.height = size;
-  const pen = tile.getContext("2d")!;
+  // As fine as the canvas is, which for paper is finer than the screen.
+  const ratio = context.getTransform().a;
+  const size = Math.round(HATCH * ratio);
+  const name = `${colour}/${ratio}`;
+  const piece = pieces.get(name) ?? diagonals(size, colour, ratio);
+  pieces.set(name, piece);
+  const pattern = context.createPattern(piece, "repeat")!;
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+function diagonals(size: number, colour: string, line: number): HTMLCanvasElement {
+  const piece = document.createElement("canvas");
+  piece.width = size;
+  piece.height = size;
+  const pen = piece.getContext("2d")!;
   pen.strokeStyle = colour;
-  pen.lineWidth = ratio;
+  pen.lineWidth = line;
   for (const shift of [-size, 0, size]) {
     pen.moveTo(shift, size);
     pen.lineTo(shift + size, 0);
   }
   pen.stroke();
-  const pattern = context.createPattern(tile, "repeat")!;
-  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
-  return pattern;
+  return piece;
 }

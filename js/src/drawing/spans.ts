@@ -1,8 +1,10 @@
 /** Named runs of tokens along the axes: a bracket with the name beside the labels, and thin lines across the map. */
+import { css } from "../attention/colour";
 import type { Span } from "../attention/raster";
 import type { Axis, NamedSpan } from "../host/facts";
-import { type Drawing, labelFont } from "./axes";
+import { labelFont, type Placing } from "./axes";
 import { columnX, rowY } from "./geometry";
+import type { Mark, Segment } from "./mark";
 
 /** Room for one line of brackets and names. */
 const LANE = 15;
@@ -35,62 +37,55 @@ export const edgesOf = (axis: Axis): number[] =>
     (at) => at > 0 && at < axis.labels.length,
   );
 
-export function drawSpans(drawing: Drawing, queries: Axis, keys: Axis): void {
-  const { context, plot, window, colours } = drawing;
-  const halo = `rgba(${colours.surface.join()}, 0.6)`;
-  const inside = (span: Span) => (at: number) => at > span.from && at < span.to;
-  context.beginPath();
-  for (const at of edgesOf(queries).filter(inside(window.rows))) {
+export function* spanMarks(placing: Placing, queries: Axis, keys: Axis): Generator<Mark> {
+  const { plot, window, colours } = placing;
+  const right = plot.x + plot.width;
+  const bottom = plot.y + plot.height;
+  const within = (span: Span) => (at: number) => at > span.from && at < span.to;
+  const segments: Segment[] = [];
+  for (const at of edgesOf(queries).filter(within(window.rows))) {
     const y = Math.round(rowY(plot, window, at)) + 0.5;
-    context.moveTo(plot.x, y);
-    context.lineTo(plot.x + plot.width, y);
+    segments.push([plot.x, y, right, y]);
   }
-  for (const at of edgesOf(keys).filter(inside(window.columns))) {
+  for (const at of edgesOf(keys).filter(within(window.columns))) {
     const x = Math.round(columnX(plot, window, at)) + 0.5;
-    context.moveTo(x, plot.y);
-    context.lineTo(x, plot.y + plot.height);
+    segments.push([x, plot.y, x, bottom]);
   }
-  // A pale edge first, so that the line stands out from dark cells and light ones.
-  for (const [stroke, width] of [
-    [halo, 3],
-    [colours.faint, 1],
-  ] as const) {
-    context.strokeStyle = stroke;
-    context.lineWidth = width;
-    context.stroke();
+  if (segments.length > 0) {
+    // A pale edge first, so that the line stands out from dark cells and light ones.
+    yield { kind: "lines", segments, colour: css(colours.surface), line: 3, opacity: 0.6 };
+    yield { kind: "lines", segments, colour: colours.faint, line: 1 };
   }
-  context.font = labelFont(colours, FONT_SIZE);
-  context.textAlign = "center";
-  context.textBaseline = "middle";
   for (const { span, lane } of laned(queries.spans ?? [])) {
     const from = Math.max(plot.y, rowY(plot, window, span[1]));
-    const to = Math.min(plot.y + plot.height, rowY(plot, window, span[2]));
-    context.save();
-    context.translate((lane + 1) * LANE, to);
-    context.rotate(-Math.PI / 2);
-    bracket(drawing, span[0], 0, to - from);
-    context.restore();
+    const to = Math.min(bottom, rowY(plot, window, span[2]));
+    yield* bracket(placing, span[0], from, to, lane, true);
   }
   for (const { span, lane } of laned(keys.spans ?? [])) {
     const from = Math.max(plot.x, columnX(plot, window, span[1]));
-    const to = Math.min(plot.x + plot.width, columnX(plot, window, span[2]));
-    context.save();
-    context.translate(from, (lane + 1) * LANE);
-    bracket(drawing, span[0], 0, to - from);
-    context.restore();
+    const to = Math.min(right, columnX(plot, window, span[2]));
+    yield* bracket(placing, span[0], from, to, lane, false);
   }
 }
 
 /** A line along a run with its name above, where there is room for it. */
-function bracket({ context, colours }: Drawing, name: string, from: number, to: number): void {
+function* bracket(
+  { pen, colours }: Placing,
+  name: string,
+  from: number,
+  to: number,
+  lane: number,
+  turned: boolean,
+): Generator<Mark> {
   if (to - from < 3) return;
-  context.strokeStyle = colours.faint;
-  context.lineWidth = 1;
-  context.beginPath();
-  context.moveTo(from + 1, -2.5);
-  context.lineTo(to - 1, -2.5);
-  context.stroke();
-  if (context.measureText(name).width + 4 > to - from) return;
-  context.fillStyle = colours.muted;
-  context.fillText(name, (from + to) / 2, -LANE / 2 - 1);
+  const across = (lane + 1) * LANE;
+  const line = across - 2.5;
+  const segment: Segment = turned ? [line, from + 1, line, to - 1] : [from + 1, line, to - 1, line];
+  yield { kind: "lines", segments: [segment], colour: colours.faint, line: 1 };
+  pen.font = labelFont(colours, FONT_SIZE);
+  if (pen.measureText(name).width + 4 > to - from) return;
+  const middle = (from + to) / 2;
+  const above = across - LANE / 2 - 1;
+  const [x, y] = turned ? [above, middle] : [middle, above];
+  yield { kind: "text", x, y, text: name, size: FONT_SIZE, anchor: "middle", colour: colours.muted, turned };
 }

@@ -87,3 +87,14 @@ export function elide(context: CanvasRenderingContext2D, text: string, width: nu
   }
   return `${characters.slice(0, low).join("").trimEnd()}…`;
 }
+
+/** Lines of a sentence that fit a width; words that fit no line are cut. */
+export function wrapped(context: CanvasRenderingContext2D, text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ").filter(Boolean)) {
+    const longer = lines.length > 0 ? `${lines.at(-1)} ${word}` : "";
+    if (longer && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(elide(context, word, width));
+  }
+  return lines;
+}

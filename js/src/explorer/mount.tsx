@@ -11,6 +11,7 @@ import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { Answers } from "./answers";
 import { DEFAULTS } from "./choices";
+import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
 import { Layout } from "./views/layout";
@@ -111,6 +112,7 @@ export function mount({ model, el, signal, alone }: Mounting): () => void {
   }
   root.addEventListener("keydown", unpin);
   const stopKeeping = keepFocus(root);
+  const stopCopying = followCopying(root, store);
 
   renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
 
@@ -120,6 +122,7 @@ export function mount({ model, el, signal, alone }: Mounting): () => void {
     closed = true;
     cancelAnimationFrame(frame);
     stopKeeping();
+    stopCopying();
     renderInto(null, root);
     root.removeEventListener("keydown", unpin);
     stopState();

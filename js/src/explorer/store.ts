@@ -81,6 +81,10 @@ export class Store {
   /** The visible part; a zoom is one map's own, and stays while that map grows. */
   readonly window: ReadonlySignal<Window>;
   readonly #zoom: Signal<{ map: string; window: Window } | null> = signal(null);
+  /** Width that the main view has, in CSS pixels; 0 before the first layout. */
+  readonly room: Signal<number> = signal(0);
+  /** How much of the picture its weights cover, 0 to 1. */
+  readonly overlay: Signal<number> = signal(0.7);
   /** Size of the drawn cells in device pixels, [height, width]; null before the first layout. */
   readonly device: Signal<[number, number] | null> = signal(null);
   /** Exact row of the query that is read, where the tile is pooled. */

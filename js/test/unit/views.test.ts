@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { ticks } from "../../src/controls/legend";
 import {
   cellAt,
   columnX,
@@ -10,6 +9,7 @@ import {
   rowY,
   zoomed,
 } from "../../src/drawing/geometry";
+import { ticks } from "../../src/drawing/legend";
 import { exact, quoted, readable, short } from "../../src/drawing/words";
 import { keysToShow } from "../../src/explorer/views/row";
 import { placeOf, temperatureAt } from "../../src/explorer/views/sharpness";

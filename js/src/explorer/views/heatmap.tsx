@@ -1,23 +1,20 @@
 /** The map of the selected head: cells, tokens on both axes, and above them what is hovered and pinned. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { colourOf, inkOn } from "../../attention/colour";
 import { Raster } from "../../attention/raster";
-import { meanEntropy, weightOf } from "../../attention/temper";
+import { meanEntropy } from "../../attention/temper";
 import { MASKED } from "../../attention/tile";
-import { labelFont } from "../../drawing/axes";
-import { hatch, prepare, useDrawing } from "../../drawing/canvas";
-import { cellSize, columnX, rowY } from "../../drawing/geometry";
+import { prepare, useDrawing } from "../../drawing/canvas";
+import { columnX, rowY } from "../../drawing/geometry";
 import { bracketed, placeName, sharing, spokenName } from "../../drawing/naming";
+import { paint } from "../../drawing/paint";
 import { exact, quoted } from "../../drawing/words";
 import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../../host/facts";
 import type { Drawn, Store } from "../store";
+import { cellMarks } from "./cells";
 import { drawMarks } from "./marks";
 import { pointing } from "./pointing";
 import type { Stage } from "./stage";
-
-/** Cells this large have room for their number. */
-const NUMBERED = { width: 30, height: 15 };
 
 interface Props {
   store: Store;
@@ -75,7 +72,6 @@ class Painter {
   readonly #raster = new Raster();
   readonly #cells = document.createElement("canvas");
   #image: ImageData | null = null;
-  #hatch: { pattern: CanvasPattern; colour: string; ratio: number } | null = null;
 
   draw(canvas: HTMLCanvasElement, store: Store, { plot, width, height }: Stage): void {
     const map = store.map.value;
@@ -91,10 +87,8 @@ class Painter {
       context.beginPath();
       context.rect(plot.x, plot.y, plot.width, plot.height);
       context.clip();
-      if (drawn.tile.hasMasked) {
-        context.fillStyle = this.#pattern(context, colours.hatch, ratio);
-        context.fillRect(plot.x, plot.y, plot.width, plot.height);
-      }
+      if (drawn.tile.hasMasked)
+        paint(context, colours.font, [{ kind: "box", ...plot, hatched: colours.hatch }]);
       const device: [number, number] = [Math.round(plot.height * ratio), Math.round(plot.width * ratio)];
       const picture = this.#raster.paint(drawn.tile, drawn, table, visible, device);
       this.#put(picture.width, picture.height);
@@ -104,8 +98,7 @@ class Painter {
       const bottom = rowY(plot, visible, picture.rows.to);
       context.imageSmoothingEnabled = false;
       context.drawImage(this.#cells, x, y, right - x, bottom - y);
-      this.#numbers(context, store, drawn, plot, largest);
-      this.#undefinedRows(context, store, drawn, plot);
+      paint(context, colours.font, cellMarks(store, drawn, plot));
       context.restore();
     }
     context.strokeStyle = colours.line;
@@ -140,68 +133,6 @@ class Painter {
     }
     new Uint32Array(this.#image.data.buffer).set(pixels);
     this.#cells.getContext("2d")!.putImageData(this.#image, 0, 0);
-  }
-
-  #pattern(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern {
-    if (this.#hatch?.colour !== colour || this.#hatch.ratio !== ratio) {
-      this.#hatch = { pattern: hatch(context, colour), colour, ratio };
-    }
-    return this.#hatch.pattern;
-  }
-
-  /** Rows of NaN: neither masked nor zero, so they look like neither. */
-  #undefinedRows(context: CanvasRenderingContext2D, store: Store, drawn: Drawn, plot: Stage["plot"]): void {
-    const visible = store.window.value;
-    const { tile } = drawn;
-    const colours = store.colours.value;
-    context.font = labelFont(colours, 10);
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    for (const row of tile.undefinedRows) {
-      const top = rowY(plot, visible, tile.rows[0] + row * tile.stride[0]);
-      const height = rowY(plot, visible, tile.rows[0] + (row + 1) * tile.stride[0]) - top;
-      context.fillStyle = colours.fault;
-      context.globalAlpha = 0.18;
-      context.fillRect(plot.x, top, plot.width, height);
-      context.globalAlpha = 1;
-      if (height >= 10) context.fillText("NaN", plot.x + plot.width / 2, top + height / 2);
-    }
-  }
-
-  #numbers(
-    context: CanvasRenderingContext2D,
-    store: Store,
-    drawn: Drawn,
-    plot: Stage["plot"],
-    largest: number,
-  ): void {
-    const visible = store.window.value;
-    const size = cellSize(plot, visible);
-    const { tile } = drawn;
-    if (size.width < NUMBERED.width || size.height < NUMBERED.height || tile.stride[0] * tile.stride[1] > 1)
-      return;
-    const ramp = store.ramp.value;
-    const scale = store.traits.color_scale.value;
-    context.font = labelFont(store.colours.value, size.width < 38 ? 10 : 11);
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    for (let row = Math.floor(visible.rows.from); row < visible.rows.to; row++) {
-      for (let column = Math.floor(visible.columns.from); column < visible.columns.to; column++) {
-        const cell = (row - tile.rows[0]) * tile.shape[1] + column - tile.columns[0];
-        const code = tile.codes[cell];
-        if (code === undefined || code === MASKED) continue;
-        const weight = weightOf(tile, drawn, cell);
-        context.fillStyle = inkOn(colourOf(ramp, weight, largest, scale));
-        // Cells that round to nothing step back, so that the others can be read.
-        context.globalAlpha = weight < 0.005 ? 0.45 : 1;
-        context.fillText(
-          weight.toFixed(2).replace(/^0\./, "."),
-          columnX(plot, visible, column + 0.5),
-          rowY(plot, visible, row + 0.5),
-        );
-      }
-    }
-    context.globalAlpha = 1;
   }
 }
 

@@ -1,12 +1,12 @@
 /** The picture an image model saw, with one query's weights over its patches, and beside it what other tokens get. */
-import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { picture as pictureOf } from "../../answers/picture";
 import type { Question } from "../../answers/question";
 import { Fault } from "../../controls/fault";
 import { Slider } from "../../controls/slider";
-import { useWidth } from "../../drawing/canvas";
+import { prepare, useWidth } from "../../drawing/canvas";
 import { bracketed } from "../../drawing/naming";
+import { paint } from "../../drawing/paint";
 import { exact, quoted } from "../../drawing/words";
 import { axisOf, imageAxis, keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
@@ -14,14 +14,16 @@ import type { Cell, Hover, PinnedRow, Store } from "../store";
 import { Key } from "./key";
 import { Title } from "./map";
 import { Others } from "./others";
-import { endOfScale, type Mass, massOf, paintPatches, patchAt, patchName, patchOf } from "./patches";
+import { endOfScale, type Mass, massOf, patchAt, patchMarks, patchName, patchOf } from "./patches";
 import { Words } from "./text";
 
 const LARGEST = 560;
 /** The list beside the picture; with less room it goes below. */
 const LIST = 220;
 const NARROW = 560;
-const OVERLAY = 0.7;
+
+/** Width of the picture in so much room. */
+export const pictureWidth = (room: number): number => Math.min(LARGEST, room < NARROW ? room : room - LIST);
 
 interface Props {
   store: Store;
@@ -36,8 +38,8 @@ export function* needs(_: Store, map: MapFacts): Generator<Question<unknown>> {
 
 export function ImageView({ store, answers }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
-  const room = useWidth(ruler);
-  const opacity = useSignal(OVERLAY);
+  const room = useWidth(ruler, store.room);
+  const opacity = store.overlay;
   const map = store.map.value;
   const which = map && imageAxis(map);
   const image = map && which ? axisOf(map, which).image : null;
@@ -48,7 +50,7 @@ export function ImageView({ store, answers }: Props) {
   const row = store.pinned.value;
   // Weights over the patches are there where these are keys.
   const mass = which === "keys" && row ? massOf(row, image) : null;
-  const width = Math.min(LARGEST, room.value < NARROW ? room.value : room.value - LIST);
+  const width = pictureWidth(room.value);
   const aspect = picture ? picture.height / picture.width : image.rows / image.columns;
   return (
     <section class="map image">
@@ -96,7 +98,7 @@ const named = (map: MapFacts, query: number): string =>
   `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
 
 /** Whose row it is, and where all of its mass went. */
-function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
+export function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
   const query = store.reading.value ?? 0;
   const chosen = store.pin.value.query === null ? `Nothing is pinned, so this is ${named(map, query)}` : "";
   const who = chosen || named(map, query).replace(/^q/, "Q");
@@ -125,8 +127,9 @@ function Patches({ store, answers, map, mass, width, height, opacity }: PatchesP
   const largest = mass ? endOfScale(store, mass) : 1;
   const colours = [store.colours.value, store.ramp.value, store.traits.color_scale.value];
   useLayoutEffect(() => {
-    const layers = { image, picture, row: mass && row, largest, opacity, width, height };
-    paintPatches(canvas.current!, store, layers);
+    const layers = { image, picture, row: mass && row, largest, opacity };
+    const area = { x: 0, y: 0, width, height };
+    paint(prepare(canvas.current!, width, height), "", patchMarks(store, store.colours.value, area, layers));
     store.paintedRow.value = row;
   }, [row, picture, largest, opacity, width, height, ...colours]);
 

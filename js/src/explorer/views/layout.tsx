@@ -47,7 +47,7 @@ export function Layout({ store, answers, source, ready }: Props) {
       data-link={link}
     >
       <div class="ruler" ref={ruler} />
-      {link !== "absent" && <Toolbar store={store} answers={answers} />}
+      {link !== "absent" && <Toolbar store={store} answers={answers} source={source} />}
       <Status store={store} answers={answers} source={source} />
       {map && link !== "absent" && !store.empty.value && width.value > 0 && (
         <div class="views" style={{ "--left": `${left}px` }}>

@@ -6,15 +6,15 @@ import { Fault } from "../../controls/fault";
 import { useWidth } from "../../drawing/canvas";
 import { isFitted, isNearest } from "../../drawing/geometry";
 import { placeName, sharing } from "../../drawing/naming";
-import { quoted } from "../../drawing/words";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
 import { Key } from "./key";
+import { lastWord, pooled } from "./notes";
 import { Pointed } from "./pointed";
 import { shapeOf, zoomBy } from "./pointing";
-import { createStage, endsInside } from "./stage";
+import { createStage } from "./stage";
 
 interface Props {
   store: Store;
@@ -25,7 +25,7 @@ interface Props {
 
 export function MapView({ store, answers, ready }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
-  const width = useWidth(ruler);
+  const width = useWidth(ruler, store.room);
   const stage = useMemo(() => createStage(store, width), [store, width]);
   const help = useId();
   const map = store.map.value;
@@ -47,38 +47,12 @@ export function MapView({ store, answers, ready }: Props) {
       <footer hidden={fault !== undefined}>
         <Key store={store} />
         <div class="notes" id={help}>
-          <p data-part="pooled">{pooled(store)}</p>
+          <p data-part="pooled">{pooled(store, store.device.value)}</p>
           <p>{[lastWord(store), ...map.notes].filter(Boolean).join(" ")}</p>
         </div>
       </footer>
     </section>
   );
-}
-
-/** What a point of the picture stands for, where it is not one cell, and what of it was read. */
-function pooled(store: Store): string {
-  const tile = store.drawn.value?.tile;
-  const device = store.device.value;
-  if (!tile || !device) return "";
-  const { rows, columns } = store.window.value;
-  if (tile.stride[0] * tile.stride[1] === 1) {
-    // A whole map is pooled here, to the pixels that there are.
-    const [down, across] = [(rows.to - rows.from) / device[0], (columns.to - columns.from) / device[1]];
-    if (Math.max(down, across) <= 1) return "";
-    return `Each point: the largest of up to ${Math.ceil(down)} × ${Math.ceil(across)} cells.`;
-  }
-  const what = tile.pooling === "mean" ? "the mean of what is visible in" : "the largest of";
-  const points = `Each point: ${what} ${tile.stride.join(" × ")} cells.`;
-  if (!tile.sampled) return points;
-  const [read, of] = tile.sampled;
-  return `${points} Approximate: ${read} of every ${of} rows ${read > 1 ? "are" : "is"} read; zoom in to read all.`;
-}
-
-/** Why the token that was generated last has no row, where the end of the rows is in sight. */
-function lastWord(store: Store): string | null {
-  const map = store.map.value;
-  if (!map?.following || !endsInside(store.window.value, map)) return null;
-  return `${quoted(map.following)} was generated last and was never a query: it has no row.`;
 }
 
 export function Title({ store }: { store: Store }) {

@@ -1,9 +1,12 @@
-/** Labels, the hovered cross and the pinned cell, drawn above the map so that moving them repaints nothing below. */
+/** Labels, the hovered cross and the pinned cell: above the map, so that moving them repaints nothing below. */
 
-import { type Drawing, drawColumnLabels, drawFollowing, drawRowLabels, type Lit } from "../../drawing/axes";
+import { css } from "../../attention/colour";
+import { columnLabels, following, type Lit, type Placing, rowLabels } from "../../drawing/axes";
 import { prepare } from "../../drawing/canvas";
 import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
-import { drawSpans } from "../../drawing/spans";
+import { type Box, inside, type Mark } from "../../drawing/mark";
+import { paint } from "../../drawing/paint";
+import { spanMarks } from "../../drawing/spans";
 import { keysOf, type MapFacts } from "../../host/facts";
 import type { Cell, Store } from "../store";
 import { endsInside, type Stage } from "./stage";
@@ -11,12 +14,29 @@ import { endsInside, type Stage } from "./stage";
 export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage, map: MapFacts): void {
   const context = prepare(canvas, stage.width, stage.height);
   const colours = store.colours.value;
-  const drawing = { context, plot: stage.plot, window: store.window.value, colours, gutter: stage.gutter };
+  const placing = {
+    pen: context,
+    plot: stage.plot,
+    window: store.window.value,
+    colours,
+    gutter: stage.gutter,
+  };
+  paint(context, colours.font, marksOf(placing, store, stage, map, store.hover.value));
+}
+
+/** What stands around and above the cells. */
+export function* marksOf(
+  placing: Placing,
+  store: Store,
+  stage: Stage,
+  map: MapFacts,
+  hover: Cell | null,
+): Generator<Mark> {
+  const { colours } = placing;
   const pin = store.pin.value;
-  const hover = store.hover.value;
-  drawSpans(drawing, map.queries, keysOf(map));
-  mark(drawing, pin, colours.accentText, 2);
-  if (hover) mark(drawing, hover, colours.text, 1);
+  yield* spanMarks(placing, map.queries, keysOf(map));
+  yield* cross(placing, pin, colours.accentText, 2);
+  if (hover) yield* cross(placing, hover, colours.text, 1);
 
   const lit = (axis: keyof Cell): Lit[] => {
     const pinned = pin[axis];
@@ -26,57 +46,66 @@ export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage,
     if (hovered !== null && hovered !== pinned) marks.push({ index: hovered, colour: colours.text });
     return marks;
   };
-  drawRowLabels(drawing, map.queries, lit("query"));
-  drawColumnLabels(drawing, keysOf(map), stage.keyLabel, lit("key"));
-  if (map.following && endsInside(drawing.window, map)) drawFollowing(drawing, map.following);
+  yield* rowLabels(placing, map.queries, lit("query"));
+  yield* columnLabels(placing, keysOf(map), stage.keyLabel, lit("key"));
+  if (map.following && endsInside(placing.window, map)) yield following(placing, map.following);
 }
 
 /** What is pointed at, and a pixel around it, stays free of lines. */
 const CLEAR = 1;
 
-function mark(
-  { context, plot, window, colours }: Drawing,
+function* cross(
+  { plot, window, colours }: Placing,
   { query, key }: Cell,
   colour: string,
   line: number,
-): void {
+): Generator<Mark> {
   const size = cellSize(plot, window);
   const high = Math.max(size.height, 1);
   const wide = Math.max(size.width, 1);
   const y = query === null ? null : rowY(plot, window, query);
   const x = key === null ? null : columnX(plot, window, key);
-  // A pale edge on the far side, so that the line stands out from dark cells and light ones.
-  const halo = `rgba(${colours.surface.join()}, 0.6)`;
-  const outer = line + CLEAR;
-  context.save();
-  context.beginPath();
-  context.rect(plot.x - outer, plot.y - outer, plot.width + 2 * outer, plot.height + 2 * outer);
+  const outer = grown(plot, line + CLEAR);
   // Lines of the one must not run over the other.
-  if (y !== null) context.rect(plot.x, y - CLEAR, plot.width, high + 2 * CLEAR);
-  if (x !== null) context.rect(x - CLEAR, plot.y, wide + 2 * CLEAR, plot.height);
-  context.clip("evenodd");
-  for (const [fill, from, width] of [
-    [halo, CLEAR + 1, 1],
-    [colour, CLEAR, 1],
+  const across = x === null ? [[plot.x, plot.x + plot.width]] : around(plot.x, plot.width, x, wide);
+  const down = y === null ? [[plot.y, plot.y + plot.height]] : around(plot.y, plot.height, y, high);
+  const band = (area: Plot, fill: string, opacity: number): Box[] => {
+    const seen = inside(area, outer);
+    return seen ? [{ kind: "box", ...seen, fill, opacity }] : [];
+  };
+  // A pale edge on the far side, so that the line stands out from dark cells and light ones.
+  for (const [fill, opacity, from] of [
+    [css(colours.surface), 0.6, CLEAR + 1],
+    [colour, 1, CLEAR],
   ] as const) {
-    context.fillStyle = fill;
-    if (y !== null) {
-      context.fillRect(plot.x, y - from - width, plot.width, width);
-      context.fillRect(plot.x, y + high + from, plot.width, width);
+    for (const [start, stop] of y === null ? [] : across) {
+      const width = stop! - start!;
+      yield* band({ x: start!, y: y! - from - 1, width, height: 1 }, fill, opacity);
+      yield* band({ x: start!, y: y! + high + from, width, height: 1 }, fill, opacity);
     }
-    if (x !== null) {
-      context.fillRect(x - from - width, plot.y, width, plot.height);
-      context.fillRect(x + wide + from, plot.y, width, plot.height);
+    for (const [start, stop] of x === null ? [] : down) {
+      const height = stop! - start!;
+      yield* band({ x: x! - from - 1, y: start!, width: 1, height }, fill, opacity);
+      yield* band({ x: x! + wide + from, y: start!, width: 1, height }, fill, opacity);
     }
   }
-  context.restore();
-  if (y !== null && x !== null) frame(context, { x, y, width: wide, height: high }, colour, line);
+  if (y === null || x === null) return;
+  // Around the cell that is meant.
+  const cell = { x, y, width: wide, height: high };
+  if (inside(cell, plot)) {
+    yield { kind: "box", ...grown(cell, CLEAR + line / 2), stroke: colour, line };
+  }
 }
 
-/** Around the cell that is meant. */
-function frame(context: CanvasRenderingContext2D, cell: Plot, colour: string, line: number): void {
-  const away = CLEAR + line / 2;
-  context.strokeStyle = colour;
-  context.lineWidth = line;
-  context.strokeRect(cell.x - away, cell.y - away, cell.width + 2 * away, cell.height + 2 * away);
-}
+const grown = ({ x, y, width, height }: Plot, by: number): Plot => ({
+  x: x - by,
+  y: y - by,
+  width: width + 2 * by,
+  height: height + 2 * by,
+});
+
+/** What is left of a length on both sides of a band in it. */
+const around = (start: number, length: number, from: number, size: number): [number, number][] => [
+  [start, from - CLEAR],
+  [from + size + CLEAR, start + length],
+];

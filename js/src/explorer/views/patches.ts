@@ -1,9 +1,11 @@
-/** Patches of a picture and the tokens beside them: where a row's weight is, and how it is painted. */
+/** Patches of a picture and the tokens beside them: where a row's weight is, and what is laid over the picture. */
 
 import type { Picture } from "../../answers/picture";
 import { colourOf, pack } from "../../attention/colour";
-import { hatch, prepare } from "../../drawing/canvas";
+import type { Plot } from "../../drawing/geometry";
+import type { Mark, Segment } from "../../drawing/mark";
 import type { Axis, ImageGrid } from "../../host/facts";
+import type { Colours } from "../../host/theme";
 import type { PinnedRow, Store } from "../store";
 
 /** So many tokens beside the patches are listed; the rest is summed. */
@@ -78,76 +80,61 @@ export interface Layers {
   row: PinnedRow | null;
   largest: number;
   opacity: number;
-  width: number;
-  height: number;
 }
 
 /** The picture, and over it one cell a patch in the colour of its weight. */
-export function paintPatches(canvas: HTMLCanvasElement, store: Store, layers: Layers): void {
-  const { image, picture, row, largest, opacity, width, height } = layers;
-  const context = prepare(canvas, width, height);
-  const colours = store.colours.value;
-  if (picture) context.drawImage(pixelsOf(picture), 0, 0, width, height);
+export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: Layers): Generator<Mark> {
+  const { image, picture, row, largest, opacity } = layers;
+  const { rows, columns } = image;
+  const cell = (at: number) => {
+    const { row: down, column } = patchAt(image, at);
+    const [width, height] = [area.width / columns, area.height / rows];
+    return { x: area.x + column * width, y: area.y + down * height, width, height };
+  };
+  if (picture) {
+    const size = { rows: picture.height, columns: picture.width };
+    yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), smooth: true };
+  }
   if (row) {
-    const cells = new Uint32Array(countOf(image));
+    const pixels = new Uint32Array(countOf(image));
     const ramp = store.ramp.value;
     const scale = store.traits.color_scale.value;
     const hidden: number[] = [];
-    for (let at = 0; at < cells.length; at++) {
+    for (let at = 0; at < pixels.length; at++) {
       if (row.masked(image.start + at)) hidden.push(at);
-      else cells[at] = pack(colourOf(ramp, row.after[image.start + at]!, largest, scale));
+      else pixels[at] = pack(colourOf(ramp, row.after[image.start + at]!, largest, scale));
     }
-    context.imageSmoothingEnabled = false;
-    context.globalAlpha = picture ? opacity : 1;
-    context.drawImage(canvasOf(cells, image.columns, image.rows), 0, 0, width, height);
-    context.globalAlpha = 1;
-    context.fillStyle = hidden.length > 0 ? hatch(context, colours.hatch) : "";
-    for (const at of hidden) {
-      const { row: down, column } = patchAt(image, at);
-      const [wide, high] = [width / image.columns, height / image.rows];
-      context.fillRect(column * wide, down * high, wide, high);
-    }
+    const over = picture ? opacity : 1;
+    yield { kind: "pixels", ...area, rows, columns, pixels, vector: true, opacity: over };
+    for (const at of hidden) yield { kind: "box", ...cell(at), hatched: colours.hatch };
   }
   if (picture) return;
-  context.strokeStyle = colours.line;
-  context.lineWidth = 1;
-  context.beginPath();
-  for (let down = 0; down <= image.rows; down++) {
-    const y = Math.min(height - 0.5, Math.round((down * height) / image.rows) + 0.5);
-    context.moveTo(0, y);
-    context.lineTo(width, y);
+  const { x, y, width, height } = area;
+  const [right, bottom] = [x + width, y + height];
+  const segments: Segment[] = [];
+  for (let down = 0; down <= rows; down++) {
+    const at = Math.min(bottom - 0.5, y + Math.round((down * height) / rows) + 0.5);
+    segments.push([x, at, right, at]);
   }
-  for (let across = 0; across <= image.columns; across++) {
-    const x = Math.min(width - 0.5, Math.round((across * width) / image.columns) + 0.5);
-    context.moveTo(x, 0);
-    context.lineTo(x, height);
+  for (let across = 0; across <= columns; across++) {
+    const at = Math.min(right - 0.5, x + Math.round((across * width) / columns) + 0.5);
+    segments.push([at, y, at, bottom]);
   }
-  context.stroke();
+  yield { kind: "lines", segments, colour: colours.line, line: 1 };
 }
 
-function canvasOf(cells: Uint32Array, width: number, height: number): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  const data = new ImageData(width, height);
-  new Uint32Array(data.data.buffer).set(cells);
-  canvas.getContext("2d")!.putImageData(data, 0, 0);
-  return canvas;
-}
-
-const drawn = new WeakMap<Picture, HTMLCanvasElement>();
+const unpacked = new WeakMap<Picture, Uint32Array>();
 
 /** A picture is unpacked once, however often the weights over it change. */
-function pixelsOf(picture: Picture): HTMLCanvasElement {
-  const known = drawn.get(picture);
+function pixelsOf(picture: Picture): Uint32Array {
+  const known = unpacked.get(picture);
   if (known) return known;
   const { pixels, width, height } = picture;
   const cells = Uint32Array.from({ length: width * height }, (_, at) =>
     pack([pixels[3 * at]!, pixels[3 * at + 1]!, pixels[3 * at + 2]!]),
   );
-  const canvas = canvasOf(cells, width, height);
-  drawn.set(picture, canvas);
-  return canvas;
+  unpacked.set(picture, cells);
+  return cells;
 }
 
 /** A patch in words. */

@@ -14,7 +14,7 @@ export interface Inks {
 }
 
 /** Width over height of a picture, within reason. */
-const aspectOf = (map: MapFacts): number => Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
+export const aspectOf = (map: MapFacts): number => Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
 
 export class Pictures {
   /** The cells of one head, before they are made as large as its thumbnail. */
@@ -44,23 +44,28 @@ export class Pictures {
     });
   }
 
-  #put(
-    { shape: [height, width], values, peak }: Thumbnails,
-    head: number,
-    { ramp, scale, shared }: Inks,
-  ): void {
-    const largest = shared ? 1 : peak[head] || 1;
-    const colours = Uint32Array.from({ length: 256 }, (_, value) =>
-      pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
-    );
+  #put(there: Thumbnails, head: number, inks: Inks): void {
+    const [height, width] = there.shape;
     const image = new ImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    const from = head * pixels.length;
-    for (let cell = 0; cell < pixels.length; cell++) pixels[cell] = colours[values[from + cell]!]!;
+    new Uint32Array(image.data.buffer).set(thumbPixels(there, head, inks));
     if (this.#cells.width !== width || this.#cells.height !== height) {
       this.#cells.width = width;
       this.#cells.height = height;
     }
     this.#cells.getContext("2d")!.putImageData(image, 0, 0);
   }
+}
+
+/** Little-endian RGBA of a head's cells. */
+export function thumbPixels(
+  { shape, values, peak }: Thumbnails,
+  head: number,
+  { ramp, scale, shared }: Inks,
+): Uint32Array {
+  const largest = shared ? 1 : peak[head] || 1;
+  const colours = Uint32Array.from({ length: 256 }, (_, value) =>
+    pack(colourOf(ramp, (value / 255) ** 2, largest, scale)),
+  );
+  const count = shape[0] * shape[1];
+  return Uint32Array.from({ length: count }, (_, cell) => colours[values[head * count + cell]!]!);
 }

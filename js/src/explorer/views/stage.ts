@@ -1,6 +1,7 @@
 /** What the heatmap, its overlay and the entropy of its rows agree on: one plot rectangle, one window. */
 import { computed, type ReadonlySignal } from "@preact/signals";
 import { FOLLOWING, GAP, labelFont, widest } from "../../drawing/axes";
+import { penOf } from "../../drawing/canvas";
 import { type Plot, plotSize, type Window } from "../../drawing/geometry";
 import { gutterOf } from "../../drawing/spans";
 import { keysOf, type MapFacts } from "../../host/facts";
@@ -30,33 +31,35 @@ const LEAST_ENTROPY = 56;
 /** Whether the last row is in sight. */
 export const endsInside = ({ rows }: Window, map: MapFacts): boolean => rows.to > map.n_queries - 0.5;
 
+/** Where everything is in so much room; null where there is nothing to show, or no room. */
+export function stageOf(store: Store, pen: CanvasRenderingContext2D, room: number): Stage | null {
+  const map = store.map.value;
+  if (!map || room < 60 || map.n_queries < 1 || map.n_keys < 1) return null;
+  // Labels turn bold under the pointer, and must fit then too.
+  pen.font = labelFont(store.colours.value, 12, 600);
+  const gutter = { left: gutterOf(map.queries), top: gutterOf(keysOf(map)) };
+  const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
+  const left = own + gutter.left;
+  // The map comes first where room is scarce.
+  const spare = Math.max(LEAST_ENTROPY, room - left - EDGE - COMFORTABLE_PLOT);
+  const entropyWidth = Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
+  const free = Math.max(40, room - left - entropyWidth - EDGE);
+  const size = plotSize(map.n_queries, map.n_keys, free, Math.min(TALLEST_PLOT, Math.max(280, room)));
+  const label = widest(pen, keysOf(map));
+  const upright = label + 4 <= size.width / map.n_keys;
+  const top = upright ? UPRIGHT_LABEL : Math.min(TALLEST_LABEL, label + GAP + 4);
+  const plot = { x: left, y: Math.max(top, UPRIGHT_LABEL) + gutter.top, ...size };
+  return {
+    plot,
+    keyLabel: label,
+    width: plot.x + plot.width + EDGE,
+    height: plot.y + plot.height + (map.following ? FOLLOWING + 4 : EDGE),
+    gutter,
+    entropyWidth,
+  };
+}
+
 export function createStage(store: Store, width: ReadonlySignal<number>): ReadonlySignal<Stage | null> {
-  const pen = document.createElement("canvas").getContext("2d")!;
-  return computed(() => {
-    const map = store.map.value;
-    if (!map || width.value < 60 || map.n_queries < 1 || map.n_keys < 1) return null;
-    // Labels turn bold under the pointer, and must fit then too.
-    pen.font = labelFont(store.colours.value, 12, 600);
-    const room = width.value;
-    const gutter = { left: gutterOf(map.queries), top: gutterOf(keysOf(map)) };
-    const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
-    const left = own + gutter.left;
-    // The map comes first where room is scarce.
-    const spare = Math.max(LEAST_ENTROPY, room - left - EDGE - COMFORTABLE_PLOT);
-    const entropyWidth = Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
-    const free = Math.max(40, room - left - entropyWidth - EDGE);
-    const size = plotSize(map.n_queries, map.n_keys, free, Math.min(TALLEST_PLOT, Math.max(280, room)));
-    const label = widest(pen, keysOf(map));
-    const upright = label + 4 <= size.width / map.n_keys;
-    const top = upright ? UPRIGHT_LABEL : Math.min(TALLEST_LABEL, label + GAP + 4);
-    const plot = { x: left, y: Math.max(top, UPRIGHT_LABEL) + gutter.top, ...size };
-    return {
-      plot,
-      keyLabel: label,
-      width: plot.x + plot.width + EDGE,
-      height: plot.y + plot.height + (map.following ? FOLLOWING + 4 : EDGE),
-      gutter,
-      entropyWidth,
-    };
-  });
+  const pen = penOf();
+  return computed(() => stageOf(store, pen, width.value));
 }

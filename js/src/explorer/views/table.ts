@@ -3,9 +3,14 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import type { Question } from "../../answers/question";
+import type { Sheet } from "../../drawing/sheet";
 import { imageAxis, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Choices } from "../choices";
+import { gridSheet } from "../paper/grid";
+import { heatmapSheet } from "../paper/heatmap";
+import { imageSheet } from "../paper/image";
+import { textSheet } from "../paper/text";
 import type { Store } from "../store";
 import { ImageView, needs as imageNeeds } from "./image";
 import { MapView } from "./map";
@@ -27,19 +32,28 @@ export interface View {
   suits?: (map: MapFacts) => boolean;
   /** Absent where the grid takes the main area. */
   Main?: FunctionComponent<ViewProps>;
+  /** The picture that is shown, as it leaves; null while there is none. */
+  sheet: (store: Store, map: MapFacts, answers: Answers) => Sheet | null;
   needs?: (store: Store, map: MapFacts) => Iterable<Question<unknown>>;
 }
 
 export const VIEWS: readonly View[] = [
-  { name: "heatmap", label: "Heatmap", hint: "Click a row to pin a query", Main: MapView },
-  { name: "text", label: "Text", hint: "Click a word to pin its query", Main: TextView },
-  { name: "grid", label: "Grid", hint: "Pin a query in the heatmap to see its keys" },
+  {
+    name: "heatmap",
+    label: "Heatmap",
+    hint: "Click a row to pin a query",
+    Main: MapView,
+    sheet: heatmapSheet,
+  },
+  { name: "text", label: "Text", hint: "Click a word to pin its query", Main: TextView, sheet: textSheet },
+  { name: "grid", label: "Grid", hint: "Pin a query in the heatmap to see its keys", sheet: gridSheet },
   {
     name: "image",
     label: "Image",
     hint: "Click a patch to pin its query",
     suits: (map) => imageAxis(map) !== null,
     Main: ImageView,
+    sheet: imageSheet,
     needs: imageNeeds,
   },
 ];

@@ -1,14 +1,12 @@
 /** The text itself: each word shaded by what the pinned query gives to it. */
 import { Fragment } from "preact";
-import { colourOf, css, inkOn } from "../../attention/colour";
+import { css } from "../../attention/colour";
 import { bracketed } from "../../drawing/naming";
-import { directionOf, exact, quoted, readable } from "../../drawing/words";
+import { exact, quoted, readable } from "../../drawing/words";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import type { Store } from "../store";
 import { Title } from "./map";
-
-/** Longer texts are shown around the pinned word: tens of thousands of elements would stop the page. */
-const LONGEST = 4096;
+import { directionOfAxis, shadingOf, shownPart } from "./shading";
 
 export function TextView({ store }: { store: Store }) {
   const map = store.map.value;
@@ -49,24 +47,19 @@ interface WordsProps {
 }
 
 export function Words({ store, axis, of, following }: WordsProps) {
-  const row = of === "query" ? null : store.pinned.value;
+  const shading = shadingOf(store, of);
   const pin = store.pin.value;
   const hover = store.hover.value;
-  const ramp = store.ramp.value;
-  const scale = store.traits.color_scale.value;
-  const shared = store.traits.color_range.value === "shared";
-  const largest = row && !shared ? row.after.reduce((a, b) => Math.max(a, b), 1e-12) : 1;
   const special = new Set(axis.special);
-  const direction = directionOf(axis.labels.filter((_, index) => !special.has(index)));
+  const direction = directionOfAxis(axis);
   const joined = new Set(axis.continues);
-  const middle = (of === "key" ? pin.key : pin.query) ?? 0;
-  const from = Math.max(0, Math.min(middle - LONGEST / 2, axis.labels.length - LONGEST));
-  const shown = axis.labels.slice(from, from + LONGEST);
+  const { from, to } = shownPart(axis, of === "key" ? pin.key : pin.query);
+  const shown = axis.labels.slice(from, to);
 
   function word(label: string, index: number) {
-    const weight = row?.masked(index) === false ? row.after[index]! : null;
-    const background = weight === null ? null : colourOf(ramp, weight, largest, scale);
-    const style = background ? { background: css(background), color: inkOn(background) } : {};
+    const shade = shading.of(index);
+    const weight = shade?.weight ?? null;
+    const style = shade ? { background: css(shade.background), color: shade.ink } : {};
     const lit = of === "query" ? hover?.query === index : hover?.key === index;
     const chosen = of === "key" ? pin.key === index : store.reading.value === index;
     const spans = axis.spans ?? [];
@@ -90,7 +83,7 @@ export function Words({ store, axis, of, following }: WordsProps) {
           data-pinned={chosen}
           data-special={special.has(index)}
           data-joined={joined.has(index)}
-          data-masked={row?.masked(index) ?? false}
+          data-masked={shading.masked(index)}
           style={style}
           title={weight === null ? "" : `${quoted(label)}${bracketed(axis, index)} ${exact(weight)}`}
         >
@@ -151,8 +144,8 @@ export function Words({ store, axis, of, following }: WordsProps) {
     >
       {from > 0 && "… "}
       {shown.map((label, at) => word(label, from + at))}
-      {from + LONGEST < axis.labels.length && "…"}
-      {following && from + LONGEST >= axis.labels.length && (
+      {to < axis.labels.length && "…"}
+      {following && to === axis.labels.length && (
         <span class="following" title="Generated last and never a query: it has no row">
           <bdi>{readable(following)}</bdi>
         </span>

@@ -1,5 +1,6 @@
 /** The button over the small picture of one head, with its number where a measure is chosen. */
 import type { Severity } from "../../answers/findings";
+
 import { placeName, sharing, shortName, spokenName } from "../../drawing/naming";
 import { brief } from "../../drawing/words";
 import type { MapFacts, Measure } from "../../host/facts";

@@ -1,10 +1,18 @@
 /** The line of menus above everything. */
+
+import { useSignal } from "@preact/signals";
+
 import { useRef } from "preact/hooks";
 import type { ColourMap, ColourScale } from "../../attention/colour";
+import { Handed } from "../../controls/handed";
 import { Menu, Segments } from "../../controls/menu";
 import { isWhole } from "../../host/facts";
+
+import type { Source } from "../../host/source";
+
 import type { Answers } from "../answers";
 import type { Choices } from "../choices";
+import { type Kept, Save } from "../saving/save";
 import type { Store } from "../store";
 import { Alarms } from "./alarms";
 import { viewsOf } from "./table";
@@ -31,67 +39,84 @@ const POOLINGS: [Choices["pooling"], string][] = [
   ["mean", "Mean"],
 ];
 
-export function Toolbar({ store, answers }: { store: Store; answers: Answers }) {
-  const line = useRef<HTMLElement>(null);
+interface Props {
+  store: Store;
+  answers: Answers;
+  source: Source;
+}
+
+export function Toolbar({ store, answers, source }: Props) {
   const { traits } = store;
+  const kept = useSignal<Kept | null>(null);
+  const here = useRef<HTMLElement>(null);
   const facts = store.facts.value;
   const maps = facts?.maps ?? [];
   const long = store.map.value !== null && !isWhole(store.map.value);
   const named = (derived: boolean) =>
     maps.filter((map) => Boolean(map.derived) === derived).map(({ name }) => [name, name] as const);
+
+  function close(): void {
+    here.current?.querySelector<HTMLElement>('[data-part="save"]')?.focus({ preventScroll: true });
+    kept.value = null;
+  }
+
   return (
-    <header class="toolbar" ref={line}>
+    <header class="toolbar" ref={here}>
       {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
-      <Alarms store={store} answers={answers} around={line} />
-      <div class="menus">
-        {maps.length > 1 && (
-          <Menu
-            label="Map"
-            part="map"
-            value={store.map.value?.name ?? ""}
-            options={named(false)}
-            more={{ label: "Derived", options: named(true) }}
-            onChange={(name) => store.chooseMap(name)}
+      <Alarms store={store} answers={answers} around={here} />
+      <div class="tools">
+        <div class="menus">
+          {maps.length > 1 && (
+            <Menu
+              label="Map"
+              part="map"
+              value={store.map.value?.name ?? ""}
+              options={named(false)}
+              more={{ label: "Derived", options: named(true) }}
+              onChange={(name) => store.chooseMap(name)}
+            />
+          )}
+          <Segments
+            label="View"
+            value={store.view.value}
+            options={viewsOf(store.map.value).map(({ name, label }) => [name, label] as const)}
+            onChange={(view) => (traits.view.value = view)}
           />
-        )}
-        <Segments
-          label="View"
-          value={store.view.value}
-          options={viewsOf(store.map.value).map(({ name, label }) => [name, label] as const)}
-          onChange={(view) => (traits.view.value = view)}
-        />
-        <Menu
-          label="Colours"
-          part="color-map"
-          value={traits.color_map.value}
-          options={MAPS}
-          onChange={(name) => (traits.color_map.value = name)}
-        />
-        <Menu
-          label="Scale"
-          part="color-scale"
-          value={traits.color_scale.value}
-          options={SCALES}
-          onChange={(scale) => (traits.color_scale.value = scale)}
-        />
-        <Menu
-          label="Range"
-          part="color-range"
-          value={traits.color_range.value}
-          options={RANGES}
-          onChange={(range) => (traits.color_range.value = range)}
-        />
-        {long && traits.view.value === "heatmap" && (
           <Menu
-            label="Points"
-            title="What a point shows where it stands for many cells"
-            part="pooling"
-            value={traits.pooling.value}
-            options={POOLINGS}
-            onChange={(pooling) => (traits.pooling.value = pooling)}
+            label="Colours"
+            part="color-map"
+            value={traits.color_map.value}
+            options={MAPS}
+            onChange={(name) => (traits.color_map.value = name)}
           />
-        )}
+          <Menu
+            label="Scale"
+            part="color-scale"
+            value={traits.color_scale.value}
+            options={SCALES}
+            onChange={(scale) => (traits.color_scale.value = scale)}
+          />
+          <Menu
+            label="Range"
+            part="color-range"
+            value={traits.color_range.value}
+            options={RANGES}
+            onChange={(range) => (traits.color_range.value = range)}
+          />
+          {long && traits.view.value === "heatmap" && (
+            <Menu
+              label="Points"
+              title="What a point shows where it stands for many cells"
+              part="pooling"
+              value={traits.pooling.value}
+              options={POOLINGS}
+              onChange={(pooling) => (traits.pooling.value = pooling)}
+            />
+          )}
+        </div>
+        <Save store={store} answers={answers} source={source} kept={kept} />
       </div>
+      {kept.value && <Handed {...kept.value} onClose={close} />}
     </header>
   );
 }

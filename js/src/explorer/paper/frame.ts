@@ -1,0 +1,93 @@
+/** What is around a picture on paper: what it shows above it; its colours, and what has to be said, below. */
+import { css } from "../../attention/colour";
+import { fontOf, penOf } from "../../drawing/canvas";
+import { LEGEND_HEIGHT, legendMarks, type Scale } from "../../drawing/legend";
+import { type Mark, shifted } from "../../drawing/mark";
+import { placeName, sharing } from "../../drawing/naming";
+import type { Sheet } from "../../drawing/sheet";
+import { elide, quoted, short, shortened, wrapped } from "../../drawing/words";
+import type { MapFacts } from "../../host/facts";
+import type { Colours } from "../../host/theme";
+import type { Store } from "../store";
+
+/** A picture from its own top left corner on. */
+export interface Picture {
+  width: number;
+  height: number;
+  marks: Iterable<Mark>;
+  /** Bold, above everything. */
+  title: string;
+  /** More of what it shows, in smaller letters. */
+  about: readonly string[];
+  scale: Scale | null;
+  /** Where the legend begins. */
+  inset?: number;
+  notes: readonly string[];
+}
+
+const MARGIN = 16;
+/** Room enough for a legend and a title. */
+const NARROWEST = 360;
+const TITLE = { size: 15, weight: 600 };
+const SMALL = { size: 12 };
+const LINE = 17;
+
+export function framed(colours: Colours, picture: Picture): Sheet {
+  const pen = penOf();
+  const { scale, inset = 0 } = picture;
+  const legend = scale && legendMarks(pen, colours, scale);
+  const width = Math.ceil(Math.max(NARROWEST, picture.width, legend ? inset + legend.width : 0));
+  const marks: Mark[] = [];
+  let y = MARGIN;
+  const say = (texts: readonly string[]) => {
+    pen.font = fontOf(colours.font, SMALL);
+    for (const text of texts.flatMap((one) => wrapped(pen, one, width))) {
+      marks.push({ kind: "text", x: MARGIN, y: y + LINE / 2, text, ...SMALL, colour: colours.muted });
+      y += LINE;
+    }
+  };
+  pen.font = fontOf(colours.font, TITLE);
+  const title = elide(pen, picture.title, width);
+  marks.push({ kind: "text", x: MARGIN, y: y + 10, text: title, ...TITLE, colour: colours.text });
+  y += 22;
+  say(picture.about);
+  y += 10;
+  for (const mark of picture.marks) marks.push(shifted(mark, MARGIN, y));
+  y += picture.height + 12;
+  if (legend) {
+    for (const mark of legend.marks) marks.push(shifted(mark, MARGIN + inset, y));
+    y += LEGEND_HEIGHT + 4;
+  }
+  say(picture.notes);
+  return {
+    width: width + 2 * MARGIN,
+    height: Math.ceil(y + MARGIN - 4),
+    surface: css(colours.surface),
+    family: colours.font,
+    title: [picture.title, ...picture.about].join(", "),
+    marks,
+  };
+}
+
+/** What the picture of one head is called. */
+export function headTitle(map: MapFacts, layer: number, head: number): string {
+  const group = sharing(map, layer, head);
+  return `${placeName(map, layer, head)}${group ? ` (${group})` : ""}`;
+}
+
+/** Whose attention it is, and what was done to it: away from the widget nothing else tells. */
+export function aboutOf(store: Store, map: MapFacts): string[] {
+  const facts = store.facts.value;
+  const which = facts && facts.maps.length > 1 ? map.name : "";
+  return [shortened(facts?.title ?? "", 96), [which, ...sharpness(store)].filter(Boolean).join(" · ")].filter(
+    Boolean,
+  );
+}
+
+function sharpness(store: Store): string[] {
+  const said = (name: string, value: number) => (value === 1 ? [] : [`${name} ${short(value)}`]);
+  return [...said("temperature", store.temperature.value), ...said("scaling", store.scaling.value)];
+}
+
+export const queryName = (map: MapFacts, query: number): string =>
+  `query ${query} ${quoted(map.queries.labels[query])}`;

@@ -1,0 +1,60 @@
+/** What is written in the cells of a map: their numbers, where there is room, and which rows are NaN. */
+import { colourOf, inkOn } from "../../attention/colour";
+import { weightOf } from "../../attention/temper";
+import { MASKED } from "../../attention/tile";
+import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
+import type { Mark } from "../../drawing/mark";
+import type { Drawn, Store } from "../store";
+
+/** Cells this large have room for their number. */
+const NUMBERED = { width: 30, height: 15 };
+
+export function* cellMarks(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
+  yield* numbers(store, drawn, plot);
+  yield* undefinedRows(store, drawn, plot);
+}
+
+function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
+  const visible = store.window.value;
+  const room = cellSize(plot, visible);
+  const { tile } = drawn;
+  if (room.width < NUMBERED.width || room.height < NUMBERED.height || tile.stride[0] * tile.stride[1] > 1)
+    return;
+  const ramp = store.ramp.value;
+  const scale = store.traits.color_scale.value;
+  const { largest } = store.paint.value;
+  const size = room.width < 38 ? 10 : 11;
+  for (let row = Math.floor(visible.rows.from); row < visible.rows.to; row++) {
+    for (let column = Math.floor(visible.columns.from); column < visible.columns.to; column++) {
+      const cell = (row - tile.rows[0]) * tile.shape[1] + column - tile.columns[0];
+      const code = tile.codes[cell];
+      if (code === undefined || code === MASKED) continue;
+      const weight = weightOf(tile, drawn, cell);
+      yield {
+        kind: "text",
+        x: columnX(plot, visible, column + 0.5),
+        y: rowY(plot, visible, row + 0.5),
+        text: weight.toFixed(2).replace(/^0\./, "."),
+        size,
+        anchor: "middle",
+        colour: inkOn(colourOf(ramp, weight, largest, scale)),
+        // Cells that round to nothing step back, so that the others can be read.
+        opacity: weight < 0.005 ? 0.45 : 1,
+      };
+    }
+  }
+}
+
+/** Rows of NaN: neither masked nor zero, so they look like neither. */
+function* undefinedRows(store: Store, { tile }: Drawn, plot: Plot): Generator<Mark> {
+  const visible = store.window.value;
+  const colour = store.colours.value.fault;
+  for (const row of tile.undefinedRows) {
+    const top = rowY(plot, visible, tile.rows[0] + row * tile.stride[0]);
+    const height = rowY(plot, visible, tile.rows[0] + (row + 1) * tile.stride[0]) - top;
+    yield { kind: "box", x: plot.x, y: top, width: plot.width, height, fill: colour, opacity: 0.18 };
+    if (height < 10) continue;
+    const place = { x: plot.x + plot.width / 2, y: top + height / 2 };
+    yield { kind: "text", ...place, text: "NaN", size: 10, anchor: "middle", colour };
+  }
+}
