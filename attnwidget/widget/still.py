@@ -114,7 +114,7 @@ def still(view: Any) -> Still:
     title = view.facts["title"] or f"{maps.n_queries} tokens"
     empty = 0 in (maps.n_queries, maps.n_keys, maps.heads[layer])
     place = "" if empty else f"layer {maps.layer_numbers[layer]} · head {maps.head_numbers[layer][head]}"
-    if len(view.shown.maps) > 1:
+    if len(view.shown.measuring) > 1 or view.map in view.shown.derived:
         place = " · ".join(part for part in (view.map, place) if part)
     return Still(_word(title), _word(place), [] if empty else _table(view), view)
 

@@ -153,7 +153,7 @@ class TestShow:
         states = []
         view.send_state = lambda key=None: states.append(set(key or ()))
         view.show(projected(5, layers=2))
-        assert states == [{"facts", "layer", "query"}]
+        assert states == [{"facts", "opening", "layer", "query"}]
 
     def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
         monkeypatch.delattr("attnwidget.lenses.through.rollout")
@@ -229,7 +229,8 @@ class TestTraits:
     def test_hold_no_matrix(self):
         state = aw.Explorer(projected(400, layers=6, heads=8)).get_state()
         state.pop("_esm")
-        # Saved notebooks carry the traits: labels and facts only.
+        # Saved notebooks carry the traits: labels and facts, and the answers that are asked for first.
+        assert len(state.pop("opening")) <= 64 << 10
         assert len(json.dumps(state, default=str)) < 20_000
         assert not any(isinstance(value, (bytes, memoryview, torch.Tensor, np.ndarray)) for value in state.values())
 
@@ -463,7 +464,7 @@ class TestClosing:
 
     def test_where_no_widget_is_drawn_the_text_says_what_to_do(self, view):
         data, _ = view._repr_mimebundle_()
-        assert data["text/plain"] == f"{view!r}\nRun this cell to see it."
+        assert data["text/plain"] == f"{view!r}\nThe live view needs a kernel: run this cell in a notebook."
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id
 
     def test_a_closed_explorer_says_so(self, view):
