@@ -12,6 +12,7 @@ from typing import Any
 
 import anywidget
 import traitlets as t
+from ipywidgets import Layout
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
@@ -133,6 +134,11 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
         forget_shell(self.comm)
+
+    @t.default("layout")
+    def _whole(self) -> Layout:
+        # Shiny cuts whatever has no height of its own to 400 pixels.
+        return Layout(height="fit-content")
 
     @property
     def _maps(self) -> Mapping[str, AttentionMaps]:
