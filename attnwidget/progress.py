@@ -14,7 +14,7 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(desc: str, total: float | None, *, shown: bool, **options: Any) -> Iterator[tqdm[Any]]:
+def progress_bar(desc: str, total: float | None, *, shown: bool, **options: Any) -> Iterator[std.tqdm[Any]]:
     """Show how far the work inside has come, as far as it says so with ``update``.
 
     Parameters
