@@ -90,7 +90,7 @@ test-hosts: .venv-hosts/.installed attnwidget/static/explorer.js chromium firefo
 js-tests: setup chromium
 	cd js && $(NPM) test --silent
 
-browser-tests: setup chromium
+browser-tests: setup chromium firefox
 	$(BIN)/python -m pytest tests/browser
 
 bench: setup chromium ## speed and memory, as a table and in build/bench.json
