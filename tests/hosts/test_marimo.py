@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.hosts.looking import TEXT, acts_both_ways, choose, ready, shown
+import re
+import subprocess
+from pathlib import Path
+
+import marimo
+from playwright.sync_api import expect
+
+from tests.hosts.looking import TEXT, TIMEOUT, acts_both_ways, choose, part, ready, shown
+from tests.hosts.server import PROGRAMS
 
 NOTEBOOK = f"""
 import marimo
@@ -51,3 +59,22 @@ def test_a_notebook_keeps_its_head_when_it_is_loaded_again(serve, page, tmp_path
     acts_both_ways(page)
     page.reload()
     shown(ready(page), 1, 3)
+
+
+def test_an_exported_page_says_that_it_has_no_kernel(page, tmp_path):
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    exported = tmp_path / "page.html"
+    command = [PROGRAMS / "marimo", "export", "html", "notebook.py", "-o", exported]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    # marimo's own front end is what such a page fetches.
+    own = re.compile(r"^https://cdn\.jsdelivr\.net/npm/@marimo-team/frontend@[^/]*/dist/")
+    files = Path(marimo.__file__).parent / "_static"
+
+    def answer(route):
+        wanted = files / own.sub("", route.request.url).partition("?")[0]
+        route.fulfill(path=wanted, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route(own, answer)
+    page.goto(exported.as_uri())
+    widget = page.locator("[data-attnwidget=explorer]")
+    expect(part(widget, "status")).to_contain_text("there may be no kernel here", timeout=TIMEOUT)
