@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from ipywidgets.embed import embed_minimal_html
+from playwright.sync_api import expect
 
 import attnwidget as aw
-from tests.hosts.looking import TEXT, ready, shown
+from tests.hosts.looking import TEXT, choose, part, ready
 
 BUILD = Path(__file__).parent.parent.parent / "build"
 HTML_MANAGER = "1.0.15"
@@ -62,5 +63,10 @@ def test_a_page_draws_what_it_was_opened_with(page, network, tmp_path):
     # The build of require.js that is here is not the very one that the page names.
     path.write_text(re.sub(r' integrity="[^"]*"', "", path.read_text()))
     page.goto(path.as_uri())
-    shown(ready(page), 0, 0)
+    widget = ready(page)
     assert len(network) == 3
+    choose(widget, 0, 2)
+    # The other layers did not travel, and nobody can be asked for them.
+    part(widget, "thumb", layer=1, head=2).click()
+    expect(widget).to_have_attribute("data-state", "error")
+    expect(part(widget, "status")).to_contain_text("No kernel has these maps")
