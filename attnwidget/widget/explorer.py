@@ -12,6 +12,7 @@ from typing import Any
 
 import anywidget
 import traitlets as t
+from ipywidgets import Layout
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
@@ -19,7 +20,7 @@ from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
 from attnwidget.widget.answers import Answer, Shown, answer
-from attnwidget.widget.facts import facts_of
+from attnwidget.widget.facts import as_text, facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import KEEPS, Keep, Kept
 from attnwidget.widget.module import front_end
@@ -88,7 +89,7 @@ class Explorer(anywidget.AnyWidget):
 
     _esm = front_end("explorer")
 
-    facts = t.Dict(read_only=True).tag(sync=True)
+    facts = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
     opening = t.Bytes(read_only=True).tag(sync=True)
     kept = t.Unicode(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
@@ -133,6 +134,11 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
         forget_shell(self.comm)
+
+    @t.default("layout")
+    def _whole(self) -> Layout:
+        # Shiny cuts whatever has no height of its own to 400 pixels.
+        return Layout(height="fit-content")
 
     @property
     def _maps(self) -> Mapping[str, AttentionMaps]:
@@ -288,6 +294,13 @@ class Explorer(anywidget.AnyWidget):
     def findings(self) -> Findings:
         """What is unusual about the maps that are shown, or about the heads that they were derived from."""
         return self._shown.behind(self.map).findings()
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Values of the traits as hosts take them; without defaults it still says what it is and holds its module."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if drop_defaults and key is None:
+            state |= super().get_state([name for name in self.keys if name.startswith("_")])
+        return state
 
     def close(self) -> None:
         """Close the widget and give its memory back."""

@@ -105,6 +105,24 @@ class TestChoices:
         link.unlink()
 
 
+class TestState:
+    """What hosts take from a widget and write into their pages."""
+
+    def test_says_what_it_is_where_defaults_are_left_out(self):
+        state = aw.Explorer(projected()).get_state(drop_defaults=True)
+        assert (state["_view_name"], state["_model_name"]) == ("AnyView", "AnyModel")
+        assert state["_esm"] == aw.Explorer._esm
+        assert "temperature" not in state
+
+    def test_holds_no_mark_that_a_page_could_take_for_its_own(self):
+        labels = ["<!--", "<script>", "</script>", "b"]
+        view = aw.Explorer(aw.AttentionMaps.from_arrays(matrices(2, 4, 4), layout="HQK", tokens=labels), title="<!--")
+        text = view.get_state()["facts"]
+        assert "<" not in text
+        assert json.loads(text) == view.facts
+        assert view.facts["maps"][0]["queries"]["labels"] == labels
+
+
 class TestShow:
     """What a generation loop does: the same widget, a longer text."""
 
