@@ -90,14 +90,17 @@ test-hosts: .venv-hosts/.installed attnwidget/static/explorer.js chromium firefo
 js-tests: setup chromium
 	cd js && $(NPM) test --silent
 
-browser-tests: setup chromium firefox
+browser-tests: setup chromium
 	$(BIN)/python -m pytest tests/browser
 
 bench: setup chromium ## speed and memory, as a table and in build/bench.json
 	$(BIN)/python -m tests.benchmarks
 
-chromium firefox:
-	@sh tests/browser/$@.sh
+chromium:
+	@sh tests/browser/chromium.sh
+
+firefox:
+	@sh tests/hosts/firefox.sh
 
 screenshots: setup chromium ## the README's pictures again
 	$(BIN)/python -m tests.browser.screenshots

@@ -50,7 +50,9 @@ def layer_rows() -> Iterator[dict[str, Any]]:
 def _times(lab: Lab, browser: Any, n: int, before: str) -> dict[str, float]:
     page = browser.new_context(viewport={"width": 1500, "height": 1400}).new_page()
     setup = f"{SETUP}{before}maps = make({n}, layers={LAYERS}, heads={HEADS})\nwarm = aw.Explorer(make(4))"
-    notebook = Notebook(lab, page, write_notebook(lab.folder / "work" / "layers.ipynb", [setup, SHOW]))
+    notebook = Notebook(
+        lab, page, write_notebook(lab.folder / "work" / f"layers-{n}-{len(before)}.ipynb", [setup, SHOW])
+    )
     notebook.run_cell(0)
     page.evaluate(WATCH)
     notebook.run_cell(1)

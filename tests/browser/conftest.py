@@ -1,4 +1,4 @@
-"""Fixtures: one JupyterLab, one Chromium and one Firefox for all tests, a page and a kernel for each."""
+"""Fixtures: one JupyterLab and one Chromium for all tests, a page and a kernel for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.firefox import Firefox
 from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_notebook
 
 
@@ -26,14 +25,6 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         yield started
         started.close()
-
-
-@pytest.fixture(scope="session")
-def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
-    """One for all tests, with one page; it opens files and reaches no network."""
-    started = Firefox(tmp_path_factory.mktemp("firefox"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="session")

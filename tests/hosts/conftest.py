@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import browser  # noqa: F401 - a fixture here too
+from tests.hosts.firefox import Firefox
 from tests.hosts.server import Server
 
 PICTURES = Path(__file__).parent.parent.parent / "build" / "hosts"
@@ -26,6 +27,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _outside(address: str) -> bool:
     parts = urlsplit(address)
     return parts.scheme in {"http", "https"} and parts.hostname not in {"127.0.0.1", "localhost"}
+
+
+@pytest.fixture(scope="session")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    """One for all tests, with one page; it opens files and reaches no network."""
+    started = Firefox(tmp_path_factory.mktemp("firefox"))
+    yield started
+    started.stop()
 
 
 @pytest.fixture
