@@ -17,37 +17,50 @@ Keep = Literal["picture", "page"]
 KEEPS = ("picture", "page", None)
 PAGE_MB = 2.0
 FRAME_HEIGHT = 700
+_ADVICE = "Kept from the live view, which needs a kernel: run this cell."
 
-# Hidden at first, so that nothing flashes by in a live run; shown when no live view has come, with the reason.
+WAIT = 3_000  # ms that a live view may take
+
+# In a live run hidden until it is clear that no live view comes, so that nothing flashes by; in a file seen at once.
 _SCRIPT = """
 (() => {
-  const id = "%s";
+  const id = "%(id)s";
   const kept = () => document.querySelectorAll(`[data-attnwidget-kept="${id}"]`);
   const live = () => document.querySelector(`[data-attnwidget][data-kept="${id}"]:not([data-state="loading"])`);
   const all = (show) => kept().forEach((one) => { one.style.display = show ? "" : "none"; });
-  const neighbour = (one) => one.closest(".jp-OutputArea-child")?.nextElementSibling;
+  const due = (globalThis[Symbol.for("attnwidget/kept")] ??= {});
+  due[id] ??= performance.now() + %(wait)d;
+  // A widget that cannot be drawn is a line of text, or a broken sign; it may still come to life, and is seen then.
+  const child = ".jp-OutputArea-child";
+  const beside = `${child}:has([data-attnwidget-kept="${id}"]) + ${child} > .jp-OutputArea-output.lm-Panel`;
+  const broken = `${beside}:has(.jupyter-widgets-error-widget)`;
+  const dead = `${beside}:not(:has(*)), ${broken}`;
   const forbidden = () => {
     const url = URL.createObjectURL(new Blob(["export {}"], { type: "text/javascript" }));
     return import(url).then(() => false, () => true).finally(() => URL.revokeObjectURL(url));
   };
-  const why = async (beside) => {
-    if (/No version of module anywidget|Click to show javascript error/.test(beside?.textContent ?? ""))
-      return "The live view needs the anywidget extension beside this notebook's server: pip install anywidget there.";
-    if (await forbidden()) return "This page forbids modules from blob: addresses, without which no widget runs.";
-    return "";
+  const why = async () => {
+    if (!document.querySelector(broken)) return "";
+    if (await forbidden()) return "There is no live view: this page forbids modules from blob: addresses.";
+    return (
+      "There is no live view, most likely for want of the anywidget extension beside this notebook's server: " +
+      "pip install anywidget there, and reload the page."
+    );
   };
-  if (live()) return;
-  all(false);
-  setTimeout(() => {
+  const settle = () => {
     all(true);
-    if (live()) return;
+    if (live() || !document.querySelector(beside)) return;
     kept().forEach(async (one) => {
-      const beside = neighbour(one);
-      if (!beside?.querySelector(".jp-OutputArea-output")) return;
-      one.querySelector("[data-part=why]").textContent = await why(beside);
-      if (!live() && !beside.querySelector("[data-attnwidget]")) beside.style.display = "none";
+      one.querySelector("style").textContent = `${dead} { display: none; }`;
+      const reason = await why();
+      if (reason) one.querySelector("[data-part=why]").textContent = reason;
     });
-  }, 3000);
+  };
+  if (due[id] > performance.now() && !live()) {
+    all(false);
+    setTimeout(() => all(true), due[id] - performance.now());
+  }
+  setTimeout(settle, %(most)d);
   addEventListener("beforeprint", () => { if (!live()) all(true); });
 })();
 """
@@ -113,9 +126,10 @@ class Kept:
     def _html(self, shown: Still, *, pictured: bool) -> str:
         frame = self._frame() if pictured and self.form == "page" else ""
         body = frame or (shown.html if pictured else shown.words)
+        script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT, "most": WAIT}
         return (
-            f'<div data-attnwidget-kept="{self.identity}">{body}<p data-part="why"></p>'
-            f"<script>{_SCRIPT % self.identity}</script></div>"
+            f'<div data-attnwidget-kept="{self.identity}">{body}<p><small data-part="why">{_ADVICE}</small></p>'
+            f"<style></style><script>{script}</script></div>"
         )
 
     def _frame(self) -> str:

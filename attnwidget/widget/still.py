@@ -84,11 +84,22 @@ class Still:
         return "\n".join([self.caption, *lines])
 
     @property
+    def html(self) -> str:
+        """Caption, picture and numbers as markup that needs neither script nor style."""
+        return self._markup(
+            f'<p><img alt="{html.escape(self.caption)}" src="data:image/png;base64,{self.png_text}"></p>'
+        )
+
+    @property
     def words(self) -> str:
-        """Caption and numbers as markup that needs neither script nor style."""
+        """The same without the picture."""
+        return self._markup("")
+
+    def _markup(self, picture: str) -> str:
         caption = html.escape(self.caption)
         if not self.table:
             return f"<p>{caption}: there is no attention to show.</p>"
+        head = "".join(f"<th>{name} key</th><th>weight</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"
             + "".join(f"<td>{html.escape(key)}</td><td>{weight:.3f}</td>" for key, weight in keys)
@@ -96,16 +107,13 @@ class Still:
             for query, keys in self.table
         )
         return (
-            f"<p>{caption}</p><details><summary>The largest weights of the last queries</summary><table>{rows}</table>"
-            "</details>"
+            f"<p><b>{caption}</b></p>{picture}<details><summary>The largest weights of the last queries</summary>"
+            f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
         )
 
     @property
-    def html(self) -> str:
-        """The picture and the words."""
-        if not self.table:
-            return self.words
-        return f'<img alt="{html.escape(self.caption)}" src="data:image/png;base64,{self.png_text}">{self.words}'
+    def _keys(self) -> int:
+        return max(len(keys) for _, keys in self.table)
 
 
 def still(view: Any) -> Still:

@@ -39,14 +39,14 @@ def open_notebook(
 ) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
-    def open_cells(cells: list[str] | Path, *, page: Page | None = None) -> Notebook:
+    def open_cells(cells: list[str] | Path, *, page: Page | None = None, **options: object) -> Notebook:
         """A new notebook of these cells, or one that there is already, in a new page or in one that is given."""
         if isinstance(cells, Path):
             path = cells
         else:
             name = re.sub(r"\W", "-", request.node.name)[:60]
             path = write_notebook(lab.folder / "work" / f"{name}-{len(opened)}.ipynb", cells)
-        notebook = Notebook(lab, page or context.new_page(), path)
+        notebook = Notebook(lab, page or context.new_page(), path, **options)
         opened.append(notebook)
         return notebook
 

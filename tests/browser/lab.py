@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client import BlockingKernelClient
+from nbformat.sign import NotebookNotary
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -45,21 +46,32 @@ def chromium() -> str:
 
 
 class Lab:
-    """A JupyterLab server on a free port, with a folder of its own."""
+    """A JupyterLab server on a free port, with a folder of its own.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder : Path
+        Where all of it lies.
+    without : str
+        An extension that is not there.
+    policy : str
+        The Content-Security-Policy that it sends.
+    """
+
+    def __init__(self, folder: Path, *, without: str = "", policy: str = "") -> None:
         self.folder = folder
         self.token = "attention"
         self.runtime = folder / "runtime"
         config = folder / "config" / "labconfig"
         config.mkdir(parents=True)
         # The news prompt would fetch from outside and cover the notebook.
-        (config / "page_config.json").write_text(
-            json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
-        )
+        disabled = ["@jupyterlab/apputils-extension:announcements", *filter(None, [without])]
+        (config / "page_config.json").write_text(json.dumps({"disabledExtensions": dict.fromkeys(disabled, True)}))
+        settings = {"headers": {"Content-Security-Policy": policy}} if policy else {}
         (folder / "work").mkdir()
         environment = os.environ | {
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
             "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
@@ -73,7 +85,8 @@ class Lab:
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"),
                 f"--ServerApp.root_dir={folder / 'work'}",
                 f"--IdentityProvider.token={self.token}",
-                "--LabApp.expose_app_in_browser=True",
+                f"--ServerApp.tornado_settings={settings}",
+                *(f"--{app}.expose_app_in_browser=True" for app in ("LabApp", "JupyterNotebookApp")),
             ],
             env=environment,
             stdout=self.log,
@@ -100,6 +113,12 @@ class Lab:
         """Answer of the server's REST interface."""
         with urllib.request.urlopen(f"{self.url}{path}?token={self.token}", timeout=10) as answer:
             return json.load(answer)
+
+    def trust(self, path: Path) -> None:
+        """Sign a notebook that was written beside JupyterLab, as if its owner had run it here."""
+        notary = NotebookNotary(data_dir=str(self.folder / "data"))
+        notary.sign(nbformat.read(path, 4))
+        notary.store.close()
 
     def stop(self) -> None:
         """End the server and its kernels."""
@@ -140,23 +159,49 @@ class Wire:
 
 
 class Notebook:
-    """A notebook open in JupyterLab, and a line to its kernel."""
+    """A notebook open in JupyterLab, and a line to its kernel.
 
-    def __init__(self, lab: Lab, page: object, path: Path) -> None:
-        self.lab, self.page, self.path = lab, page, path
+    Parameters
+    ----------
+    lab : Lab
+        The server.
+    page : Page
+        Where it opens.
+    path : Path
+        The file.
+    kernel : bool
+        Whether to start one; without, the notebook's own must not exist, and the dialog's "No Kernel" is chosen.
+    tree : {"doc/tree", "notebooks"}
+        Whether JupyterLab shows it, or Notebook 7 of the same server.
+    """
+
+    def __init__(self, lab: Lab, page: object, path: Path, *, kernel: bool = True, tree: str = "doc/tree") -> None:
+        self.lab, self.page, self.path, self.tree = lab, page, path, tree
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.open()
-        self.kernel = self._connect()
+        self.kernel = None
+        if kernel:
+            self.open()
+            self.kernel = self._connect()
+        else:
+            self.open(idle=False)
+            page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click(timeout=60_000)
+        if tree == "notebooks":
+            self.errors.clear()  # its own, of plugins of JupyterLab's that it leaves out
 
-    def open(self) -> None:
-        """Load the page, again if need be, and wait for the notebook and its kernel."""
+    def open(self, *, idle: bool = True) -> None:
+        """Load the page, again if need be, and wait for the notebook, and for its kernel where that will be idle."""
         page = self.page
-        page.goto(f"{self.lab.url}doc/tree/{self.path.name}?token={self.lab.token}")
+        page.goto(f"{self.lab.url}{self.tree}/{self.path.name}?token={self.lab.token}")
         # Where the last window's workspace has not been given up yet, JupyterLab moves to another address.
         page.wait_for_function("window.jupyterapp?.restored.then(() => true)", timeout=60_000)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-        page.wait_for_function(
+        if idle:
+            self.await_kernel()
+
+    def await_kernel(self) -> None:
+        """Wait until the kernel is idle."""
+        self.page.wait_for_function(
             """() => {
               const panel = window.jupyterapp.shell.currentWidget;
               return panel?.sessionContext?.session?.kernel?.status === "idle";
@@ -239,7 +284,8 @@ class Notebook:
 
     def close(self) -> None:
         """Shut the kernel down and close the page."""
-        self.kernel.stop_channels()
+        if self.kernel is not None:
+            self.kernel.stop_channels()
         for session in self.lab.get("api/sessions"):
             request = urllib.request.Request(
                 f"{self.lab.url}api/sessions/{session['id']}?token={self.lab.token}", method="DELETE"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Wire
@@ -70,35 +69,6 @@ def test_a_page_that_is_reloaded_shows_what_was_chosen(open_notebook):
     shown(widget, layer=1, head=2, temperature=2)
     expect(part(widget, "row")).to_have_attribute("data-query", "9")
     works(notebook, widget)
-
-
-SAVED = """() => window.jupyterapp.serviceManager.settings.save(
-  "@jupyter-widgets/jupyterlab-manager:plugin", JSON.stringify({ saveState: %s }))"""
-
-
-@pytest.fixture
-def saved_state(open_notebook):
-    """JupyterLab's setting that writes the state of widgets into notebooks."""
-    settings = open_notebook(["pass"])
-    settings.page.evaluate(SAVED % "true")
-    yield
-    settings.page.evaluate(SAVED % "false")
-
-
-@pytest.mark.usefixtures("saved_state")
-def test_a_notebook_opened_again_without_its_kernel_says_what_to_do(open_notebook):
-    notebook = open_notebook([MAPS + SHOW])
-    notebook.run_all()
-    ready(notebook.widget())
-    notebook.save()
-    notebook.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    notebook.page.close()
-    again = open_notebook(notebook.path)
-    widget = again.widget()
-    expect(part(widget, "status")).to_have_text("No kernel has these maps: run the cell again.", timeout=TIMEOUT)
-    expect(widget).to_have_attribute("data-state", "error")
-    again.run_all()
-    works(again, ready(again.widget()))
 
 
 def test_where_no_widget_can_be_drawn_its_text_says_what_to_do(open_notebook):
