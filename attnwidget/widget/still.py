@@ -19,7 +19,8 @@ __all__ = ["Still", "still"]
 ROWS, KEYS = 12, 3  # of the table: the last queries, and what each gives most to
 LONGEST_WORD = 40
 LARGEST_PICTURE = 16_000  # bytes: an output holds it twice, and a notebook many outputs
-SHARPNESS = (
+DOTS = 110  # an inch
+COLOURS = (96, 64, 48, 32)  # tried one after another
     (130, 96),
     (110, 96),
     (90, 64),
@@ -65,11 +66,13 @@ class Still:
         if not self.table:
             return b""
         figure = of_view(self.view)
-        drawn = b""
-        for dots, colours in SHARPNESS:
+        dots, drawn = DOTS, b""
+        for colours in COLOURS:
             drawn = _reduced(figure, dots, colours)
             if len(drawn) <= LARGEST_PICTURE:
                 break
+            # Bytes go with the dots, and a drawing takes its time.
+            dots = max(30, round(dots * 0.95 * (LARGEST_PICTURE / len(drawn)) ** 0.5))
         return drawn
 
     @property
