@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Facts } from "../../src/host/facts";
 import { MockMap, MockModel } from "../mock";
 import { mount, point, windowOf } from "./mount";
@@ -79,14 +79,19 @@ describe("a text that grows", () => {
     const host = new MockModel([grown(4)], { measure: "entropy" });
     const view = mount(host);
     await view.ready();
-    await vi.waitFor(() => expect(view.parts("badge")).toHaveLength(6));
+    await vi.waitFor(() => expect([loaded(view), view.parts("badge").length]).toEqual([6, 6]));
     const before = host.sent.length;
+    // However slow the machine is: it stands still when these timers say so.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
     for (let n = 5; n <= 9; n++) {
       show(host, grown(n));
-      await vi.waitFor(() => expect(rows(view)).toBe(n));
+      while (rows(view) !== n) await new Promise(requestAnimationFrame);
       expect([loaded(view), view.parts("badge").length]).toEqual([6, 6]);
     }
     expect(host.sent.slice(before).map(({ op }) => op)).toEqual(Array(5).fill("tile"));
+    await vi.advanceTimersByTimeAsync(300);
+    vi.useRealTimers();
     await vi.waitFor(() => expect(view.parts("thumb", '[data-stale="true"]')).toEqual([]));
     await vi.waitFor(() =>
       expect(Number(view.parts("badge")[0]!.dataset.value)).toBeCloseTo(host.maps[0]!.measure(0, 0, 0), 4),

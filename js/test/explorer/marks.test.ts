@@ -242,6 +242,6 @@ describe("what is pointed at", () => {
       new MockModel([new MockMap({ queries: long(400), heads: [1] })], { query: 300, key: 100 }),
     );
     await view.ready();
-    await vi.waitFor(() => expect(covered(view, 400, 300, 100)).toBe(0));
+    await vi.waitFor(() => expect(covered(view, 400, 300, 100)).toBe(0), { timeout: 10_000 });
   }, 60_000);
 });
