@@ -51,11 +51,17 @@ _SCRIPT = """
     all(true);
     if (live() || !document.querySelector(beside)) return;
     kept().forEach(async (one) => {
-      one.querySelector("style").textContent = `${dead} { display: none; }`;
+      const sheet = document.createElement("style");
+      sheet.textContent = `${dead} { display: none; }`;
+      one.append(sheet);
       const reason = await why();
       if (reason) one.querySelector("[data-part=why]").textContent = reason;
     });
   };
+  kept().forEach((one) => {
+    // The page in the frame shows the same, and more.
+    if (one.querySelector("iframe")) one.querySelector("[data-part=still]").style.display = "none";
+  });
   if (due[id] > performance.now() && !live()) {
     all(false);
     setTimeout(() => all(true), due[id] - performance.now());
@@ -124,12 +130,13 @@ class Kept:
         return bundle
 
     def _html(self, shown: Still, *, pictured: bool) -> str:
-        frame = self._frame() if pictured and self.form == "page" else ""
-        body = frame or (shown.html if pictured else shown.words)
         script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT, "most": WAIT}
+        # Hosts that forbid scripts may write them out: in the fold that is not seen.
+        words = shown.markup(pictured=pictured, folded=f"<script>{script}</script>")
+        frame = self._frame() if pictured and self.form == "page" else ""
         return (
-            f'<div data-attnwidget-kept="{self.identity}">{body}<p><small data-part="why">{_ADVICE}</small></p>'
-            f"<style></style><script>{script}</script></div>"
+            f'<div data-attnwidget-kept="{self.identity}">{frame}<div data-part="still">{words}</div>'
+            f'<p><small data-part="why">{_ADVICE}</small></p></div>'
         )
 
     def _frame(self) -> str:

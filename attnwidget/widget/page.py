@@ -156,7 +156,7 @@ class _Place:
             rounded = "Queries and keys are in half precision here: weights are off by about a thousandth."
             facts["maps"] = [fact | {"notes": [*fact["notes"], rounded]} for fact in facts["maps"]]
         self._traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
-        self._still = still(view).html
+        self._still = still(view).markup()
 
     def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
         """Put in the answers, at most so many bytes before they are written as text."""
