@@ -463,7 +463,7 @@ class TestClosing:
 
     def test_where_no_widget_is_drawn_the_text_says_what_to_do(self, view):
         data, _ = view._repr_mimebundle_()
-        assert data["text/plain"] == f"{view!r}\nRun this cell to see it."
+        assert data["text/plain"] == f"{view!r}\nThe live view needs a kernel: run this cell in a notebook."
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id
 
     def test_a_closed_explorer_says_so(self, view):
