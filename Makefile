@@ -11,7 +11,7 @@ UV := build/uv/bin/uv
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
 FRONT_END_SOURCES := $(shell find js/src -type f) js/build.mjs js/widgets.json js/tsconfig.json js/package.json
 
-.PHONY: help setup lock demo test lint types python-tests js-tests browser-tests test-oldest test-newest bench chromium screenshots train wheel clean
+.PHONY: help setup lock demo test lint types python-tests js-tests browser-tests test-oldest test-newest test-hosts bench chromium firefox screenshots train wheel clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -33,6 +33,8 @@ $(UV):
 lock: $(UV) ## constraints.txt anew: every version that `make setup` installs, as new as pyproject.toml allows
 	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet --no-annotate \
 	  --custom-compile-command 'make lock' -o constraints.txt
+	$(UV) pip compile pyproject.toml tests/hosts/requirements.in --extra test -c constraints.txt --universal --python-version 3.11 \
+	  --upgrade --quiet --no-annotate --custom-compile-command 'make lock' -o tests/hosts/requirements.txt
 
 # Not `npm ci`: it refuses a lock that lacks the optional packages of other platforms.
 js/node_modules/.installed: js/package-lock.json
@@ -61,7 +63,7 @@ types: setup
 	cd js && $(NPM) run --silent typecheck
 
 python-tests: setup
-	$(BIN)/python -m pytest --ignore=tests/browser
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/hosts
 
 # Not part of `make test`: what passes here may fail tomorrow, on versions that are not ours. The summary at the end names them.
 test-oldest: RESOLUTION := lowest-direct
@@ -73,7 +75,17 @@ test-oldest test-newest: test-%: attnwidget/static/explorer.js $(UV)
 	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet -r build/$*.txt
 	.venv-$*/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	.venv-$*/bin/python -m pytest --ignore=tests/browser
+	.venv-$*/bin/python -m pytest --ignore=tests/browser --ignore=tests/hosts
+
+# Not part of `make test` either: marimo, Voila and the others are an environment of their own (2.7 GB).
+test-hosts: .venv-hosts/.installed attnwidget/static/explorer.js chromium firefox ## the Explorer in hosts beside JupyterLab, without a network
+	.venv-hosts/bin/python -m pytest tests/hosts
+
+.venv-hosts/.installed: pyproject.toml hatch_build.py tests/hosts/requirements.txt | attnwidget/static/explorer.js
+	test -x .venv-hosts/bin/python || $(PYTHON) -m venv .venv-hosts
+	.venv-hosts/bin/python -m pip install --quiet -r tests/hosts/requirements.txt
+	.venv-hosts/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
 
 js-tests: setup chromium
 	cd js && $(NPM) test --silent
@@ -87,6 +99,9 @@ bench: setup chromium ## speed and memory, as a table and in build/bench.json
 chromium:
 	@sh tests/browser/chromium.sh
 
+firefox:
+	@sh tests/hosts/firefox.sh
+
 screenshots: setup chromium ## the README's pictures again
 	$(BIN)/python -m tests.browser.screenshots
 
@@ -97,5 +112,5 @@ train: setup ## train the models of attnwidget.demo again
 wheel: setup ## a wheel in dist/, which needs no Node
 	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
-clean: ## what was built; keeps .venv, .venv-oldest and .venv-newest
+clean: ## what was built; keeps .venv, .venv-oldest, .venv-newest and .venv-hosts
 	rm -rf build dist attnwidget/static js/node_modules

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tqdm import std
 from tqdm.auto import tqdm
 
 __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(desc: str, total: float | None, *, shown: bool, **options: Any) -> Iterator[tqdm[Any]]:
+def progress_bar(desc: str, total: float | None, *, shown: bool, **options: Any) -> Iterator[std.tqdm[Any]]:
     """Show how far the work inside has come, as far as it says so with ``update``.
 
     Parameters
@@ -33,7 +35,9 @@ def progress_bar(desc: str, total: float | None, *, shown: bool, **options: Any)
     """
     if not shown:  # tqdm heeds TQDM_DISABLE only where ``disable`` is not given
         options["disable"] = True
-    with tqdm(desc=desc, total=total, leave=False, **options) as bar:
+    # Colab saves widgets in a form for which GitHub refuses the whole notebook, hidden bars among them.
+    kind = std.tqdm if "google.colab" in sys.modules else tqdm
+    with kind(desc=desc, total=total, leave=False, **options) as bar:
         try:
             yield bar
         finally:

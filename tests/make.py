@@ -13,14 +13,14 @@ WORDS = ["<s>", "Lily", "and", "Ben", "went", "to", "the", "park", ".", "Lily", 
 
 def projected(
     n: int = 14, *, layers: int = 3, heads: int = 4, key_value_heads: int = 2, width: int = 8, causal: bool = True,
-    sinks: Tensor | None = None, seed: int = 0,
+    sinks: Tensor | None = None, seed: int = 0, dtype: torch.dtype = torch.float32,
 ) -> AttentionMaps:  # fmt: skip
     """Maps held as random q and k."""
     draw = torch.Generator().manual_seed(seed)
     held = [
         ProjectedLayer(
-            q=torch.randn(heads, n, width, generator=draw) * 1.5,
-            k=torch.randn(key_value_heads, n, width, generator=draw),
+            q=(torch.randn(heads, n, width, generator=draw) * 1.5).to(dtype),
+            k=torch.randn(key_value_heads, n, width, generator=draw).to(dtype),
             scaling=width**-0.5,
             mask=Mask(causal=causal),
             sinks=sinks,

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import tqdm.auto
 import tqdm.notebook
+from ipywidgets.widgets.widget import _instances
 
 import attnwidget as aw
 from attnwidget import measures
@@ -83,6 +85,15 @@ def test_leaves_nothing_in_a_notebook(work, interrupt, monkeypatch):
     with pytest.raises(KeyboardInterrupt) if interrupt else nullcontext():
         work()
     assert {bar.container.comm for bar in bars} == {None}  # ipywidgets' sign of a closed widget
+
+
+def test_is_text_in_colab(work, monkeypatch, capsys):
+    monkeypatch.setattr("attnwidget.progress.tqdm", tqdm.notebook.tqdm)
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    before = set(_instances)
+    work()
+    assert not set(_instances) - before
+    assert capsys.readouterr().err
 
 
 def run_everything():

@@ -12,14 +12,15 @@ from typing import Any
 
 import anywidget
 import traitlets as t
+from ipywidgets import Layout
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
-from attnwidget.widget.answers import Shown
-from attnwidget.widget.facts import facts_of
+from attnwidget.widget.answers import Answer, Shown, answer
+from attnwidget.widget.facts import as_text, facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import KEEPS, Keep, Kept
 from attnwidget.widget.module import front_end
@@ -88,7 +89,7 @@ class Explorer(anywidget.AnyWidget):
 
     _esm = front_end("explorer")
 
-    facts = t.Dict(read_only=True).tag(sync=True)
+    facts = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
     opening = t.Bytes(read_only=True).tag(sync=True)
     kept = t.Unicode(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
@@ -119,11 +120,13 @@ class Explorer(anywidget.AnyWidget):
         # ipywidgets also closes a widget whose making failed half-way.
         self._shown = Shown()
         self._own_layout: Any = None
+        self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         if keep not in KEEPS:
             raise ValueError(f"keep={keep!r}; expected 'picture', 'page' or None.")
         self._take(by_name(maps), title, measures)
         choices.setdefault("map", next(iter(self._maps)))
+        choices.setdefault("layer", self._first_layer(choices["map"]))
         self._kept = Kept(self, uuid.uuid4().hex, keep)
         self.set_trait("kept", self._kept.identity)
         self.set_trait("opening", self._opening(choices))
@@ -131,6 +134,11 @@ class Explorer(anywidget.AnyWidget):
         self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
         self.on_msg(self._answer)
         forget_shell(self.comm)
+
+    @t.default("layout")
+    def _whole(self) -> Layout:
+        # Shiny cuts whatever has no height of its own to 400 pixels.
+        return Layout(height="fit-content")
 
     @property
     def _maps(self) -> Mapping[str, AttentionMaps]:
@@ -287,6 +295,13 @@ class Explorer(anywidget.AnyWidget):
         """What is unusual about the maps that are shown, or about the heads that they were derived from."""
         return self._shown.behind(self.map).findings()
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Values of the traits as hosts take them; without defaults it still says what it is and holds its module."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if drop_defaults and key is None:
+            state |= super().get_state([name for name in self.keys if name.startswith("_")])
+        return state
+
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
@@ -343,12 +358,20 @@ class Explorer(anywidget.AnyWidget):
         forget_shell(self.comm)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        if isinstance(content, Mapping) and content.get("op") == "keep":
-            self._kept.renew()
-            self.send({"id": content.get("id"), "ok": True, "header": {}}, [])
-            return
-        for message, buffers in reply(content, self._shown):
+        for message, buffers in reply(content, self._asked):
             self.send(message, buffers)
+
+    def _asked(self, request: Mapping[str, Any]) -> Answer:
+        """Answer what is asked of the maps, or of the view itself."""
+        if request.get("op") == "keep":
+            self._kept.renew()
+            return Answer({})
+        if request.get("op") == "page":
+            # A long answer is asked for again before it is there.
+            if self._page is None or self._page[0] != (self._shown.version, self.state):
+                self._page = (self._shown.version, self.state), self.to_html(progress=False).encode()
+            return Answer({"name": "page.html"}, [self._page[1]])
+        return answer(self._shown, request)
 
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
@@ -414,6 +437,16 @@ class Explorer(anywidget.AnyWidget):
         if not 0 <= value < float("inf"):
             raise t.TraitError(f"scaling={value}; expected 0 or more.")
         return value
+
+    def _first_layer(self, name: Any) -> int:
+        """The layer that maps open at: of a rollout the last, up to which all are rolled."""
+        kind, _ = self._shown.derived.get(name, ("", ""))
+        return self._shown.maps[name].n_layers - 1 if kind == "rollout" else 0
+
+    @t.observe("map")
+    def _open_at_its_layer(self, _change: Any) -> None:
+        if self._own_layout is not None and self._maps and self._first_layer(self.map):
+            self.layer = self._first_layer(self.map)
 
     @t.observe("layer", "map")
     def _keep_selection_inside(self, _change: Any) -> None:

@@ -192,7 +192,7 @@ class _Holding:
                 if 0 not in maps.layers[layer].shape:
                     _put(self.packer, self.shown, {"op": op, "map": name, "layer": layer})
             yield
-        if measured:
+        if measured and 0 not in (maps.n_queries, maps.n_keys):
             _put(self.packer, self.shown, {"op": "findings", "map": name})
         for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
             if tokens.image is not None and tokens.image.picture is not None:

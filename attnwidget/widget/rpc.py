@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from attnwidget.widget.answers import Answer, Shown, answer
+from attnwidget.widget.answers import Answer
 
 __all__ = ["forget_shell", "reply"]
 
@@ -17,15 +17,15 @@ LARGEST_REPLY = 4 << 20  # bytes; hosts and proxies refuse or cut much larger me
 _log = logging.getLogger(__name__)
 
 
-def reply(content: Any, shown: Shown) -> list[Message]:
+def reply(content: Any, answer: Callable[[Mapping[str, Any]], Answer]) -> list[Message]:
     """The reply to one message.
 
     Parameters
     ----------
     content : mapping
         ``{"id", "op", ...}``; what stands beside them are the arguments of the question.
-    shown : Shown
-        What the question is about.
+    answer : callable
+        Answers a question ``{"op", ...}``, or raises.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def reply(content: Any, shown: Shown) -> list[Message]:
     request = dict(content)
     identity = request.pop("id")
     try:
-        answered = answer(shown, request)
+        answered = answer(request)
     except (ValueError, IndexError) as error:
         return [_refusal(identity, str(error))]
     except TypeError as error:

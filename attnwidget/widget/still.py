@@ -19,16 +19,8 @@ __all__ = ["Still", "still"]
 ROWS, KEYS = 12, 3  # of the table: the last queries, and what each gives most to
 LONGEST_WORD = 40
 LARGEST_PICTURE = 16_000  # bytes: an output holds it twice, and a notebook many outputs
-SHARPNESS = (
-    (130, 96),
-    (110, 96),
-    (90, 64),
-    (80, 64),
-    (70, 48),
-    (60, 48),
-    (45, 32),
-    (30, 32),
-)  # dots per inch, and colours
+DOTS = 110  # an inch
+COLOURS = (96, 64, 48, 32)  # tried one after another
 
 
 @dataclass(frozen=True)
@@ -65,11 +57,13 @@ class Still:
         if not self.table:
             return b""
         figure = of_view(self.view)
-        drawn = b""
-        for dots, colours in SHARPNESS:
+        dots, drawn = DOTS, b""
+        for colours in COLOURS:
             drawn = _reduced(figure, dots, colours)
             if len(drawn) <= LARGEST_PICTURE:
                 break
+            # Bytes go with the dots, and a drawing takes its time.
+            dots = max(30, round(dots * 0.95 * (LARGEST_PICTURE / len(drawn)) ** 0.5))
         return drawn
 
     @property
@@ -120,7 +114,7 @@ def still(view: Any) -> Still:
     title = view.facts["title"] or f"{maps.n_queries} tokens"
     empty = 0 in (maps.n_queries, maps.n_keys, maps.heads[layer])
     place = "" if empty else f"layer {maps.layer_numbers[layer]} · head {maps.head_numbers[layer][head]}"
-    if len(view.shown.maps) > 1:
+    if len(view.shown.measuring) > 1 or view.map in view.shown.derived:
         place = " · ".join(part for part in (view.map, place) if part)
     return Still(_word(title), _word(place), [] if empty else _table(view), view)
 

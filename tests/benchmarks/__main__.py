@@ -8,13 +8,15 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import capture, kernel, lab, measures, others
+from tests.benchmarks import capture, kernel, lab, layers, measures, others, pages
 
 PARTS = {
     "kernel": (kernel.import_rows, kernel.answer_rows),
     "measures": (measures.measure_rows, measures.peak_rows),
     "capture": (capture.capture_rows, capture.memory_rows, capture.long_rows),
     "lab": (lab.lab_rows,),
+    "layers": (layers.layer_rows,),
+    "pages": (pages.page_rows,),
     "others": (others.others_rows,),
 }
 

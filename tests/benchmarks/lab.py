@@ -15,7 +15,7 @@ from tests.browser.lab import CHROMIUM_FLAGS, Lab, Notebook, chromium, write_not
 
 # Length, layers and heads of what is browsed.
 LENGTHS = ((64, 12, 12), (2048, 2, 4), (8192, 2, 4), (32768, 1, 1), (32768, 2, 4))
-_SETUP = """
+SETUP = """
 import time, torch, attnwidget as aw
 from attnwidget.layers import Mask, ProjectedLayer
 def make(n, layers=12, heads=12):
@@ -25,7 +25,7 @@ def make(n, layers=12, heads=12):
     return aw.AttentionMaps(held, aw.Tokens.positions(n))
 """
 # Wall-clock milliseconds at which the first picture of a map is on the canvas.
-_WATCH = """
+WATCH = """
 void (window.firstPicture = new Promise((resolve) => {
   const look = () => {
     const root = document.querySelector("[data-attnwidget=explorer]");
@@ -36,7 +36,7 @@ void (window.firstPicture = new Promise((resolve) => {
 }));
 """
 # Time from a click on a thumbnail to the frame in which that head is drawn.
-_SWITCH = """async ([layer, head]) => {
+SWITCH = """async ([layer, head]) => {
   const root = document.querySelector("[data-attnwidget=explorer]").shadowRoot;
   const heatmap = root.querySelector("[data-part=heatmap]");
   const start = performance.now();
@@ -115,10 +115,10 @@ def _open(lab: Lab, browser: Any, cells: list[str]) -> Notebook:
 def _show(lab: Lab, browser: Any, n: int, layers: int, heads: int) -> tuple[Notebook, float]:
     """A notebook in which maps are shown, and the seconds from the display call to their first picture."""
     make = f"maps = make({n}, layers={layers}, heads={heads})"
-    notebook = _open(lab, browser, [f"{_SETUP}{make}\nwarm = aw.Explorer(make(4))", "x = 1", _SHOW])
+    notebook = _open(lab, browser, [f"{SETUP}{make}\nwarm = aw.Explorer(make(4))", "x = 1", SHOW])
     # Everything before the display call is done first: importing torch is nobody's first picture.
     notebook.run_cell(0)
-    notebook.page.evaluate(_WATCH)
+    notebook.page.evaluate(WATCH)
     notebook.run_cell(2)
     return notebook, notebook.page.evaluate("window.firstPicture") / 1000 - notebook.value("called")
 
@@ -133,10 +133,10 @@ def _first_picture_and_switch(lab: Lab, browser: Any) -> list[dict[str, Any]]:
     )
     unseen = []
     for layer in range(2, 12):
-        unseen.append(page.evaluate(_SWITCH, [layer, 7]))
+        unseen.append(page.evaluate(SWITCH, [layer, 7]))
         # A person looks before the next click; by then the neighbours are there.
         page.wait_for_function(_SETTLED, arg=[layer, 7])
-    seen = [page.evaluate(_SWITCH, [layer, 7]) for layer in range(2, 12)]
+    seen = [page.evaluate(SWITCH, [layer, 7]) for layer in range(2, 12)]
     widget.wait_for()
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     saved = len(notebook.path.read_bytes())
@@ -155,24 +155,24 @@ def _browse(lab: Lab, browser: Any, n: int, layers: int, heads: int) -> list[dic
     notebook, first = _show(lab, browser, n, layers, heads)
     page, what = notebook.page, f"{layers} x {heads} heads, n={n}"
     rows = [row(f"first picture, {what}", first, "s", budget=1.0 if n <= 512 else None)]
-    _settle(page)
+    settle(page)
     # Every other head: the neighbours of a head that was looked at are there already.
     others = [(layer, head) for layer in range(layers) for head in range(0, heads, 2)][1:4]
     unseen = []
     for place in others:
-        unseen.append(page.evaluate(_SWITCH, list(place)))
-        _settle(page)
+        unseen.append(page.evaluate(SWITCH, list(place)))
+        settle(page)
     if others:
-        seen = [page.evaluate(_SWITCH, list(place)) for place in [(0, 0), *others]]
+        seen = [page.evaluate(SWITCH, list(place)) for place in [(0, 0), *others]]
         rows.append(row(f"another head, {what}", statistics.median(unseen), "ms", f"worst {max(unseen):.0f} ms"))
         rows.append(row(f"a head seen before, {what}", statistics.median(seen), "ms", f"worst {max(seen):.0f} ms"))
     frames = sorted(page.evaluate(_SLIDE, 60))
     rows.append(row(f"temperature slider: a frame, {what}", statistics.median(frames), "ms", _tail(frames)))
-    _settle(page)
+    settle(page)
     if n > 1024:
         frames = sorted(page.evaluate(_ZOOM))
         rows.append(row(f"zoom to single cells: a frame, {what}", statistics.median(frames), "ms", _tail(frames)))
-        _settle(page)
+        settle(page)
     rows.append(row(f"peak memory of the kernel, {what}", _peak(notebook), "GB", budget=4.0 if heads == 1 else None))
     notebook.close()
     return rows
@@ -182,17 +182,17 @@ def _browse_all(lab: Lab, browser: Any) -> list[dict[str, Any]]:
     """Memory of a kernel whose 144 maps of 8,192 tokens are browsed, a head of every layer."""
     notebook, first = _show(lab, browser, 8192, 12, 12)
     page, unseen = notebook.page, []
-    _settle(page)
+    settle(page)
     for layer in range(1, 12):
-        unseen.append(page.evaluate(_SWITCH, [layer, layer]))
-        _settle(page)
+        unseen.append(page.evaluate(SWITCH, [layer, layer]))
+        settle(page)
     peak = _peak(notebook)
     notebook.close()
     note = f"first picture {first:.2f} s, another head {statistics.median(unseen):.0f} ms"
     return [row("peak memory of the kernel, 12 x 12 heads, n=8192", peak, "GB", note, budget=8.0)]
 
 
-def _settle(page: Any) -> None:
+def settle(page: Any) -> None:
     """A person looks before the next click; by then what is asked for in the background has come."""
     page.evaluate(_QUIET)
 
@@ -206,7 +206,7 @@ def _peak(notebook: Notebook) -> float:
     return int(notebook.value("open('/proc/self/status').read().split('VmHWM:')[1].split()[0]")) / 2**20
 
 
-_SHOW = "view = aw.Explorer(maps); called = time.time(); view"
+SHOW = "view = aw.Explorer(maps); called = time.time(); view"
 
 
 def _script_seconds(profile: dict[str, Any]) -> float:
@@ -217,7 +217,7 @@ def _script_seconds(profile: dict[str, Any]) -> float:
 
 
 def _slider(lab: Lab, browser: Any) -> list[dict[str, Any]]:
-    notebook = _open(lab, browser, [_SETUP + "maps = make(1024, layers=1, heads=2)", _SHOW])
+    notebook = _open(lab, browser, [SETUP + "maps = make(1024, layers=1, heads=2)", SHOW])
     notebook.run_all()
     notebook.page.wait_for_function(
         "document.querySelector('[data-attnwidget]')?.dataset.state === 'ready'", timeout=60_000

@@ -105,6 +105,24 @@ class TestChoices:
         link.unlink()
 
 
+class TestState:
+    """What hosts take from a widget and write into their pages."""
+
+    def test_says_what_it_is_where_defaults_are_left_out(self):
+        state = aw.Explorer(projected()).get_state(drop_defaults=True)
+        assert (state["_view_name"], state["_model_name"]) == ("AnyView", "AnyModel")
+        assert state["_esm"] == aw.Explorer._esm
+        assert "temperature" not in state
+
+    def test_holds_no_mark_that_a_page_could_take_for_its_own(self):
+        labels = ["<!--", "<script>", "</script>", "b"]
+        view = aw.Explorer(aw.AttentionMaps.from_arrays(matrices(2, 4, 4), layout="HQK", tokens=labels), title="<!--")
+        text = view.get_state()["facts"]
+        assert "<" not in text
+        assert json.loads(text) == view.facts
+        assert view.facts["maps"][0]["queries"]["labels"] == labels
+
+
 class TestShow:
     """What a generation loop does: the same widget, a longer text."""
 
@@ -153,7 +171,7 @@ class TestShow:
         states = []
         view.send_state = lambda key=None: states.append(set(key or ()))
         view.show(projected(5, layers=2))
-        assert states == [{"facts", "layer", "query"}]
+        assert states == [{"facts", "opening", "layer", "query"}]
 
     def test_nothing_is_computed_before_it_is_looked_at(self, view, monkeypatch):
         monkeypatch.delattr("attnwidget.lenses.through.rollout")
@@ -229,7 +247,8 @@ class TestTraits:
     def test_hold_no_matrix(self):
         state = aw.Explorer(projected(400, layers=6, heads=8)).get_state()
         state.pop("_esm")
-        # Saved notebooks carry the traits: labels and facts only.
+        # Saved notebooks carry the traits: labels and facts, and the answers that are asked for first.
+        assert len(state.pop("opening")) <= 64 << 10
         assert len(json.dumps(state, default=str)) < 20_000
         assert not any(isinstance(value, (bytes, memoryview, torch.Tensor, np.ndarray)) for value in state.values())
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import attnwidget as aw
+from attnwidget.layers import DenseLayer
 
 HOSTILE = ["<script>alert(1)</script>", "</script><!--", '"quoted"', "'", "\ud800", "&amp;", "=1+1", "x" * 10_000]
 
@@ -171,6 +172,14 @@ def test_maps_without_numbers_become_pages() -> None:
     nothing = aw.AttentionMaps.from_arrays(torch.full((1, 1, 2, 2), torch.nan), layout="LHQK", tokens=["a", "b"])
     for maps in (empty, nothing):
         assert whole_layers(aw.Explorer(maps).to_html()) == [0]
+
+
+def test_an_empty_map_becomes_a_page_and_a_table_and_no_picture(tmp_path) -> None:
+    view = aw.Explorer(aw.AttentionMaps([DenseLayer(torch.zeros(1, 0, 0))], aw.Tokens.from_labels([])))
+    assert "there is no attention to show" in view.save(tmp_path / "nothing.html").read_text()
+    assert read(view.save(tmp_path / "nothing.csv")) == [[""]]
+    with pytest.raises(ValueError, match="there is nothing to draw"):
+        view.save(tmp_path / "nothing.png")
 
 
 def test_several_views_with_text_between_them(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def joined(messages):
 def test_a_large_reply_goes_out_in_pieces(heads):
     maps = aw.AttentionMaps([DenseLayer(torch.rand(heads, 1000, 1000).softmax(-1))], aw.Tokens.positions(1000))
     shown = Shown.of({"attention": maps})
-    messages = reply({"id": "a", **ASKED}, shown)
+    messages = reply({"id": "a", **ASKED}, partial(answer, shown))
     assert len(messages) == -(-heads * (2 * 1000 * 1000 + 8 * 1000) // 2**22)
     for at, (content, buffers) in enumerate(messages):
         assert (content["id"], content["ok"], len(buffers)) == ("a", True, 1)
@@ -44,7 +45,7 @@ def test_a_large_reply_goes_out_in_pieces(heads):
 
 def test_a_small_reply_is_one_message():
     shown = Shown.of({"attention": projected()})
-    ((content, buffers),) = reply({"id": 3, **ASKED}, shown)
+    ((content, buffers),) = reply({"id": 3, **ASKED}, partial(answer, shown))
     whole = answer(shown, ASKED)
     assert content == {"id": 3, "ok": True, "header": whole.header}
     assert buffers == whole.buffers
@@ -61,7 +62,7 @@ def test_the_explorer_sends_every_piece():
 
 def test_a_refusal_is_one_message_without_buffers():
     shown = Shown.of({"attention": projected()})
-    assert reply({"id": 1, **ASKED, "layer": 9}, shown) == [
+    assert reply({"id": 1, **ASKED, "layer": 9}, partial(answer, shown)) == [
         ({"id": 1, "ok": False, "error": "layer 9 does not exist: these maps have layers 0 to 2."}, [])
     ]
-    assert reply({**ASKED}, shown) == []
+    assert reply({**ASKED}, partial(answer, shown)) == []

@@ -19,7 +19,7 @@ PICTURED = 1 << 24  # cells that thumbnails and profiles read of all heads of a 
 
 def even_rows(maps: AttentionMaps, cells: int) -> Tensor | None:
     """Positions of an even spread of rows of a long map, about so many cells in all heads of a layer; None for all."""
-    most = max(FEWEST_ROWS, cells // (max(maps.heads) * maps.n_keys))
+    most = max(FEWEST_ROWS, cells // max(1, max(maps.heads) * maps.n_keys))
     if maps.n_queries <= max(LONG, most):
         return None
     return torch.linspace(0, maps.n_queries - 1, min(most, LONG)).round().long()

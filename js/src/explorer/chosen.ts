@@ -269,18 +269,30 @@ export class Chosen {
     const place = this.#place();
     if (!place) return null;
     const still = this.#still.value && this.settled();
-    const { facts, layer, head } = place;
+    const { facts } = place;
     const refine = still ? this.#refine() : null;
     if (refine) return refine;
     if (!still && Math.max(facts.n_queries, facts.n_keys) > SMALL) return null;
-    for (const near of [head + 1, head - 1]) {
-      const wanted = near >= 0 && near < (facts.heads[layer] ?? 0) && this.#want({ ...place, head: near });
+    for (const near of this.#headsAround(place)) {
+      const wanted = this.#want({ ...place, head: near });
       if (!wanted || this.#cache.has(wanted.name) || this.#failed.value.has(wanted.name)) continue;
       return this.#errand(wanted.name, async (signal) => {
         await this.#fetch(wanted, "prefetch", { signal, background: true });
       });
     }
     return still ? this.#layersAround(place) : null;
+  }
+
+  /** The neighbours of the chosen head, and where its layer is here all others, the nearest first, as far as they are kept. */
+  #headsAround({ facts, map, layer, head }: PlaceOfMap): number[] {
+    const heads = [...Array(facts.heads[layer] ?? 0).keys()].filter((other) => other !== head);
+    const here = this.#layers.has(layerQuestion(map, layer).name);
+    const tile = 2 * facts.n_queries * facts.n_keys;
+    const most = here ? Math.floor(CACHE_BYTES / 2 / tile) : 2;
+    return heads
+      .sort((one, other) => Math.abs(one - head) - Math.abs(other - head) || other - one)
+      .slice(0, Math.max(2, most))
+      .filter((other) => here || Math.abs(other - head) === 1);
   }
 
   /** Do not try again. */

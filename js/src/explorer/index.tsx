@@ -2,7 +2,8 @@
 import { PageModel, placesIn } from "../host/page";
 import { Stored } from "../host/stored";
 import type { Model } from "../host/traits";
-import { mount } from "./mount";
+import { inTurn } from "../host/turns";
+import { hostIn, mount } from "./mount";
 
 interface RenderProps {
   model: Model;
@@ -10,16 +11,31 @@ interface RenderProps {
   signal?: AbortSignal;
 }
 
+const ROOM = "320px";
+
 /** What a host calls for each view of the widget. */
-const render = ({ model, el, signal }: RenderProps): (() => void) => mount({ model, el, signal });
+function render({ model, el, signal }: RenderProps): () => void {
+  const host = hostIn(el);
+  // Many that are yet to come must not all be in sight.
+  host.style.minHeight = ROOM;
+  let close = () => host.remove();
+  const leave = inTurn(host, () => {
+    host.style.minHeight = "";
+    close = mount({ model, host, signal });
+  });
+  function end(): void {
+    leave();
+    close();
+  }
+  signal?.addEventListener("abort", end, { once: true });
+  return end;
+}
 
 /** Bring the places of a saved page to life; a picture that stands there gives way to the first that is drawn. */
 async function openPage(page: ParentNode): Promise<void> {
   for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
-    const el = document.createElement("div");
-    element.append(el);
-    mount({ model: new PageModel(traits), el, alone: new Stored(answers) });
-    const host = el.firstElementChild as HTMLElement;
+    const host = hostIn(element);
+    mount({ model: new PageModel(traits), host, alone: new Stored(answers) });
     const shown = new MutationObserver(() => {
       if (host.dataset.state !== "ready") return;
       shown.disconnect();

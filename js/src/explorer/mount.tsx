@@ -16,21 +16,27 @@ import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
 import { Layout } from "./views/layout";
 
+/** The element of a view, which says how far it is. */
+export function hostIn(el: HTMLElement): HTMLElement {
+  const host = document.createElement("div");
+  host.dataset.attnwidget = "explorer";
+  host.dataset.state = "loading";
+  // Arrow keys and Enter mean something else to the notebook around.
+  host.dataset.lmSuppressShortcuts = "true";
+  el.append(host);
+  return host;
+}
+
 export interface Mounting {
   model: Model;
-  el: HTMLElement;
+  host: HTMLElement;
   /** Hosts before anywidget 0.10 only call the returned clean-up. */
   signal?: AbortSignal | undefined;
   /** Whether answers come of this page alone. */
   alone?: Stored;
 }
 
-export function mount({ model, el, signal, alone }: Mounting): () => void {
-  const host = document.createElement("div");
-  host.dataset.attnwidget = "explorer";
-  host.dataset.state = "loading";
-  // Arrow keys and Enter mean something else to the notebook around.
-  host.dataset.lmSuppressShortcuts = "true";
+export function mount({ model, host, signal, alone }: Mounting): () => void {
   const root = document.createElement("div");
   root.className = "explorer";
   const shadow = host.attachShadow({ mode: "open" });
@@ -38,13 +44,12 @@ export function mount({ model, el, signal, alone }: Mounting): () => void {
   sheet.replaceSync(styles);
   shadow.adoptedStyleSheets = [sheet];
   shadow.append(root);
-  el.append(host);
 
   const { traits, disconnect } = connectTraits(model, DEFAULTS);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
-  const hasKernel = () => model.comm_live !== false && !el.closest(".jupyter-widgets-disconnected");
+  const hasKernel = () => model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
   const stored: ReadonlySignal<Stored | null> = alone
     ? signalOf(alone)
     : computed(() => (traits.opening.value?.byteLength ? new Stored(bytesOf(traits.opening.value)) : null));

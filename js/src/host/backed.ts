@@ -11,7 +11,7 @@ export class Backed implements Source {
   readonly link: ReadonlySignal<Link>;
   readonly cut: ReadonlySignal<boolean>;
   readonly silence: ReadonlySignal<number | null>;
-  readonly heard: ReadonlySignal<boolean>;
+  readonly busy: ReadonlySignal<boolean>;
   readonly #kernel: Source | null;
   readonly #stored: ReadonlySignal<Stored | null>;
   /** Of the maps that are shown: answers about others are none. */
@@ -32,7 +32,7 @@ export class Backed implements Source {
     this.patience = kernel?.patience ?? signal("calm");
     this.cut = kernel?.cut ?? signal(false);
     this.silence = kernel?.silence ?? signal(null);
-    this.heard = kernel?.heard ?? signal(false);
+    this.busy = kernel?.busy ?? signal(false);
   }
 
   get missing(): string {

@@ -55,7 +55,7 @@ export class Kernel implements Source {
   readonly patience: Signal<Patience> = signal("calm");
   readonly link: Signal<Link>;
   readonly silence: Signal<number | null> = signal(null);
-  readonly heard = signal(false);
+  readonly busy = signal(false);
   readonly missing = "";
   readonly cut = signal(false);
 
@@ -179,7 +179,6 @@ export class Kernel implements Source {
       const { question, pieces } = line.asked;
       const reply = content.ok ? pieces.add(content, buffers) : null;
       this.link.value = "live";
-      this.heard.value = true;
       if (!reply && content.ok && content.piece !== undefined) return;
       this.#settle(line);
       if (reply) question.resolve(reply);
@@ -198,7 +197,7 @@ export class Kernel implements Source {
   #weigh(): void {
     const { kernel } = this.#model.widget_manager ?? {};
     this.cut.value = (kernel?.connectionStatus ?? "connected") !== "connected";
-    if (kernel?.status === "busy") this.heard.value = true;
+    this.busy.value = kernel?.status === "busy";
     const waiting = [...this.#lines.values()].flatMap(({ asked }) =>
       asked && asked.patience !== "calm" ? [asked] : [],
     );

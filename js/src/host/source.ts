@@ -34,8 +34,8 @@ export interface Source {
   readonly cut: ReadonlySignal<boolean>;
   /** For how many seconds nobody has answered, where that is worth a word. */
   readonly silence: ReadonlySignal<number | null>;
-  /** Whether a kernel has ever answered in this page. */
-  readonly heard: ReadonlySignal<boolean>;
+  /** Whether the host says that its kernel is busy: a sign of life. */
+  readonly busy: ReadonlySignal<boolean>;
   /** What of stored answers was left out, why, and how it is had; empty where nothing was. */
   readonly missing: string;
   /** An answer that is here already and that nobody could better. */

@@ -85,7 +85,12 @@ export function connectTraits<Choices extends object>(
   );
   // A host whose line was cut hands over everything again; facts of the version that is here are no new ones.
   let known: Facts | null = null;
-  const newest = (told: Facts | null) => {
+  let heard: unknown = null;
+  const newest = (sent: Facts | string | null) => {
+    if (sent === heard) return known;
+    heard = sent;
+    // Python sends them as text, which no page around can take for its own.
+    const told = typeof sent === "string" ? (JSON.parse(sent) as Facts) : sent;
     const same = told?.version !== undefined && told.version === known?.version;
     if (!same) known = told;
     return known;

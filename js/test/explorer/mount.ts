@@ -1,6 +1,6 @@
 /** Put an Explorer on the page and find its parts. */
 import { expect, onTestFinished, vi } from "vitest";
-import explorer from "../../src/explorer";
+import { hostIn, mount as mountInto } from "../../src/explorer/mount";
 import type { MockModel } from "../mock";
 
 export interface Mounted {
@@ -19,8 +19,8 @@ export function mount(model: MockModel, width = 1000, className = ""): Mounted {
   el.className = className;
   el.style.width = `${width}px`;
   document.body.append(el);
-  const close = explorer.render({ model, el });
-  const host = el.querySelector<HTMLElement>("[data-attnwidget='explorer']")!;
+  const host = hostIn(el);
+  const close = mountInto({ model, host });
   const shadow = host.shadowRoot!;
   onTestFinished(() => {
     close();

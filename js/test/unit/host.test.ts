@@ -2,7 +2,7 @@ import { effect } from "@preact/signals";
 import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/answers/cache";
 import { DEFAULTS } from "../../src/explorer/choices";
-import { keyValueHead, type MapFacts } from "../../src/host/facts";
+import { type Facts, keyValueHead, type MapFacts } from "../../src/host/facts";
 import { connectTraits } from "../../src/host/traits";
 import { MockMap, MockModel } from "../mock";
 
@@ -26,6 +26,20 @@ describe("traits", () => {
     effect(() => void seen.push(`${traits.layer.value}/${traits.head.value}`));
     host.fromPython({ layer: 3, head: 2 });
     expect(seen).toEqual(["1/0", "3/2"]);
+  });
+
+  it("take facts as text, as Python sends them, and read each once", () => {
+    const host = model();
+    const { traits } = connectTraits(host, DEFAULTS);
+    const text = JSON.stringify({ ...(host.get("facts") as Facts), title: "<!-- a" }).replaceAll(
+      "<",
+      "\\u003c",
+    );
+    host.fromPython({ facts: text as unknown as Facts });
+    const told = traits.facts.value;
+    expect(told?.title).toBe("<!-- a");
+    host.fromPython({ layer: 3 });
+    expect(traits.facts.value).toBe(told);
   });
 
   it("are not sent back to where they came from", async () => {

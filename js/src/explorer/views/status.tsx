@@ -10,9 +10,9 @@ interface Props {
   source: Source;
 }
 
-/** What is known, and no more: busy is who has shown a sign of life. */
+/** What is known, and no more: busy is who says so, and the cell is not run again where there may be none. */
 function sentence(store: Store, source: Source): string {
-  const { link, patience, cut, silence, heard } = source;
+  const { link, patience, cut, silence, busy } = source;
   if (link.value === "absent") return "No kernel has these maps: run the cell again.";
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
   if (link.value === "kept") return `No kernel has these maps; this was kept. ${source.missing}`.trim();
@@ -22,13 +22,14 @@ function sentence(store: Store, source: Source): string {
   if (patience.value === "calm") return "";
   if (patience.value === "unheard") return "This page is busy; the picture comes when it has time.";
   if (cut.value) return "The connection to the kernel is cut; the picture comes when it is back.";
-  if (patience.value === "waiting" && heard.value)
+  const seconds = `${silence.value} s`;
+  if (busy.value && patience.value === "waiting")
     return "The kernel is busy; the picture comes when it is free.";
-  const waited = `has answered for ${silence.value} s`;
-  if (patience.value === "waiting") return `Nobody ${waited}.`;
-  if (heard.value)
-    return `The kernel has not answered for ${silence.value} s: it is busy, or it has stopped. Run the cell again if this stays.`;
-  return `Nobody ${waited}: there may be no kernel here.`;
+  if (busy.value) return `The kernel has been busy for ${seconds}; the picture comes when it is free.`;
+  const nobody = `Nobody has answered for ${seconds}`;
+  return patience.value === "waiting"
+    ? `${nobody}.`
+    : `${nobody}: the kernel may have stopped, or there is none here.`;
 }
 
 /** What is on its way to the grid: numbers come before pictures. */
