@@ -21,47 +21,47 @@ _ADVICE = "Kept from the live view, which needs a kernel: run this cell."
 
 WAIT = 3_000  # ms that a live view may take
 
-# In a live run hidden until it is clear that no live view comes, so that nothing flashes by; in a file seen at once.
+# In a live run hidden until a live view would have come, so that nothing flashes by; in a file seen at once. In
+# JupyterLab a widget that cannot be drawn is a line of text or a broken sign: hidden, and seen should it come to life.
 _SCRIPT = """
 (() => {
   const id = "%(id)s";
-  const kept = () => document.querySelectorAll(`[data-attnwidget-kept="${id}"]`);
-  const live = () => document.querySelector(`[data-attnwidget][data-kept="${id}"]:not([data-state="loading"])`);
-  const all = (show) => kept().forEach((one) => { one.style.display = show ? "" : "none"; });
+  const named = `[data-attnwidget-kept="${id}"]`;
+  const live = document.querySelector(`[data-attnwidget][data-kept="${id}"]:not([data-state="loading"])`);
   const due = (globalThis[Symbol.for("attnwidget/kept")] ??= {});
   due[id] ??= performance.now() + %(wait)d;
-  // A widget that cannot be drawn is a line of text, or a broken sign; it may still come to life, and is seen then.
+  const wait = live ? 0 : due[id] - performance.now();
   const child = ".jp-OutputArea-child";
-  const beside = `${child}:has([data-attnwidget-kept="${id}"]) + ${child} > .jp-OutputArea-output.lm-Panel`;
+  const beside = `${child}:has(${named}) + ${child} > .jp-OutputArea-output.lm-Panel`;
   const broken = `${beside}:has(.jupyter-widgets-error-widget)`;
-  const dead = `${beside}:not(:has(*)), ${broken}`;
+  const rules = `${beside}:not(:has(*)), ${broken}, ${named} > iframe + [data-part=still] { display: none; }`;
   const forbidden = () => {
     const url = URL.createObjectURL(new Blob(["export {}"], { type: "text/javascript" }));
     return import(url).then(() => false, () => true).finally(() => URL.revokeObjectURL(url));
   };
-  const why = async () => {
-    if (!document.querySelector(broken)) return "";
-    if (await forbidden()) return "There is no live view: this page forbids modules from blob: addresses.";
-    return (
-      "There is no live view, most likely for want of the anywidget extension beside this notebook's server: " +
-      "pip install anywidget there, and reload the page."
-    );
-  };
-  const settle = () => {
-    all(true);
-    if (live() || !document.querySelector(beside)) return;
-    kept().forEach(async (one) => {
-      one.querySelector("style").textContent = `${dead} { display: none; }`;
-      const reason = await why();
-      if (reason) one.querySelector("[data-part=why]").textContent = reason;
-    });
-  };
-  if (due[id] > performance.now() && !live()) {
-    all(false);
-    setTimeout(() => all(true), due[id] - performance.now());
+  for (const kept of document.querySelectorAll(named)) {
+    if (kept.querySelector("style")) continue;
+    const sheet = document.createElement("style");
+    sheet.textContent = rules;
+    kept.append(sheet);
+    if (wait > 0) {
+      sheet.textContent += `@media screen { ${named} { display: none; } }`;
+      setTimeout(() => { sheet.textContent = rules; }, wait);
+    }
+    const area = kept.closest(".jp-OutputArea");
+    const watch = new MutationObserver(explain);
+    async function explain() {
+      if (!kept.isConnected) watch.disconnect();
+      if (!kept.isConnected || !area.querySelector(broken)) return;
+      watch.disconnect();
+      kept.querySelector("[data-part=why]").textContent = (await forbidden())
+        ? "There is no live view: this page forbids modules from blob: addresses."
+        : "There is no live view, most likely for want of the anywidget extension beside this notebook's server: " +
+          "pip install anywidget there, and reload the page.";
+    }
+    if (area) watch.observe(area, { childList: true, subtree: true });
+    if (area) explain();
   }
-  setTimeout(settle, %(most)d);
-  addEventListener("beforeprint", () => { if (!live()) all(true); });
 })();
 """
 
@@ -124,12 +124,13 @@ class Kept:
         return bundle
 
     def _html(self, shown: Still, *, pictured: bool) -> str:
+        script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT}
+        # Hosts that forbid scripts may write them out: in the fold that is not seen.
+        words = shown.markup(pictured=pictured, folded=f"<script>{script}</script>")
         frame = self._frame() if pictured and self.form == "page" else ""
-        body = frame or (shown.html if pictured else shown.words)
-        script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT, "most": WAIT}
         return (
-            f'<div data-attnwidget-kept="{self.identity}">{body}<p><small data-part="why">{_ADVICE}</small></p>'
-            f"<style></style><script>{script}</script></div>"
+            f'<div data-attnwidget-kept="{self.identity}">{frame}<div data-part="still">{words}</div>'
+            f'<p><small data-part="why">{_ADVICE}</small></p></div>'
         )
 
     def _frame(self) -> str:

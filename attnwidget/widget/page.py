@@ -30,6 +30,7 @@ body { margin: 24px auto; padding: 0 24px; max-width: 1500px; font: 15px/1.55 sy
 body > :is(p, ul, ol, blockquote, h1, h2, h3) { max-width: 44em }
 figure { margin: 0 } figure img { max-width: 100% } table { border-collapse: collapse } :is(td, th) { padding: 2px 8px }
 [data-attnwidget-place] { margin: 20px 0 36px }
+@media (prefers-color-scheme: dark) { :root { background: #15181c } }
 @media print { body { margin: 0; padding: 0 } }
 """.strip()
 
@@ -156,7 +157,7 @@ class _Place:
             rounded = "Queries and keys are in half precision here: weights are off by about a thousandth."
             facts["maps"] = [fact | {"notes": [*fact["notes"], rounded]} for fact in facts["maps"]]
         self._traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
-        self._still = still(view).html
+        self._still = still(view).markup()
 
     def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
         """Put in the answers, at most so many bytes before they are written as text."""

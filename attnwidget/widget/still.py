@@ -77,22 +77,20 @@ class Still:
         lines = [f"{query} → {', '.join(f'{key} {weight:.3f}' for key, weight in keys)}" for query, keys in self.table]
         return "\n".join([self.caption, *lines])
 
-    @property
-    def html(self) -> str:
-        """Caption, picture and numbers as markup that needs neither script nor style."""
-        return self._markup(
-            f'<p><img alt="{html.escape(self.caption)}" src="data:image/png;base64,{self.png_text}"></p>'
-        )
+    def markup(self, *, pictured: bool = True, folded: str = "") -> str:
+        """Caption, picture and numbers as markup that needs neither script nor style.
 
-    @property
-    def words(self) -> str:
-        """The same without the picture."""
-        return self._markup("")
-
-    def _markup(self, picture: str) -> str:
+        Parameters
+        ----------
+        pictured : bool
+            Whether the picture is in it.
+        folded : str
+            Markup that comes where nobody looks, whatever a host makes of it.
+        """
         caption = html.escape(self.caption)
         if not self.table:
-            return f"<p>{caption}: there is no attention to show.</p>"
+            return f"<p>{caption}: there is no attention to show.</p>{folded}"
+        picture = f'<p><img alt="{caption}" src="data:image/png;base64,{self.png_text}"></p>' if pictured else ""
         head = "".join(f"<th>{name} key</th><th>weight</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"
@@ -102,7 +100,7 @@ class Still:
         )
         return (
             f"<p><b>{caption}</b></p>{picture}<details><summary>The largest weights of the last queries</summary>"
-            f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
+            f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table>{folded}</details>"
         )
 
     @property

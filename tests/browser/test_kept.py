@@ -199,6 +199,8 @@ def test_a_strangers_notebook_shows_picture_and_numbers(open_notebook, yesterday
     expect(output).to_contain_text(ADVICE)
     output.locator("summary").click()
     expect(output.get_by_role("row").last).to_contain_text("0.381")
+    # Where a frame is taken out, what it stands for is not.
+    expect(notebook.cell(1).locator(".jp-RenderedHTML img")).to_be_visible()
 
 
 def test_the_same_in_notebook_7(open_notebook, without_kernel, yesterday):

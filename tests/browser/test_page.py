@@ -97,6 +97,15 @@ def test_a_page_is_the_view(open_page, policy):
     shown(ready(widget), map="rollout")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_view_stands_in_its_page_without_a_frame(open_page, scheme):
+    page = open_page(aw.page("Text.", projected()).html)
+    page.emulate_media(color_scheme=scheme)
+    expect(ready(views(page)).locator(f".explorer[data-scheme={scheme}]")).to_be_attached()
+    edge, inside = pixels(page), pixels(views(page))
+    assert (edge[0, 0] == inside[0, 0]).all()
+
+
 def test_findings_come_with_the_page(open_page):
     weights = matrices(3, 4, 12, 12)
     weights[1, 3] = weights[1, 2]
