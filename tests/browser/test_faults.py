@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import expect
 
 from tests.browser.lab import Wire
@@ -56,6 +59,27 @@ def test_a_kernel_that_dies_is_told_when_somebody_asks(open_notebook):
     expect(part(widget, "heatmap")).to_be_visible()
     notebook.run_cell(0)
     works(notebook, ready(notebook.widget()))
+
+
+def test_a_killed_kernel_costs_nothing_that_is_here(open_notebook):
+    notebook = open_notebook([MAPS + SHOW, "import os; os._exit(1)"])
+    notebook.run_cell(0)
+    widget = loaded(notebook.widget())
+    weights = np.array(notebook.value("view.maps.weights(0, 3, temperature=2.0).tolist()"))
+    notebook.start_cell(1)
+    notebook.page.locator(".jp-Dialog button").click(timeout=TIMEOUT)
+    for head in (2, 1, 3):
+        part(widget, "thumb", layer=0, head=head).click()
+        shown(widget, layer=0, head=head)
+    part(widget, "temperature").fill("0.3")
+    shown(widget, temperature=2)
+    part(widget, "save").click()
+    with notebook.page.expect_download() as saved:
+        part(widget, "save-csv").click()
+    with Path(saved.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    found = np.array([[float(cell or 0) for cell in row[1:]] for row in rows])
+    np.testing.assert_allclose(found, weights, atol=1e-4)
 
 
 def test_a_page_that_is_reloaded_shows_what_was_chosen(open_notebook):
