@@ -167,6 +167,7 @@ def test_ones_own_notebook_of_yesterday_shows_what_was_kept(open_notebook, yeste
         expect(kept(notebook, cell)).to_contain_text(ADVICE)
     frame = kept(notebook, 1).frame_locator("iframe")
     ready(frame.locator("[data-attnwidget=explorer]"))
+    expect(kept(notebook, 1).locator("img")).to_be_hidden()  # the same, and less
     assert outputs(yesterday, 3)[0]["data"].keys() == {"application/vnd.jupyter.widget-view+json", "text/plain"}
     notebook.run_all()
     for cell in range(3):
@@ -178,7 +179,7 @@ def test_ones_own_notebook_of_yesterday_shows_what_was_kept(open_notebook, yeste
 def test_without_a_kernel_the_picture_is_there_and_a_page_is_alive(open_notebook, without_kernel):
     notebook = open_notebook(without_kernel, kernel=False)
     said = pictured(notebook)
-    expect(said).to_contain_text("14 tokens · attention · layer 0 · head 0")
+    expect(said).to_contain_text("14 tokens · layer 0 · head 0")
     said.locator("summary").click()
     expect(said.get_by_role("row").nth(1)).to_contain_text("and")
     pictured(notebook, 2)
