@@ -4,7 +4,7 @@
  * The buffers of all answers stand one after another; then the index, which says of each answer which question it
  * answers, its header, and the sizes of its buffers; and last, in four bytes, how long the index is.
  */
-import { MASKED } from "../attention/tile";
+import { MASKED, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
 interface Entry {
@@ -39,14 +39,7 @@ interface TileBody {
 }
 
 /** The part of a tile's header that says where it lies. */
-interface Place {
-  rows: [number, number];
-  columns: [number, number];
-  stride: [number, number];
-  shape: [number, number];
-  low: number;
-  step: number;
-}
+type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
 const nameOf = ({ op, map, layer, head, axis }: Entry["question"]) =>
   [op, map, layer, head, axis].filter((part) => part !== undefined).join("/");
