@@ -62,8 +62,10 @@ export function Toolbar({ store, answers, source }: Props) {
 
   return (
     <header class="toolbar" ref={here}>
-      {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
-      <Alarms store={store} answers={answers} around={here} />
+      <div class="head" data-titled={Boolean(facts?.title)}>
+        {facts?.title && <h1 title={facts.title}>{facts.title}</h1>}
+        <Alarms store={store} answers={answers} around={here} />
+      </div>
       <div class="tools">
         <div class="menus">
           {maps.length > 1 && (
