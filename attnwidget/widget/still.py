@@ -21,15 +21,6 @@ LONGEST_WORD = 40
 LARGEST_PICTURE = 16_000  # bytes: an output holds it twice, and a notebook many outputs
 DOTS = 110  # an inch
 COLOURS = (96, 64, 48, 32)  # tried one after another
-    (130, 96),
-    (110, 96),
-    (90, 64),
-    (80, 64),
-    (70, 48),
-    (60, 48),
-    (45, 32),
-    (30, 32),
-)  # dots per inch, and colours
 
 
 @dataclass(frozen=True)
