@@ -211,8 +211,9 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def place(self) -> Place:
-        """Which head is chosen, and which row."""
-        return Place(self.map, self.layer, self.head, self.query)
+        """Which head is chosen, which row, and how it is read."""
+        sharpness = (1.0, 1.0) if self.map in self._shown.derived else (self.temperature, self.scaling)
+        return Place(self.map, self.layer, self.head, self.query, *sharpness, self.pooling)
 
     @property
     def state(self) -> dict[str, Any]:

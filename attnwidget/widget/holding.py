@@ -37,7 +37,7 @@ TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 @dataclass(frozen=True)
 class Place:
-    """What is chosen: a head of some maps, and the query whose row is read.
+    """What is chosen: a head of some maps, the query whose row is read, and how points are made.
 
     Parameters
     ----------
@@ -47,12 +47,19 @@ class Place:
         Which of their heads.
     query : int or None
         The pinned query.
+    temperature, scaling : float
+        At which points are made that stand for several cells: no browser can temper these.
+    pooling : {"max", "mean"}
+        What such a point shows.
     """
 
     map: str
     layer: int
     head: int
     query: int | None = None
+    temperature: float = 1.0
+    scaling: float = 1.0
+    pooling: str = "max"
 
 
 def hold(
@@ -223,8 +230,10 @@ class _Holding:
         side = _coarse_side(maps)
         found = True
         for head in range(maps.heads[layer]):
-            place = Place(name, layer, head)
-            if place != replace(self.place, query=None):
+            place = replace(self.place, map=name, layer=layer, head=head)
+            if name in self.shown.derived:
+                place = replace(place, temperature=1.0, scaling=1.0)  # which act on one head's scores
+            if place != self.place:
                 found &= _put(self.packer, self.shown, _whole(maps, place, side, GLANCE), coarse=True)
         self.missing.setdefault(name, ([], []))[0 if found else 1].append(layer)
 
@@ -306,7 +315,8 @@ def _put(packer: Packer, shown: Shown, request: dict[str, Any], *, coarse: bool 
 
 
 def _tile(place: Place, **asked: Any) -> dict[str, Any]:
-    return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **asked}
+    reading = {"temperature": place.temperature, "scaling": place.scaling, "pooling": place.pooling}
+    return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **reading, **asked}
 
 
 def _whole(maps: AttentionMaps, place: Place, side: int, cells: int | None = None) -> dict[str, Any]:

@@ -161,6 +161,15 @@ def test_a_long_map_is_held_at_several_zooms() -> None:
     assert "3 zooms" in index["missing"]
 
 
+def test_the_points_of_a_page_are_read_as_the_view_reads_them() -> None:
+    maps = made(n=1500, layers=1, heads=2)
+    view = aw.Explorer(maps, temperature=0.5, scaling=2.0, pooling="mean")
+    tiles = [one for one in index_of(view.to_html())["entries"] if one["question"]["op"] == "tile"]
+    assert {one["question"]["head"] for one in tiles} == {0, 1}
+    coarse = [one["header"] for one in tiles if one["header"]["stride"] != [1, 1]]
+    assert {(one["temperature"], one["scaling"], one["pooling"]) for one in coarse} == {(0.5, 2.0, "mean")}
+
+
 def test_a_map_of_forty_thousand_tokens_becomes_a_page() -> None:
     view = aw.Explorer(made(n=40_000, layers=1, heads=1, width=2))
     assert "coarse" in index_of(view.to_html(limit_mb=10))["missing"]
