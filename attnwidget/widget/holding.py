@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn.functional import adaptive_max_pool2d
 
@@ -19,6 +18,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.progress import progress_bar
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.projections import LONGEST, layer_bytes
+from attnwidget.widget.halving import halved
 from attnwidget.widget.packing import Packer
 
 __all__ = ["PRECISIONS", "Place", "hold", "opening", "paged"]
@@ -241,7 +241,7 @@ class _Holding:
         request = {"op": "projections", "map": name, "layer": layer}
         answered = answer(self.shown, request)
         half = self.precision == "float16"
-        return self.packer.add(request, _rounded(answered) if half else answered, spare=spare)
+        return self.packer.add(request, halved(answered) if half else answered, spare=spare)
 
     def _zoom(self, maps: AttentionMaps) -> None:
         """Finer tiles of the chosen head, and the row of the pinned query."""
@@ -343,23 +343,6 @@ def _index(maps: AttentionMaps, layer: int) -> int:
     if not -maps.n_layers <= layer < maps.n_layers:
         raise IndexError(f"layers={layer} does not exist; there are {maps.n_layers}, from 0.")
     return layer % maps.n_layers
-
-
-def _rounded(answered: Answer) -> Answer:
-    """Queries and keys in half precision."""
-    header = answered.header
-    if header["form"] != "projections" or header["dtype"] != "float32":
-        return answered
-    buffers = []
-    for name, buffer in zip(header["buffers"], answered.buffers, strict=True):
-        if name not in {"q", "k"}:
-            buffers.append(buffer)
-            continue
-        values = np.frombuffer(buffer, "<f4")
-        if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-            return answered  # what half precision cannot hold stays as it is
-        buffers.append(values.astype("<f2").tobytes())
-    return Answer(header | {"dtype": "float16", "narrowed": True}, buffers)
 
 
 def _smaller(answered: Answer) -> tuple[Answer, bool]:
