@@ -211,8 +211,10 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def place(self) -> Place:
-        """Which head is chosen, and which row."""
-        return Place(self.map, self.layer, self.head, self.query)
+        """Which head is chosen, which row, and how it is read."""
+        derived = self.map in self._shown.derived
+        temperature, scaling = (1.0, 1.0) if derived else (self.temperature, self.scaling)
+        return Place(self.map, self.layer, self.head, self.query, temperature, scaling, self.pooling)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn.functional import adaptive_max_pool2d
 
@@ -19,6 +18,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.progress import progress_bar
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.projections import LONGEST, layer_bytes
+from attnwidget.widget.halving import halved
 from attnwidget.widget.packing import Packer
 
 __all__ = ["PRECISIONS", "Place", "hold", "opening", "paged"]
@@ -37,7 +37,7 @@ TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 @dataclass(frozen=True)
 class Place:
-    """What is chosen: a head of some maps, and the query whose row is read.
+    """What is chosen: a head of some maps, the query whose row is read, and how points are made.
 
     Parameters
     ----------
@@ -47,12 +47,19 @@ class Place:
         Which of their heads.
     query : int or None
         The pinned query.
+    temperature, scaling : float
+        At which points are made that stand for several cells: no browser can temper these.
+    pooling : {"max", "mean"}
+        What such a point shows.
     """
 
     map: str
     layer: int
     head: int
     query: int | None = None
+    temperature: float = 1.0
+    scaling: float = 1.0
+    pooling: str = "max"
 
 
 def hold(
@@ -223,8 +230,10 @@ class _Holding:
         side = _coarse_side(maps)
         found = True
         for head in range(maps.heads[layer]):
-            place = Place(name, layer, head)
-            if place != replace(self.place, query=None):
+            place = replace(self.place, map=name, layer=layer, head=head)
+            if name in self.shown.derived:
+                place = replace(place, temperature=1.0, scaling=1.0)  # which act on one head's scores
+            if place != self.place:
                 found &= _put(self.packer, self.shown, _whole(maps, place, side, GLANCE), coarse=True)
         self.missing.setdefault(name, ([], []))[0 if found else 1].append(layer)
 
@@ -232,7 +241,7 @@ class _Holding:
         request = {"op": "projections", "map": name, "layer": layer}
         answered = answer(self.shown, request)
         half = self.precision == "float16"
-        return self.packer.add(request, _rounded(answered) if half else answered, spare=spare)
+        return self.packer.add(request, halved(answered) if half else answered, spare=spare)
 
     def _zoom(self, maps: AttentionMaps) -> None:
         """Finer tiles of the chosen head, and the row of the pinned query."""
@@ -306,7 +315,8 @@ def _put(packer: Packer, shown: Shown, request: dict[str, Any], *, coarse: bool 
 
 
 def _tile(place: Place, **asked: Any) -> dict[str, Any]:
-    return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **asked}
+    reading = {"temperature": place.temperature, "scaling": place.scaling, "pooling": place.pooling}
+    return {"op": "tile", "map": place.map, "layer": place.layer, "head": place.head, **reading, **asked}
 
 
 def _whole(maps: AttentionMaps, place: Place, side: int, cells: int | None = None) -> dict[str, Any]:
@@ -333,23 +343,6 @@ def _index(maps: AttentionMaps, layer: int) -> int:
     if not -maps.n_layers <= layer < maps.n_layers:
         raise IndexError(f"layers={layer} does not exist; there are {maps.n_layers}, from 0.")
     return layer % maps.n_layers
-
-
-def _rounded(answered: Answer) -> Answer:
-    """Queries and keys in half precision."""
-    header = answered.header
-    if header["form"] != "projections" or header["dtype"] != "float32":
-        return answered
-    buffers = []
-    for name, buffer in zip(header["buffers"], answered.buffers, strict=True):
-        if name not in {"q", "k"}:
-            buffers.append(buffer)
-            continue
-        values = np.frombuffer(buffer, "<f4")
-        if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-            return answered  # what half precision cannot hold stays as it is
-        buffers.append(values.astype("<f2").tobytes())
-    return Answer(header | {"dtype": "float16", "narrowed": True}, buffers)
 
 
 def _smaller(answered: Answer) -> tuple[Answer, bool]:

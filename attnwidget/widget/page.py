@@ -13,9 +13,11 @@ from typing import Any
 
 from attnwidget.files import write
 from attnwidget.intake import AttentionWarning
+from attnwidget.maps import AttentionMaps
 from attnwidget.widget.explorer import Explorer
 from attnwidget.widget.exploring import explore
 from attnwidget.widget.facts import facts_of
+from attnwidget.widget.halving import halving_error
 from attnwidget.widget.holding import hold, paged
 from attnwidget.widget.module import inline_module, opening_call
 from attnwidget.widget.still import still
@@ -100,7 +102,8 @@ def page(
         Which layers of the chosen maps are held whole; None for as many as fit.
     precision : {"float32", "float16"} or None
         "float16" keeps queries and keys in half precision, which halves the page of a model in single precision;
-        weights are then off by about a thousandth, and the page says so. None keeps them as they are.
+        weights are then off by a thousandth or so, by more where scores are large, and the page says by how much at
+        most. None keeps them as they are.
     progress : bool
         Whether to show a progress bar.
 
@@ -154,8 +157,8 @@ class _Place:
         self.answers = ""
         facts = facts_of(self.shown, view.facts["title"])
         if precision == "float16":
-            rounded = "Queries and keys are in half precision here: weights are off by about a thousandth."
-            facts["maps"] = [fact | {"notes": [*fact["notes"], rounded]} for fact in facts["maps"]]
+            for fact in facts["maps"]:
+                fact["notes"] += _rounding(self.shown.maps[fact["name"]])
         self._traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
         self._still = still(view).markup()
 
@@ -196,6 +199,14 @@ def _view(part: Any) -> Explorer:
     with warnings.catch_warnings():
         warnings.simplefilter("always", AttentionWarning)
         return explore(part)
+
+
+def _rounding(maps: AttentionMaps) -> list[str]:
+    """What half precision does to the weights, where it does anything."""
+    error = halving_error(maps)
+    if error is None:
+        return []
+    return [f"Queries and keys are in half precision here: weights are off by {error:.2g} at most, in rows compared."]
 
 
 def _markdown(text: str) -> str:

@@ -152,6 +152,18 @@ def test_a_long_map_zooms_to_single_cells(open_page):
     np.testing.assert_allclose(read_cells(widget), weights.clip(max=largest), atol=0.03 * largest)
 
 
+def test_what_no_slider_can_change_has_none_and_says_at_which_temperature_it_is(open_page):
+    maps = projected(1100, layers=1, heads=2, key_value_heads=1)
+    widget = only(open_page(aw.Explorer(maps, temperature=0.5).to_html()))
+    temperature = part(widget, "temperature")
+    expect(temperature).to_be_disabled()
+    expect(temperature).to_have_attribute("aria-valuetext", "0.5")
+    expect(part(widget, "status")).to_contain_text("Of attention, a long map")
+    largest = float(maps.weights(0, 0, temperature=0.5)[2:].max())
+    heatmap = shown(widget, temperature=0.5)
+    assert float(heatmap.get_attribute("data-max")) == pytest.approx(largest, abs=1e-3)
+
+
 def test_all_maps_of_an_encoder_and_a_decoder_are_there(open_page):
     cross = aw.AttentionMaps.from_arrays(
         matrices(2, 3, 5, 8), tokens=list("vwxyz"), key_tokens=list("abcdefgh"), layout="LHQK"

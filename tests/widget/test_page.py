@@ -64,6 +64,10 @@ def whole_layers(html: str, name: str = "attention") -> list[int]:
     return sorted(one["layer"] for one in questions if one["op"] == "projections" and one["map"] == name)
 
 
+def notes_of(html: str) -> list[str]:
+    return json.loads(Reader(html).parts["traits"][0])["facts"]["maps"][0]["notes"]
+
+
 def test_a_page_holds_every_layer_and_all_that_was_measured() -> None:
     view = aw.Explorer(made(), layer=1, head=1, temperature=0.5)
     html = view.to_html()
@@ -137,10 +141,36 @@ def test_half_precision_halves_it_and_is_said() -> None:
 
     assert len(sizes(exact)) == 3
     assert [2 * size for size in sizes(half)] == sizes(exact)
-    traits = json.loads(Reader(half).parts["traits"][0])
-    assert "half precision" in traits["facts"]["maps"][0]["notes"][-1]
     with pytest.raises(ValueError, match="precision='int4'; expected 'float32' or 'float16'"):
         view.to_html(precision="int4")
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_half_precision_says_by_how_much_weights_are_off(size: float) -> None:
+    """Scores of some tens lose thousandths, scores of some thousands lose all."""
+    generator = torch.Generator().manual_seed(0)
+    q, k = (size * torch.randn(2, 60, 8, generator=generator) for _ in range(2))
+    exact, half = (
+        aw.AttentionMaps.from_queries_keys([one], [other], causal=True)
+        for one, other in ((q, k), (q.half().float(), k.half().float()))
+    )
+    error = max(float((exact.weights(0, head) - half.weights(0, head)).abs().max()) for head in (0, 1))
+    (note,) = notes_of(aw.Explorer(exact).to_html(precision="float16"))
+    assert float(re.search(r"off by (\S+) at most", note)[1]) == pytest.approx(error, rel=0.1)
+    assert notes_of(aw.Explorer(exact).to_html()) == []
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        pytest.param(made, id="sent as codes, which are fewer"),
+        pytest.param(lambda: made(n=1100, layers=1), id="sent as points"),
+        pytest.param(lambda: aw.AttentionMaps.from_arrays(torch.eye(9)), id="given as a matrix"),
+    ],
+)
+def test_what_is_not_rounded_is_not_said_to_be(maps) -> None:
+    notes = notes_of(aw.Explorer(maps()).to_html(precision="float16"))
+    assert not [note for note in notes if "half precision" in note]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +189,15 @@ def test_a_long_map_is_held_at_several_zooms() -> None:
     strides = {tuple(one["header"]["stride"]) for one in tiles}
     assert strides == {(3, 3), (2, 2), (1, 1)}
     assert "3 zooms" in index["missing"]
+
+
+def test_the_points_of_a_page_are_read_as_the_view_reads_them() -> None:
+    maps = made(n=1500, layers=1, heads=2)
+    view = aw.Explorer(maps, temperature=0.5, scaling=2.0, pooling="mean")
+    tiles = [one for one in index_of(view.to_html())["entries"] if one["question"]["op"] == "tile"]
+    assert {one["question"]["head"] for one in tiles} == {0, 1}
+    coarse = [one["header"] for one in tiles if one["header"]["stride"] != [1, 1]]
+    assert {(one["temperature"], one["scaling"], one["pooling"]) for one in coarse} == {(0.5, 2.0, "mean")}
 
 
 def test_a_map_of_forty_thousand_tokens_becomes_a_page() -> None:

@@ -47,7 +47,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
 
   const { traits, disconnect } = connectTraits(model, DEFAULTS);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
-  const store = new Store(traits, colours);
+  const store = new Store(traits, colours, alone !== undefined);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
   const hasKernel = () => model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
   const stored: ReadonlySignal<Stored | null> = alone

@@ -112,7 +112,7 @@ export class Store {
   readonly view: ReadonlySignal<Choices["view"]>;
   /** True where there is nothing to look at: no map, no token or no head. */
   readonly empty: ReadonlySignal<boolean>;
-  /** Whether points stand for several cells where the map is small enough for single ones. */
+  /** Whether points stand for several cells where the map is small enough for single ones, or where nobody has finer. */
   readonly isCoarse: ReadonlySignal<boolean>;
   readonly layer: ReadonlySignal<number>;
   readonly head: ReadonlySignal<number>;
@@ -135,7 +135,8 @@ export class Store {
   readonly #rowTemper = new Temper();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
 
-  constructor(traits: Traits, colours: Signal<Colours>) {
+  /** `alone` where all answers are in this page. */
+  constructor(traits: Traits, colours: Signal<Colours>, alone = false) {
     this.traits = traits;
     this.colours = colours;
     const chosen = ({ value: facts }: Signal<Facts | null>) =>
@@ -153,7 +154,7 @@ export class Store {
     });
     this.isCoarse = computed(() => {
       const [map, drawn] = [this.map.value, this.drawn.value];
-      return map !== null && drawn !== null && isWhole(map) && !drawn.tile.exact;
+      return map !== null && drawn !== null && (alone || isWhole(map)) && !drawn.tile.exact;
     });
     this.window = computed(() => this.windowOf(this.map.value));
     this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));

@@ -11,10 +11,12 @@ export const temperatureAt = (place: number): number => Number((10 ** place).toP
 export const placeOf = (temperature: number): number => Math.log10(temperature);
 
 export function Sharpness({ store }: { store: Store }) {
-  const temperature = store.temperature.value;
-  const scaling = store.scaling.value;
   const derived = store.map.value?.derived;
   const coarse = store.isCoarse.value;
+  // Coarse points stay as they were made.
+  const drawn = coarse ? store.drawn.value : null;
+  const temperature = drawn?.temperature ?? store.temperature.value;
+  const scaling = drawn?.scaling ?? store.scaling.value;
   const changed = temperature !== 1 || scaling !== 1;
 
   function reset(): void {
