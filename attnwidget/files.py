@@ -36,6 +36,7 @@ def check_path(path: str | Path, endings: Sequence[str]) -> Path:
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
     """A file beside another, that takes its place at the end and is gone where that fails."""
+    path = path.resolve()  # what a link leads to is written, and the link stays
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield unfinished

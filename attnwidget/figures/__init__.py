@@ -134,7 +134,7 @@ def figure(
     return _DRAWN[chosen.kind](chosen)
 
 
-def of_view(view: Any, **changes: Any) -> Any:
+def of_view(view: Any, /, **changes: Any) -> Any:
     """What an Explorer shows now, as a figure.
 
     Parameters

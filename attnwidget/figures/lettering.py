@@ -42,7 +42,7 @@ _FINE = 288  # dots per inch that text is measured at, where hinting moves nothi
 READABLE = 0.075  # inches from one label to the next
 LONGEST = 18  # characters of a label
 _PICTURES = {code: chr(0x2400 + code) for code in range(32)}  # Unicode has one of every control character
-_SIGNS = _PICTURES | {0x7F: "␡", 0x0A: "⏎", 0x09: "⇥", 0xFFFE: "?", 0xFFFF: "?"}
+_SIGNS = _PICTURES | {0x7F: "␡", 0x0A: "⏎", 0x09: "⇥", 0xFEFF: "<BOM>", 0xFFFE: "?", 0xFFFF: "?"}
 
 
 def readable(label: str) -> str:

@@ -15,11 +15,13 @@ from matplotlib.figure import Figure
 from attnwidget.figures.colours import MUTED, TEXT
 from attnwidget.figures.lettering import HINTED, SMALL, drawable, literal, quiet, width_of, wrapped
 from attnwidget.files import beside, check_path
+from attnwidget.measures.arguments import numeric
 
 __all__ = ["EDGES", "ENDINGS", "Sheet", "entitle", "inches", "save"]
 
 ENDINGS = (".png", ".svg", ".pdf")
 SCREEN, PRINT = 110, 300  # dots per inch
+DPI = 10, 2400  # of a file
 TITLE = 9.0
 LINE = 1.35  # of the size of the letters
 EDGE = 0.06
@@ -138,12 +140,13 @@ def save(figure: Figure, path: str | Path, *, dpi: float = PRINT) -> Path:
 
     Raises
     ------
-    ValueError
-        When the ending is another.
+    TypeError, ValueError
+        When the ending is another, or dpi no number from 10 to 2,400.
     FileNotFoundError
         When there is no such folder.
     """
     path = check_path(path, ENDINGS)
+    dpi = numeric("dpi", dpi, *DPI)
     ending = path.suffix.lower()
     written = io.BytesIO()
     with mpl.rc_context(_PRINTED):

@@ -9,7 +9,7 @@ from attnwidget.figures.choosing import KINDS
 
 __all__ = ["choices_of", "is_view"]
 
-_READ = ("maps", "view", "layer", "head", "query", "temperature", "scaling", "color_map", "color_scale", "color_range")
+_READ = ("maps", "view", "place", "color_map", "color_scale", "color_range")
 _KIND = {"heatmap": "head", "grid": "grid", "image": "image", "text": "row"}
 _COLOURS = {"greys": "Greys"}  # others have the same name in matplotlib
 
@@ -26,12 +26,13 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "image" and "kind" not in changes and view.maps.key_tokens.image is None:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
     shared = view.color_range == "shared"
-    places = {"layer": view.layer, "head": view.head, "query": 0 if view.query is None else view.query}
+    place = view.place
+    places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}
     return {
         "kind": kind,
         **{name: places[name] for name in KINDS.get(kind, ())},
-        "temperature": view.temperature,
-        "scaling": view.scaling,
+        "temperature": place.temperature,
+        "scaling": place.scaling,
         "cmap": _COLOURS.get(view.color_map, view.color_map),
         "scale": view.color_scale,
         "vmax": 1.0 if shared else "each" if kind != "row" else None,

@@ -211,7 +211,7 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def place(self) -> Place:
-        """Which head is chosen, which row, and how it is read."""
+        """Which head is chosen, which row, and how it is read: what is made of several heads, at no temperature."""
         derived = self.map in self._shown.derived
         temperature, scaling = (1.0, 1.0) if derived else (self.temperature, self.scaling)
         return Place(self.map, self.layer, self.head, self.query, temperature, scaling, self.pooling)

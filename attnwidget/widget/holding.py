@@ -7,7 +7,7 @@ makes any head exactly: the chosen one, those around it, those of the other maps
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import adaptive_max_pool2d
 
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import whole
 from attnwidget.progress import progress_bar
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.projections import LONGEST, layer_bytes
@@ -99,6 +100,8 @@ def hold(
         When the chosen head does not fit, or there is no such precision.
     IndexError
         When there is no such layer.
+    TypeError
+        When layers are no list of integers.
     """
     if precision is not None and precision not in PRECISIONS:
         raise ValueError(
@@ -151,7 +154,7 @@ class _Holding:
         self.shown, self.place, self.limit, self.precision = shown, place, limit, precision
         self.packer = Packer(shown.version, limit)
         chosen = shown.named(place.map)
-        self.layers = None if layers is None else [_index(chosen, layer) for layer in layers]
+        self.layers = None if layers is None else _chosen_layers(chosen, layers)
         others = [name for name in shown.maps if name != place.map]
         # Heads of models before what was made of them.
         self.names = [place.map, *sorted(others, key=lambda name: name in shown.derived)]
@@ -339,10 +342,15 @@ def _around(layer: int, n_layers: int) -> list[int]:
     return sorted(range(n_layers), key=lambda other: (abs(other - layer), other))
 
 
-def _index(maps: AttentionMaps, layer: int) -> int:
-    if not -maps.n_layers <= layer < maps.n_layers:
-        raise IndexError(f"layers={layer} does not exist; there are {maps.n_layers}, from 0.")
-    return layer % maps.n_layers
+def _chosen_layers(maps: AttentionMaps, layers: Any) -> list[int]:
+    """Layers as they count from 0; TypeError or IndexError where there are none such."""
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers={layers!r} is {type(layers).__name__}; expected a list of layers, as [0, 5], or None.")
+    numbers = [whole("layers", layer) for layer in layers]
+    for layer in numbers:
+        if not -maps.n_layers <= layer < maps.n_layers:
+            raise IndexError(f"layers={layer} does not exist; there are {maps.n_layers}, from 0.")
+    return [layer % maps.n_layers for layer in numbers]
 
 
 def _smaller(answered: Answer) -> tuple[Answer, bool]:

@@ -29,6 +29,7 @@ FRAME_HEIGHT = 760
 _STYLE = """
 :root { color-scheme: light dark }
 body { margin: 24px auto; padding: 0 24px; max-width: 1500px; font: 15px/1.55 system-ui, sans-serif }
+body { overflow-wrap: anywhere }
 body > :is(p, ul, ol, blockquote, h1, h2, h3) { max-width: 44em }
 figure { margin: 0 } figure img { max-width: 100% } table { border-collapse: collapse } :is(td, th) { padding: 2px 8px }
 [data-attnwidget-place] { margin: 20px 0 36px }
@@ -127,6 +128,8 @@ def page(
     """
     if not parts:
         raise TypeError("page() came without anything to show; pass views, maps, or text in Markdown.")
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"title is {type(title).__name__}; expected a string, or None.")
     places = [part if isinstance(part, str) else _Place(_view(part), precision) for part in parts]
     views = [part for part in places if isinstance(part, _Place)]
     titles = [title, *(part.view.facts["title"] for part in views), "Attention"]
@@ -217,9 +220,9 @@ def _markdown(text: str) -> str:
 
 def _room(limit_mb: float, taken: int) -> int:
     """Bytes that a page has for answers."""
-    if isinstance(limit_mb, bool) or not isinstance(limit_mb, (int, float)) or not limit_mb > 0:
+    if isinstance(limit_mb, (bool, str)) or not hasattr(limit_mb, "__float__") or not limit_mb > 0:
         raise ValueError(f"limit_mb={limit_mb!r}; expected a number above 0, in units of 10^6 bytes.")
-    room = int(min(limit_mb * 1e6, sys.maxsize)) - taken
+    room = int(min(float(limit_mb) * 1e6, sys.maxsize)) - taken
     if room <= 0:
         raise ValueError(
             f"limit_mb={limit_mb:g} is less than the {taken / 1e6:.1f} MB that the page takes without any attention in "

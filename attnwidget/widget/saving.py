@@ -48,9 +48,9 @@ def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
             f"{maps.n_queries:,} x {maps.n_keys:,} weights are too many for a table; take rows of "
             f"maps.weights({view.layer}, {view.head}), or save a picture."
         )
-    derived = view.map in view.shown.derived
-    sharpness = {} if derived else {"temperature": view.temperature, "scaling": view.scaling}
-    weights = maps.weights(view.layer, view.head, **sharpness).detach().float().cpu().numpy()
+    place = view.place
+    shown = maps.weights(place.layer, place.head, temperature=place.temperature, scaling=place.scaling)
+    weights = shown.detach().float().cpu().numpy()
     source, heads = maps.locate(view.layer, view.head)
     hidden = ~source.visible(heads, slice(0, maps.n_queries))[0].cpu().numpy()
     cells = np.char.mod("%.9g", weights).astype(object)

@@ -153,7 +153,7 @@ def _table(view: Any) -> list[tuple[str, list[tuple[str, float]]]]:
 def _weights(view: Any, rows: slice) -> Tensor:
     """Rows of the chosen head, as they are shown."""
     source, heads = view.maps.locate(view.layer, view.head)
-    factor = 1.0 if view.map in view.shown.derived else view.scaling / view.temperature
+    factor = view.place.scaling / view.place.temperature
     with torch.no_grad():
         weights: Tensor = source.weights(heads, rows)
         if factor != 1:

@@ -25,11 +25,26 @@ KINDS = {
     "row": {"layer": 0, "head": 1, "query": 5, "temperature": 0.5},
     "entropy": {"kind": "entropy"},
 }
-ODD = ["$x_1$", "$", "\ud800", "\U0001f600", "שלום", "中文", "x" * 10_000, "", "  ", "\n", "\x00\uffff", "_^{", "<&>"]
+ODD = [
+    "$x_1$",
+    "$",
+    "\ud800",
+    "\ufeff",
+    "\U0001f600",
+    "שלום",
+    "中文",
+    "x" * 10_000,
+    "",
+    "  ",
+    "\n",
+    "\x00\uffff",
+    "_^{",
+    "<&>",
+]
 
 
 def odd():
-    return aw.AttentionMaps(projected(13, causal=False).layers, aw.Tokens(tuple(ODD)))
+    return aw.AttentionMaps(projected(14, causal=False).layers, aw.Tokens(tuple(ODD)))
 
 
 def words(path):
@@ -59,7 +74,22 @@ def test_text_stays_text_in_svg(tmp_path):
 
 def test_labels_are_drawn_to_the_letter(tmp_path):
     found = words(save(aw.figure(odd(), layer=0, head=0), tmp_path / "odd.svg"))
-    for label in ("$x_1$", "$", "?", "\U0001f600", "שלום", "中文", "x" * 17 + "…", "∅", "␣␣", "⏎", "␀?", "_^{", "<&>"):
+    for label in (
+        "$x_1$",
+        "$",
+        "?",
+        "<BOM>",
+        "\U0001f600",
+        "שלום",
+        "中文",
+        "x" * 17 + "…",
+        "∅",
+        "␣␣",
+        "⏎",
+        "␀?",
+        "_^{",
+        "<&>",
+    ):
         assert found.count(label) == 2, label
 
 
@@ -140,3 +170,11 @@ def test_the_picture_of_a_notebook_is_sharp():
     png, size = drawn._repr_png_()
     assert png.startswith(b"\x89PNG")
     assert int.from_bytes(png[16:20], "big") == pytest.approx(2 * size["width"], abs=2)
+
+
+@pytest.mark.parametrize("dpi", [0, -1, float("nan"), 1e9, "300", True])
+def test_dots_that_cannot_be_drawn_are_refused(dpi, tmp_path):
+    for ending in ("png", "svg", "pdf"):
+        with pytest.raises((TypeError, ValueError), match=r"dpi=.*; expected a number"):
+            save(aw.figure(projected()), tmp_path / f"a.{ending}", dpi=dpi)
+    assert list(tmp_path.iterdir()) == []

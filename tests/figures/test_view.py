@@ -22,6 +22,16 @@ def test_the_heatmap_is_the_head_with_its_temperature_and_colours():
     assert (image.cmap.name, image.norm.vmax, type(image.norm).__name__) == ("Greys", 1, "PowerNorm")
 
 
+def test_no_temperature_acts_on_what_is_made_of_several_heads():
+    maps = projected()
+    for kind in ("heatmap", "text", "grid"):
+        view = aw.Explorer(maps, map="mean of heads", layer=1, temperature=0.25, scaling=2.0, view=kind)
+        assert "temperature" not in texts(aw.figure(view))
+    view.view = "heatmap"
+    drawn = aw.figure(view).axes[0].images[0].get_array()
+    np.testing.assert_allclose(drawn.filled(0), maps.mean_of_heads().weights(1, 0), atol=1e-6)
+
+
 def test_the_grid_is_the_grid_with_a_scale_for_each_head_unless_shared():
     view = aw.Explorer(projected(), view="grid")
     assert len({image.norm.vmax for image in of_view(view).axes[0].images}) == 12

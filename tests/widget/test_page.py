@@ -182,6 +182,20 @@ def test_a_limit_that_is_too_small_says_how_much_is_needed(limit: float, sentenc
         view.to_html(limit_mb=limit)
 
 
+@pytest.mark.parametrize("layers", [1, "all", [1.5], ["0"], [None], [True]])
+def test_layers_that_are_no_integers_are_refused(layers) -> None:
+    with pytest.raises(TypeError, match=r"layers=.*; expected a"):
+        aw.Explorer(made()).to_html(layers=layers)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    view = aw.Explorer(made())
+    html = view.to_html(limit_mb=np.int64(5), layers=np.array([0, 2]))
+    assert whole_layers(html) == [0, 2]
+    with pytest.raises(TypeError, match="title is int; expected a string"):
+        aw.page(view, title=3)
+
+
 def test_a_long_map_is_held_at_several_zooms() -> None:
     view = aw.Explorer(made(n=1500, layers=1, heads=2), head=1, query=1200)
     index = index_of(view.to_html())
@@ -251,6 +265,8 @@ def test_options_nobody_knows_are_refused_with_the_near_ones(tmp_path) -> None:
         view.save(tmp_path / "view.html", limit=3)
     with pytest.raises(TypeError, match="figure has no argument 'widht'; did you mean width"):
         view.save(tmp_path / "view.png", widht=3)
+    with pytest.raises(TypeError, match="figure has no argument 'view'"):
+        view.save(tmp_path / "view.png", view="grid")
     with pytest.raises(TypeError, match="a table has no argument 'dpi'"):
         view.save(tmp_path / "view.csv", dpi=3)
     assert list(tmp_path.iterdir()) == []
@@ -272,6 +288,15 @@ def test_a_view_is_written_by_its_ending_and_bad_places_are_named(tmp_path, endi
     view.close()
     with pytest.raises(ValueError, match="closed"):
         view.save(tmp_path / f"other.{ending}")
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(tmp_path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "view.csv"
+    link.symlink_to(tmp_path / "there" / "real.csv")
+    aw.Explorer(made()).save(link)
+    assert link.is_symlink()
+    assert [one.name for one in (tmp_path / "there").iterdir()] == ["real.csv"]
 
 
 def test_what_fails_half_way_leaves_the_older_file(tmp_path, monkeypatch) -> None:

@@ -10,6 +10,7 @@ const SIGNS: Record<string, string> = {
   "\u007f": "␡",
   "\n": "⏎",
   "\t": "⇥",
+  "\ufeff": "<BOM>",
 };
 
 /** A token with nothing invisible left in it. */
