@@ -205,7 +205,7 @@ def test_a_tenth_widget_works_as_the_first(open_notebook):
     ready(last)
     part(last, "thumb", layer=1, head=1).click()
     shown(last, layer=1, head=1)
-    assert notebook.value("[v9.layer, v8.layer]") == [1, 0]
+    notebook.await_value("[v9.layer, v8.layer]", [1, 0])
 
 
 def test_fifty_widgets_leave_nothing_in_the_page(open_notebook):
