@@ -17,6 +17,9 @@ Keep = Literal["picture", "page"]
 KEEPS = ("picture", "page", None)
 PAGE_MB = 2.0
 FRAME_HEIGHT = 700
+_TOO_LARGE = (
+    f"A page takes more than the {PAGE_MB:g} MB that are kept: this is a picture; view.save('page.html') writes it. "
+)
 _ADVICE = "Kept from the live view, which needs a kernel: run this cell."
 
 WAIT = 3_000  # ms that a live view may take
@@ -124,11 +127,16 @@ class Kept:
         return bundle
 
     def _html(self, shown: Still, *, pictured: bool) -> str:
-        frame = self._frame() if pictured and self.form == "page" else ""
+        frame, advice = "", _ADVICE
+        if pictured and self.form == "page":
+            try:
+                frame = self._frame()
+            except ValueError:  # the chosen head alone is too large
+                advice = _TOO_LARGE + _ADVICE
         body = frame or (shown.html if pictured else shown.words)
         script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT, "most": WAIT}
         return (
-            f'<div data-attnwidget-kept="{self.identity}">{body}<p><small data-part="why">{_ADVICE}</small></p>'
+            f'<div data-attnwidget-kept="{self.identity}">{body}<p><small data-part="why">{advice}</small></p>'
             f"<style></style><script>{script}</script></div>"
         )
 
