@@ -17,6 +17,9 @@ Keep = Literal["picture", "page"]
 KEEPS = ("picture", "page", None)
 PAGE_MB = 2.0
 FRAME_HEIGHT = 700
+_TOO_LARGE = (
+    f"A page takes more than the {PAGE_MB:g} MB that are kept: this is a picture; view.save('page.html') writes it. "
+)
 _ADVICE = "Kept from the live view, which needs a kernel: run this cell."
 
 WAIT = 3_000  # ms that a live view may take
@@ -127,10 +130,15 @@ class Kept:
         script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT}
         # Hosts that forbid scripts may write them out: in the fold that is not seen.
         words = shown.markup(pictured=pictured, folded=f"<script>{script}</script>")
-        frame = self._frame() if pictured and self.form == "page" else ""
+        frame, advice = "", _ADVICE
+        if pictured and self.form == "page":
+            try:
+                frame = self._frame()
+            except ValueError:  # the chosen head alone is too large
+                advice = _TOO_LARGE + _ADVICE
         return (
             f'<div data-attnwidget-kept="{self.identity}">{frame}<div data-part="still">{words}</div>'
-            f'<p><small data-part="why">{_ADVICE}</small></p></div>'
+            f'<p><small data-part="why">{advice}</small></p></div>'
         )
 
     def _frame(self) -> str:

@@ -62,6 +62,14 @@ def test_an_output_is_small_and_never_svg_or_latex(published):
     assert not {"image/svg+xml", "text/latex"} & set(bundle)
 
 
+def test_where_the_page_is_too_large_to_keep_there_is_a_picture_and_the_reason(published):
+    run(aw.Explorer(projected(900, layers=1, heads=12, width=64), keep="page"))
+    html = published[-1][0]["text/html"]
+    assert "srcdoc" not in html
+    assert "data:image/png" in html
+    assert "more than the 2 MB that are kept" in html
+
+
 def test_its_words_are_the_largest_weights_of_the_last_queries(published):
     maps = projected(5)
     run(aw.Explorer(maps, layer=1, head=2, temperature=0.5))
