@@ -334,6 +334,9 @@ class Explorer(anywidget.AnyWidget):
             self._kept.display()
         data, metadata = bundle or ({"text/plain": repr(self)}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        # A picture takes a moment, which must not be the one in which the widget is waited for.
+        if self._kept.form is not None and self._maps:
+            self._kept.renew()
 
     def keep(self) -> None:
         """Show what the notebook keeps of the view here: for a view inside a box, which displays no output of its own.
@@ -347,6 +350,7 @@ class Explorer(anywidget.AnyWidget):
         if self._kept.form is None:
             raise ValueError("this view was made with keep=None; make it with keep='picture' or keep='page'.")
         self._kept.display()
+        self._kept.renew()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)

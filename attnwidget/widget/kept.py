@@ -88,12 +88,11 @@ class Kept:
         self._state: Any = None
 
     def display(self) -> None:
-        """Show it here: words and numbers at once, the picture when the cell has run."""
+        """Show words and numbers here; the picture takes a moment, and comes with `renew`."""
         from IPython.display import display
 
         self._shown, self._state = True, None
         display(self._bundle(still(self._view), pictured=False), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
-        self._after_the_cell()
 
     def renew(self) -> None:
         """Let all its outputs show what is chosen now, if that is something else."""
@@ -104,21 +103,6 @@ class Kept:
             return
         update_display(self._bundle(still(self._view), pictured=True), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
         self._state = state
-
-    def _after_the_cell(self) -> None:
-        """A picture takes a moment, which must not be the one in which the widget is waited for."""
-        from IPython.core.getipython import get_ipython
-
-        shell = get_ipython()
-        if shell is None:
-            return
-
-        def renew(*_: Any) -> None:
-            shell.events.unregister("post_run_cell", renew)
-            if self._view.shown.maps:
-                self.renew()
-
-        shell.events.register("post_run_cell", renew)
 
     def _bundle(self, shown: Still, *, pictured: bool) -> dict[str, Any]:
         bundle: dict[str, Any] = {"text/plain": shown.text, "text/html": self._html(shown, pictured=pictured)}
