@@ -90,7 +90,7 @@ def page(
     Parameters
     ----------
     *parts : str, Explorer, AttentionMaps, Capture ...
-        From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML in it stays
+        From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML and images stay
         text); all else is a view, or what `explore` makes one of. Every view stands as it stands now.
     title : str or None
         Of the document; None is that of its first heading or view.
@@ -215,7 +215,12 @@ def _rounding(maps: AttentionMaps) -> list[str]:
 def _markdown(text: str) -> str:
     from markdown_it import MarkdownIt
 
-    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text.encode(errors="replace").decode()))
+    return str(
+        MarkdownIt("commonmark", {"html": False})
+        .enable("table")
+        .disable("image")
+        .render(text.encode(errors="replace").decode())
+    )
 
 
 def _room(limit_mb: float, taken: int) -> int:

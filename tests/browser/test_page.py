@@ -261,3 +261,21 @@ def test_a_printed_page_has_the_view_on_it(open_page):
     page.emulate_media(media="print")
     expect(part(views(page), "heatmap")).to_be_visible()
     ready(views(page))
+
+
+def test_a_damaged_view_leaves_its_picture_and_the_others(browser, tmp_path):
+    made = aw.page(aw.Explorer(projected(4)), "![from elsewhere](https://example.org/x.png)", aw.Explorer(projected(5)))
+    html = made.html.replace('data-part="answers">H4', 'data-part="answers">AA', 1)
+    assert html != made.html
+    path = tmp_path / "page.html"
+    path.write_text(html)
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"file://{path}")
+    ready(page.locator("[data-attnwidget=explorer]"))
+    expect(page.get_by_text("is damaged")).to_have_count(1)
+    expect(page.locator("[data-part=still] img").first).to_be_visible()
+    assert not [address for address in asked if address.startswith("http")]
+    context.close()

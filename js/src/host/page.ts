@@ -49,12 +49,16 @@ export interface Place {
 export async function* placesIn(page: ParentNode, widget: string): AsyncGenerator<Place> {
   for (const element of page.querySelectorAll<HTMLElement>(`[data-attnwidget-place="${widget}"]`)) {
     const part = (name: string) => element.querySelector<HTMLElement>(`:scope > [data-part="${name}"]`);
-    yield {
-      element,
-      traits: JSON.parse(part("traits")!.textContent!),
-      answers: await unpacked(part("answers")!.textContent!.trim()),
-      still: part("still"),
-    };
+    try {
+      const traits = JSON.parse(part("traits")!.textContent!);
+      const answers = await unpacked(part("answers")!.textContent!.trim());
+      yield { element, traits, answers, still: part("still") };
+    } catch {
+      // A file that was cut or changed: its picture stays, and the other places open.
+      const said = document.createElement("p");
+      said.textContent = "What this page holds of this view is damaged; this is its picture.";
+      element.prepend(said);
+    }
   }
 }
 
