@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,9 @@ class Packer:
 
     def finished(self, missing: str = "") -> bytes:
         """All of it; ``missing`` says what was left out, why, and how it is had."""
-        index = json.dumps({"version": self._version, "entries": self._entries, "missing": missing}).encode()
+        made = datetime.now(UTC).date().isoformat()
+        about = {"version": self._version, "made": made, "entries": self._entries, "missing": missing}
+        index = json.dumps(about).encode()
         end = self._stream.compress(index + len(index).to_bytes(4, "little")) + self._stream.flush()
         return bytes(self._packed + end)
 

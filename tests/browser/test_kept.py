@@ -247,7 +247,7 @@ def test_stored_state_takes_nothing_away(open_notebook, lab):
     again = open_notebook(notebook.path)
     # Its own answers came with it: the heads of its layer are drawn, and what is missing is said.
     widget = live(again)
-    expect(part(widget, "status")).to_contain_text("No kernel has these maps; this was kept")
+    expect(part(widget, "status")).to_contain_text("No kernel has these maps; this was kept on 20")
     part(widget, "thumb", layer=0, head=3).click()
     shown(ready(widget), layer=0, head=3)
     part(widget, "thumb", layer=2, head=3).click()

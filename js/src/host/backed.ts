@@ -35,6 +35,10 @@ export class Backed implements Source {
     this.busy = kernel?.busy ?? signal(false);
   }
 
+  get made(): string {
+    return this.#current?.made ?? "";
+  }
+
   get missing(): string {
     return this.#current?.missing ?? "";
   }

@@ -56,6 +56,7 @@ export class Kernel implements Source {
   readonly link: Signal<Link>;
   readonly silence: Signal<number | null> = signal(null);
   readonly busy = signal(false);
+  readonly made = "";
   readonly missing = "";
   readonly cut = signal(false);
 

@@ -36,6 +36,8 @@ export interface Source {
   readonly silence: ReadonlySignal<number | null>;
   /** Whether the host says that its kernel is busy: a sign of life. */
   readonly busy: ReadonlySignal<boolean>;
+  /** The day on which stored answers were stored; empty where there are none. */
+  readonly made: string;
   /** What of stored answers was left out, why, and how it is had; empty where nothing was. */
   readonly missing: string;
   /** An answer that is here already and that nobody could better. */

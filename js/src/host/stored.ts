@@ -20,6 +20,8 @@ interface Entry {
 interface Index {
   /** Of the facts that the answers are about. */
   version: number;
+  /** The day on which it was stored. */
+  made?: string;
   entries: Entry[];
   /** What was left out, why, and how it is had. */
   missing: string;
@@ -46,6 +48,7 @@ const nameOf = ({ op, map, layer, head, axis }: Entry["question"]) =>
 
 export class Stored {
   readonly version: number;
+  readonly made: string;
   readonly missing: string;
   readonly #bytes: Uint8Array;
   readonly #entries = new Map<string, Held[]>();
@@ -57,6 +60,7 @@ export class Stored {
     const index: Index = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
     this.#bytes = bytes;
     this.version = index.version;
+    this.made = index.made ?? "";
     this.missing = index.missing;
     let at = 0;
     for (const entry of index.entries) {

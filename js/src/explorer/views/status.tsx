@@ -15,7 +15,10 @@ function sentence(store: Store, source: Source): string {
   const { link, patience, cut, silence, busy } = source;
   if (link.value === "absent") return "No kernel has these maps: run the cell again.";
   if (link.value === "lost") return "The kernel was restarted or shut down: run the cell again.";
-  if (link.value === "kept") return `No kernel has these maps; this was kept. ${source.missing}`.trim();
+  if (link.value === "kept") {
+    const on = source.made ? ` on ${source.made}` : "";
+    return `No kernel has these maps; this was kept${on}. ${source.missing}`.trim();
+  }
   if (store.empty.value) return "There is no attention to show.";
   // What is missing is said where it is missed.
   if (link.value === "page") return store.isCoarse.value ? source.missing : "";
