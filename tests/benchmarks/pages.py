@@ -50,6 +50,7 @@ def _page(browser: Any, path: Path, n: int, dtype: torch.dtype) -> Iterator[dict
     page.context.close()
     theirs = LETTERS * LAYERS * HEADS * n * n
     what = f"page, {LAYERS} x {HEADS} heads, n={n}, {str(dtype).removeprefix('torch.')}"
-    note = f"written in {written:.1f} s; BertViz's HTML would hold about {theirs / 1e6:.0f} MB of numbers {left.strip(chr(34))}"
+    theirs_note = f"BertViz's HTML would hold about {theirs / 1e6:.0f} MB of numbers"
+    note = f"written in {written:.1f} s; {theirs_note} {left.strip(chr(34))}"
     yield row(f"{what}: size", path.stat().st_size / 1e6, "MB", note, budget=20.0)
     yield row(f"{what}: first picture from disk", seen, "s")
