@@ -252,8 +252,11 @@ class Notebook:
         self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
     def interrupt(self) -> None:
-        """Interrupt the cell that runs."""
-        self.page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+        """Interrupt the cell that runs, also where the page has just been loaded and knows no kernel yet."""
+        for session in self.lab.get("api/sessions"):
+            if session["path"] == self.path.name:
+                address = f"{self.lab.url}api/kernels/{session['kernel']['id']}/interrupt?token={self.lab.token}"
+                urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=20).read()
 
     def value(self, expression: str) -> object:
         """Value of a Python expression in the kernel, through JSON."""
