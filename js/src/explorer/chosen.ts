@@ -4,9 +4,9 @@ import { Cache } from "../answers/cache";
 import { LAYER_BYTES, Layers, layerQuestion } from "../answers/layers";
 import type { Errand } from "../answers/order";
 import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "../answers/tile";
-import { decodeTile, type TileHeader } from "../attention/tile";
+import { decodeTile, type Tile, type TileHeader } from "../attention/tile";
 import { type Facts, isWhole } from "../host/facts";
-import { type AskOptions, type Source, Withdrawn } from "../host/source";
+import { type AskOptions, type Reply, type Source, Withdrawn } from "../host/source";
 import type { ShownTile, Store } from "./store";
 
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -52,7 +52,6 @@ export class Chosen {
   #recent: Facts[] = [];
   /** What has come of facts that are not on the screen yet; null where all are. */
   readonly #coming: Signal<{ [kind in Kind]?: Came } | null> = signal(null);
-  #epoch = new AbortController();
   readonly #life = new AbortController();
   #facts: Facts | null = null;
   /** Names of the newest tile and row asked for, and of the tile that is there. */
@@ -80,7 +79,6 @@ export class Chosen {
 
   close(): void {
     window.clearTimeout(this.#stillness);
-    this.#epoch.abort();
     this.#life.abort();
     this.#cache.clear();
     this.#layers.close();
@@ -101,8 +99,8 @@ export class Chosen {
   }
 
   /**
-   * Ask for what new facts show; the old picture stays until that has come. What was asked before is withdrawn, except
-   * for a picture on its way: facts may change faster than pictures come.
+   * Ask for what new facts show; the old picture stays until that has come. A picture on its way is not withdrawn: facts
+   * may change faster than pictures come.
    */
   turn(facts: Facts | null): void {
     const first = this.tile.value === null;
@@ -111,8 +109,6 @@ export class Chosen {
     this.#asked.tile = "";
     this.#asked.row = "";
     this.#here.value = "";
-    this.#epoch.abort();
-    this.#epoch = new AbortController();
     this.#cache.clear();
     this.#layers.clear();
     this.#failed.value = new Set();
@@ -182,8 +178,9 @@ export class Chosen {
       if (this.#facts) this.#show({ shown: seen, name: wanted.name, facts: this.#facts }, kind);
       return;
     }
-    this.#fetch(wanted, kind, { signal: this.#life.signal })
-      .then((came) => this.#show(came, kind))
+    const show = (came: Came) => this.#show(came, kind);
+    this.#fetch(wanted, kind, { signal: this.#life.signal }, show)
+      .then(show)
       .catch((reason) => {
         if (this.#asked[kind] !== wanted.name || reason instanceof Withdrawn) return;
         this.faults.value = { ...this.faults.value, [kind]: sentenceOf(reason) };
@@ -224,38 +221,52 @@ export class Chosen {
     if (coming?.tile && row) this.#reveal(coming.tile.facts);
   }
 
-  async #fetch(wanted: Wanted, kind: string, options: AskOptions): Promise<Came> {
-    const { name, body, ...place } = wanted;
+  /** A tile of a layer that is here, or of whoever has it; `better` is told where a better one comes after it. */
+  async #fetch(
+    wanted: Wanted,
+    kind: string,
+    options: AskOptions,
+    better: (came: Came) => void = () => {},
+  ): Promise<Came> {
     const asked = this.#facts!;
     const made = this.#make(wanted, asked);
     if (made) return made;
-    const { header, buffers } = await this.#source.ask(kind, body, options);
-    // The kernel may have been shown other maps since, and its answer is about these.
+    const later = (reply: Reply) => {
+      const came = this.#read(wanted, asked, reply);
+      if (came) better(came);
+    };
+    const came = this.#read(wanted, asked, await this.#source.ask(kind, wanted.body, { ...options, later }));
+    if (!came) throw new Withdrawn();
+    return came;
+  }
+
+  /** What a reply shows. The kernel may have been shown other maps since it was asked, and its answer is about these. */
+  #read(wanted: Wanted, asked: Facts, { header, buffers }: Reply): Came | null {
     const { version } = header;
     const facts = version === undefined ? asked : this.#recent.find((one) => one.version === version);
-    const map = facts?.maps.find((one) => one.name === place.map);
-    if (!facts || !map) throw new Withdrawn();
+    const map = facts?.maps.find((one) => one.name === wanted.map);
+    if (!facts || !map) return null;
     const tile = decodeTile(header as unknown as TileHeader, buffers, map.n_keys, map.causal);
-    const shown = { map: place.map, layer: place.layer, head: place.head, tile };
-    if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
     // What was asked of other facts is not what is wanted of these.
-    return { shown, name: facts === asked ? name : "", facts };
+    return { ...this.#kept(wanted, facts, tile), name: facts === asked ? wanted.name : "" };
   }
 
   /** A whole map of a layer that is here needs nobody. */
-  #make({ name, body, ...place }: Wanted, facts: Facts): Promise<Came> | null {
+  #make(wanted: Wanted, facts: Facts): Promise<Came> | null {
+    const { name, body, ...place } = wanted;
     const map = facts.maps.find((one) => one.name === place.map);
     if (!map || !isWhole(map) || name !== wholeTile({ ...place, facts: map }).name) return null;
     const layer = layerQuestion(place.map, place.layer);
     const stored = this.#layers.has(layer.name) ? null : this.#source.atOnce(layer.body);
     if (stored) this.#layers.keep(layer.name, stored);
     const made = this.#layers.tile(layer.name, place.head, map);
-    if (!made) return null;
-    return made.then((tile) => {
-      const shown = { map: place.map, layer: place.layer, head: place.head, tile };
-      if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
-      return { shown, name, facts };
-    });
+    return made?.then((tile) => this.#kept(wanted, facts, tile)) ?? null;
+  }
+
+  #kept({ name, map, layer, head }: Wanted, facts: Facts, tile: Tile): Came {
+    const shown = { map, layer, head, tile };
+    if (facts === this.#facts) this.#cache.set(name, { ...shown, bytes: tile.bytes });
+    return { shown, name, facts };
   }
 
   /** The layer of the chosen head, so that its other heads need nobody. */

@@ -4,7 +4,8 @@ import { decodeTile, MASKED, type TileHeader } from "../../src/attention/tile";
 import { Backed } from "../../src/host/backed";
 import type { AskOptions, Reply, Source } from "../../src/host/source";
 import { Stored } from "../../src/host/stored";
-import { MockMap, tileOf } from "../mock";
+import { MockMap, MockModel, tileOf } from "../mock";
+import { mount } from "./mount";
 
 interface Entry {
   question: Record<string, unknown>;
@@ -181,4 +182,23 @@ describe("a kernel with something kept behind it", () => {
       "This is not in the page. Left out.",
     );
   });
+});
+
+it("coarse points that came with a view give way to the kernel's own, however late it speaks", async () => {
+  const host = new MockModel([map]);
+  const version = 1;
+  host.fromPython({ facts: { title: "", version, maps: [map.facts] } });
+  const points = { ...tile(span(0, N), span(0, N), 4), coarse: true };
+  (host as { get(name: string): unknown }).get = (
+    (get) => (name: string) =>
+      name === "opening" ? packed([points], version) : get.call(host, name)
+  )(host.get);
+  host.policy = () => "hold";
+  const view = mount(host);
+  await vi.waitFor(() => expect(view.part("pooled").textContent).toContain("4 × 4 cells"), {
+    timeout: 5_000,
+  });
+  host.release();
+  await vi.waitFor(() => expect(view.part("pooled").textContent).toBe(""), { timeout: 5_000 });
+  await view.ready();
 });
