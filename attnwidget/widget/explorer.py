@@ -212,9 +212,13 @@ class Explorer(anywidget.AnyWidget):
     @property
     def place(self) -> Place:
         """Which head is chosen, which row, and how it is read: what is made of several heads, at no temperature."""
-        derived = self.map in self._shown.derived
-        temperature, scaling = (1.0, 1.0) if derived else (self.temperature, self.scaling)
-        return Place(self.map, self.layer, self.head, self.query, temperature, scaling, self.pooling)
+        return self._place(self.state)
+
+    def _place(self, choices: Mapping[str, Any]) -> Place:
+        chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
+        if choices["map"] not in self._shown.derived:
+            chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
+        return Place(**chosen)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -309,7 +313,7 @@ class Explorer(anywidget.AnyWidget):
         super().close()
         if self._own_layout is not None:
             self._own_layout.close()
-        self._shown = Shown(self._shown.version)
+        self._shown, self._page = Shown(self._shown.version), None
 
     def __repr__(self) -> str:
         if not self._maps:
@@ -320,9 +324,9 @@ class Explorer(anywidget.AnyWidget):
         """Answers to what is asked first; nothing where a choice does not exist, which is said elsewhere."""
         with suppress(ValueError, TypeError, KeyError, IndexError):
             maps = self._shown.named(choices["map"])
-            layer, head = (operator.index(choices.get(name, 0)) for name in ("layer", "head"))
-            layer %= max(1, maps.n_layers)
-            return opening(self._shown, Place(choices["map"], layer, head % max(1, maps.heads[layer])))
+            layer = operator.index(choices["layer"]) % maps.n_layers
+            head = operator.index(choices.get("head", 0)) % max(1, maps.heads[layer])
+            return opening(self._shown, self._place({**choices, "layer": layer, "head": head}))
         return b""
 
     def _ipython_display_(self, **kwargs: Any) -> None:
@@ -373,10 +377,13 @@ class Explorer(anywidget.AnyWidget):
             self._kept.renew()
             return Answer({})
         if request.get("op") == "page":
+            for name in ("map", "layer", "head", "query"):  # a choice may come later than the question
+                if name in request:
+                    setattr(self, name, request[name])
             # A long answer is asked for again before it is there.
             if self._page is None or self._page[0] != (self._shown.version, self.state):
                 self._page = (self._shown.version, self.state), self.to_html(progress=False).encode()
-            return Answer({"name": "page.html"}, [self._page[1]])
+            return Answer({}, [self._page[1]])
         return answer(self._shown, request)
 
     @t.validate("measure")

@@ -269,6 +269,7 @@ class _Holding:
     def _sentence(self) -> str:
         """What was left out, why, and how it is had."""
         parts = []
+        limited = False
         for name, (coarse, absent) in self.missing.items():
             maps = self.shown.maps[name]
             if max(maps.n_queries, maps.n_keys) > LONGEST:
@@ -276,14 +277,15 @@ class _Holding:
                 here = f"the chosen head is here at {zooms}, the others" if name == self.place.map else "heads are here"
                 parts.append(f"Of {name}, a long map, {here} in coarse points.")
             elif coarse:
+                limited = True
                 parts.append(f"Of {name}, {_layers(maps, coarse)} here in coarse points only.")
             if absent:
+                limited = True
                 parts.append(f"Of {name}, {_layers(maps, absent)} here as thumbnails only.")
         if any(max(self.shown.maps[name].n_queries, self.shown.maps[name].n_keys) > LONGEST for name in self.names):
-            parts.append("What is made of all heads of a long map, as their mean, is not in this page.")
-        if not parts:
-            return ""
-        if self.layers is None and self.missing:
+            other = "What else is" if self.place.map in self.shown.derived else "What is"
+            parts.append(f"{other} made of all heads of a long map, as their mean, is not in this page.")
+        if limited and self.layers is None:
             parts.append("That is to stay within limit_mb: save again with more, or with layers=.")
         return " ".join(parts)
 

@@ -6,7 +6,6 @@ neither is a place to keep anything. An HTML output with a picture and a table i
 
 from __future__ import annotations
 
-import html
 from typing import Any, Literal
 
 from attnwidget.widget.still import Still, still
@@ -16,7 +15,6 @@ __all__ = ["KEEPS", "Keep", "Kept"]
 Keep = Literal["picture", "page"]
 KEEPS = ("picture", "page", None)
 PAGE_MB = 2.0
-FRAME_HEIGHT = 700
 _TOO_LARGE = (
     f"A page takes more than the {PAGE_MB:g} MB that are kept: this is a picture; view.save('page.html') writes it. "
 )
@@ -111,24 +109,18 @@ class Kept:
         return bundle
 
     def _html(self, shown: Still, *, pictured: bool) -> str:
+        from attnwidget.widget.page import page
+
         script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT}
         # Hosts that forbid scripts may write them out: in the fold that is not seen.
         words = shown.markup(pictured=pictured, folded=f"<script>{script}</script>")
         frame, advice = "", _ADVICE
         if pictured and self.form == "page":
             try:
-                frame = self._frame()
+                frame = page(self._view, limit_mb=PAGE_MB, progress=False)._repr_html_()
             except ValueError:  # the chosen head alone is too large
                 advice = _TOO_LARGE + _ADVICE
         return (
             f'<div data-attnwidget-kept="{self.identity}">{frame}<div data-part="still">{words}</div>'
             f'<p><small data-part="why">{advice}</small></p></div>'
-        )
-
-    def _frame(self) -> str:
-        """The view as a page, in a frame that can reach nothing."""
-        document = html.escape(self._view.to_html(limit_mb=PAGE_MB, progress=False), quote=True)
-        return (
-            f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{document}" title="attention" '
-            f'style="width:100%;height:{FRAME_HEIGHT}px;border:0"></iframe>'
         )

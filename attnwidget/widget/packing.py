@@ -20,7 +20,7 @@ __all__ = ["Packer"]
 
 GZIP = 31  # zlib's name for it
 LIKELY = 0.6  # of its size is what little a layer is compressed to: what could not fit even so is not tried
-PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2}
+WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a number
 
 
 class Packer:
@@ -105,7 +105,7 @@ class _Plain:
 
 def _width(header: Mapping[str, Any], name: str) -> int:
     """Bytes of a number of queries and keys: of these the first bytes are much alike, and the last are not."""
-    return PRECISIONS[header["dtype"]] if name in {"q", "k"} else 1
+    return WIDTHS[header["dtype"]] if name in {"q", "k"} else 1
 
 
 def _planes(buffer: bytes, width: int) -> bytes:

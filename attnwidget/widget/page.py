@@ -69,6 +69,7 @@ class Page:
         return write(path, self.html.encode(), endings=(".html", ".htm"))
 
     def _repr_html_(self) -> str:
+        """The page in a frame that can reach nothing."""
         document = html.escape(self.html, quote=True)
         return (
             f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{document}" title="attention" '

@@ -7,7 +7,8 @@ import type { Finding } from "../src/answers/findings";
 import explorer from "../src/explorer";
 import type { Choices } from "../src/explorer/choices";
 import type { NamedSpan } from "../src/host/facts";
-import { type MapOptions, MockMap, MockModel } from "../test/mock";
+import { type MapOptions, MockMap } from "../test/maps";
+import { MockModel } from "../test/mock";
 
 const TEXT =
   "Lily and Ben went to the park . Lily gave the ball to Ben , and then they walked home together because it was getting dark . The nurse examined the farmer for ticks because she was late";

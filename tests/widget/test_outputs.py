@@ -168,14 +168,16 @@ def test_a_rollout_opens_at_its_last_layer_unless_another_was_chosen():
     assert view.layer == 3
 
 
-def test_a_page_that_the_browser_asks_for_is_the_one_that_would_be_saved():
-    view = aw.Explorer(projected(6), layer=1)
+def test_a_page_that_the_browser_asks_for_is_the_one_that_it_shows():
+    view = aw.Explorer(projected(6))
     sent = []
     view.send = lambda content, buffers: sent.append((content, buffers))
     for identity in ("a", "b"):
-        view._handle_custom_msg({"id": identity, "op": "page", "map": "attention", "layer": 1, "head": 0}, [])
+        view._handle_custom_msg({"id": identity, "op": "page", "map": "mean of heads", "layer": 1, "head": 0}, [])
     (first, (page,)), (_, (again,)) = sent
-    assert first["header"] == {"name": "page.html"}
+    assert first["header"] == {}
+    # What was chosen may reach the kernel behind the question.
+    assert (view.map, view.layer) == ("mean of heads", 1)
     assert page == again == view.to_html().encode()
 
 
@@ -185,3 +187,10 @@ def test_a_map_of_nothing_is_kept_in_words(published):
     assert all(
         "there is no attention to show" in bundle["text/html"] for bundle, *_ in published if "text/html" in bundle
     )
+
+
+def test_where_no_widget_is_drawn_the_text_says_what_to_do():
+    view = aw.Explorer(projected())
+    data, _ = view._repr_mimebundle_()
+    assert data["text/plain"] == f"{view!r}\nThe live view needs a kernel: run this cell in a notebook."
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id

@@ -1,9 +1,15 @@
 /** The questions that a picture needs: the whole map where it is small, the visible part at screen resolution otherwise. */
 import type { Span } from "../attention/raster";
-import type { Pooling, Tile } from "../attention/tile";
+import type { Pooling, Tile, TileAsked } from "../attention/tile";
 import type { Window } from "../drawing/geometry";
-import type { Place } from "../explorer/store";
 import { type MapFacts, WHOLE } from "../host/facts";
+
+/** Which head a tile belongs to. */
+export interface Place {
+  map: string;
+  layer: number;
+  head: number;
+}
 
 export interface Wanted extends Place {
   /** Names the answer in the cache; equal questions have equal names. */
@@ -26,20 +32,10 @@ interface Sharpness {
   scaling: number;
 }
 
-interface Part {
-  rows: [number, number];
-  columns: [number, number];
-  height: number;
-  width: number;
-}
-
 /** Exact tiles come untempered: the browser applies both numbers itself. */
 const UNTEMPERED: Sharpness = { temperature: 1, scaling: 1 };
 
-/** Of a text that grows the kernel may know more than this side: of the whole map, or row, it sends all there is. */
-type Whole = { whole?: "map" | "row" };
-
-function tile({ map, layer, head }: Place, part: Part & Whole, reading: Sharpness | Reading): Wanted {
+function tile({ map, layer, head }: Place, part: TileAsked, reading: Sharpness | Reading): Wanted {
   const body = { op: "tile", map, layer, head, ...part, ...reading };
   return { map, layer, head, name: JSON.stringify(body), body };
 }
@@ -64,7 +60,12 @@ export function visibleTile(
 ): Wanted {
   const down = divided(rows, place.facts.n_queries, device[0]);
   const across = divided(columns, place.facts.n_keys, device[1]);
-  const part: Part = { rows: down.range, columns: across.range, height: down.cells, width: across.cells };
+  const part: TileAsked = {
+    rows: down.range,
+    columns: across.range,
+    height: down.cells,
+    width: across.cells,
+  };
   return tile(place, part, { ...sharpness, pooling, cells: AT_ONCE });
 }
 
@@ -85,7 +86,7 @@ export function refined(wanted: Wanted, { sampled, work }: Tile): Wanted | null 
 
 export function exactRow(place: PlaceOfMap, query: number): Wanted {
   const width = place.facts.n_keys;
-  const part: Part & Whole = {
+  const part: TileAsked = {
     rows: [query, query + 1],
     columns: [0, width],
     height: 1,

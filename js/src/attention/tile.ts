@@ -5,6 +5,16 @@ export const MASKED = 65535;
 
 export type Pooling = "max" | "mean";
 
+/** The part of a question for a tile that says which: a rectangle of queries and keys, and in how many cells at most. */
+export interface TileAsked {
+  rows: [number, number];
+  columns: [number, number];
+  height: number;
+  width: number;
+  /** Of a text that grows the kernel may know more than this side: of the whole map, or row, it sends all there is. */
+  whole?: "map" | "row";
+}
+
 export interface TileHeader {
   /** Half-open spans of queries and keys. */
   rows: [number, number];

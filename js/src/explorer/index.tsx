@@ -1,6 +1,5 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
 import { PageModel, placesIn } from "../host/page";
-import { Stored } from "../host/stored";
 import type { Model } from "../host/traits";
 import { inTurn } from "../host/turns";
 import { hostIn, mount } from "./mount";
@@ -35,7 +34,7 @@ function render({ model, el, signal }: RenderProps): () => void {
 async function openPage(page: ParentNode): Promise<void> {
   for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
     const host = hostIn(element);
-    mount({ model: new PageModel(traits), host, alone: new Stored(answers) });
+    mount({ model: new PageModel(traits), host, alone: answers });
     const shown = new MutationObserver(() => {
       if (host.dataset.state !== "ready") return;
       shown.disconnect();

@@ -1,5 +1,6 @@
 /** What the views share: the choices, what they lead to, and the transient hover. One a view; nothing is global. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Place } from "../answers/tile";
 import { colourTable, ramp } from "../attention/colour";
 import { rowWeights, Temper, type Tempered, weightOf } from "../attention/temper";
 import { MASKED, type Tile } from "../attention/tile";
@@ -17,13 +18,6 @@ export interface Cell {
 /** A cell under the pointer or the cursor, and the view that it is in. */
 export interface Hover extends Cell {
   from: "heatmap" | "entropy" | "row" | "text" | "image";
-}
-
-/** Which head a tile belongs to. */
-export interface Place {
-  map: string;
-  layer: number;
-  head: number;
 }
 
 export interface ShownTile extends Place {

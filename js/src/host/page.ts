@@ -1,4 +1,5 @@
 /** A page of one file: each place in it carries what a model would have, and its answers. */
+import { Stored } from "./stored";
 import type { Model } from "./traits";
 
 type Listener = (...args: unknown[]) => void;
@@ -39,8 +40,7 @@ export class PageModel implements Model {
 export interface Place {
   element: HTMLElement;
   traits: object;
-  /** Packed answers. */
-  answers: Uint8Array;
+  answers: Stored;
   /** The picture that is there without a script. */
   still: HTMLElement | null;
 }
@@ -51,7 +51,7 @@ export async function* placesIn(page: ParentNode, widget: string): AsyncGenerato
     const part = (name: string) => element.querySelector<HTMLElement>(`:scope > [data-part="${name}"]`);
     try {
       const traits = JSON.parse(part("traits")!.textContent!);
-      const answers = await unpacked(part("answers")!.textContent!.trim());
+      const answers = new Stored(await unpacked(part("answers")!.textContent!.trim()));
       yield { element, traits, answers, still: part("still") };
     } catch {
       // A file that was cut or changed: its picture stays, and the other places open.

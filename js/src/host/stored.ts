@@ -4,7 +4,7 @@
  * The buffers of all answers stand one after another; then the index, which says of each answer which question it
  * answers, its header, and the sizes of its buffers; and last, in four bytes, how long the index is.
  */
-import { MASKED, type TileHeader } from "../attention/tile";
+import { MASKED, type TileAsked, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
 interface Entry {
@@ -29,15 +29,6 @@ interface Index {
 
 interface Held extends Entry {
   at: number;
-}
-
-/** The part of a question for a tile that says which. */
-interface TileBody {
-  rows: [number, number];
-  columns: [number, number];
-  height: number;
-  width: number;
-  whole?: "map" | "row";
 }
 
 /** The part of a tile's header that says where it lies. */
@@ -72,16 +63,16 @@ export class Stored {
 
   /** The answer to a question; null where there is none, or none that is exact where that is asked for. */
   find(body: object, exact = false): Reply | null {
-    const question = body as Entry["question"] & Partial<TileBody>;
+    const question = body as Entry["question"] & Partial<TileAsked>;
     const held = this.#entries.get(nameOf(question));
     if (!held) return null;
-    if (question.op === "tile") return exact ? null : this.#tile(held, question as TileBody);
+    if (question.op === "tile") return exact ? null : this.#tile(held, question as TileAsked);
     const [entry] = held;
     return entry && !(exact && entry.coarse) ? this.#reply(entry) : null;
   }
 
   /** The finest tiles that are not finer than was asked for, or of those that are coarser the finest. */
-  #tile(held: Held[], asked: TileBody): Reply | null {
+  #tile(held: Held[], asked: TileAsked): Reply | null {
     const levels = new Map<string, Held[]>();
     for (const entry of held) {
       const { stride, rows } = entry.header as unknown as Place;
@@ -119,14 +110,14 @@ export class Stored {
 
 const placeOf = ({ header }: Entry) => header as unknown as Place;
 
-const overlaps = ({ rows, columns }: Place, asked: TileBody): boolean =>
+const overlaps = ({ rows, columns }: Place, asked: TileAsked): boolean =>
   rows[0] < asked.rows[1] &&
   rows[1] > asked.rows[0] &&
   columns[0] < asked.columns[1] &&
   columns[1] > asked.columns[0];
 
 /** Tiles of one level do not overlap, so that their cells are counted. */
-function covers(tiles: Place[], { rows, columns }: TileBody): boolean {
+function covers(tiles: Place[], { rows, columns }: TileAsked): boolean {
   const inside = ([from, to]: [number, number], [low, high]: [number, number]) =>
     Math.max(0, Math.min(to, high) - Math.max(from, low));
   const covered = tiles.reduce(

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { choose, mount } from "./mount";
 
 const WORDS = "Lily and Ben went to the park .".split(" ");

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import type { Finding } from "../../src/answers/findings";
-import { HEALTHY, MockMap, MockModel } from "../mock";
+import { HEALTHY, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount } from "./mount";
 
 const WORDS = "Lily and Ben went to the park .".split(" ");

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount, press, slide } from "./mount";
 
 const GRID = { start: 1, rows: 4, columns: 6, picture: true, digest: 1 };

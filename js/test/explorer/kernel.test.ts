@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount, slide } from "./mount";
 
 const WORDS = "Lily and Ben went to the park .".split(" ");

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Facts } from "../../src/host/facts";
-import { type MapOptions, MockMap, MockModel } from "../mock";
+import { type MapOptions, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount, pixelOf, point } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball to Ben".split(" ");

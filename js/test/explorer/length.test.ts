@@ -1,5 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
-import { MockMap, MockModel, type Question } from "../mock";
+import type { Question } from "../answers";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { choose, type Mounted, mount, pixelOf, point, press, windowOf } from "./mount";
 
 const long = (n: number) => Array.from({ length: n }, (_, at) => `w${at}`);

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Facts } from "../../src/host/facts";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount, point, windowOf } from "./mount";
 
 const TEXT = "Lily and Ben went to the park . Lily gave the ball to Ben and they walked home".split(" ");

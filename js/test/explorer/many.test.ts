@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { page } from "vitest/browser";
-import { type MapOptions, MockMap, MockModel } from "../mock";
+import { type MapOptions, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { choose, type Mounted, mount, plotOf } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

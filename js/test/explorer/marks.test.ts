@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { type MapOptions, MockMap, MockModel } from "../mock";
+import { type MapOptions, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount, pixelOf, point, pointOf, press } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

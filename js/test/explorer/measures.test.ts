@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Choices } from "../../src/explorer/choices";
-import { type MapOptions, MEASURES, MockMap, MockModel } from "../mock";
+import { type MapOptions, MEASURES, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { choose, mount, press } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Choices } from "../../src/explorer/choices";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { type Mounted, mount, pixelOf, windowOf } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

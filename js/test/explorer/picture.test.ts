@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { type ColourMap, type ColourScale, colourOf, type Palette, ramp } from "../../src/attention/colour";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { choose, mount, pixelOf, windowOf } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

@@ -1,7 +1,8 @@
 /** What leaves an Explorer, caught at the door. */
 import { expect, vi } from "vitest";
 import type { Choices } from "../../src/explorer/choices";
-import { type MapOptions, MockMap, MockModel } from "../mock";
+import { type MapOptions, MockMap } from "../maps";
+import { MockModel } from "../mock";
 import type { Mounted } from "./mount";
 
 export const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");

@@ -4,7 +4,9 @@ import { decodeTile, MASKED, type TileHeader } from "../../src/attention/tile";
 import { Backed } from "../../src/host/backed";
 import type { AskOptions, Reply, Source } from "../../src/host/source";
 import { Stored } from "../../src/host/stored";
-import { MockMap, MockModel, tileOf } from "../mock";
+import { tileOf } from "../answers";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { mount } from "./mount";
 
 interface Entry {

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 import { type Mounted, mount, point, press } from "./mount";
 import { copied, model, open, saved, WORDS } from "./saving";
 
@@ -247,7 +248,7 @@ describe("a page", () => {
     const { name, blob } = await saved(view, "save-page");
     const asked = host.sent.find(({ op }) => op === "page");
     expect(asked).toMatchObject({ op: "page", map: "attention", layer: 1, head: 2, query: 9 });
-    expect(name).toBe("attention-1-2.html");
+    expect(name).toBe("attention-layer-1-head-2.html");
     expect(blob.type).toBe("text/html");
     expect(await blob.text()).toBe("<!doctype html><p>query 9 “é”</p>");
   });

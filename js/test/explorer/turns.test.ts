@@ -1,6 +1,7 @@
 import { expect, it, onTestFinished, vi } from "vitest";
 import explorer from "../../src/explorer";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 
 const model = () => new MockModel([new MockMap({ queries: "Lily and Ben went".split(" "), heads: [2] })]);
 

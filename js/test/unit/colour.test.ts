@@ -13,7 +13,7 @@ import {
   ramp,
 } from "../../src/attention/colour";
 import { toLab, toRgb } from "../../src/attention/oklab";
-import { random } from "../mock";
+import { random } from "../maps";
 
 const LIGHT: Palette = { dark: false, surface: [255, 255, 255], accent: [31, 102, 193] };
 const DARK: Palette = { dark: true, surface: [21, 24, 28], accent: [109, 179, 248] };

@@ -4,7 +4,8 @@ import { Cache } from "../../src/answers/cache";
 import { DEFAULTS } from "../../src/explorer/choices";
 import { type Facts, keyValueHead, type MapFacts } from "../../src/host/facts";
 import { connectTraits } from "../../src/host/traits";
-import { MockMap, MockModel } from "../mock";
+import { MockMap } from "../maps";
+import { MockModel } from "../mock";
 
 const model = () => new MockModel([new MockMap({ queries: ["a", "b"] })], { layer: 1 });
 const flush = () => Promise.resolve();

@@ -1,6 +1,7 @@
 /** What the fast code must agree with: the definitions, in float64, one row at a time. */
 import { decodeTile, MASKED, type Tile } from "../../src/attention/tile";
-import { random, unaligned } from "../mock";
+import { unaligned } from "../answers";
+import { random } from "../maps";
 
 export interface Row {
   /** log weights; -Infinity where masked. */

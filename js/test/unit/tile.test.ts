@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decodeTile, MASKED, numbers, type TileHeader } from "../../src/attention/tile";
-import { unaligned } from "../mock";
+import { unaligned } from "../answers";
 import { randomRows, tileFrom } from "./reference";
 
 const header: TileHeader = {

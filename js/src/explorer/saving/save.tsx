@@ -191,6 +191,7 @@ function partOf(map: MapFacts, tile: Parameters<typeof pooledAs>[0]): string[] {
 /** Only a kernel can write a page. */
 function pages(store: Store, map: MapFacts, source: Source, way: Way): Action[] {
   if (source.link.value !== "live") return [];
+  // Hosts hold choices back while the kernel is busy, and then they come behind this question.
   const place = {
     map: map.name,
     layer: store.layer.value,
@@ -200,10 +201,10 @@ function pages(store: Store, map: MapFacts, source: Source, way: Way): Action[] 
   async function run(): Promise<void> {
     way.say("The page is being written");
     try {
-      const { header, buffers } = await source.ask("page", { op: "page", ...place });
-      const name = String(header.name ?? "attention.html").replace(/\.html?$/i, "");
+      const name = fileName(headParts(map, place.layer, place.head), "html");
+      const { buffers } = await source.ask("page", { op: "page", ...place }, { background: true });
       const bytes = new Uint8Array(bytesOf(buffers[0]!));
-      await way.download(new Blob([bytes], { type: "text/html" }), fileName([name], "html"));
+      await way.download(new Blob([bytes], { type: "text/html" }), name);
     } catch (reason) {
       way.fail(reason);
     }

@@ -1,0 +1,230 @@
+/** What a kernel would answer about such maps. */
+import type { ImageGrid } from "../src/host/facts";
+import { entropyOf, HEALTHY, MEASURES, type MockMap, mean } from "./maps";
+
+interface TileRequest {
+  rows: [number, number];
+  columns: [number, number];
+  height: number;
+  width: number;
+  temperature: number;
+  scaling: number;
+  pooling?: "max" | "mean";
+  cells?: number;
+  whole?: "map" | "row";
+}
+
+export interface Answer {
+  header: Record<string, unknown>;
+  buffers: DataView[];
+}
+
+export function tileOf(map: MockMap, layer: number, head: number, asked: TileRequest): Answer {
+  const [r0, r1] = asked.whole === "map" ? [0, map.facts.n_queries] : asked.rows;
+  const [c0, c1] = asked.whole ? [0, map.facts.n_keys] : asked.columns;
+  const most = [asked.whole === "map" ? r1 : asked.height, asked.whole ? c1 : asked.width] as const;
+  const stride = [Math.ceil((r1 - r0) / most[0]), Math.ceil((c1 - c0) / most[1])] as const;
+  const height = Math.ceil((r1 - r0) / stride[0]);
+  const width = Math.ceil((c1 - c0) / stride[1]);
+  const whole = c0 === 0 && c1 === map.facts.n_keys && stride[0] === 1 && stride[1] === 1;
+  const [temperature, scaling] = whole ? [1, 1] : [asked.temperature, asked.scaling];
+  const pooling = asked.pooling ?? "max";
+  const keys = map.facts.causal ? (r0 + 1 + r1) / 2 : map.facts.n_keys;
+  const work = (r1 - r0) * keys * map.cost;
+  const read = Math.max(1, Math.min(stride[0], Math.floor((stride[0] * (asked.cells ?? work)) / work)));
+  const logs = new Float64Array(height * width).fill(Number.NaN);
+  const sums = new Float64Array(height * width);
+  const counts = new Float64Array(height * width);
+  const entropy = new Float32Array(height);
+  const missing = new Float32Array(height);
+  for (let row = r0; row < r1; row++) {
+    const line = Math.floor((row - r0) / stride[0]);
+    const size = Math.min(stride[0], r1 - r0 - line * stride[0]);
+    const pooled = Math.min(read, size);
+    const at = row - r0 - line * stride[0];
+    // An even spread of the rows of a cell.
+    if (Math.floor(((at + 1) * pooled) / size) === Math.floor((at * pooled) / size)) continue;
+    const weights = map.row(layer, head, row, temperature, scaling);
+    entropy[line]! += entropyOf(weights) / pooled;
+    missing[line]! += (1 - weights.reduce((a, b) => a + b, 0)) / pooled;
+    for (let column = c0; column < c1; column++) {
+      if (map.masked(row, column)) continue;
+      const cell = line * width + Math.floor((column - c0) / stride[1]);
+      const log = Math.log(weights[column]!);
+      if (!(logs[cell]! >= log)) logs[cell] = log;
+      sums[cell]! += weights[column]!;
+      counts[cell]! += 1;
+    }
+  }
+  for (let cell = 0; pooling === "mean" && cell < logs.length; cell++) {
+    logs[cell] = Math.log(sums[cell]! / counts[cell]!);
+  }
+  for (let line = 0; line < height; line++) if (missing[line]! < 1e-9) missing[line] = 0;
+  let low = 0;
+  for (const log of logs) if (Number.isFinite(log)) low = Math.min(low, log);
+  const step = low === 0 ? 0 : -low / 65534;
+  const codes = Uint16Array.from(logs, (log) => {
+    if (Number.isNaN(log)) return 65535;
+    return step === 0 ? 0 : Math.max(0, Math.min(65534, Math.round((log - low) / step)));
+  });
+  const header = {
+    rows: [r0, r1],
+    columns: [c0, c1],
+    stride,
+    shape: [height, width],
+    low,
+    step,
+    temperature,
+    scaling,
+    pooling,
+    sampled: read < stride[0] ? [read, stride[0]] : null,
+    work,
+  };
+  return { header, buffers: [unaligned(codes), unaligned(missing), unaligned(entropy)] };
+}
+
+/** Hosts slice buffers out of one message: they start anywhere. */
+export function unaligned(values: Uint8Array | Uint16Array | Float32Array): DataView {
+  const bytes = new Uint8Array(values.byteLength + 3);
+  bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 3);
+  return new DataView(bytes.buffer, 3);
+}
+
+function profileOf(map: MockMap, layer: number): Answer {
+  const { n_keys } = map.facts;
+  const heads = map.facts.heads[layer]!;
+  const entropy = Float32Array.from({ length: heads }, (_, head) =>
+    mean(map, (query) => map.entropy(layer, head, query)),
+  );
+  const uniform = mean(map, (query) => Math.log(map.facts.causal ? query + 1 : n_keys));
+  return { header: { heads, uniform }, buffers: [unaligned(entropy)] };
+}
+
+function thumbnailsOf(map: MockMap, layer: number): Answer {
+  const { n_queries, n_keys } = map.facts;
+  const heads = map.facts.heads[layer]!;
+  const height = Math.min(64, n_queries);
+  const width = Math.min(64, n_keys);
+  const peak: number[] = [];
+  const values = new Uint8Array(heads * height * width);
+  for (let head = 0; head < heads; head++) {
+    peak[head] = 0;
+    for (let query = 0; query < n_queries; query++) {
+      const weights = map.row(layer, head, query);
+      for (let key = 0; key < n_keys; key++) {
+        const line = Math.floor((query * height) / n_queries);
+        const cell = (head * height + line) * width + Math.floor((key * width) / n_keys);
+        values[cell] = Math.max(values[cell]!, Math.round(255 * Math.sqrt(weights[key]!)));
+        if (query > 0) peak[head] = Math.max(peak[head]!, weights[key]!);
+      }
+    }
+    peak[head] ||= 1;
+  }
+  return { header: { layer, heads, shape: [height, width], peak }, buffers: [unaligned(values)] };
+}
+
+function measuresOf(map: MockMap, layer: number): Answer {
+  const heads = map.facts.heads[layer]!;
+  const values = MEASURES.flatMap((_, index) =>
+    Array.from({ length: heads }, (_, head) => map.measure(index, layer, head)),
+  );
+  return { header: { layer, heads }, buffers: [unaligned(Float32Array.from(values))] };
+}
+
+function layerOf(map: MockMap, layer: number): Answer {
+  const { n_queries, n_keys, causal, held } = map.facts;
+  const heads = Array.from({ length: map.facts.heads[layer]! }, (_, head) => head);
+  const common = { form: held![layer], layer, heads: heads.length, n_queries, n_keys };
+  if (common.form === "codes") {
+    const whole = { rows: [0, n_queries], columns: [0, n_keys], height: n_queries, width: n_keys };
+    const tiles = heads.map((head) =>
+      tileOf(map, layer, head, { ...whole, temperature: 1, scaling: 1 } as TileRequest),
+    );
+    const triangle = causal && n_queries === n_keys;
+    const codes = tiles.flatMap(({ buffers }) =>
+      Array.from({ length: n_queries }, (_, row) =>
+        Array.from({ length: triangle ? row + 1 : n_keys }, (_, key) =>
+          buffers[0]!.getUint16(2 * (row * n_keys + key), true),
+        ),
+      ).flat(),
+    );
+    const rows = (at: number) =>
+      tiles.flatMap(({ buffers }) =>
+        Array.from({ length: n_queries }, (_, row) => buffers[at]!.getFloat32(4 * row, true)),
+      );
+    return {
+      header: {
+        ...common,
+        triangle,
+        buffers: ["codes", "missing", "entropy"],
+        low: tiles.map(({ header }) => header.low),
+        step: tiles.map(({ header }) => header.step),
+      },
+      buffers: [
+        unaligned(Uint16Array.from(codes)),
+        unaligned(Float32Array.from(rows(1))),
+        unaligned(Float32Array.from(rows(2))),
+      ],
+    };
+  }
+  const all = heads.map((head) => map.vectors(layer, head));
+  const { width } = all[0]!;
+  const q = all.flatMap(({ queries, sharp }) => Array.from(queries, (value) => value * sharp));
+  const k = all.flatMap(({ keys }) => Array.from(keys));
+  return {
+    header: {
+      ...common,
+      buffers: ["q", "k"],
+      dtype: "float32",
+      key_value_heads: heads.length,
+      width,
+      scaling: 1 / Math.sqrt(width),
+      softcap: null,
+      mask: { causal, offset: 0, window: null },
+    },
+    buffers: [unaligned(Float32Array.from(q)), unaligned(Float32Array.from(k))],
+  };
+}
+
+const findingsOf = (map: MockMap): Answer => ({
+  header: { findings: map.findings, healthy: HEALTHY },
+  buffers: [],
+});
+
+export interface Question extends TileRequest {
+  id: string;
+  op: keyof typeof OPERATIONS;
+  map: string;
+  layer: number;
+  head: number;
+  axis: string;
+  query: number | null;
+}
+
+export const OPERATIONS = {
+  projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
+  tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
+  profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),
+  thumbnails: (map: MockMap, asked: Question) => thumbnailsOf(map, asked.layer),
+  measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
+  vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
+  findings: findingsOf,
+  page: (_: MockMap, asked: Question): Answer => ({
+    header: {},
+    buffers: [unaligned(new TextEncoder().encode(`<!doctype html><p>query ${asked.query} “é”</p>`))],
+  }),
+  picture: (map: MockMap) => pictureOf((map.facts.keys ?? map.facts.queries).image!),
+};
+
+/** A picture of 2 x 2 pixels a patch: red grows downwards, green to the right. */
+export function pictureOf({ rows, columns }: ImageGrid): Answer {
+  const [height, width] = [rows * 2, columns * 2];
+  const pixels = new Uint8Array(height * width * 3);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const level = [Math.round((255 * row) / height), Math.round((255 * column) / width), 90];
+      pixels.set(level, (row * width + column) * 3);
+    }
+  }
+  return { header: { height, width }, buffers: [unaligned(pixels)] };
+}
