@@ -281,6 +281,10 @@ class Notebook:
         """The index-th cell on the page, with its outputs."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
 
+    def output(self, index: int) -> object:
+        """What the index-th cell has put out, without its source: that may hold the very text which is waited for."""
+        return self.cell(index).locator(".jp-Cell-outputArea")
+
     def widget(self, index: int = 0) -> object:
         """The index-th Explorer on the page."""
         return self.page.locator("[data-attnwidget=explorer]").nth(index)

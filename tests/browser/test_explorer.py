@@ -274,7 +274,7 @@ def test_while_a_cell_runs_the_widget_answers(open_notebook):
     notebook = open_notebook([MAPS, SHOW, BUSY])
     notebook.start_all()
     widget = ready(notebook.widget())
-    expect(notebook.cell(2)).to_contain_text("running", timeout=TIMEOUT)
+    expect(notebook.output(2)).to_contain_text("running", timeout=TIMEOUT)
     part(widget, "thumb", layer=2, head=3).click()
     shown(widget, layer=2, head=3)
     # The prompt, not the kernel's status: a subshell that is done reports idle while the cell still runs.

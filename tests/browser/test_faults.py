@@ -200,17 +200,17 @@ def test_a_request_that_cannot_be_answered_is_refused_in_a_sentence(open_noteboo
         )
     works(notebook, widget)
     expect(part(widget, "status")).to_be_empty()
-    expect(notebook.cell(0)).not_to_contain_text("Traceback")
+    expect(notebook.output(0)).not_to_contain_text("Traceback")
 
 
 def test_after_an_interrupt_the_widget_works(open_notebook):
     notebook = open_notebook([MAPS + SHOW, BUSY])
     notebook.start_all()
     widget = ready(notebook.widget())
-    expect(notebook.cell(1)).to_contain_text("running", timeout=TIMEOUT)
+    expect(notebook.output(1)).to_contain_text("running", timeout=TIMEOUT)
     part(widget, "thumb", layer=1, head=1).click()
     notebook.interrupt()
-    expect(notebook.cell(1)).to_contain_text("KeyboardInterrupt", timeout=TIMEOUT)
+    expect(notebook.output(1)).to_contain_text("KeyboardInterrupt", timeout=TIMEOUT)
     shown(ready(widget), layer=1, head=1)
     works(notebook, widget)
 
@@ -224,7 +224,7 @@ def test_of_two_widgets_one_is_closed_and_says_so(open_notebook):
     expect(notebook.page.locator("[data-attnwidget]")).to_have_count(1)
     works(notebook, ready(notebook.widget(0)))
     notebook.run_cell(2)
-    expect(notebook.cell(2)).to_contain_text("<Explorer, closed: make a new one with attnwidget.explore()>")
+    expect(notebook.output(2)).to_contain_text("<Explorer, closed: make a new one with attnwidget.explore()>")
 
 
 MANY = """

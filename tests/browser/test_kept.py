@@ -269,7 +269,7 @@ def test_a_page_that_is_reloaded_shows_picture_or_view(open_notebook):
     notebook.open()
     live(notebook)
     notebook.start_cell(1)
-    expect(notebook.cell(1)).to_contain_text("running", timeout=TIMEOUT)
+    expect(notebook.output(1)).to_contain_text("running", timeout=TIMEOUT)
     notebook.open(idle=False)
     # At once, and not when it is clear that no live view comes.
     expect(kept(notebook).locator("img")).to_be_visible(timeout=1_000)

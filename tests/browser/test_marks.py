@@ -124,7 +124,7 @@ def test_rows_come_while_the_cell_runs(open_notebook):
     )
     notebook.start_cell(1)
     widget.page.wait_for_function("new Set(window.windows).size > 5", timeout=60_000)
-    expect(notebook.cell(1)).to_contain_text("grown\ngrown", timeout=60_000)
+    expect(notebook.output(1)).to_contain_text("grown\ngrown", timeout=60_000)
     expect(notebook.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[*]:")
     seen = widget.page.evaluate("[...new Set(window.windows)]")
     assert all(re.fullmatch(r"0,(\d+),0,\1", window) for window in seen), "the whole map stays in sight"
