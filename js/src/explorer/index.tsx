@@ -1,8 +1,9 @@
 /** The Explorer: attention of one text, every layer and head of it, in linked views. */
 import { PageModel, placesIn } from "../host/page";
+import { hostIn } from "../host/surface";
 import type { Model } from "../host/traits";
 import { inTurn } from "../host/turns";
-import { hostIn, mount } from "./mount";
+import { mount } from "./mount";
 
 interface RenderProps {
   model: Model;
@@ -14,7 +15,7 @@ const ROOM = "320px";
 
 /** What a host calls for each view of the widget. */
 function render({ model, el, signal }: RenderProps): () => void {
-  const host = hostIn(el);
+  const host = hostIn(el, "explorer");
   // Many that are yet to come must not all be in sight.
   host.style.minHeight = ROOM;
   let close = () => host.remove();
@@ -33,7 +34,7 @@ function render({ model, el, signal }: RenderProps): () => void {
 /** Bring the places of a saved page to life; a picture that stands there gives way to the first that is drawn. */
 async function openPage(page: ParentNode): Promise<void> {
   for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
-    const host = hostIn(element);
+    const host = hostIn(element, "explorer");
     mount({ model: new PageModel(traits), host, alone: answers });
     const shown = new MutationObserver(() => {
       if (host.dataset.state !== "ready") return;

@@ -7,6 +7,7 @@ import { keepFocus } from "../host/focus";
 import { followKept, hideKept } from "../host/kept";
 import { Kernel } from "../host/kernel";
 import { Stored } from "../host/stored";
+import { surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { Answers } from "./answers";
@@ -15,17 +16,6 @@ import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
 import { Layout } from "./views/layout";
-
-/** The element of a view, which says how far it is. */
-export function hostIn(el: HTMLElement): HTMLElement {
-  const host = document.createElement("div");
-  host.dataset.attnwidget = "explorer";
-  host.dataset.state = "loading";
-  // Arrow keys and Enter mean something else to the notebook around.
-  host.dataset.lmSuppressShortcuts = "true";
-  el.append(host);
-  return host;
-}
 
 export interface Mounting {
   model: Model;
@@ -37,14 +27,7 @@ export interface Mounting {
 }
 
 export function mount({ model, host, signal, alone }: Mounting): () => void {
-  const root = document.createElement("div");
-  root.className = "explorer";
-  const shadow = host.attachShadow({ mode: "open" });
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(styles);
-  shadow.adoptedStyleSheets = [sheet];
-  shadow.append(root);
-
+  const root = surfaceOf(host, styles);
   const { traits, disconnect } = connectTraits(model, DEFAULTS);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours, alone !== undefined);

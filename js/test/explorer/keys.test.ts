@@ -41,7 +41,7 @@ describe("a click keeps the keys inside", () => {
     await userEvent.click(pair);
     expect([host.get("key"), isInside(view)]).toEqual([2, true]);
     (document.activeElement as HTMLElement).blur();
-    const root = view.host.shadowRoot!.querySelector<HTMLElement>(".explorer")!;
+    const root = view.host.shadowRoot!.querySelector<HTMLElement>(".widget")!;
     await clickAt(root, root.clientWidth - 3, root.clientHeight - 3);
     expect(isInside(view)).toBe(true);
     await userEvent.keyboard("{Escape}");

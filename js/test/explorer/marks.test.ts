@@ -16,7 +16,7 @@ const told = (options: Partial<MapOptions> = {}) =>
     ...options,
   });
 const shadowText = (view: ReturnType<typeof mount>) =>
-  view.host.shadowRoot!.querySelector(".explorer")!.textContent!;
+  view.host.shadowRoot!.querySelector(".widget")!.textContent!;
 const marksOf = (view: ReturnType<typeof mount>) =>
   view.host.shadowRoot!.querySelector<HTMLCanvasElement>("canvas.marks")!;
 

@@ -1,6 +1,7 @@
 /** Put an Explorer on the page and find its parts. */
 import { expect, onTestFinished, vi } from "vitest";
-import { hostIn, mount as mountInto } from "../../src/explorer/mount";
+import { mount as mountInto } from "../../src/explorer/mount";
+import { hostIn } from "../../src/host/surface";
 import type { MockModel } from "../mock";
 
 export interface Mounted {
@@ -19,7 +20,7 @@ export function mount(model: MockModel, width = 1000, className = ""): Mounted {
   el.className = className;
   el.style.width = `${width}px`;
   document.body.append(el);
-  const host = hostIn(el);
+  const host = hostIn(el, "explorer");
   const close = mountInto({ model, host });
   const shadow = host.shadowRoot!;
   onTestFinished(() => {

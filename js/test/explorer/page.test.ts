@@ -65,7 +65,7 @@ describe("a widget that is taken out of the page", () => {
     await twoFrames();
     document.body.append(view.el);
     await vi.waitFor(() => expect(pixelOf(view.heatmap(), 11, 3)).not.toEqual(light));
-    expect(view.host.shadowRoot!.querySelector<HTMLElement>(".explorer")!.dataset.scheme).toBe("dark");
+    expect(view.host.shadowRoot!.querySelector<HTMLElement>(".widget")!.dataset.scheme).toBe("dark");
   });
 
   it("may be made outside of it", async () => {
@@ -89,7 +89,7 @@ describe("a widget that is taken out of the page", () => {
 
 describe("on paper", () => {
   const scheme = (view: Mounted) =>
-    view.host.shadowRoot!.querySelector<HTMLElement>(".explorer")!.dataset.scheme;
+    view.host.shadowRoot!.querySelector<HTMLElement>(".widget")!.dataset.scheme;
 
   it("a dark widget is light, canvases too, and dark again afterwards", async () => {
     const [light, view] = [mount(model({ theme: "light" })), mount(model({ theme: "dark" }))];

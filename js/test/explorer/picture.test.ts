@@ -76,7 +76,7 @@ describe("pixels agree with the numbers", () => {
 
 describe("themes", () => {
   const background = (view: ReturnType<typeof mount>) =>
-    getComputedStyle(view.host.shadowRoot!.querySelector(".explorer")!).backgroundColor;
+    getComputedStyle(view.host.shadowRoot!.querySelector(".widget")!).backgroundColor;
 
   it("follow the trait", async () => {
     const model = new MockModel([new MockMap({ queries: WORDS })], { theme: "dark" });
