@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import difflib
 import operator
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets as t
-from ipywidgets import Layout
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
@@ -22,15 +19,17 @@ from attnwidget.measures.table import by_name
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.facts import as_text, facts_of
 from attnwidget.widget.holding import Place, opening
-from attnwidget.widget.kept import KEEPS, Keep, Kept
+from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
-from attnwidget.widget.rpc import forget_shell, reply
+from attnwidget.widget.rpc import reply
+from attnwidget.widget.still import Still, still
+from attnwidget.widget.view import View
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(View):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -91,7 +90,6 @@ class Explorer(anywidget.AnyWidget):
 
     facts = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
     opening = t.Bytes(read_only=True).tag(sync=True)
-    kept = t.Unicode(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
     layer = Index(0).tag(sync=True)
     head = Index(0).tag(sync=True)
@@ -106,7 +104,6 @@ class Explorer(anywidget.AnyWidget):
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
     color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
     pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
-    theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
 
     def __init__(
         self,
@@ -117,28 +114,15 @@ class Explorer(anywidget.AnyWidget):
         keep: Keep | None = "picture",
         **choices: Any,
     ) -> None:
-        # ipywidgets also closes a widget whose making failed half-way.
-        self._shown = Shown()
-        self._own_layout: Any = None
+        self._shown = Shown()  # a widget whose making failed half-way is closed too
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
-        if keep not in KEEPS:
-            raise ValueError(f"keep={keep!r}; expected 'picture', 'page' or None.")
         self._take(by_name(maps), title, measures)
         choices.setdefault("map", next(iter(self._maps)))
         choices.setdefault("layer", self._first_layer(choices["map"]))
-        self._kept = Kept(self, uuid.uuid4().hex, keep)
-        self.set_trait("kept", self._kept.identity)
         self.set_trait("opening", self._opening(choices))
-        super().__init__(**choices)
-        self._own_layout = self.layout  # ipywidgets makes one for every widget, and never closes it
+        super().__init__(keep=keep, **choices)
         self.on_msg(self._answer)
-        forget_shell(self.comm)
-
-    @t.default("layout")
-    def _whole(self) -> Layout:
-        # Shiny cuts whatever has no height of its own to 400 pixels.
-        return Layout(height="fit-content")
 
     @property
     def _maps(self) -> Mapping[str, AttentionMaps]:
@@ -221,9 +205,18 @@ class Explorer(anywidget.AnyWidget):
         return Place(**chosen)
 
     @property
-    def state(self) -> dict[str, Any]:
-        """All that was chosen: ``Explorer(maps, **view.state)`` shows the same again."""
-        return {name: getattr(self, name) for name in _choices()}
+    def edition(self) -> tuple[int, dict[str, Any]]:
+        """What is kept is made again when this is another."""
+        return self._shown.version, self.state
+
+    def stands(self) -> Still:
+        """What it shows now: a picture, its numbers, and words."""
+        return still(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has given its maps back."""
+        return not self._maps
 
     def to_html(
         self,
@@ -301,18 +294,9 @@ class Explorer(anywidget.AnyWidget):
         """What is unusual about the maps that are shown, or about the heads that they were derived from."""
         return self._shown.behind(self.map).findings()
 
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """Values of the traits as hosts take them; without defaults it still says what it is and holds its module."""
-        state: dict[str, Any] = super().get_state(key, drop_defaults)
-        if drop_defaults and key is None:
-            state |= super().get_state([name for name in self.keys if name.startswith("_")])
-        return state
-
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
-        if self._own_layout is not None:
-            self._own_layout.close()
         self._shown, self._page = Shown(self._shown.version), None
 
     def __repr__(self) -> str:
@@ -329,44 +313,6 @@ class Explorer(anywidget.AnyWidget):
             return opening(self._shown, self._place({**choices, "layer": layer, "head": head}))
         return b""
 
-    def _ipython_display_(self, **kwargs: Any) -> None:
-        """The kept output, then the widget."""
-        from IPython.display import display
-
-        bundle = self._repr_mimebundle_(**kwargs)
-        if self._kept.form is not None and self._maps:
-            self._kept.display()
-        data, metadata = bundle or ({"text/plain": repr(self)}, {})
-        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        # A picture takes a moment, which must not be the one in which the widget is waited for.
-        if self._kept.form is not None and self._maps:
-            self._kept.renew()
-
-    def keep(self) -> None:
-        """Show what the notebook keeps of the view here: for a view inside a box, which displays no output of its own.
-
-        Raises
-        ------
-        ValueError
-            When the view is closed, or was made with ``keep=None``.
-        """
-        self.maps  # noqa: B018 - a closed view says so itself
-        if self._kept.form is None:
-            raise ValueError("this view was made with keep=None; make it with keep='picture' or keep='page'.")
-        self._kept.display()
-        self._kept.renew()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None and self._maps:
-            # Read where widgets are not drawn, as in a notebook on the web.
-            bundle[0]["text/plain"] = f"{self!r}\nThe live view needs a kernel: run this cell in a notebook."
-        return bundle
-
-    def _send(self, msg: Any, buffers: Any = None) -> None:
-        super()._send(msg, buffers)
-        forget_shell(self.comm)
-
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
         for message, buffers in reply(content, self._asked):
             self.send(message, buffers)
@@ -381,8 +327,8 @@ class Explorer(anywidget.AnyWidget):
                 if name in request:
                     setattr(self, name, request[name])
             # A long answer is asked for again before it is there.
-            if self._page is None or self._page[0] != (self._shown.version, self.state):
-                self._page = (self._shown.version, self.state), self.to_html(progress=False).encode()
+            if self._page is None or self._page[0] != self.edition:
+                self._page = self.edition, self.to_html(progress=False).encode()
             return Answer({}, [self._page[1]])
         return answer(self._shown, request)
 
@@ -475,14 +421,9 @@ class Explorer(anywidget.AnyWidget):
             self.key = None
 
 
-def _choices() -> list[str]:
-    """Names of the traits that a person sets."""
-    return [name for name, trait in Explorer.class_own_traits(sync=True).items() if not trait.read_only]
-
-
 def check_choices(choices: Mapping[str, Any]) -> None:
     """Refuse a trait that the Explorer does not have."""
-    refuse_unknown(choices, _choices(), "Explorer", "choice")
+    refuse_unknown(choices, Explorer.choices(), "Explorer", "choice")
 
 
 def are_maps(what: Any) -> bool:

@@ -6,11 +6,10 @@ neither is a place to keep anything. An HTML output with a picture and a table i
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import base64
+from typing import Any, Literal, Protocol
 
-from attnwidget.widget.still import Still, still
-
-__all__ = ["KEEPS", "Keep", "Kept"]
+__all__ = ["KEEPS", "Keep", "Kept", "Stands"]
 
 Keep = Literal["picture", "page"]
 KEEPS = ("picture", "page", None)
@@ -67,12 +66,27 @@ _SCRIPT = """
 """
 
 
+class Stands(Protocol):
+    """A view as it stood, for where no script runs and no widget is drawn."""
+
+    @property
+    def text(self) -> str:
+        """Words and numbers as plain text."""
+
+    @property
+    def png(self) -> bytes:
+        """A picture; empty where there is none."""
+
+    def markup(self, *, pictured: bool = True, folded: str = "") -> str:
+        """The same as markup that needs neither script nor style; what is folded comes where nobody looks."""
+
+
 class Kept:
     """The kept output of one view, wherever it is displayed.
 
     Parameters
     ----------
-    view : Explorer
+    view : View
         What it shows.
     identity : str
         Tells its outputs from those of other views.
@@ -83,32 +97,32 @@ class Kept:
     def __init__(self, view: Any, identity: str, form: Keep | None) -> None:
         self._view, self.identity, self.form = view, identity, form
         self._shown = False
-        self._state: Any = None
+        self._edition: Any = None
 
     def display(self) -> None:
         """Show words and numbers here; the picture takes a moment, and comes with `renew`."""
         from IPython.display import display
 
-        self._shown, self._state = True, None
-        display(self._bundle(still(self._view), pictured=False), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
+        self._shown, self._edition = True, None
+        display(self._bundle(self._view.stands(), pictured=False), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
 
     def renew(self) -> None:
         """Let all its outputs show what is chosen now, if that is something else."""
         from IPython.display import update_display
 
-        state = (self._view.shown.version, self._view.state)
-        if not self._shown or state == self._state:
+        edition = self._view.edition
+        if not self._shown or edition == self._edition:
             return
-        update_display(self._bundle(still(self._view), pictured=True), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
-        self._state = state
+        update_display(self._bundle(self._view.stands(), pictured=True), raw=True, display_id=self.identity)  # type: ignore[no-untyped-call]
+        self._edition = edition
 
-    def _bundle(self, shown: Still, *, pictured: bool) -> dict[str, Any]:
+    def _bundle(self, shown: Stands, *, pictured: bool) -> dict[str, Any]:
         bundle: dict[str, Any] = {"text/plain": shown.text, "text/html": self._html(shown, pictured=pictured)}
         if pictured and shown.png:
-            bundle["image/png"] = shown.png_text
+            bundle["image/png"] = base64.b64encode(shown.png).decode()
         return bundle
 
-    def _html(self, shown: Still, *, pictured: bool) -> str:
+    def _html(self, shown: Stands, *, pictured: bool) -> str:
         from attnwidget.widget.page import page
 
         script = _SCRIPT % {"id": self.identity, "wait": 0 if pictured else WAIT}

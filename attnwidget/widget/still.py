@@ -67,11 +67,6 @@ class Still:
         return drawn
 
     @property
-    def png_text(self) -> str:
-        """The picture in letters."""
-        return base64.b64encode(self.png).decode()
-
-    @property
     def text(self) -> str:
         """Title, place and table as plain text."""
         lines = [f"{query} → {', '.join(f'{key} {weight:.3f}' for key, weight in keys)}" for query, keys in self.table]
@@ -90,7 +85,11 @@ class Still:
         caption = html.escape(self.caption)
         if not self.table:
             return f"<p>{caption}: there is no attention to show.</p>{folded}"
-        picture = f'<p><img alt="{caption}" src="data:image/png;base64,{self.png_text}"></p>' if pictured else ""
+        picture = (
+            f'<p><img alt="{caption}" src="data:image/png;base64,{base64.b64encode(self.png).decode()}"></p>'
+            if pictured
+            else ""
+        )
         head = "".join(f"<th>{name} key</th><th>weight</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"

@@ -1,0 +1,1 @@
+"""Teaching: what the Playground and its lessons are made of."""
