@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SCENES", "Preset", "Scene"]
+__all__ = ["PLAIN", "SCENES", "Preset", "Scene"]
+
+# What a scene that says nothing of it has.
+PLAIN: dict[str, Any] = {
+    "query": [],
+    "key": [],
+    "value": [],
+    "query_labels": [],
+    "key_labels": [],
+    "temperature": 1.0,
+    "scaling": None,
+    "mask": "none",
+    "row": 0,
+    "rotary": False,
+    "positions": [],
+    "heads": [],
+    "mixing": [],
+    "width": 64,
+    "length": 8,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,11 @@ class Preset:
     name: str
     state: Mapping[str, Any]
     look: str = ""
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """Values of all traits that a scene decides."""
+        return PLAIN | dict(self.state)
 
 
 @dataclass(frozen=True)
@@ -51,7 +76,28 @@ class Scene:
     title: str
     look: str
     presets: tuple[Preset, ...]
-    tied: bool = field(default=False)
+    tied: bool = False
+
+    def preset(self, name: str | None) -> Preset:
+        """The preset of that name, or the first.
+
+        Raises
+        ------
+        ValueError
+            When there is none of that name.
+        """
+        if not name:
+            return self.presets[0]
+        for preset in self.presets:
+            if preset.name == name:
+                return preset
+        names = ", ".join(repr(preset.name) for preset in self.presets)
+        raise ValueError(f"preset={name!r} is not known; the scene {self.name!r} has {names}.")
+
+    def told(self) -> dict[str, Any]:
+        """What the browser is told of it."""
+        presets = [{"name": preset.name, "look": preset.look, "state": preset.whole} for preset in self.presets]
+        return {"name": self.name, "title": self.title, "look": self.look, "tied": self.tied, "presets": presets}
 
 
 def _fan(degrees: list[float], length: float = 1.0) -> list[list[float]]:
