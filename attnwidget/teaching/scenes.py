@@ -70,6 +70,8 @@ class Scene:
         The first is what it opens with.
     tied : bool
         Whether queries, keys and values are the same vectors.
+    paired : bool
+        Whether there is one query and one key a token.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Scene:
     look: str
     presets: tuple[Preset, ...]
     tied: bool = False
+    paired: bool = False
 
     def preset(self, name: str | None) -> Preset:
         """The preset of that name, or the first.
@@ -97,7 +100,8 @@ class Scene:
     def told(self) -> dict[str, Any]:
         """What the browser is told of it."""
         presets = [{"name": preset.name, "look": preset.look, "state": preset.whole} for preset in self.presets]
-        return {"name": self.name, "title": self.title, "look": self.look, "tied": self.tied, "presets": presets}
+        told = {"name": self.name, "title": self.title, "look": self.look, "presets": presets}
+        return told | {"tied": self.tied, "paired": self.paired}
 
 
 def _fan(degrees: list[float], length: float = 1.0) -> list[list[float]]:
@@ -214,6 +218,7 @@ _MASKING = Scene(
             "There is nothing to share out, 0 divided by 0, and programs differ in what they make of it.",
         ),
     ),
+    paired=True,
 )
 
 _BITES = {
@@ -241,6 +246,7 @@ _POSITION = Scene(
             "Every word has moved, no distance has changed, and no score either.",
         ),
     ),
+    paired=True,
 )
 
 _PETS = ["I", "love", "cats", "and", "dogs"]
@@ -269,6 +275,7 @@ _WORDS = Scene(
         ),
     ),
     tied=True,
+    paired=True,
 )
 
 _SAW = {
@@ -298,6 +305,7 @@ _HEADS = Scene(
             "The rows of the projection that belong to head 1 are 0: whatever it looks at, nothing comes of it.",
         ),
     ),
+    paired=True,
 )
 
 _VALUES = Scene(

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 HEADS = 8
 WIDEST, LONGEST = 1024, 64  # of random queries and keys
-COLDEST, HOTTEST = 1e-3, 1e3
+COLDEST, HOTTEST = 1e-6, 1e6
 
 
 class Playground(View):
@@ -61,7 +61,7 @@ class Playground(View):
     query_labels, key_labels : list of str
         Names of the tokens; a text is cut at its spaces. Empty for numbers.
     temperature : float
-        What scores are divided by, 0.001 to 1,000.
+        What scores are divided by, 10^-6 to 10^6.
     scaling : float or None
         What scores are multiplied with; None for 1 / sqrt(width), as in `AttentionMaps.from_queries_keys`.
     mask : "none", "causal", or list of list of bool

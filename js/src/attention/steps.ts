@@ -72,7 +72,14 @@ export function steps({ query, key, value, scaling, temperature, visible, positi
 /** The steps from scaled scores on. */
 function weighed(scores: number[][], scaled: number[][], visible: Visible, value: Rows): Steps {
   const weights = scaled.map((row, at) => softmax(row, visible[at]!));
-  return { scores, scaled, visible, weights, output: summed(weights, value), entropy: weights.map(entropyOf) };
+  return {
+    scores,
+    scaled,
+    visible,
+    weights,
+    output: summed(weights, value),
+    entropy: weights.map(entropyOf),
+  };
 }
 
 export function softmax(row: readonly number[], sees: readonly boolean[]): number[] {
@@ -91,9 +98,7 @@ export function summed(weights: Rows, value: Rows): number[][] {
 }
 
 export const entropyOf = (weights: readonly number[]): number =>
-  Math.abs(
-    weights.reduce((sum, weight) => sum + (weight > 0 ? weight * Math.log(weight) : weight * 0), 0),
-  );
+  Math.abs(weights.reduce((sum, weight) => sum + (weight > 0 ? weight * Math.log(weight) : weight * 0), 0));
 
 /** The largest entropy that each row can have; NaN where it sees nothing. */
 export const rangesOf = (visible: Visible): number[] =>

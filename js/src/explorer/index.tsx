@@ -35,7 +35,7 @@ function render({ model, el, signal }: RenderProps): () => void {
 async function openPage(page: ParentNode): Promise<void> {
   for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
     const host = hostIn(element, "explorer");
-    mount({ model: new PageModel(traits), host, alone: answers });
+    mount({ model: new PageModel(traits), host, alone: answers! });
     const shown = new MutationObserver(() => {
       if (host.dataset.state !== "ready") return;
       shown.disconnect();

@@ -40,7 +40,8 @@ export class PageModel implements Model {
 export interface Place {
   element: HTMLElement;
   traits: object;
-  answers: Stored;
+  /** Null where the widget asks nobody anything. */
+  answers: Stored | null;
   /** The picture that is there without a script. */
   still: HTMLElement | null;
 }
@@ -51,7 +52,8 @@ export async function* placesIn(page: ParentNode, widget: string): AsyncGenerato
     const part = (name: string) => element.querySelector<HTMLElement>(`:scope > [data-part="${name}"]`);
     try {
       const traits = JSON.parse(part("traits")!.textContent!);
-      const answers = new Stored(await unpacked(part("answers")!.textContent!.trim()));
+      const packed = part("answers")?.textContent?.trim();
+      const answers = packed === undefined ? null : new Stored(await unpacked(packed));
       yield { element, traits, answers, still: part("still") };
     } catch {
       // A file that was cut or changed: its picture stays, and the other places open.

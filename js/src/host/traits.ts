@@ -19,18 +19,18 @@ export interface Model {
 }
 
 /** What a person chooses, and the facts about what there is to choose from. */
-export type Traits<Choices> = { [Name in keyof Choices]: Signal<Choices[Name]> } & {
-  facts: Signal<Facts | null>;
+export type Traits<Choices, Told = Facts> = { [Name in keyof Choices]: Signal<Choices[Name]> } & {
+  facts: Signal<Told | null>;
   /** Answers that came with the widget itself. */
   opening: Signal<Bytes | null>;
   /** Tells what this widget's outputs keep of it from what others keep; empty where nothing is kept. */
   kept: Signal<string>;
 };
 
-export function connectTraits<Choices extends object>(
+export function connectTraits<Choices extends object, Told extends { version?: number } = Facts>(
   model: Model,
   defaults: Choices,
-): { traits: Traits<Choices>; disconnect: () => void } {
+): { traits: Traits<Choices, Told>; disconnect: () => void } {
   const releases: (() => void)[] = [];
   let saving = false;
   let sending = false;
@@ -84,13 +84,13 @@ export function connectTraits<Choices extends object>(
     Object.entries(defaults).map(([name, fallback]) => [name, sync(name, fallback)]),
   );
   // A host whose line was cut hands over everything again; facts of the version that is here are no new ones.
-  let known: Facts | null = null;
+  let known: Told | null = null;
   let heard: unknown = null;
-  const newest = (sent: Facts | string | null) => {
+  const newest = (sent: Told | string | null) => {
     if (sent === heard) return known;
     heard = sent;
     // Python sends them as text, which no page around can take for its own.
-    const told = typeof sent === "string" ? (JSON.parse(sent) as Facts) : sent;
+    const told = typeof sent === "string" ? (JSON.parse(sent) as Told) : sent;
     const same = told?.version !== undefined && told.version === known?.version;
     if (!same) known = told;
     return known;
@@ -98,10 +98,10 @@ export function connectTraits<Choices extends object>(
   return {
     traits: {
       ...choices,
-      facts: follow<Facts | null>("facts", null, newest),
+      facts: follow<Told | null>("facts", null, newest),
       opening: follow<Bytes | null>("opening", null),
       kept: follow("kept", ""),
-    } as unknown as Traits<Choices>,
+    } as unknown as Traits<Choices, Told>,
     disconnect: () => {
       for (const release of releases) release();
     },

@@ -1,0 +1,161 @@
+/** A number that can be turned, typed and pasted: a spin button, and a field when one types. */
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { chosenText, clamped, readNumber, STEP, tidy } from "./numbers";
+
+interface Props {
+  value: number;
+  label: string;
+  /** Of its place in the table. */
+  part: string;
+  row: number;
+  column: number;
+  tabIndex: 0 | -1;
+  locked: boolean;
+  style: Record<string, string>;
+  isPart: boolean;
+  onChange: (value: number, gesture: string) => void;
+  onEnd: () => void;
+  onRefuse: (sentence: string) => void;
+  onMove: (by: { rows?: number; columns?: number }) => void;
+}
+
+/** Pixels of a drag for one step. */
+const PIXELS = 4;
+
+export function NumberCell(props: Props) {
+  const { value, label, part, row, column, tabIndex, locked, style, onChange, onEnd, onRefuse, onMove } =
+    props;
+  const draft = useSignal<string | null>(null);
+  const here = useRef<HTMLSpanElement>(null);
+  const drag = useRef<{ from: number; x: number; y: number; moved: boolean } | null>(null);
+  const gesture = `turn ${part} ${row} ${column}`;
+
+  function turn(to: number): void {
+    const next = clamped(tidy(to));
+    if (next !== value) onChange(next, gesture);
+  }
+
+  function down(event: PointerEvent): void {
+    if (locked || event.button !== 0 || draft.value !== null) return;
+    drag.current = { from: value, x: event.clientX, y: event.clientY, moved: false };
+    here.current?.setPointerCapture(event.pointerId);
+  }
+
+  function move(event: PointerEvent): void {
+    const { current } = drag;
+    if (!current) return;
+    const far = event.clientX - current.x - (event.clientY - current.y);
+    if (Math.abs(far) >= PIXELS) current.moved = true;
+    if (!current.moved) return;
+    event.preventDefault();
+    turn(current.from + Math.round(far / PIXELS) * STEP * (event.shiftKey ? 0.1 : 1));
+  }
+
+  function up(event: PointerEvent): void {
+    if (!drag.current) return;
+    drag.current = null;
+    here.current?.releasePointerCapture(event.pointerId);
+    onEnd();
+  }
+
+  function type(text: string): void {
+    if (locked) return;
+    draft.value = text;
+  }
+
+  function apply(): boolean {
+    if (draft.value === null) return true;
+    const read = readNumber(draft.value);
+    draft.value = null;
+    if (read.fault !== undefined) {
+      onRefuse(`${read.fault} ${chosenText(value)} stays.`);
+      return false;
+    }
+    if (read.number !== value) onChange(read.number, "");
+    return true;
+  }
+
+  function press(event: KeyboardEvent): void {
+    // The way back, and what is copied and pasted, are the widget's.
+    if (event.ctrlKey || event.metaKey) return;
+    const { key } = event;
+    const fine = event.altKey ? 0.1 : event.shiftKey ? 10 : 1;
+    if (key === "Enter" || key === "F2") type(chosenText(value));
+    else if (/^[\d.,−-]$/.test(key)) type(key);
+    else if (!locked && key === "ArrowUp") turn(value + STEP * fine);
+    else if (!locked && key === "ArrowDown") turn(value - STEP * fine);
+    else if (key === "ArrowLeft") onMove({ columns: -1 });
+    else if (key === "ArrowRight") onMove({ columns: 1 });
+    else if (key === "PageUp") onMove({ rows: -1 });
+    else if (key === "PageDown") onMove({ rows: 1 });
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  function inField(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key === "Escape") draft.value = null;
+    else if (event.key !== "Enter") return;
+    else apply();
+    here.current?.focus({ preventScroll: true });
+  }
+
+  if (draft.value !== null) {
+    return (
+      <span
+        class="number typing"
+        data-part={part}
+        data-row={row}
+        data-column={column}
+        ref={here}
+        tabIndex={-1}
+      >
+        <input
+          data-part="typed"
+          aria-label={label}
+          inputMode="decimal"
+          value={draft.value}
+          ref={(field) => {
+            if (!field || field.dataset.begun) return;
+            field.dataset.begun = "true";
+            field.focus({ preventScroll: true });
+            // What stood there is written over; what was begun goes on.
+            if (field.value.length > 1) field.select();
+          }}
+          onInput={(event) => (draft.value = event.currentTarget.value)}
+          onBlur={apply}
+          onKeyDown={inField}
+        />
+      </span>
+    );
+  }
+  return (
+    <span
+      class="number"
+      ref={here}
+      role="spinbutton"
+      tabIndex={tabIndex}
+      data-part={part}
+      data-row={row}
+      data-column={column}
+      data-lit={props.isPart}
+      data-locked={locked}
+      aria-label={label}
+      aria-valuenow={value}
+      aria-valuetext={chosenText(value)}
+      aria-readonly={locked}
+      style={style}
+      onPointerDown={down}
+      onPointerMove={move}
+      onPointerUp={up}
+      onPointerCancel={up}
+      onDblClick={() => type(chosenText(value))}
+      onKeyDown={press}
+      onBlur={onEnd}
+    >
+      {chosenText(value)}
+    </span>
+  );
+}

@@ -1,0 +1,65 @@
+/** The Playground on the page: its element, its store, and its views in it. */
+import { effect, signal } from "@preact/signals";
+import { render as renderInto } from "preact";
+import { keepFocus } from "../host/focus";
+import { hideKept } from "../host/kept";
+import { surfaceOf } from "../host/surface";
+import { followTheme } from "../host/theme";
+import { connectTraits, type Model } from "../host/traits";
+import { DEFAULTS, type PlaygroundFacts } from "./choices";
+import { Layout } from "./layout";
+import { Store } from "./store";
+import styles from "./style.css?inline";
+
+export interface Mounting {
+  model: Model;
+  host: HTMLElement;
+  signal?: AbortSignal | undefined;
+}
+
+export function mount({ model, host, signal: until }: Mounting): () => void {
+  const root = surfaceOf(host, styles);
+  const { traits, disconnect } = connectTraits<typeof DEFAULTS, PlaygroundFacts>(model, DEFAULTS);
+  const { colours, stop: stopTheme } = followTheme(root, traits.theme);
+  const store = new Store(traits, colours);
+  host.dataset.kept = traits.kept.peek();
+  const drawn = signal(false);
+  const stopHiding = effect(() =>
+    traits.kept.value && drawn.value ? hideKept(traits.kept.value) : undefined,
+  );
+  const stopState = effect(() => {
+    host.dataset.state = store.scene.value && drawn.value ? "ready" : "loading";
+  });
+  const stopKeeping = keepFocus(root);
+
+  /** The way back, from wherever the focus is but a field, which has its own. */
+  function undo(event: KeyboardEvent): void {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    if ((event.target as Element).matches("input[type=text], input:not([type]), textarea")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.shiftKey) store.redo();
+    else store.undo();
+  }
+  root.addEventListener("keydown", undo);
+
+  renderInto(<Layout store={store} />, root);
+  drawn.value = true;
+
+  let closed = false;
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    renderInto(null, root);
+    root.removeEventListener("keydown", undo);
+    stopKeeping();
+    stopState();
+    stopHiding();
+    stopTheme();
+    disconnect();
+    host.remove();
+  }
+  if (until?.aborted) close();
+  until?.addEventListener("abort", close, { once: true });
+  return close;
+}

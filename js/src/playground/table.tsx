@@ -1,0 +1,213 @@
+/** A small table of numbers with their colours: of what can be changed, and of what follows. */
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
+import type { Rows } from "../attention/steps";
+import { NumberCell } from "./cell";
+import { isPart } from "./explain";
+import { cellText, readBlock } from "./numbers";
+import { paste } from "./pasting";
+import { shade } from "./shade";
+import type { Step, Store } from "./store";
+
+export interface Editing {
+  onChange: (rows: Rows, gesture: string) => void;
+  locked: boolean;
+}
+
+interface Props {
+  store: Store;
+  step: Step;
+  /** What it is called in the page; the step's own where it is not said. */
+  part?: string;
+  title: ComponentChildren;
+  rows: Rows;
+  /** Names of rows and of columns; null for numbers that have none. */
+  rowLabels: readonly string[] | null;
+  columnLabels: readonly string[] | null;
+  /** Whether its numbers go from 0 to 1, or to both sides of 0. */
+  scale: "weight" | "signed";
+  edit?: Editing;
+  /** Cells that do not count. */
+  hidden?: (row: number, column: number) => boolean;
+  head?: number;
+  /** Cells that are outlined. */
+  marked?: (row: number, column: number) => boolean;
+  /** Of a click on a row. */
+  onRow?: (row: number) => void;
+  chosenRow?: number;
+  /** Where the columns of one kind end and those of the next begin. */
+  groups?: number;
+}
+
+export function NumberTable(props: Props) {
+  const {
+    store,
+    step,
+    part = step,
+    title,
+    rows,
+    rowLabels,
+    columnLabels,
+    scale,
+    edit,
+    hidden,
+    head,
+    marked,
+  } = props;
+  const focus = useSignal({ row: 0, column: 0 });
+  const here = useRef<HTMLTableElement>(null);
+  const largest =
+    scale === "weight" ? 1 : Math.max(1e-9, ...rows.flat().map(Math.abs).filter(Number.isFinite));
+  const fault = store.fault.value?.place === part ? store.fault.value.sentence : "";
+  const cell = store.cell.value;
+
+  function point(event: PointerEvent | FocusEvent): void {
+    const at = (event.target as Element).closest<HTMLElement>("[data-row]");
+    if (!at || !here.current?.contains(at)) return;
+    const [row, column] = [Number(at.dataset.row), Number(at.dataset.column)];
+    if (event instanceof FocusEvent) focus.value = { row, column };
+    store.lit.value = step;
+    store.cell.value = { step, row, column, head };
+  }
+
+  function leave(): void {
+    store.lit.value = null;
+    store.cell.value = null;
+  }
+
+  function move(by: { rows?: number; columns?: number }): void {
+    const width = rows[0]!.length;
+    const at = (focus.value.row + (by.rows ?? 0)) * width + focus.value.column + (by.columns ?? 0);
+    const inside = Math.max(0, Math.min(rows.length * width - 1, at));
+    here.current
+      ?.querySelector<HTMLElement>(
+        `.number[data-row="${Math.floor(inside / width)}"][data-column="${inside % width}"]`,
+      )
+      ?.focus({ preventScroll: true });
+  }
+
+  function pasted(event: ClipboardEvent): void {
+    if (!edit || (event.composedPath()[0] as Element).matches?.("input")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = edit.locked ? "This is locked in this lesson." : pastedRows(event);
+    if (typeof next === "string") store.refuse(part, next);
+    else edit.onChange(next, "");
+  }
+
+  function pastedRows(event: ClipboardEvent): Rows | string {
+    const read = readBlock(event.clipboardData?.getData("text/plain") ?? "");
+    if (read.fault !== undefined) return `${read.fault} Everything stays as it was.`;
+    return paste(rows, read.rows, focus.value);
+  }
+
+  const tab = (row: number, column: number): 0 | -1 => {
+    const { row: r, column: c } = focus.value;
+    const at = { row: Math.min(r, rows.length - 1), column: Math.min(c, rows[0]!.length - 1) };
+    return at.row === row && at.column === column ? 0 : -1;
+  };
+
+  return (
+    <figure class="step" data-step={step} data-part={`${part}-table`} data-lit={store.lit.value === step}>
+      <figcaption>{title}</figcaption>
+      <table
+        ref={here}
+        class="numbers"
+        onPointerOver={point}
+        onPointerLeave={leave}
+        onFocusIn={point}
+        onFocusOut={leave}
+        onPaste={pasted}
+      >
+        {columnLabels && (
+          <thead>
+            <tr>
+              {rowLabels && <td />}
+              {rows[0]?.map((_, column) => (
+                <th scope="col" key={column} data-lit={cell?.step === step && cell.column === column}>
+                  <bdi>{columnLabels[column] || column}</bdi>
+                </th>
+              ))}
+            </tr>
+          </thead>
+        )}
+        <tbody>
+          {rows.map((line, row) => (
+            <tr key={row} data-chosen={props.chosenRow === row}>
+              {rowLabels && (
+                <th scope="row" data-lit={cell?.step === step && cell.row === row}>
+                  {props.onRow ? (
+                    <button type="button" data-part={`${part}-row`} onClick={() => props.onRow?.(row)}>
+                      <bdi>{rowLabels[row] || row}</bdi>
+                    </button>
+                  ) : (
+                    <bdi>{rowLabels[row] || row}</bdi>
+                  )}
+                </th>
+              )}
+              {line.map((number, column) => {
+                const out = hidden?.(row, column) ?? false;
+                const place = {
+                  "data-group": Boolean(props.groups && column && column % props.groups === 0),
+                };
+                const style = out ? {} : shade(number / largest, scale);
+                const lit = isPart(cell, step, row, column, head);
+                return (
+                  <td key={column} {...place} data-marked={marked?.(row, column) ?? false}>
+                    {edit ? (
+                      <NumberCell
+                        value={number}
+                        label={nameOf(props, row, column)}
+                        part={part}
+                        row={row}
+                        column={column}
+                        tabIndex={tab(row, column)}
+                        locked={edit.locked}
+                        style={style}
+                        isPart={lit}
+                        onChange={(value, gesture) =>
+                          edit.onChange(replaced(rows, row, column, value), gesture)
+                        }
+                        onEnd={() => store.endGesture()}
+                        onRefuse={(sentence) => store.refuse(part, sentence)}
+                        onMove={move}
+                      />
+                    ) : (
+                      <span
+                        class="number"
+                        data-part={part}
+                        data-row={row}
+                        data-column={column}
+                        data-hidden={out}
+                        data-lit={lit}
+                        style={style}
+                      >
+                        {out && step !== "weights" ? "−∞" : cellText(number, scale === "weight" ? 3 : 2)}
+                      </span>
+                    )}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {fault && (
+        <p class="refused" role="alert" data-part={`${part}-refused`}>
+          {fault}
+        </p>
+      )}
+    </figure>
+  );
+}
+
+function nameOf({ part, step, rowLabels, columnLabels }: Props, row: number, column: number): string {
+  return `${part ?? step} ${rowLabels?.[row] || row}, ${columnLabels?.[column] || `number ${column}`}`;
+}
+
+export function replaced(rows: Rows, row: number, column: number, value: number): Rows {
+  return rows.map((line, at) =>
+    at === row ? line.map((old, other) => (other === column ? value : old)) : line,
+  );
+}

@@ -1,0 +1,74 @@
+/** What leaves a Playground: the code that opens it again, and its numbers as a table. */
+import { useSignal } from "@preact/signals";
+import { Actions } from "../controls/actions";
+import { Handed } from "../controls/handed";
+import { copied } from "../host/out";
+import { NUMBERS, type Numbers } from "./choices";
+import type { Store } from "./store";
+
+export function Taking({ store }: { store: Store }) {
+  const note = useSignal("");
+  const handed = useSignal<{ sentence: string; text: string } | null>(null);
+
+  async function take(what: string, text: string): Promise<void> {
+    if (await copied(text)) note.value = `${what} copied`;
+    else handed.value = { sentence: "This page may not write to the clipboard: copy it from here.", text };
+  }
+
+  return (
+    <>
+      <Actions
+        part="take"
+        label="Copy"
+        title="What leaves this playground"
+        note={note}
+        groups={() => [
+          [
+            {
+              part: "copy-code",
+              label: "Code",
+              detail: "for Python",
+              run: () => take("Code", codeOf(store)),
+            },
+            {
+              part: "copy-weights",
+              label: "Weights",
+              detail: "for a spreadsheet",
+              run: () => take("Weights", weightsOf(store)),
+            },
+          ],
+        ]}
+      />
+      {handed.value && <Handed {...handed.value} onClose={() => (handed.value = null)} />}
+    </>
+  );
+}
+
+/** A value as Python writes it. */
+function inPython(value: unknown): string {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(inPython).join(", ")}]`;
+  return JSON.stringify(value);
+}
+
+export function codeOf(store: Store): string {
+  const [scene, preset] = [store.scene.value!, store.preset.value!];
+  const changed = (Object.keys(NUMBERS) as (keyof Numbers)[]).filter(
+    (name) => JSON.stringify(store.traits[name].value) !== JSON.stringify(preset.state[name]),
+  );
+  const given = [
+    JSON.stringify(scene.name),
+    ...(preset === scene.presets[0] ? [] : [`preset=${JSON.stringify(preset.name)}`]),
+    ...changed
+      .filter((name) => !scene.tied || (name !== "key" && name !== "value"))
+      .map((name) => `${name}=${inPython(store.traits[name].value)}`),
+  ];
+  return `aw.Playground(${given.join(", ")})`;
+}
+
+export function weightsOf(store: Store): string {
+  const lines = store.steps.value.weights.map((row, at) => [store.label("query", at), ...row].join("\t"));
+  const keys = store.traits.key.value.map((_, at) => store.label("key", at));
+  return [["", ...keys].join("\t"), ...lines].join("\n");
+}
