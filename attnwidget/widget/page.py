@@ -43,12 +43,21 @@ class Page:
 
     Parameters
     ----------
-    html : str
-        The document.
+    title : str
+        Of the document.
+    body : str
+        What stands in it, in HTML.
+    widgets : sequence of str
+        The widgets that have places in it.
     """
 
-    def __init__(self, html: str) -> None:
-        self.html = html
+    def __init__(self, title: str, body: str, widgets: Sequence[str] = ()) -> None:
+        self.title, self.body, self.widgets = title, body, tuple(widgets)
+
+    @property
+    def html(self) -> str:
+        """The document."""
+        return _document(self.title, self.body, self.widgets)
 
     def __str__(self) -> str:
         return self.html
@@ -90,9 +99,10 @@ def page(
 
     Parameters
     ----------
-    *parts : str, Explorer, AttentionMaps, Capture ...
+    *parts : str, Explorer, AttentionMaps, Capture, IPython.display.HTML, Page ...
         From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML and images stay
-        text); all else is a view, or what `explore` makes one of. Every view stands as it stands now.
+        text); HTML goes in as it is; a Page is what was made before, as it stood then; all else is a view, or what
+        `explore` makes one of. Every view stands as it stands now.
     title : str or None
         Of the document; None is that of its first heading or view.
     path : str, Path or None
@@ -131,25 +141,27 @@ def page(
         raise TypeError("page() came without anything to show; pass views, maps, or text in Markdown.")
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title is {type(title).__name__}; expected a string, or None.")
-    places = [part if isinstance(part, str) else _Place(_view(part), precision) for part in parts]
-    views = [part for part in places if isinstance(part, _Place)]
-    titles = [title, *(part.view.facts["title"] for part in views), "Attention"]
+    places = [_place(part, precision) for part in parts]
+    views = [place for place in places if isinstance(place, _Place)]
+    pages = [place for place in places if isinstance(place, Page)]
+    titles = [title, *(place.view.facts["title"] for place in views), *(one.title for one in pages), "Attention"]
     named = next(one for one in titles if one)
+    widgets = sorted({"explorer" for _ in views}.union(*(one.widgets for one in pages)))
 
-    def document() -> str:
-        body = [_markdown(part) if isinstance(part, str) else part.html for part in places]
-        return _document(named, "\n".join(body), ["explorer"] if views else [])
+    def made() -> Page:
+        body = [place if isinstance(place, str) else place.body for place in places]
+        return Page(named, "\n".join(body), widgets)
 
-    room = _room(limit_mb, len(document().encode()))
+    room = _room(limit_mb, len(made().html.encode()))
     for at, part in enumerate(views):
         # What one view leaves is for those after it.
         limit = room // (len(views) - at)
         part.fill(int(limit * 3 / 4), layers, progress=progress)
         room -= len(part.answers)
-    made = Page(document())
+    whole = made()
     if path is not None:
-        made.save(path)
-    return made
+        whole.save(path)
+    return whole
 
 
 class _Place:
@@ -172,8 +184,8 @@ class _Place:
         self.answers = base64.b64encode(hold(self.shown, self.view.place, limit=limit, **options)).decode()
 
     @property
-    def html(self) -> str:
-        """All of it."""
+    def body(self) -> str:
+        """All of it, in HTML."""
         return (
             '<div data-attnwidget-place="explorer">'
             f'<div data-part="still">{self._still}</div>'
@@ -194,6 +206,17 @@ def _document(title: str, body: str, widgets: Sequence[str]) -> str:
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n{scripts}</body>\n"
         "</html>\n"
     )
+
+
+def _place(part: Any, precision: str | None) -> str | Page | _Place:
+    """A part as it goes into a page: as HTML, or as what can say its own."""
+    from IPython.display import HTML
+
+    if isinstance(part, HTML):
+        return str(part.data)
+    if isinstance(part, Page):
+        return part
+    return _markdown(part) if isinstance(part, str) else _Place(_view(part), precision)
 
 
 def _view(part: Any) -> Explorer:

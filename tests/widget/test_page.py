@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from IPython.display import HTML
 
 import attnwidget as aw
 from attnwidget.layers import DenseLayer
@@ -247,6 +248,17 @@ def test_several_views_with_text_between_them(tmp_path) -> None:
     assert "srcdoc" in page._repr_html_()
     with pytest.raises(TypeError, match="without anything to show"):
         aw.page()
+
+
+def test_a_page_in_a_page_stands_as_it_stood_when_it_was_made() -> None:
+    view = aw.Explorer(made(), title="first")
+    before = aw.page(view)
+    view.layer = 2
+    reader = Reader(aw.page(before, HTML("<h2>as <b>made</b></h2>"), view).html)
+    assert [json.loads(traits)["layer"] for traits in reader.parts["traits"]] == [0, 2]
+    assert reader.parts["h2"] == ["as made"]
+    assert reader.parts["title"] == ["first"]
+    assert sum("openPage(document)" in script for script in reader.parts["script"]) == 1
 
 
 ENDING = r"'view.{}' does not end in .html, .png, .svg, .pdf or .csv"
