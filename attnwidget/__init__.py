@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
     from attnwidget.widget.page import Page, page
+    from attnwidget.widget.playground import Playground
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ _HOME = {
     "Findings": "attnwidget.diagnosis",
     "ImageGrid": "attnwidget.tokens",
     "Page": "attnwidget.widget.page",
+    "Playground": "attnwidget.widget.playground",
     "Span": "attnwidget.tokens",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
@@ -56,6 +58,7 @@ __all__ = [
     "Findings",
     "ImageGrid",
     "Page",
+    "Playground",
     "Recording",
     "Span",
     "Tokens",

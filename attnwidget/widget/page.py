@@ -7,20 +7,22 @@ import html
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attnwidget.files import write
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
+from attnwidget.teaching.scenes import SCENES
 from attnwidget.widget.explorer import Explorer
 from attnwidget.widget.exploring import explore
 from attnwidget.widget.facts import facts_of
 from attnwidget.widget.halving import halving_error
 from attnwidget.widget.holding import hold, paged
 from attnwidget.widget.module import inline_module, opening_call
-from attnwidget.widget.still import still
+from attnwidget.widget.playground import Playground
+from attnwidget.widget.view import View
 
 __all__ = ["Page", "page"]
 
@@ -99,7 +101,7 @@ def page(
 
     Parameters
     ----------
-    *parts : str, Explorer, AttentionMaps, Capture, IPython.display.HTML, Page ...
+    *parts : str, Explorer, Playground, AttentionMaps, Capture, IPython.display.HTML, Page ...
         From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML and images stay
         text); HTML goes in as it is; a Page is what was made before, as it stood then; all else is a view, or what
         `explore` makes one of. Every view stands as it stands now.
@@ -175,8 +177,7 @@ class _Place:
         if precision == "float16":
             for fact in facts["maps"]:
                 fact["notes"] += _rounding(self.shown.maps[fact["name"]])
-        self._traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
-        self._still = still(view).markup()
+        self._stood = _stood(view, facts)
 
     def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
         """Put in the answers, at most so many bytes before they are written as text."""
@@ -186,13 +187,22 @@ class _Place:
     @property
     def body(self) -> str:
         """All of it, in HTML."""
-        return (
-            '<div data-attnwidget-place="explorer">'
-            f'<div data-part="still">{self._still}</div>'
-            f'<script type="application/json" data-part="traits">{self._traits}</script>'
-            f'<script type="text/plain" data-part="answers">{self.answers}</script>'
-            "</div>"
-        )
+        return _html("explorer", self._stood, self.answers)
+
+
+def _stood(view: View, facts: Mapping[str, Any]) -> str:
+    """A view as it stands: what is seen without scripts, and what is chosen."""
+    traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
+    return (
+        f'<div data-part="still">{view.stands().markup()}</div>'
+        f'<script type="application/json" data-part="traits">{traits}</script>'
+    )
+
+
+def _html(widget: str, stood: str, answers: str | None = None) -> str:
+    """A view's place in a page, with answers where it asks for any."""
+    packed = "" if answers is None else f'<script type="text/plain" data-part="answers">{answers}</script>'
+    return f'<div data-attnwidget-place="{widget}">{stood}{packed}</div>'
 
 
 def _document(title: str, body: str, widgets: Sequence[str]) -> str:
@@ -216,7 +226,15 @@ def _place(part: Any, precision: str | None) -> str | Page | _Place:
         return str(part.data)
     if isinstance(part, Page):
         return part
+    if isinstance(part, Playground):
+        return _playground(part)
     return _markdown(part) if isinstance(part, str) else _Place(_view(part), precision)
+
+
+def _playground(part: Playground) -> Page:
+    """A Playground's place: its numbers for those who run no scripts, and what is chosen; it asks nobody anything."""
+    part.check_open()
+    return Page(SCENES[part.scene].title, _html("playground", _stood(part, part.facts)), ["playground"])
 
 
 def _view(part: Any) -> Explorer:

@@ -39,16 +39,27 @@ interface Props {
   y: Scale;
   xLabel: string;
   yLabel: string;
+  /** Which line is which. */
+  lines?: readonly { label: string; colour: string }[];
   children: ComponentChildren;
 }
 
 const written = (tick: number) => String(Number(tick.toPrecision(6))).replace("-", "−");
 
-export function Plane({ title, part, x, y, xLabel, yLabel, children }: Props) {
+export function Plane({ title, part, x, y, xLabel, yLabel, lines, children }: Props) {
   return (
     <figure class="plot" data-part={part}>
       <figcaption>
         <b>{title}</b>
+        {lines && (
+          <div class="legend-of-lines">
+            {lines.map(({ label, colour }) => (
+              <span key={label} style={{ "--line-colour": colour }}>
+                {label}
+              </span>
+            ))}
+          </div>
+        )}
       </figcaption>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={title}>
         {y.ticks.map((tick) => (

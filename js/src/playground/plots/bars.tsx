@@ -51,7 +51,7 @@ export function Bars({ title, part, values, labels, digits = 2, line, quiet, chi
           </div>
         ))}
         {line && Number.isFinite(line.at) && (
-          <div class="rule" style={{ "--at": share(line.at) }}>
+          <div class="rule" style={{ "--at": (line.at - low) / span }}>
             <span>{line.label}</span>
           </div>
         )}

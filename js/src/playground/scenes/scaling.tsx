@@ -55,7 +55,7 @@ export function Scaling({ store }: SceneProps) {
           value={width.value}
           from={2}
           to={limits.widest}
-          stops={[2, 8, 64, 512, 1024].map((value) => ({ value, label: String(value) }))}
+          stops={[2, 8, 64, 1024].map((value) => ({ value, label: String(value) }))}
           disabled={locked}
           onChange={(value) =>
             store.change({ width: Math.min(limits.widest, Math.max(2, Math.round(value))) }, "width")
@@ -232,15 +232,13 @@ function Slope({ width, length, seed }: SlopeProps) {
       y={y}
       xLabel="width d"
       yLabel="share of an even row's"
+      lines={[
+        { label: "q·k / √d", colour: "var(--accent)" },
+        { label: "q·k as it is", colour: "var(--negative)" },
+      ]}
     >
       <path class="line" d={path(curves.map((one) => [x(one.width), y(one.scaled)]))} />
       <path class="line negative" d={path(curves.map((one) => [x(one.width), y(one.unscaled)]))} />
-      <text class="tick" x={ACROSS[1]} y={y(curves.at(-1)!.scaled) - 6} text-anchor="end">
-        divided by √d
-      </text>
-      <text class="tick" x={ACROSS[1]} y={y(curves.at(-1)!.unscaled) - 6} text-anchor="end">
-        as it is
-      </text>
       <line class="here" x1={x(width)} x2={x(width)} y1={DOWN[0]} y2={DOWN[1]} />
     </Plane>
   );
