@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
+    from attnwidget.teaching.collecting import collect
+    from attnwidget.teaching.lesson import Lesson
     from attnwidget.tokens import ImageGrid, Span, Tokens
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
@@ -34,11 +36,13 @@ _HOME = {
     "Finding": "attnwidget.diagnosis",
     "Findings": "attnwidget.diagnosis",
     "ImageGrid": "attnwidget.tokens",
+    "Lesson": "attnwidget.teaching.lesson",
     "Page": "attnwidget.widget.page",
     "Playground": "attnwidget.widget.playground",
     "Span": "attnwidget.tokens",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
+    "collect": "attnwidget.teaching.collecting",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
     "page": "attnwidget.widget.page",
@@ -57,12 +61,14 @@ __all__ = [
     "Finding",
     "Findings",
     "ImageGrid",
+    "Lesson",
     "Page",
     "Playground",
     "Recording",
     "Span",
     "Tokens",
     "capture",
+    "collect",
     "demo",
     "diagnose",
     "explore",

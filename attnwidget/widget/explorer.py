@@ -16,7 +16,9 @@ from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import by_name
+from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
+from attnwidget.widget.asking import right_answer
 from attnwidget.widget.facts import as_text, facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
@@ -27,6 +29,11 @@ from attnwidget.widget.still import Still, still
 from attnwidget.widget.view import View
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
+
+LOCKABLE = (
+    *("map", "view", "measure", "sort", "temperature", "scaling"),
+    *("color_map", "color_scale", "color_range", "pooling", "all"),
+)
 
 
 class Explorer(View):
@@ -45,6 +52,8 @@ class Explorer(View):
     keep : {"picture", "page"} or None
         What the notebook keeps of the view, to be seen without a kernel: a picture and a table of numbers, or the page
         of `to_html` (up to 2 MB), or nothing. The live view hides it.
+    lesson : Lesson or None
+        A question that is answered by a click before its answer is shown, and controls that are locked.
     **choices
         Initial values of the traits below.
 
@@ -112,6 +121,7 @@ class Explorer(View):
         title: str = "",
         measures: Mapping[str, Any] | None = None,
         keep: Keep | None = "picture",
+        lesson: Lesson | None = None,
         **choices: Any,
     ) -> None:
         self._shown = Shown()  # a widget whose making failed half-way is closed too
@@ -120,8 +130,9 @@ class Explorer(View):
         self._take(by_name(maps), title, measures)
         choices.setdefault("map", next(iter(self._maps)))
         choices.setdefault("layer", self._first_layer(choices["map"]))
+        self._ask(lesson, {"head": 0, **choices})
         self.set_trait("opening", self._opening(choices))
-        super().__init__(keep=keep, **choices)
+        super().__init__(keep=keep, lesson=lesson, **choices)
         self.on_msg(self._answer)
 
     @property
@@ -182,6 +193,14 @@ class Explorer(View):
                 self.view = "heatmap"
             if self.measure not in {"", *self._shown.measures}:
                 self.measure = ""
+            self._ask(self.lesson, self.state)
+
+    def _ask(self, lesson: Lesson | None, choices: Mapping[str, Any]) -> None:
+        """Tell the browser what is asked of these maps, and what is right."""
+        if isinstance(lesson, Lesson):
+            refuse_unknown(lesson.locked, LOCKABLE, "Explorer", "control")
+            answer = right_answer(lesson, self._shown, choices)
+            self.set_trait("facts", self.facts | {"lesson": lesson.told(answer=answer)})
 
     def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None) -> None:
         """Hold maps, and tell the browser what they are."""

@@ -10,6 +10,7 @@ from attnwidget import demo
 from attnwidget.capturing import Capture, capture
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
+from attnwidget.teaching.lesson import Lesson
 from attnwidget.tokens import Tokens
 from attnwidget.widget.explorer import Explorer, are_maps, check_choices
 from attnwidget.widget.kept import Keep
@@ -30,6 +31,7 @@ def explore(
     title: str | None = None,
     measures: Mapping[str, Any] | None = None,
     keep: Keep | None = "picture",
+    lesson: Lesson | None = None,
     **choices: Any,
 ) -> Explorer:
     """Look at attention.
@@ -56,6 +58,8 @@ def explore(
         Numbers of your own for every head, to badge and sort the grid by.
     keep : {"picture", "page"} or None
         What the notebook keeps of the view, to be seen without a kernel.
+    lesson : Lesson or None
+        A question that is answered by a click before its answer is shown, and controls that are locked.
     **choices
         Initial values of the Explorer's traits: layer, head, query, temperature, view ...
 
@@ -97,7 +101,7 @@ def explore(
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
     else:
         what = AttentionMaps.from_arrays(what, example=example, **labels)
-    return Explorer(what, title=title or "", measures=measures, keep=keep, **choices)
+    return Explorer(what, title=title or "", measures=measures, keep=keep, lesson=lesson, **choices)
 
 
 def _run(what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None) -> Capture:

@@ -173,7 +173,7 @@ class _Place:
         self.view, self.precision = view, precision
         self.shown = paged(view.shown, view.map)
         self.answers = ""
-        facts = facts_of(self.shown, view.facts["title"])
+        facts = facts_of(self.shown, view.facts["title"]) | {"lesson": view.facts.get("lesson")}
         if precision == "float16":
             for fact in facts["maps"]:
                 fact["notes"] += _rounding(self.shown.maps[fact["name"]])

@@ -15,6 +15,7 @@ from attnwidget.arguments import refuse_unknown
 from attnwidget.files import check_path, write
 from attnwidget.teaching import steps as arithmetic
 from attnwidget.teaching.fitting import fault
+from attnwidget.teaching.lesson import Lesson
 from attnwidget.teaching.scenes import SCENES
 from attnwidget.teaching.steps import Steps
 from attnwidget.widget.facts import as_text
@@ -49,6 +50,8 @@ class Playground(View):
     keep : {"page", "picture"} or None
         What the notebook keeps of it, to be seen without a kernel: a page in which it is alive (0.2 MB), its numbers
         alone, or nothing.
+    lesson : Lesson or None
+        A question that is answered before the numbers are shown, and controls that are locked.
     **traits
         Values of the traits below, instead of the scene's.
 
@@ -116,7 +119,13 @@ class Playground(View):
     seed = Index(0).tag(sync=True)
 
     def __init__(
-        self, scene: str = "lookup", *, preset: str | None = None, keep: Keep | None = "page", **traits: Any
+        self,
+        scene: str = "lookup",
+        *,
+        preset: str | None = None,
+        keep: Keep | None = "page",
+        lesson: Lesson | None = None,
+        **traits: Any,
     ) -> None:
         if scene not in SCENES:
             raise ValueError(f"scene={scene!r} is not known; there are {', '.join(SCENES)}.")
@@ -125,9 +134,30 @@ class Playground(View):
         if SCENES[scene].tied:
             traits = _tied(traits)
         self._following = False
-        self.set_trait("facts", {"scenes": [one.told() for one in SCENES.values()], "limits": _LIMITS})
-        super().__init__(keep=keep, scene=scene, **(chosen.whole | traits | {"preset": chosen.name}))
+        facts = {"scenes": [one.told() for one in SCENES.values()], "limits": _LIMITS}
+        self.set_trait("facts", facts | {"lesson": None if lesson is None else lesson.told()})
+        super().__init__(keep=keep, lesson=lesson, scene=scene, **(chosen.whole | traits | {"preset": chosen.name}))
+        if lesson is not None:
+            self._check(lesson)
         self._following = True
+
+    def _check(self, lesson: Lesson) -> None:
+        """Refuse what is not there to be guessed or locked."""
+        refuse_unknown(lesson.locked, [*self.choices(), "size", "all"], "Playground", "control")
+        asked = lesson.prediction
+        if asked is None:
+            return
+        if asked.kind == "head":
+            raise ValueError(
+                f"predict={lesson.predict!r} is no step of a Playground; expected one with its place, as "
+                "'weights[0, 1]'."
+            )
+        if self.scene in {"heads", "scaling"}:
+            raise ValueError(f"the scene {self.scene!r} has no single table to predict of; ask without predict=.")
+        shape = getattr(self, asked.step).shape
+        for axis, place in enumerate((asked.row, asked.column)):
+            if place is not None and place >= shape[axis]:
+                raise ValueError(f"predict={lesson.predict!r} does not exist; {asked.step} is {shape}.")
 
     @property
     def steps(self) -> Steps:

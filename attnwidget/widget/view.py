@@ -10,6 +10,7 @@ import anywidget
 import traitlets as t
 from ipywidgets import Layout
 
+from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.kept import KEEPS, Keep, Kept, Stands
 from attnwidget.widget.rpc import forget_shell
 
@@ -17,15 +18,29 @@ __all__ = ["View"]
 
 
 class View(anywidget.AnyWidget):
-    """What every widget of this package has: a theme, a state, ways out, and a kept output."""
+    """What every widget of this package has: a theme, a state, ways out, a kept output, and perhaps a lesson.
+
+    Attributes
+    ----------
+    theme : {"auto", "light", "dark"}
+        "auto" follows the notebook.
+    guesses : list of dict
+        What was answered to the lesson's question, with the answer and the time; see `attnwidget.collect`.
+    lesson : Lesson or None
+        What is asked.
+    """
 
     kept = t.Unicode(read_only=True).tag(sync=True)
     theme = t.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
+    guesses = t.List(t.Dict()).tag(sync=True, record=True)
 
     # ipywidgets also closes a widget whose making failed half-way.
     _own_layout: Any = None
 
-    def __init__(self, *, keep: Keep | None, **traits: Any) -> None:
+    def __init__(self, *, keep: Keep | None, lesson: Lesson | None = None, **traits: Any) -> None:
+        if lesson is not None and not isinstance(lesson, Lesson):
+            raise TypeError(f"lesson is {type(lesson).__name__}; expected attnwidget.Lesson(prompt=...).")
+        self.lesson = lesson
         if keep not in KEEPS:
             raise ValueError(f"keep={keep!r}; expected 'picture', 'page' or None.")
         self._kept = Kept(self, uuid.uuid4().hex, keep)
@@ -44,7 +59,11 @@ class View(anywidget.AnyWidget):
         """Names of the traits that a person sets."""
         hosts = anywidget.AnyWidget.class_traits(sync=True)
         own = {name: trait for name, trait in cls.class_traits(sync=True).items() if name not in hosts}
-        return [name for name, trait in own.items() if not (trait.read_only or name.startswith("_"))]
+        return [
+            name
+            for name, trait in own.items()
+            if not (trait.read_only or trait.metadata.get("record") or name.startswith("_"))
+        ]
 
     @property
     def state(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 /** What a person chooses in the Explorer, with what holds until somebody does; Python has a trait for each. */
 import type { ColourMap, ColourScale } from "../attention/colour";
 import type { Pooling } from "../attention/tile";
+import type { Facts } from "../host/facts";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
+import type { Answering, LessonFacts } from "../lesson/facts";
 
 export interface Choices {
   map: string;
@@ -24,7 +26,10 @@ export interface Choices {
   sort: "model" | "highest" | "lowest";
 }
 
-export type Traits = TraitsOf<Choices>;
+/** What Python tells of the maps, and of the question about them. */
+export type Told = Facts & { lesson?: LessonFacts | null };
+
+export type Traits = TraitsOf<Choices & Answering, Told>;
 
 export const DEFAULTS: Choices = {
   map: "",

@@ -3,6 +3,7 @@ import { PageModel, placesIn } from "../host/page";
 import { hostIn } from "../host/surface";
 import type { Model } from "../host/traits";
 import { inTurn } from "../host/turns";
+import { keepGuesses } from "../lesson/paged";
 import { mount } from "./mount";
 
 interface RenderProps {
@@ -32,10 +33,13 @@ function render({ model, el, signal }: RenderProps): () => void {
 }
 
 /** Bring the places of a saved page to life; a picture that stands there gives way to the first that is drawn. */
-async function openPage(page: ParentNode): Promise<void> {
+async function openPage(page: Document): Promise<void> {
+  let at = 0;
   for await (const { element, traits, answers, still } of placesIn(page, "explorer")) {
     const host = hostIn(element, "explorer");
-    mount({ model: new PageModel(traits), host, alone: answers! });
+    const model = new PageModel(traits);
+    keepGuesses(page, model, "explorer", at++);
+    mount({ model, host, alone: answers! });
     const shown = new MutationObserver(() => {
       if (host.dataset.state !== "ready") return;
       shown.disconnect();

@@ -10,8 +10,9 @@ import { Stored } from "../host/stored";
 import { surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
+import { ANSWERING, type Answering } from "../lesson/facts";
 import { Answers } from "./answers";
-import { DEFAULTS } from "./choices";
+import { type Choices, DEFAULTS, type Told } from "./choices";
 import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
@@ -28,7 +29,10 @@ export interface Mounting {
 
 export function mount({ model, host, signal, alone }: Mounting): () => void {
   const root = surfaceOf(host, styles);
-  const { traits, disconnect } = connectTraits(model, DEFAULTS);
+  const { traits, disconnect } = connectTraits<Choices & Answering, Told>(model, {
+    ...DEFAULTS,
+    ...ANSWERING,
+  });
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours, alone !== undefined);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.

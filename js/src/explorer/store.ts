@@ -7,6 +7,7 @@ import { MASKED, type Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, imageAxis, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
+import { Lesson } from "../lesson/lesson";
 import type { Choices, Traits } from "./choices";
 import { Range, type UpperEnd } from "./range";
 
@@ -96,6 +97,7 @@ export class Store {
   readonly openFindings: Signal<boolean | null> = signal(null);
   /** Read out by screen readers. */
   readonly said = signal("");
+  readonly lesson: Lesson;
 
   /** The facts that are shown: new ones come on the screen together with their first tile. */
   readonly facts: Signal<Facts | null>;
@@ -136,6 +138,10 @@ export class Store {
     const chosen = ({ value: facts }: Signal<Facts | null>) =>
       facts?.maps.find(({ name }) => name === traits.map.value) ?? facts?.maps[0] ?? null;
     this.facts = signal(traits.facts.peek());
+    this.lesson = new Lesson(
+      computed(() => traits.facts.value?.lesson ?? null),
+      traits.guesses,
+    );
     this.map = computed(() => chosen(this.facts));
     this.told = computed(() => chosen(traits.facts));
     this.view = computed(() => {

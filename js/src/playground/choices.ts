@@ -2,6 +2,7 @@
 import type { HeadKind, MaskRule, Rows } from "../attention/steps";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
+import type { Answering, LessonFacts } from "../lesson/facts";
 
 /** What a scene decides, and what undo brings back. */
 export interface Numbers {
@@ -73,7 +74,7 @@ export interface SceneFacts {
 /** What Python tells of all scenes. */
 export interface PlaygroundFacts {
   version?: number;
-  lesson?: { locked: string[] } | null;
+  lesson: LessonFacts | null;
   scenes: SceneFacts[];
   limits: {
     tokens: number;
@@ -85,4 +86,4 @@ export interface PlaygroundFacts {
   };
 }
 
-export type Traits = TraitsOf<Choices, PlaygroundFacts>;
+export type Traits = TraitsOf<Choices & Answering, PlaygroundFacts>;

@@ -2,6 +2,7 @@
 import { PageModel, placesIn } from "../host/page";
 import { hostIn } from "../host/surface";
 import type { Model } from "../host/traits";
+import { keepGuesses } from "../lesson/paged";
 import { mount } from "./mount";
 
 interface RenderProps {
@@ -16,9 +17,12 @@ function render({ model, el, signal }: RenderProps): () => void {
 }
 
 /** Bring the places of a saved page to life; the numbers that stand there give way. */
-async function openPage(page: ParentNode): Promise<void> {
+async function openPage(page: Document): Promise<void> {
+  let at = 0;
   for await (const { element, traits, still } of placesIn(page, "playground")) {
-    mount({ model: new PageModel(traits), host: hostIn(element, "playground") });
+    const model = new PageModel(traits);
+    keepGuesses(page, model, "playground", at++);
+    mount({ model, host: hostIn(element, "playground") });
     still?.remove();
   }
 }

@@ -1,8 +1,10 @@
 /** A Playground from top to bottom: its scene, the question, the formula, the numbers, and what the scene shows of them. */
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { Button } from "../controls/button";
 import { Menu } from "../controls/menu";
 import { useWidth } from "../drawing/canvas";
+import { LessonCard } from "../lesson/card";
+import { askingOf } from "./asking";
 import { explain } from "./explain";
 import { SCENES } from "./scenes/table";
 import type { Store } from "./store";
@@ -19,6 +21,7 @@ export function Layout({ store }: { store: Store }) {
   const scene = store.scene.value;
   const preset = store.preset.value;
   const Scene = SCENES[traits.scene.value];
+  const asking = useMemo(() => askingOf(store), [store]);
   if (!facts || !scene || !preset || !Scene) return <div class="layout" />;
   const fixed = store.isLocked("scene");
   return (
@@ -63,6 +66,7 @@ export function Layout({ store }: { store: Store }) {
       </header>
       <h2 class="question">{scene.title}</h2>
       <p class="look">{preset.look || scene.look}</p>
+      <LessonCard lesson={store.lesson} asking={asking} />
       <Scene store={store} width={width.value} />
       <Why store={store} />
       <div class="spoken" role="status" aria-live="polite">

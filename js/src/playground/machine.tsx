@@ -120,9 +120,11 @@ export function Weights({ store }: { store: Store }) {
         <>
           <b>Weights</b>
           <small>
-            {Number.isNaN(own)
-              ? "a row that sees nothing"
-              : `entropy of “${store.label("query", store.row.value)}” ${own.toFixed(2)} of ${most.toFixed(2)} nats`}
+            {store.isVeiled("weights")
+              ? "to be guessed"
+              : Number.isNaN(own)
+                ? "a row that sees nothing"
+                : `entropy of “${store.label("query", store.row.value)}” ${own.toFixed(2)} of ${most.toFixed(2)} nats`}
           </small>
         </>
       }

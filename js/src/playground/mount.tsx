@@ -6,7 +6,8 @@ import { hideKept } from "../host/kept";
 import { surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
-import { DEFAULTS, type PlaygroundFacts } from "./choices";
+import { ANSWERING, type Answering } from "../lesson/facts";
+import { type Choices, DEFAULTS, type PlaygroundFacts } from "./choices";
 import { Layout } from "./layout";
 import { Store } from "./store";
 import styles from "./style.css?inline";
@@ -19,7 +20,10 @@ export interface Mounting {
 
 export function mount({ model, host, signal: until }: Mounting): () => void {
   const root = surfaceOf(host, styles);
-  const { traits, disconnect } = connectTraits<typeof DEFAULTS, PlaygroundFacts>(model, DEFAULTS);
+  const { traits, disconnect } = connectTraits<Choices & Answering, PlaygroundFacts>(model, {
+    ...DEFAULTS,
+    ...ANSWERING,
+  });
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
   host.dataset.kept = traits.kept.peek();

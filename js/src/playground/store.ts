@@ -13,6 +13,8 @@ import {
   widthOf,
 } from "../attention/steps";
 import type { Colours } from "../host/theme";
+import type { Said } from "../lesson/facts";
+import { Lesson } from "../lesson/lesson";
 import {
   type Choices,
   NUMBERS,
@@ -36,6 +38,8 @@ export interface Cell {
 type Snapshot = Numbers & Pick<Choices, "scene" | "preset">;
 const NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
 const MOST_UNDONE = 200;
+/** Of the formula: a step tells all that is before it. */
+const ORDER: readonly (Step | "entropy")[] = ["scores", "scaled", "mask", "weights", "entropy", "output"];
 
 export class Store {
   readonly traits: Traits;
@@ -46,6 +50,9 @@ export class Store {
   /** Why the last change was refused, and beside which field. */
   readonly fault: Signal<{ place: string; sentence: string } | null> = signal(null);
   readonly said: Signal<string> = signal("");
+  readonly lesson: Lesson;
+  /** The cell that was clicked as a guess. */
+  readonly picked: Signal<Said | null> = signal(null);
   readonly #past: Signal<Snapshot[]> = signal([]);
   readonly #future: Signal<Snapshot[]> = signal([]);
   #merging = "";
@@ -53,6 +60,10 @@ export class Store {
   constructor(traits: Traits, colours: Signal<Colours>) {
     this.traits = traits;
     this.colours = colours;
+    this.lesson = new Lesson(
+      computed(() => traits.facts.value?.lesson ?? null),
+      traits.guesses,
+    );
   }
 
   readonly scene: ReadonlySignal<SceneFacts | null> = computed(
@@ -124,10 +135,21 @@ export class Store {
     );
   });
 
-  /** Whether a lesson keeps a control from being moved. */
   isLocked(control: string): boolean {
-    const locked = this.traits.facts.value?.lesson?.locked ?? [];
-    return locked.includes(control) || locked.includes("all");
+    return this.lesson.isLocked(control);
+  }
+
+  /** Whether a step would give the answer of the lesson away, which is still to be guessed. */
+  isVeiled(step: Step | "entropy"): boolean {
+    const asked = this.lesson.facts.value?.predict?.step;
+    if (!asked || !this.lesson.hidden.value) return false;
+    return ORDER.indexOf(step) >= ORDER.indexOf(asked);
+  }
+
+  /** Whether a click on a cell of this row is a guess. */
+  canPick(step: Step, row: number): boolean {
+    const asked = this.lesson.facts.value?.predict;
+    return asked?.kind === "cell" && asked.step === step && asked.row === row && this.lesson.hidden.value;
   }
 
   label(axis: "query" | "key", at: number): string {

@@ -5,9 +5,10 @@ import { useRef } from "preact/hooks";
 import type { Rows } from "../attention/steps";
 import { NumberCell } from "./cell";
 import { isPart } from "./explain";
-import { cellText, readBlock } from "./numbers";
+import { readBlock } from "./numbers";
 import { paste } from "./pasting";
 import { shade } from "./shade";
+import { ShownNumber } from "./shown";
 import type { Step, Store } from "./store";
 
 export interface Editing {
@@ -61,6 +62,7 @@ export function NumberTable(props: Props) {
     scale === "weight" ? 1 : Math.max(1e-9, ...rows.flat().map(Math.abs).filter(Number.isFinite));
   const fault = store.fault.value?.place === part ? store.fault.value.sentence : "";
   const cell = store.cell.value;
+  const veiled = !edit && store.isVeiled(step);
 
   function point(event: PointerEvent | FocusEvent): void {
     const at = (event.target as Element).closest<HTMLElement>("[data-row]");
@@ -68,7 +70,7 @@ export function NumberTable(props: Props) {
     const [row, column] = [Number(at.dataset.row), Number(at.dataset.column)];
     if (event instanceof FocusEvent) focus.value = { row, column };
     store.lit.value = step;
-    store.cell.value = { step, row, column, head };
+    store.cell.value = veiled ? null : { step, row, column, head };
   }
 
   function leave(): void {
@@ -151,8 +153,6 @@ export function NumberTable(props: Props) {
                 const place = {
                   "data-group": Boolean(props.groups && column && column % props.groups === 0),
                 };
-                const style = out ? {} : shade(number / largest, scale);
-                const lit = isPart(cell, step, row, column, head);
                 return (
                   <td key={column} {...place} data-marked={marked?.(row, column) ?? false}>
                     {edit ? (
@@ -164,8 +164,8 @@ export function NumberTable(props: Props) {
                         column={column}
                         tabIndex={tab(row, column)}
                         locked={edit.locked}
-                        style={style}
-                        isPart={lit}
+                        style={shade(number / largest, scale)}
+                        isPart={isPart(cell, step, row, column, head)}
                         onChange={(value, gesture) =>
                           edit.onChange(replaced(rows, row, column, value), gesture)
                         }
@@ -174,17 +174,19 @@ export function NumberTable(props: Props) {
                         onMove={move}
                       />
                     ) : (
-                      <span
-                        class="number"
-                        data-part={part}
-                        data-row={row}
-                        data-column={column}
-                        data-hidden={out}
-                        data-lit={lit}
-                        style={style}
-                      >
-                        {out && step !== "weights" ? "−∞" : cellText(number, scale === "weight" ? 3 : 2)}
-                      </span>
+                      <ShownNumber
+                        store={store}
+                        step={step}
+                        part={part}
+                        head={head}
+                        row={row}
+                        column={column}
+                        value={number}
+                        share={number / largest}
+                        scale={scale}
+                        out={out}
+                        label={nameOf(props, row, column)}
+                      />
                     )}
                   </td>
                 );

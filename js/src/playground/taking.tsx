@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { Actions } from "../controls/actions";
 import { Handed } from "../controls/handed";
 import { copied } from "../host/out";
+import { literal } from "../host/python";
 import { NUMBERS, type Numbers } from "./choices";
 import type { Store } from "./store";
 
@@ -44,25 +45,17 @@ export function Taking({ store }: { store: Store }) {
   );
 }
 
-/** A value as Python writes it. */
-function inPython(value: unknown): string {
-  if (value === null) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
-  if (Array.isArray(value)) return `[${value.map(inPython).join(", ")}]`;
-  return JSON.stringify(value);
-}
-
 export function codeOf(store: Store): string {
   const [scene, preset] = [store.scene.value!, store.preset.value!];
   const changed = (Object.keys(NUMBERS) as (keyof Numbers)[]).filter(
     (name) => JSON.stringify(store.traits[name].value) !== JSON.stringify(preset.state[name]),
   );
   const given = [
-    JSON.stringify(scene.name),
-    ...(preset === scene.presets[0] ? [] : [`preset=${JSON.stringify(preset.name)}`]),
+    literal(scene.name),
+    ...(preset === scene.presets[0] ? [] : [`preset=${literal(preset.name)}`]),
     ...changed
       .filter((name) => !scene.tied || (name !== "key" && name !== "value"))
-      .map((name) => `${name}=${inPython(store.traits[name].value)}`),
+      .map((name) => `${name}=${literal(store.traits[name].value)}`),
   ];
   return `aw.Playground(${given.join(", ")})`;
 }

@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { Tile } from "../../src/attention/tile";
 import { dotsOf, type Sheet } from "../../src/drawing/sheet";
 import { element, escaped } from "../../src/drawing/svg";
-import { literal } from "../../src/explorer/saving/code";
 import { field } from "../../src/explorer/saving/csv";
 import { fileName, headParts } from "../../src/explorer/saving/names";
 import { known } from "../../src/explorer/saving/weights";
 import type { MapFacts } from "../../src/host/facts";
+import { literal } from "../../src/host/python";
 
 describe("names of files", () => {
   it("say map, layer and head as the model numbers them", () => {

@@ -1,9 +1,11 @@
 /** Where each view goes: the grid beside the map, the rest below it, or beside it where there is room. */
 import type { ReadonlySignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { useWidth } from "../../drawing/canvas";
 import type { Source } from "../../host/source";
+import { LessonCard } from "../../lesson/card";
 import type { Answers } from "../answers";
+import { askingOf } from "../asking";
 import type { Store } from "../store";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
@@ -25,6 +27,7 @@ interface Props {
 export function Layout({ store, answers, source, ready }: Props) {
   const ruler = useRef<HTMLDivElement>(null);
   const width = useWidth(ruler);
+  const asking = useMemo(() => askingOf(store), [store]);
   const map = store.map.value;
   const view = store.view.value;
   const Main = VIEWS.find(({ name }) => name === view)?.Main;
@@ -48,6 +51,7 @@ export function Layout({ store, answers, source, ready }: Props) {
     >
       <div class="ruler" ref={ruler} />
       {link !== "absent" && <Toolbar store={store} answers={answers} source={source} />}
+      <LessonCard lesson={store.lesson} asking={asking} />
       <Status store={store} answers={answers} source={source} />
       {map && link !== "absent" && !store.empty.value && width.value > 0 && (
         <div class="views" style={{ "--left": `${left}px` }}>

@@ -14,7 +14,7 @@ export function Measuring({ store }: { store: Store }) {
   const { traits } = store;
   const measures = store.map.value?.measures ?? [];
   const measure = store.measure.value;
-  if (measures.length === 0) return null;
+  if (measures.length === 0 || store.lesson.isLocked("measure")) return null;
   return (
     <div class="measuring">
       <Menu

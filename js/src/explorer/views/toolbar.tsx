@@ -46,7 +46,7 @@ interface Props {
 }
 
 export function Toolbar({ store, answers, source }: Props) {
-  const { traits } = store;
+  const { traits, lesson } = store;
   const kept = useSignal<Kept | null>(null);
   const here = useRef<HTMLElement>(null);
   const facts = store.facts.value;
@@ -68,7 +68,7 @@ export function Toolbar({ store, answers, source }: Props) {
       </div>
       <div class="tools">
         <div class="menus">
-          {maps.length > 1 && (
+          {maps.length > 1 && !lesson.isLocked("map") && (
             <Menu
               label="Map"
               part="map"
@@ -78,34 +78,42 @@ export function Toolbar({ store, answers, source }: Props) {
               onChange={(name) => store.chooseMap(name)}
             />
           )}
-          <Segments
-            label="View"
-            value={store.view.value}
-            options={viewsOf(store.map.value).map(({ name, label }) => [name, label] as const)}
-            onChange={(view) => (traits.view.value = view)}
-          />
-          <Menu
-            label="Colours"
-            part="color-map"
-            value={traits.color_map.value}
-            options={MAPS}
-            onChange={(name) => (traits.color_map.value = name)}
-          />
-          <Menu
-            label="Scale"
-            part="color-scale"
-            value={traits.color_scale.value}
-            options={SCALES}
-            onChange={(scale) => (traits.color_scale.value = scale)}
-          />
-          <Menu
-            label="Range"
-            part="color-range"
-            value={traits.color_range.value}
-            options={RANGES}
-            onChange={(range) => (traits.color_range.value = range)}
-          />
-          {long && traits.view.value === "heatmap" && (
+          {!lesson.isLocked("view") && (
+            <Segments
+              label="View"
+              value={store.view.value}
+              options={viewsOf(store.map.value).map(({ name, label }) => [name, label] as const)}
+              onChange={(view) => (traits.view.value = view)}
+            />
+          )}
+          {!lesson.isLocked("color_map") && (
+            <Menu
+              label="Colours"
+              part="color-map"
+              value={traits.color_map.value}
+              options={MAPS}
+              onChange={(name) => (traits.color_map.value = name)}
+            />
+          )}
+          {!lesson.isLocked("color_scale") && (
+            <Menu
+              label="Scale"
+              part="color-scale"
+              value={traits.color_scale.value}
+              options={SCALES}
+              onChange={(scale) => (traits.color_scale.value = scale)}
+            />
+          )}
+          {!lesson.isLocked("color_range") && (
+            <Menu
+              label="Range"
+              part="color-range"
+              value={traits.color_range.value}
+              options={RANGES}
+              onChange={(range) => (traits.color_range.value = range)}
+            />
+          )}
+          {long && traits.view.value === "heatmap" && !lesson.isLocked("pooling") && (
             <Menu
               label="Points"
               title="What a point shows where it stands for many cells"

@@ -19,47 +19,45 @@ export function Lookup({ store }: SceneProps) {
       <div class="controls">
         <Temperature store={store} />
       </div>
-      <div class="plots">
-        <Bars
-          title={
-            <>
-              <b>Similarity</b> of {name} to each key
-            </>
-          }
-          part="similarity"
-          values={scores[row]!}
-          labels={keys}
-        />
-        <Bars
-          title={
-            <>
-              <b>Weights</b>
-            </>
-          }
-          part="retrieval"
-          values={weights[row]!}
-          labels={keys}
-          low={0}
-          high={1}
-        />
-        <Bars
-          title={
-            <>
-              <b>Values</b>, and what {name} retrieves:{" "}
-              <b data-part="retrieved">{cellText(output[row]![0]!)}</b>
-            </>
-          }
-          part="retrieved-values"
-          values={numbers}
-          labels={keys}
-          quiet
-          line={{ at: output[row]![0]!, label: "retrieved" }}
-        >
-          <p class="note" data-part="plain-mean">
-            plain mean {cellText(mean)}
-          </p>
-        </Bars>
-      </div>
+      {!store.isVeiled("output") && (
+        <div class="plots">
+          <Bars
+            title={
+              <>
+                <b>Similarity</b> of {name} to each key
+              </>
+            }
+            part="similarity"
+            values={scores[row]!}
+            labels={keys}
+          />
+          <Bars
+            title={<b>Weights</b>}
+            part="retrieval"
+            values={weights[row]!}
+            labels={keys}
+            low={0}
+            high={1}
+          />
+          <Bars
+            title={
+              <>
+                <b>Values</b>, and what {name} retrieves:{" "}
+                <b data-part="retrieved">{cellText(output[row]![0]!)}</b>
+              </>
+            }
+            part="retrieved-values"
+            values={numbers}
+            labels={keys}
+            quiet
+            line={{ at: output[row]![0]!, label: "retrieved" }}
+          >
+            <p class="note" data-part="plain-mean">
+              plain mean {cellText(mean)}
+            </p>
+          </Bars>
+        </div>
+      )}
       <Formula store={store} />
       <Machine store={store} without={["mask"]} />
     </>

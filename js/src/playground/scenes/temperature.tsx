@@ -28,34 +28,36 @@ export function Temperature({ store }: SceneProps) {
       <div class="controls">
         <Dial store={store} />
       </div>
-      <div class="plots">
-        {panels.map(({ T, weights, retrieved, entropy }, panel) => {
-          const chosen = panel === STOPS.length;
-          return (
-            <Bars
-              key={chosen ? "chosen" : T}
-              part={chosen ? "chosen-temperature" : "stop-temperature"}
-              title={
-                <>
-                  <b>T = {chosenText(T)}</b> {chosen && "chosen"}
-                </>
-              }
-              values={weights}
-              labels={keys}
-              low={0}
-              high={1}
-              digits={3}
-              quiet={!chosen}
-            >
-              <p class="note">
-                retrieved <b>{retrieved.map((number) => cellText(number, 3)).join(", ")}</b>
-                <br />
-                entropy {cellText(entropy)} of {cellText(most)}
-              </p>
-            </Bars>
-          );
-        })}
-      </div>
+      {!store.isVeiled("output") && (
+        <div class="plots">
+          {panels.map(({ T, weights, retrieved, entropy }, panel) => {
+            const chosen = panel === STOPS.length;
+            return (
+              <Bars
+                key={chosen ? "chosen" : T}
+                part={chosen ? "chosen-temperature" : "stop-temperature"}
+                title={
+                  <>
+                    <b>T = {chosenText(T)}</b> {chosen && "chosen"}
+                  </>
+                }
+                values={weights}
+                labels={keys}
+                low={0}
+                high={1}
+                digits={3}
+                quiet={!chosen}
+              >
+                <p class="note">
+                  retrieved <b>{retrieved.map((number) => cellText(number, 3)).join(", ")}</b>
+                  <br />
+                  entropy {cellText(entropy)} of {cellText(most)}
+                </p>
+              </Bars>
+            );
+          })}
+        </div>
+      )}
       <Formula store={store} />
       <Machine store={store} without={["mask"]} />
     </>

@@ -19,34 +19,32 @@ export function Values({ store }: SceneProps) {
       <div class="controls">
         <Temperature store={store} />
       </div>
-      <div class="plots">
-        <Bars title={<b>Weight</b>} part="weight" values={weights[row]!} labels={keys} low={0} high={1} />
-        <Bars
-          title={
-            <>
-              <b>Length of the value</b>
-            </>
-          }
-          part="value-length"
-          values={value.value.map(size)}
-          labels={keys}
-          low={0}
-          high={longest}
-          quiet
-        />
-        <Bars
-          title={
-            <>
-              <b>Length of weight × value</b>: what it adds
-            </>
-          }
-          part="effect"
-          values={added.map(size)}
-          labels={keys}
-          low={0}
-          high={longest}
-        />
-      </div>
+      {!store.isVeiled("output") && (
+        <div class="plots">
+          <Bars title={<b>Weight</b>} part="weight" values={weights[row]!} labels={keys} low={0} high={1} />
+          <Bars
+            title={<b>Length of the value</b>}
+            part="value-length"
+            values={value.value.map(size)}
+            labels={keys}
+            low={0}
+            high={longest}
+            quiet
+          />
+          <Bars
+            title={
+              <>
+                <b>Length of weight × value</b>: what it adds
+              </>
+            }
+            part="effect"
+            values={added.map(size)}
+            labels={keys}
+            low={0}
+            high={longest}
+          />
+        </div>
+      )}
       <Formula store={store} />
       <Machine store={store} without={["mask"]} />
     </>
