@@ -135,7 +135,7 @@ class Playground(View):
             traits = _tied(traits)
         self._following = False
         facts = {"scenes": [one.told() for one in SCENES.values()], "limits": _LIMITS}
-        self.set_trait("facts", facts | {"lesson": None if lesson is None else lesson.told()})
+        self.set_trait("facts", facts | {"lesson": lesson.told() if isinstance(lesson, Lesson) else None})
         super().__init__(keep=keep, lesson=lesson, scene=scene, **(chosen.whole | traits | {"preset": chosen.name}))
         if lesson is not None:
             self._check(lesson)

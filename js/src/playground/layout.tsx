@@ -65,7 +65,8 @@ export function Layout({ store }: { store: Store }) {
         </div>
       </header>
       <h2 class="question">{scene.title}</h2>
-      <p class="look">{preset.look || scene.look}</p>
+      {/* It says what will be seen, which is to be guessed first. */}
+      {!store.lesson.hidden.value && <p class="look">{preset.look || scene.look}</p>}
       <LessonCard lesson={store.lesson} asking={asking} />
       <Scene store={store} width={width.value} />
       <Why store={store} />
