@@ -242,7 +242,7 @@ describe("the formula", () => {
     await vi.waitFor(() =>
       expect(steps(view).log!.value).toBeCloseTo(Math.log(host.maps[0]!.row(0, 0, 9)[3]!), 3),
     );
-    expect(view.part("unknown").textContent).toContain("The scores are with the kernel");
+    expect(view.part("unknown").textContent).toContain("The scores of this row are not here");
     expect(view.parts("fault")).toEqual([]);
   });
 

@@ -110,8 +110,8 @@ export function Formula({ store, answers, sharpness }: Props) {
 
 /** Why the numbers begin with the weight. */
 const UNKNOWN = {
-  ever: "Weights were given: their logarithms are the scores, less one number that the whole row shares.",
-  here: "The scores are with the kernel; log weight is a score less one number that the whole row shares.",
+  ever: "Weights were given: their logarithms are the scores, less one number that the row shares.",
+  here: "The scores of this row are not here: log weight is a score less one number that the row shares.",
 };
 
 /** The steps of a cell, from its scores where these are known; or in words why there are none. */
