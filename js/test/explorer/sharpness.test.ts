@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { ScoreFacts } from "../../src/host/facts";
+import type { Facts, ScoreFacts } from "../../src/host/facts";
 import { type MapOptions, MockMap } from "../maps";
 import { MockModel } from "../mock";
 import { enter, mount, point, press, slide } from "./mount";
@@ -151,6 +151,27 @@ describe("a dial", () => {
       for (const [at, box] of boxes.slice(1).entries())
         expect(box.left).toBeGreaterThanOrEqual(boxes[at]!.right - 4);
     }
+  });
+});
+
+describe("in a lesson", () => {
+  it("what is locked cannot be moved, and Reset leaves it", async () => {
+    const { map, host, view } = shown({}, { temperature: 2, scaling: 3 });
+    await view.ready();
+    const lesson = {
+      ...{ prompt: "Look.", predict: null, what: "", answer: null, reveal: "", tolerance: 0 },
+      locked: ["scaling"],
+    };
+    host.fromPython({ facts: { title: "", maps: [map.facts], lesson } as Facts });
+    await vi.waitFor(() => expect(input(view, "scaling").disabled).toBe(true));
+    expect([input(view, "scaling-field").disabled, input(view, "temperature").disabled]).toEqual([
+      true,
+      false,
+    ]);
+    expect(view.parts("unscaled")).toEqual([]);
+    view.part("reset").click();
+    expect([host.get("temperature"), host.get("scaling")]).toEqual([1, 3]);
+    await vi.waitFor(() => expect(view.part("reset").ariaDisabled).toBe("true"));
   });
 });
 

@@ -16,7 +16,7 @@ const SCALINGS: readonly Stop[] = [
 ];
 
 export function Sharpness({ store, answers }: { store: Store; answers: Answers }) {
-  const { traits } = store;
+  const { traits, lesson } = store;
   const map = store.map.value;
   if (map?.derived) {
     return (
@@ -28,11 +28,12 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
     );
   }
   const coarse = store.isCoarse.value;
+  const [fixed, bound] = [lesson.isLocked("temperature"), lesson.isLocked("scaling")];
   // Coarse points stay as they were made.
   const drawn = coarse ? store.drawn.value : null;
   const temperature = drawn?.temperature ?? store.temperature.value;
   const scaling = drawn?.scaling ?? store.scaling.value;
-  const changed = temperature !== 1 || scaling !== 1;
+  const changed = (temperature !== 1 && !fixed) || (scaling !== 1 && !bound);
   const made = map && madeOf(map, store.layer.value);
   const root = made && rootOf(made);
   const undone = made && unscaled(made);
@@ -40,8 +41,8 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
 
   function reset(): void {
     batch(() => {
-      traits.temperature.value = 1;
-      traits.scaling.value = 1;
+      if (!fixed) traits.temperature.value = 1;
+      if (!bound) traits.scaling.value = 1;
     });
   }
 
@@ -52,7 +53,7 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
         part="temperature"
         value={temperature}
         stops={TEMPERATURES}
-        disabled={coarse}
+        disabled={coarse || fixed}
         onChange={(value) => (traits.temperature.value = value)}
       />
       <Dial
@@ -68,14 +69,14 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
                 { value: root, label: `× √${made!.width}`, title: `× √${made!.width}, the width of a head` },
               ]
         }
-        disabled={coarse}
+        disabled={coarse || bound}
         onChange={(value) => (traits.scaling.value = value)}
       />
       <div class="presses">
         <Button class="quiet" part="reset" idle={!changed} onClick={reset}>
           Reset
         </Button>
-        {undone !== null && !coarse && (
+        {undone !== null && !coarse && !bound && (
           <button
             type="button"
             class="quiet"
