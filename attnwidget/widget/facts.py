@@ -6,6 +6,7 @@ import json
 import zlib
 from typing import Any
 
+from attnwidget.layers import Layer, ProjectedLayer
 from attnwidget.lenses import ROLLOUT_TOKENS
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
@@ -59,6 +60,8 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
         # How the browser holds each layer whole; None where it asks for tiles.
         "held": [held_form(layer) for layer in maps.layers],
+        # What scores are made of, where any layer knows them.
+        "scores": scores if any(scores := [_scores(layer) for layer in maps.layers]) else None,
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
         "queries": _labels(maps.tokens),
@@ -67,6 +70,20 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "causal": maps.causal,
         "notes": notes,
     }
+
+
+def _scores(layer: Layer) -> dict[str, Any] | None:
+    """What the scores of a layer are made of; None where it was given as weights."""
+    if not isinstance(layer, ProjectedLayer):
+        return None
+    told: dict[str, Any] = {"scaling": float(layer.scaling), "width": layer.q.shape[2]}
+    if layer.bias is not None or not layer.mask.is_plain:
+        told["bias"] = True
+    if layer.softcap is not None:
+        told["softcap"] = float(layer.softcap)
+    if layer.sinks is not None:
+        told["sinks"] = True
+    return told
 
 
 def _labels(tokens: Tokens) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch.nn.functional import adaptive_max_pool2d
 
+from attnwidget.layers import ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
 from attnwidget.progress import progress_bar
 from attnwidget.widget.answers import Answer, Shown, answer
-from attnwidget.widget.answers.projections import LONGEST, layer_bytes
+from attnwidget.widget.answers.projections import LONGEST, held_form, layer_bytes
 from attnwidget.widget.halving import halved
 from attnwidget.widget.packing import Packer
 
@@ -192,6 +193,10 @@ class _Holding:
                 f"limit_mb leaves no room for the chosen head, of which {SIDE} x {SIDE} points take up to "
                 f"{2 * SIDE * SIDE * TEXT / 1e6:.1f} MB; give limit_mb=1 or more."
             )
+        known = isinstance(maps.layers[place.layer], ProjectedLayer)
+        if known and place.query is not None and held_form(maps.layers[place.layer]) != "projections":
+            row = {"map": place.map, "layer": place.layer, "head": place.head, "query": place.query}
+            _put(self.packer, self.shown, {"op": "scores", **row})
 
     def _put_small(self, name: str) -> Iterator[None]:
         """Numbers, thumbnails, pictures and findings."""

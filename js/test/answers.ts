@@ -186,6 +186,16 @@ function layerOf(map: MockMap, layer: number): Answer {
   };
 }
 
+function scoresOf(map: MockMap, { layer, head, query }: Question): Answer {
+  const score = map.score(layer, head);
+  const keys = Array.from({ length: map.facts.n_keys }, (_, key) => key);
+  const { scaling } = map.facts.scores![layer]!;
+  const products = keys.map((key) => score(query!, key) / scaling);
+  const scores = keys.map((key) => (map.masked(query!, key) ? Number.NEGATIVE_INFINITY : score(query!, key)));
+  const buffers = [products, scores, [Number.NEGATIVE_INFINITY]];
+  return { header: {}, buffers: buffers.map((values) => unaligned(Float32Array.from(values))) };
+}
+
 const findingsOf = (map: MockMap): Answer => ({
   header: { findings: map.findings, healthy: HEALTHY },
   buffers: [],
@@ -202,6 +212,7 @@ export interface Question extends TileRequest {
 }
 
 export const OPERATIONS = {
+  scores: (map: MockMap, asked: Question) => scoresOf(map, asked),
   projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),

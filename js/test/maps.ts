@@ -1,6 +1,6 @@
 /** Maps without a kernel: attention made of random queries and keys. */
 import type { Finding } from "../src/answers/findings";
-import type { Axis, ImageGrid, MapFacts, Measure, NamedSpan } from "../src/host/facts";
+import type { Axis, ImageGrid, MapFacts, Measure, NamedSpan, ScoreFacts } from "../src/host/facts";
 
 /** Small, seeded and good enough for pictures (mulberry32). */
 export function random(seed: number): () => number {
@@ -33,6 +33,8 @@ export interface MapOptions {
   /** Without the option the kernel does not look. */
   findings?: Finding[];
   derived?: string;
+  /** What the kernel says of the scores of every layer; it answers about them where `held` says how. */
+  scores?: ScoreFacts | null;
   /** Of queries and keys. */
   width?: number;
   /** How much more the kernel computes for a cell than it would: small maps that are as slow as long ones. */
@@ -116,6 +118,7 @@ export class MockMap {
       notes: options.notes ?? [],
       ...(options.measured && { measures: MEASURES.map(({ of: _, ...measure }) => measure) }),
       ...(options.held && { held: heads.map(() => options.held!) }),
+      ...(options.scores && { scores: heads.map(() => options.scores!) }),
       ...(options.findings && { diagnosed: true }),
       ...(options.derived && { derived: options.derived }),
     };
@@ -154,7 +157,7 @@ export class MockMap {
   }
 
   /** Score of a head: noise from random vectors, and one of four habits. */
-  #scores(layer: number, head: number): (query: number, key: number) => number {
+  score(layer: number, head: number): (query: number, key: number) => number {
     const known = this.#layers.get(`${layer}/${head}`);
     if (known) return known;
     const { width, queries, keys, sharp, habit } = this.vectors(layer, head);
@@ -175,7 +178,7 @@ export class MockMap {
 
   /** Weights of one query, the sink's share taken off; 0 where masked. */
   row(layer: number, head: number, query: number, temperature = 1, scaling = 1): Float64Array {
-    const score = this.#scores(layer, head);
+    const score = this.score(layer, head);
     const { n_keys } = this.facts;
     const missing = this.#options.missing ?? 0;
     const logits = Float64Array.from({ length: n_keys }, (_, key) =>

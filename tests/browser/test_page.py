@@ -12,6 +12,7 @@ import torch
 from playwright.sync_api import expect
 
 import attnwidget as aw
+from attnwidget.widget.module import inline_module
 from tests.browser.test_explorer import part, pixels, read_cells, ready, shown
 from tests.make import matrices, projected
 
@@ -97,6 +98,27 @@ def test_a_page_is_the_view(open_page, policy):
     shown(ready(widget), map="rollout")
 
 
+@pytest.mark.parametrize("n", [14, 60], ids=["held as codes", "held as queries and keys"])
+def test_the_formula_has_the_numbers_that_python_has(open_page, n):
+    maps = projected(n)
+    view = aw.Explorer(maps, layer=1, head=3, query=9, key=4, temperature=2.0, scaling=8**0.5)
+    widget = only(open_page(view.to_html()))
+    expect(part(widget, "rule")).to_have_text("softmax(q·k / √8 × √8 / 2)")  # noqa: RUF001
+    score = maps.scores(1, 3)[9, 4].item()
+    weight = maps.weights(1, 3, temperature=2.0, scaling=8**0.5)[9, 4].item()
+    wanted = {"product": score * 8**0.5, "score": score, "turned": score * 8**0.5 / 2, "weight": weight}
+    for name, number in wanted.items():
+        step = part(widget, "steps").locator(f"[data-step={name}]")
+        expect(step).to_have_count(1)
+        assert float(step.get_attribute("data-value")) == pytest.approx(number, rel=1e-5)
+        said = step.locator("dd").inner_text().replace("−", "-")  # noqa: RUF001
+        assert float(said) == pytest.approx(number, rel=5e-3 if name == "weight" else 5e-4)
+    part(widget, "reset").click()
+    expect(part(widget, "rule")).to_have_text("softmax(q·k / √8)")
+    part(widget, "unscaled").click()
+    shown(ready(widget), scaling=8**0.5)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_view_stands_in_its_page_without_a_frame(open_page, scheme):
     page = open_page(aw.page("Text.", projected()).html)
@@ -120,7 +142,8 @@ def test_findings_come_with_the_page(open_page):
 
 def test_what_is_coarse_says_so_at_its_place_and_how_it_is_had_whole(open_page):
     view = aw.Explorer(projected(200, layers=6, width=32), layer=3)
-    widget = only(open_page(view.to_html(limit_mb=0.9)))
+    room = len(inline_module("explorer").encode()) / 1e6 + 0.7
+    widget = only(open_page(view.to_html(limit_mb=room)))
     expect(part(widget, "status")).to_be_empty()
     part(widget, "thumb", layer=0, head=1).click()
     shown(ready(widget), layer=0, head=1)

@@ -267,6 +267,24 @@ class TestTraits:
         assert facts["causal"]
         assert any("scores are capped" in note for note in facts["notes"])
 
+    def test_facts_say_what_the_scores_of_each_layer_are_made_of(self):
+        make, inputs = FAMILIES["gemma2-softcap"]
+        model = make()
+        told = aw.explore(aw.capture(model, inputs)[0]).facts["maps"][0]["scores"]
+        attention = model.model.layers[0].self_attn
+        softcap = model.config.attn_logit_softcapping
+        assert told == [{"scaling": attention.scaling, "width": attention.head_dim, "softcap": softcap}] * 2
+        q, more = torch.ones(2, 3, 4), {"bias": torch.ones(2, 3, 3), "sinks": torch.ones(2)}
+        biased = aw.AttentionMaps.from_queries_keys(q, q, layout="HND", scaling=0.3, **more)
+        (one,) = aw.explore(biased).facts["maps"][0]["scores"]
+        assert one == {"scaling": 0.3, "width": 4, "bias": True, "sinks": True}
+
+    def test_facts_know_no_scores_of_weights_that_were_given_or_made_of_heads(self):
+        assert aw.explore(matrices(2, 5, 5), layout="HQK").facts["maps"][0]["scores"] is None
+        derived = aw.explore(projected()).facts["maps"][1:]
+        assert derived
+        assert {facts["scores"] for facts in derived} == {None}
+
     def test_a_bidirectional_map_is_not_called_causal(self):
         assert not aw.explore(matrices(2, 5, 5), layout="HQK").facts["maps"][0]["causal"]
         assert aw.explore(matrices(2, 5, 5, causal=True), layout="HQK").facts["maps"][0]["causal"]

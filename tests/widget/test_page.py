@@ -82,6 +82,14 @@ def test_a_page_holds_every_layer_and_all_that_was_measured() -> None:
     assert traits["facts"]["maps"][0]["n_queries"] == 9
 
 
+@pytest.mark.parametrize(("width", "held"), [(4, []), (64, [("scores", 2, 1, 5)])])
+def test_a_page_holds_the_scores_of_the_pinned_row_where_its_layer_does_not_tell_them(width, held) -> None:
+    view = aw.Explorer(made(n=40, width=width), layer=2, head=1, query=5)
+    questions = [entry["question"] for entry in index_of(view.to_html())["entries"]]
+    rows = [one for one in questions if one["op"] == "scores"]
+    assert [(one["op"], one["layer"], one["head"], one["query"]) for one in rows] == held
+
+
 def test_nothing_in_a_page_is_fetched() -> None:
     html = aw.Explorer(made()).to_html()
     fetched = [(tag, name, value) for tag, name, value in Reader(html).attributes if name in {"src", "href"}]

@@ -15,6 +15,7 @@ from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.picture import picture
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
+from attnwidget.widget.answers.scores import scores
 from attnwidget.widget.answers.shown import Shown
 from attnwidget.widget.answers.thumbnails import thumbnails
 from attnwidget.widget.answers.tile import asked_tile
@@ -51,6 +52,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "profile": _of_maps(profile),
     "thumbnails": _of_maps(thumbnails),
     "projections": _with_version(_of_maps(projections)),
+    "scores": _of_maps(scores),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

@@ -1,5 +1,5 @@
 /** Layers that are in the browser, from which any of their heads is made without asking anybody. */
-import { decodeLayer, type HeldLayer, type LayerHeader } from "../attention/projections";
+import { decodeLayer, type HeldLayer, type LayerHeader, type Projections } from "../attention/projections";
 import { decodeTile, type Tile } from "../attention/tile";
 import type { MapFacts } from "../host/facts";
 import type { Reply } from "../host/source";
@@ -26,6 +26,12 @@ export class Layers {
 
   bytes(name: string): number {
     return this.#held.get(name)?.bytes ?? 0;
+  }
+
+  /** Queries and keys; null where the layer is not here, or is here as codes. */
+  projections(name: string): Projections | null {
+    const layer = this.#held.get(name)?.layer;
+    return layer?.form === "projections" ? layer : null;
   }
 
   keep(name: string, { header, buffers }: Reply): void {

@@ -22,6 +22,16 @@ export interface LogWeights {
   entropy: Float32Array;
 }
 
+/** What the weights of one query come of: softmax(scores), the sink taking part in it. */
+export interface RowScores {
+  /** q·k with each key, before any factor. */
+  products: ArrayLike<number>;
+  /** As the softmax takes them; -Infinity where masked. */
+  scores: ArrayLike<number>;
+  /** -Infinity where there is none. */
+  sink: number;
+}
+
 /** Multiplications that scores of one head take, as a measure of how long they do. */
 export const workOf = (layer: HeldLayer): number =>
   layer.form === "codes" ? 0 : layer.nQueries * layer.nKeys * layer.width;
@@ -38,40 +48,66 @@ function seen(mask: MaskRule | MaskBits, query: number, keys: number): [first: n
 }
 
 export function logWeights(layer: Projections, head: number): LogWeights {
-  const { nQueries, nKeys, width, softcap, mask } = layer;
-  const shared = Math.floor((head * layer.keyValueHeads) / layer.heads);
-  const keys = layer.k.subarray(shared * nKeys * width, (shared + 1) * nKeys * width);
+  const { nQueries, nKeys } = layer;
   const logs = new Float64Array(nQueries * nKeys).fill(Number.NEGATIVE_INFINITY);
   const missing = new Float32Array(nQueries);
   const entropy = new Float32Array(nQueries);
-  const sink = layer.sinks ? layer.sinks[head]! : Number.NEGATIVE_INFINITY;
+  const query = new Float64Array(layer.width);
+  for (let row = 0; row < nQueries; row++) {
+    const line = logs.subarray(row * nKeys, (row + 1) * nKeys);
+    const span = scoreRow(layer, head, row, query, line);
+    normalise(line, span, sinkOf(layer, head), row, missing, entropy);
+  }
+  return { logs, missing, entropy };
+}
+
+/** What the weights of one query come of. */
+export function rowScores(layer: Projections, head: number, row: number): RowScores {
+  const { nKeys, width } = layer;
+  const from = (head * layer.nQueries + row) * width;
+  const query = Float64Array.from(layer.q.subarray(from, from + width));
+  const dots = new Float64Array(nKeys);
+  products(query, keysOf(layer, head), 0, nKeys, dots);
+  const scores = new Float64Array(nKeys).fill(Number.NEGATIVE_INFINITY);
+  scoreRow(layer, head, row, query, scores);
+  return { products: dots, scores, sink: sinkOf(layer, head) };
+}
+
+function keysOf({ k, heads, keyValueHeads, nKeys, width }: Projections, head: number): Float32Array {
+  const shared = Math.floor((head * keyValueHeads) / heads);
+  return k.subarray(shared * nKeys * width, (shared + 1) * nKeys * width);
+}
+
+const sinkOf = ({ sinks }: Projections, head: number): number =>
+  sinks ? sinks[head]! : Number.NEGATIVE_INFINITY;
+
+/** Scores of a row into a line of -Infinity, from the first key that may be seen to the last; `query` is scratch. */
+function scoreRow(
+  layer: Projections,
+  head: number,
+  row: number,
+  query: Float64Array,
+  line: Float64Array,
+): [first: number, end: number] {
+  const { nQueries, nKeys, width, softcap, mask } = layer;
+  const from = (head * nQueries + row) * width;
+  for (let at = 0; at < width; at++) query[at] = layer.q[from + at]! * layer.scaling;
+  const [first, end] = seen(mask, row, nKeys);
+  products(query, keysOf(layer, head), first, end, line);
   const bits = "bits" in mask ? mask.bits : null;
   const plane =
     bits && "heads" in mask ? (mask.heads === 1 ? 0 : head) * Math.ceil((nQueries * nKeys) / 8) : 0;
-  const query = new Float64Array(width);
-  for (let row = 0; row < nQueries; row++) {
-    const from = (head * nQueries + row) * width;
-    for (let at = 0; at < width; at++) query[at] = layer.q[from + at]! * layer.scaling;
-    const [first, end] = seen(mask, row, nKeys);
-    const line = logs.subarray(row * nKeys, (row + 1) * nKeys);
-    products(query, keys, first, end, line);
-    let top = Number.NEGATIVE_INFINITY;
-    for (let key = first; key < end; key++) {
-      if (bits) {
-        const at = row * nKeys + key;
-        if (!((bits[plane + (at >> 3)]! >> (at & 7)) & 1)) {
-          line[key] = Number.NEGATIVE_INFINITY;
-          continue;
-        }
+  for (let key = first; key < end; key++) {
+    if (bits) {
+      const at = row * nKeys + key;
+      if (!((bits[plane + (at >> 3)]! >> (at & 7)) & 1)) {
+        line[key] = Number.NEGATIVE_INFINITY;
+        continue;
       }
-      if (softcap !== null) line[key] = Math.tanh(line[key]! / softcap) * softcap;
-      const score = line[key]!;
-      // What is no number spoils its row, as it does in the kernel.
-      if (score > top || Number.isNaN(score)) top = score;
     }
-    normalise(line, first, end, top, sink, row, missing, entropy);
+    if (softcap !== null) line[key] = Math.tanh(line[key]! / softcap) * softcap;
   }
-  return { logs, missing, entropy };
+  return [first, end];
 }
 
 /** Scores of one query with a run of keys; four at a time, so that the query is read once for them. */
@@ -115,14 +151,18 @@ function products(
 /** Scores become log-weights in place; a row that sees nothing, or holds what is no number, becomes -Infinity. */
 function normalise(
   line: Float64Array,
-  first: number,
-  end: number,
-  top: number,
+  [first, end]: [first: number, end: number],
   sink: number,
   row: number,
   missing: Float32Array,
   entropy: Float32Array,
 ): void {
+  let top = Number.NEGATIVE_INFINITY;
+  for (let key = first; key < end; key++) {
+    const score = line[key]!;
+    // What is no number spoils its row, as it does in the kernel.
+    if (score > top || Number.isNaN(score)) top = score;
+  }
   if (!Number.isFinite(top)) {
     line.fill(Number.NEGATIVE_INFINITY);
     const sees = top !== Number.NEGATIVE_INFINITY;

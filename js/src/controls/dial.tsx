@@ -1,5 +1,6 @@
 /** A number turned by powers of ten: a track, the usual stops below it, and a field for any other. */
 import { useSignal } from "@preact/signals";
+import { written } from "../drawing/words";
 import { ends, nextStop, placeOf, read, type Stop, shareOf, stepped, valueAt } from "./decades";
 
 interface Props {
@@ -14,18 +15,6 @@ interface Props {
   stops?: readonly Stop[];
   disabled?: boolean;
   onChange: (value: number) => void;
-}
-
-/** Of more digits nobody speaks. */
-const DIGITS = 5;
-
-/** A number as it stands in the field. */
-export function written(value: number): string {
-  const rounded = Number(value.toPrecision(DIGITS));
-  const size = Math.abs(rounded);
-  return size !== 0 && (size >= 1e7 || size < 1e-4)
-    ? rounded.toExponential().replace("+", "")
-    : String(rounded);
 }
 
 /** What was chosen may be a stop's number rounded on its way. */

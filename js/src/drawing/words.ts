@@ -64,6 +64,38 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A number as a person would type it: five significant digits at most. */
+export function written(value: number): string {
+  const rounded = Number(value.toPrecision(5));
+  const size = Math.abs(rounded);
+  if (size === 0 || (size >= 1e-4 && size < 1e7)) return String(rounded);
+  return rounded.toExponential().replace("+", "");
+}
+
+/** Some significant digits, four where it is not said, of a number that is only looked at. */
+export function measured(value: number, digits = 4): string {
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return "NaN";
+  if (size === Number.POSITIVE_INFINITY) return value < 0 ? "−∞" : "∞";
+  if (size === 0) return "0";
+  if (size < 0.001 || size >= 100_000) {
+    return value.toExponential(2).replace("+", "").replaceAll("-", "−");
+  }
+  const rounded = size < 1000 ? value.toPrecision(digits) : String(Number(value.toPrecision(digits)));
+  return rounded.replace("-", "−");
+}
+
+/** e to some power, which may be larger than any number here. */
+export function powered(log: number): string {
+  const value = Math.exp(log);
+  if (!Number.isFinite(log) || (value >= 0.001 && value < 100_000)) return measured(value);
+  const tens = log / Math.LN10;
+  const digits = (10 ** (tens - Math.floor(tens))).toPrecision(3);
+  const [mantissa, exponent] =
+    digits === "10.0" ? ["1.00", Math.floor(tens) + 1] : [digits, Math.floor(tens)];
+  return `${mantissa}e${exponent}`.replace("-", "−");
+}
+
 /** Two digits that say something, for badges; where room is scarce without the zero before the point. */
 export function brief(value: number, scarce = false): string {
   if (Number.isNaN(value)) return "–";

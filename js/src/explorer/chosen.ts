@@ -4,6 +4,7 @@ import { Cache } from "../answers/cache";
 import { LAYER_BYTES, Layers, layerQuestion } from "../answers/layers";
 import type { Errand } from "../answers/order";
 import { exactRow, type PlaceOfMap, refined, visibleTile, type Wanted, wholeTile } from "../answers/tile";
+import type { Projections } from "../attention/projections";
 import { decodeTile, type Tile, type TileHeader } from "../attention/tile";
 import { type Facts, isWhole } from "../host/facts";
 import { type AskOptions, type Reply, type Source, Withdrawn } from "../host/source";
@@ -273,6 +274,15 @@ export class Chosen {
   layer(): Errand | null {
     const place = this.#place();
     return place && this.#layerErrand(place, place.layer);
+  }
+
+  /** Queries and keys of that layer, where they are here. */
+  projections(): Projections | null {
+    // What is kept is no signal: it comes with an errand, or with a tile that is made of it.
+    this.#came.value;
+    this.tile.value;
+    const place = this.#place();
+    return place && this.#layers.projections(layerQuestion(place.map, place.layer).name);
   }
 
   /** What makes the next picture better or sooner: more rows of it once a person stays to look, then its neighbours. */

@@ -5,6 +5,7 @@ import type { MapFacts } from "../host/facts";
 import type { Chosen } from "./chosen";
 import type { Store } from "./store";
 import { needs as findings } from "./views/findings";
+import { needs as formula } from "./views/formula";
 import { needs as grid } from "./views/grid";
 import { needs as profile } from "./views/profile";
 import { VIEWS } from "./views/table";
@@ -15,6 +16,7 @@ export type Need = Question<unknown> | Errand | null | "sight";
 export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator<Need> {
   yield* VIEWS.find(({ name }) => name === store.view.value)?.needs?.(store, map) ?? [];
   yield* profile(store, map);
+  yield* formula(store, map, chosen);
   yield chosen.layer();
   yield* grid(store, map);
   yield chosen.better();

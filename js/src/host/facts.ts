@@ -36,6 +36,19 @@ export interface Measure {
   about: string;
 }
 
+/** What the scores of a layer are made of: q·k × scaling, and what is done to that before the softmax. */
+export interface ScoreFacts {
+  scaling: number;
+  /** Of queries and keys. */
+  width: number;
+  /** Whether something is added to them. */
+  bias?: boolean;
+  /** They become softcap × tanh(scores / softcap). */
+  softcap?: number;
+  /** Whether a score that belongs to no key takes part in the softmax. */
+  sinks?: boolean;
+}
+
 export interface MapFacts {
   name: string;
   /** Heads of each layer; layers may differ. */
@@ -47,6 +60,8 @@ export interface MapFacts {
   key_value_heads: number[];
   /** How each layer can be sent as a whole, for heads to be made of it here; null or absent where it cannot. */
   held?: ("projections" | "codes" | null)[];
+  /** By layer; null where it was given as weights, null or absent where all were. */
+  scores?: (ScoreFacts | null)[] | null;
   n_queries: number;
   n_keys: number;
   queries: Axis;

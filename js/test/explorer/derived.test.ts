@@ -10,8 +10,10 @@ const maps = () => [
   new MockMap({ name: "flow", queries: WORDS, heads: [1], derived: "flow", seed: 3 }),
 ];
 const title = (view: ReturnType<typeof mount>) => view.host.shadowRoot!.querySelector("h2")!.textContent;
-const sliders = (view: ReturnType<typeof mount>) =>
-  ["temperature", "scaling"].map((part) => view.part<HTMLInputElement>(part));
+const controls = (view: ReturnType<typeof mount>) =>
+  ["temperature", "temperature-field", "scaling", "scaling-field", "reset", "formula"].flatMap((part) =>
+    view.parts(part),
+  );
 
 describe("a derived map", () => {
   it("goes by its own name", async () => {
@@ -37,15 +39,15 @@ describe("a derived map", () => {
     const view = mount(host);
     await view.ready();
     expect([view.heatmap().dataset.temperature, view.heatmap().dataset.scaling]).toEqual(["1", "1"]);
-    expect(sliders(view).every(({ disabled }) => disabled)).toBe(true);
-    expect(view.part("reset").ariaDisabled).toBe("true");
+    expect(controls(view)).toEqual([]);
     expect(view.host.shadowRoot!.textContent).toContain(
       "Temperature and scaling act on one head's scores; this map is a rollout.",
     );
     host.fromPython({ map: "attention" });
     await vi.waitFor(() => expect(view.heatmap().dataset.map).toBe("attention"));
     await vi.waitFor(() => expect(view.heatmap().dataset.temperature).toBe("0.3"));
-    expect(sliders(view).some(({ disabled }) => disabled)).toBe(false);
+    expect(controls(view)).toHaveLength(6);
+    expect(view.part<HTMLInputElement>("temperature").disabled).toBe(false);
     expect([host.get("temperature"), host.get("scaling")]).toEqual([0.3, 2]);
   });
 

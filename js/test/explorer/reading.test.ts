@@ -102,21 +102,42 @@ describe("temperature and scaling", () => {
     const view = mount(host);
     await view.ready();
     await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("11"));
-    slide(view.part<HTMLInputElement>("temperature"), -0.3);
-    slide(view.part<HTMLInputElement>("scaling"), 1.5);
-    expect(host.get("temperature")).toBe(0.501);
+    slide(view.part<HTMLInputElement>("temperature"), -0.4);
+    slide(view.part<HTMLInputElement>("scaling"), 0.2);
+    expect([host.get("temperature"), host.get("scaling")]).toEqual([0.398, 1.58]);
     await vi.waitFor(() => {
       const { entropyBefore, entropyAfter } = view.part("row").dataset;
       expect(Number(entropyBefore)).toBeCloseTo(host.maps[0]!.entropy(0, 0, 11), 5);
-      expect(Number(entropyAfter)).toBeCloseTo(host.maps[0]!.entropy(0, 0, 11, 0.501, 1.5), 3);
+      expect(Number(entropyAfter)).toBeCloseTo(host.maps[0]!.entropy(0, 0, 11, 0.398, 1.58), 3);
     });
-    expect(shadowText(view)).toContain("softmax(q·k × 1.5 / 0.501)");
     view.part("reset").click();
     expect([host.get("temperature"), host.get("scaling")]).toEqual([1, 1]);
     await vi.waitFor(() => {
       const { entropyBefore, entropyAfter } = view.part("row").dataset;
       expect(entropyAfter).toBe(entropyBefore);
     });
+  });
+
+  it("stand beside the largest entropy that the row could have, before and after", async () => {
+    const host = model({ query: 7, temperature: 3 });
+    const view = mount(host);
+    await view.ready();
+    await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("7"));
+    const most = Math.log(8);
+    expect(Number(view.part("entropy-most").dataset.value)).toBeCloseTo(most, 12);
+    expect(view.part("entropy-most").textContent).toBe("at most log 8 = 2.0794: all 8 keys alike");
+    const meter = view.part("row").querySelector(".meter")!.clientWidth;
+    for (const [when, temperature] of [
+      ["before", 1],
+      ["after", 3],
+    ] as const) {
+      const bar = view.part(`entropy-${when}`).getBoundingClientRect().width;
+      expect(Math.abs(bar - (meter * host.maps[0]!.entropy(0, 0, 7, temperature)) / most)).toBeLessThan(1);
+    }
+    view.part("reset").click();
+    await vi.waitFor(() => expect(view.parts("entropy-before")).toEqual([]));
+    expect(view.part("row").querySelectorAll(".bar.before")).toHaveLength(0);
+    expect(view.part("row").textContent).not.toMatch(/before|→/);
   });
 
   it("move the bar of the selected head alone", async () => {
@@ -259,14 +280,16 @@ describe("text", () => {
     const words = [...view.part("text").querySelectorAll("[data-index]")].map((word) => word.textContent);
     expect(words).toEqual(["</script><b>", "∅", "⏎", "👩🏽‍🚀", "שלום", "<img src=x onerror=alert(1)>"]);
     expect(view.host.shadowRoot!.querySelectorAll("b, img, script").length).toBe(
-      view.part("row").querySelectorAll("h3 b").length + view.part("profile").querySelectorAll("b").length,
+      view.part("row").querySelectorAll(".spread b").length +
+        view.part("profile").querySelectorAll("b").length,
     );
   });
 
   it("is shaded by the pinned query, and pins", async () => {
     const host = model({ view: "text" });
     const view = mount(host);
-    await vi.waitFor(() => expect(view.state()).toBe("ready"));
+    await view.ready();
+    await vi.waitFor(() => expect(view.parts("text")).toHaveLength(1));
     const word = (index: number) => view.part("text").querySelector<HTMLElement>(`[data-index="${index}"]`)!;
     word(9).click();
     expect(host.get("query")).toBe(9);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { nextStop, placeOf, read, type Stop, shareOf, stepped, valueAt } from "../../src/controls/decades";
-import { written } from "../../src/controls/dial";
 
 const FROM_ZERO = { from: 0.01, to: 100, zero: true };
 const POSITIVE = { from: 0.01, to: 100, zero: false };
@@ -77,17 +76,5 @@ describe("what is typed", () => {
   it("may be 0 where 0 means something", () => {
     expect([read("0", true), read("-0", true)]).toEqual([0, 0]);
     expect(read("-1", true)).toBe("-1: expected 0 or more");
-  });
-
-  it("is written without a digit that nobody asked for", () => {
-    expect([1, 0, 0.501, Math.sqrt(32), 1e9, 1e-6, 250].map(written)).toEqual([
-      "1",
-      "0",
-      "0.501",
-      "5.6569",
-      "1e9",
-      "1e-6",
-      "250",
-    ]);
   });
 });

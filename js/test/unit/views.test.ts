@@ -12,7 +12,6 @@ import {
 import { ticks } from "../../src/drawing/legend";
 import { exact, quoted, readable, short } from "../../src/drawing/words";
 import { keysToShow } from "../../src/explorer/views/row";
-import { placeOf, temperatureAt } from "../../src/explorer/views/sharpness";
 
 describe("tokens", () => {
   it("show what cannot be seen", () => {
@@ -101,13 +100,6 @@ describe("the legend", () => {
       const gaps = marks.slice(1).map(({ place }, at) => place - marks[at]!.place);
       expect(Math.min(...gaps)).toBeGreaterThanOrEqual(0.15);
     }
-  });
-});
-
-describe("the temperature slider", () => {
-  it("has 1 in the middle and a tenth and ten at its ends", () => {
-    expect([-1, 0, 1].map(temperatureAt)).toEqual([0.1, 1, 10]);
-    expect(placeOf(1)).toBe(0);
   });
 });
 

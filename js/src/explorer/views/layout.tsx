@@ -65,7 +65,7 @@ export function Layout({ store, answers, source, ready }: Props) {
           {Main && <Main store={store} answers={answers} ready={ready} />}
           <div class="rest">
             <Profile store={store} answers={answers} width={beside} />
-            <Sharpness store={store} />
+            <Sharpness store={store} answers={answers} />
             <Row store={store} answers={answers} width={rest} />
             {grid !== "alone" && !underGrid && findings}
           </div>

@@ -95,7 +95,7 @@ export function Profile({ store, answers, width }: Props) {
         >
           {profile && (
             <div class="uniform" style={{ "--share": profile.uniform / top }}>
-              <span>uniform {profile.uniform.toFixed(2)}</span>
+              <span>all keys alike {profile.uniform.toFixed(2)}</span>
             </div>
           )}
           {values.map((value, at) => (

@@ -33,6 +33,31 @@ export function keysToShow({ before, after, masked }: PinnedRow): number[] {
 const seenBy = ({ after, masked }: PinnedRow): number =>
   after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
 
+/** Entropy of the row, of the largest that it could have: that of a query that looks at all its keys alike. */
+function Spread({ row, total, compared }: { row: PinnedRow; total: number; compared: boolean }) {
+  const most = Math.log(total);
+  const share = (entropy: number) => (most > 0 && entropy > 0 ? Math.min(1, entropy / most) : 0);
+  return (
+    <p class="spread">
+      <span class="meter" aria-hidden="true">
+        {compared && (
+          <i class="before" data-part="entropy-before" style={{ "--share": share(row.entropyBefore) }} />
+        )}
+        <i class="after" data-part="entropy-after" style={{ "--share": share(row.entropyAfter) }} />
+      </span>
+      <span>
+        entropy {compared && `${exact(row.entropyBefore)} → `}
+        <b>{exact(row.entropyAfter)}</b> nats
+      </span>
+      {total > 0 && (
+        <span class="most" data-part="entropy-most" data-value={most}>
+          at most log {total} = {exact(most)}: all {total} keys alike
+        </span>
+      )}
+    </p>
+  );
+}
+
 export function Row({ store, answers, width }: Props) {
   const map = store.map.value;
   const row = store.pinned.value;
@@ -56,8 +81,8 @@ export function Row({ store, answers, width }: Props) {
   const top = Math.max(...keys.map((key) => Math.max(row.before[key]!, row.after[key]!)), 1e-12);
   const hovered = store.hover.value?.key ?? null;
   const pinned = store.pin.value.key;
-  // A derived map has one state only: temperature does not act on it.
-  const compared = !map.derived;
+  // With nothing moved, and on a derived map, there is one state only.
+  const compared = store.temperature.value !== 1 || store.scaling.value !== 1;
   const upright = width / Math.max(1, keys.length) >= UPRIGHT;
   return (
     <section
@@ -70,10 +95,6 @@ export function Row({ store, answers, width }: Props) {
       <h3>
         Query {row.query} {quoted(map.queries.labels[row.query])}
         {bracketed(map.queries, row.query)}
-        <small>
-          entropy {compared && `${exact(row.entropyBefore)} → `}
-          <b>{exact(row.entropyAfter)}</b> nats
-        </small>
         <small class="end">
           {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
           {compared && (
@@ -83,6 +104,7 @@ export function Row({ store, answers, width }: Props) {
           )}
         </small>
       </h3>
+      <Spread row={row} total={total} compared={compared} />
       <div class="pairs" role="list" data-upright={upright} onPointerLeave={() => (store.hover.value = null)}>
         {keys.map((key) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the heatmap's arrow keys reach the same cells

@@ -1,65 +1,100 @@
-/** Temperature and scaling: the two numbers that act between scores and weights. */
+/** Temperature and scaling: the two numbers that act between scores and weights, and what they do there. */
 import { batch } from "@preact/signals";
 import { Button } from "../../controls/button";
-import { Slider } from "../../controls/slider";
+import type { Stop } from "../../controls/decades";
+import { Dial } from "../../controls/dial";
 import { withArticle } from "../../drawing/naming";
-import { short } from "../../drawing/words";
+import type { Answers } from "../answers";
 import type { Store } from "../store";
+import { Formula, madeOf } from "./formula";
+import { rootOf, unscaled } from "./rule";
 
-/** The temperature slider moves in powers of ten, from 0.1 to 10, with 1 in the middle. */
-export const temperatureAt = (place: number): number => Number((10 ** place).toPrecision(3));
-export const placeOf = (temperature: number): number => Math.log10(temperature);
+const TEMPERATURES: readonly Stop[] = [0.1, 0.5, 1, 2, 10].map((value) => ({ value, label: String(value) }));
+const SCALINGS: readonly Stop[] = [
+  { value: 0, label: "0", title: "0: every key alike" },
+  { value: 1, label: "model", title: "as the model" },
+];
 
-export function Sharpness({ store }: { store: Store }) {
-  const derived = store.map.value?.derived;
+export function Sharpness({ store, answers }: { store: Store; answers: Answers }) {
+  const { traits, lesson } = store;
+  const map = store.map.value;
+  if (map?.derived) {
+    return (
+      <section class="sharpness" data-part="sharpness">
+        <p class="said">
+          Temperature and scaling act on one head's scores; this map is {withArticle(map.derived)}.
+        </p>
+      </section>
+    );
+  }
   const coarse = store.isCoarse.value;
+  const [fixed, bound] = [lesson.isLocked("temperature"), lesson.isLocked("scaling")];
   // Coarse points stay as they were made.
   const drawn = coarse ? store.drawn.value : null;
   const temperature = drawn?.temperature ?? store.temperature.value;
   const scaling = drawn?.scaling ?? store.scaling.value;
-  const changed = temperature !== 1 || scaling !== 1;
+  const changed = (temperature !== 1 && !fixed) || (scaling !== 1 && !bound);
+  const made = map && madeOf(map, store.layer.value);
+  const root = made && rootOf(made);
+  const undone = made && unscaled(made);
+  const isUndone = undone !== null && Math.abs(scaling - undone) <= 1e-9 * undone;
 
   function reset(): void {
     batch(() => {
-      store.traits.temperature.value = 1;
-      store.traits.scaling.value = 1;
+      if (!fixed) traits.temperature.value = 1;
+      if (!bound) traits.scaling.value = 1;
     });
   }
 
   return (
-    <section class="sharpness">
-      <Slider
+    <section class="sharpness" data-part="sharpness">
+      <Dial
         label="Temperature"
         part="temperature"
-        value={placeOf(temperature)}
-        text={short(temperature)}
-        min={-1}
-        max={1}
-        step={0.01}
-        disabled={Boolean(derived) || coarse}
-        onInput={(place) => (store.traits.temperature.value = temperatureAt(place))}
+        value={temperature}
+        stops={TEMPERATURES}
+        disabled={coarse || fixed}
+        onChange={(value) => (traits.temperature.value = value)}
       />
-      <Slider
+      <Dial
         label="Scaling"
         part="scaling"
         value={scaling}
-        text={short(scaling)}
-        min={0}
-        max={4}
-        step={0.01}
-        disabled={Boolean(derived) || coarse}
-        onInput={(value) => (store.traits.scaling.value = value)}
+        zero
+        stops={
+          root === null
+            ? SCALINGS
+            : [
+                ...SCALINGS,
+                { value: root, label: `× √${made!.width}`, title: `× √${made!.width}, the width of a head` },
+              ]
+        }
+        disabled={coarse || bound}
+        onChange={(value) => (traits.scaling.value = value)}
       />
-      <Button class="quiet" part="reset" idle={!changed} onClick={reset}>
-        Reset
-      </Button>
-      <span class="formula">
-        {coarse && !derived
+      <div class="presses">
+        <Button class="quiet" part="reset" idle={!changed} onClick={reset}>
+          Reset
+        </Button>
+        {undone !== null && !coarse && !bound && (
+          <button
+            type="button"
+            class="quiet"
+            data-part="unscaled"
+            aria-pressed={isUndone}
+            title="Multiplies by what the model divides by"
+            onClick={() => (traits.scaling.value = isUndone ? 1 : undone)}
+          >
+            As if not scaled
+          </button>
+        )}
+      </div>
+      <p class="said">
+        {coarse
           ? "Temperature and scaling act on heads that are here whole, and this one is here in coarse points."
-          : derived
-            ? `Temperature and scaling act on one head's scores; this map is ${withArticle(derived)}.`
-            : `softmax(q·k × ${short(scaling)} / ${short(temperature)})`}
-      </span>
+          : "Scaling × 2 does what temperature / 2 does: both act on the scores, before the softmax."}
+      </p>
+      <Formula store={store} answers={answers} sharpness={{ temperature, scaling }} />
     </section>
   );
 }
