@@ -29,7 +29,7 @@ def main() -> None:
         for theme, name in (("JupyterLab Light", "light"), ("JupyterLab Dark", "dark")):
             notebook.set_theme(theme)
             notebook.page.locator("#jupyterlab-splash").wait_for(state="detached")
-            expect(widget.locator(f".explorer[data-scheme={name}]")).to_be_visible()
+            expect(widget.locator(f".widget[data-scheme={name}]")).to_be_visible()
             expect(widget).to_have_attribute("data-state", "ready", timeout=30_000)
             expect(widget.locator("[data-part=progress][data-done=true]")).to_be_attached(timeout=30_000)
             expect(widget.locator("[data-part=findings][data-healthy=true]")).to_be_attached(timeout=30_000)

@@ -83,7 +83,7 @@ def test_the_pixels_are_the_numbers(open_notebook):
             )
             shown(widget, layer=2, head=1, temperature=temperature)
             expect(part(widget, "color-map")).to_have_value(color_map)
-            expect(widget.locator(f".explorer[data-scheme={theme}]")).to_be_attached()
+            expect(widget.locator(f".widget[data-scheme={theme}]")).to_be_attached()
             expect(part(widget, "heatmap")).to_have_css("opacity", "1")
             largest = float(part(widget, "heatmap").get_attribute("data-max"))
             weights = np.array(notebook.value(f"view.maps.weights(2, 1, temperature={temperature}).tolist()"))

@@ -33,9 +33,9 @@ def run_all(lab, context, name, n_widgets):
 def test_the_quickstart(lab, context):
     notebook, widgets = run_all(lab, context, "quickstart.ipynb", 3)
     notebook.set_theme("JupyterLab Dark")
-    expect(widgets.first.locator(".explorer[data-scheme=dark]")).to_be_attached()
+    expect(widgets.first.locator(".widget[data-scheme=dark]")).to_be_attached()
     notebook.set_theme("JupyterLab Light")
-    expect(widgets.first.locator(".explorer[data-scheme=light]")).to_be_attached()
+    expect(widgets.first.locator(".widget[data-scheme=light]")).to_be_attached()
     # The story told in words: the last "to" looks at Ben.
     assert notebook.value("view.maps.tokens.labels[view.maps.weights(1, 0)[13].argmax()]") == "Ben"
     assert not notebook.errors

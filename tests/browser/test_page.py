@@ -123,7 +123,7 @@ def test_the_formula_has_the_numbers_that_python_has(open_page, n):
 def test_a_view_stands_in_its_page_without_a_frame(open_page, scheme):
     page = open_page(aw.page("Text.", projected()).html)
     page.emulate_media(color_scheme=scheme)
-    expect(ready(views(page)).locator(f".explorer[data-scheme={scheme}]")).to_be_attached()
+    expect(ready(views(page)).locator(f".widget[data-scheme={scheme}]")).to_be_attached()
     edge, inside = pixels(page), pixels(views(page))
     assert (edge[0, 0] == inside[0, 0]).all()
 
