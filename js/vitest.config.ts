@@ -23,6 +23,8 @@ export default defineConfig({
         test: {
           name: "explorer",
           include: ["test/explorer/**/*.test.ts"],
+          setupFiles: ["test/patience.ts"],
+          testTimeout: 30_000,
           browser: {
             enabled: true,
             headless: true,

@@ -74,7 +74,7 @@ describe("measures", () => {
       expect(thumb.title).toBe(`layer ${layer} · head ${head} · entropy ${badge.textContent} nats`);
       expect(thumb.ariaLabel).toBe(`Layer ${layer}, head ${head}, entropy ${badge.textContent} nats`);
     }
-    expect(menu.closest("label")!.title).toBe(MEASURES[0]!.about);
+    expect(view.part("about").textContent).toBe(MEASURES[0]!.about);
   });
 
   it("that do not exist are dashes", async () => {

@@ -36,6 +36,10 @@ export function MapView({ store, answers, ready }: Props) {
       <div class="ruler" ref={ruler} />
       <header>
         <Title store={store} />
+        <p class="axes" data-part="axes">
+          Rows are queries: they look. Columns are keys: they are looked at.
+          {store.pin.value.query === null && " Click a row to pin it."}
+        </p>
         <Zoom store={store} />
       </header>
       <div class="stage" hidden={fault !== undefined}>

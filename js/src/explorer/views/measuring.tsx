@@ -16,25 +16,32 @@ export function Measuring({ store }: { store: Store }) {
   const measure = store.measure.value;
   if (measures.length === 0 || store.lesson.isLocked("measure")) return null;
   return (
-    <div class="measuring">
-      <Menu
-        label="Measure"
-        part="measure"
-        value={measure?.name ?? ""}
-        options={[["", "none"], ...measures.map(({ name, label }) => [name, label] as const)]}
-        title={measure?.about ?? "A number for every head"}
-        onChange={(name) => (traits.measure.value = name)}
-      />
-      {measure && (
+    <>
+      <div class="measuring">
         <Menu
-          bare
-          label="Order"
-          part="sort"
-          value={traits.sort.value}
-          options={ORDERS}
-          onChange={(sort) => (traits.sort.value = sort)}
+          label="Measure"
+          part="measure"
+          value={measure?.name ?? ""}
+          options={[["", "none"], ...measures.map(({ name, label }) => [name, label] as const)]}
+          title="A number for every head"
+          onChange={(name) => (traits.measure.value = name)}
         />
+        {measure && (
+          <Menu
+            bare
+            label="Order"
+            part="sort"
+            value={traits.sort.value}
+            options={ORDERS}
+            onChange={(sort) => (traits.sort.value = sort)}
+          />
+        )}
+      </div>
+      {measure && (
+        <p class="about" data-part="about">
+          {measure.about}
+        </p>
       )}
-    </div>
+    </>
   );
 }
