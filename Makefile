@@ -108,6 +108,8 @@ screenshots: setup chromium ## the README's pictures again
 train: setup ## train the models of attnwidget.demo again
 	$(BIN)/python -m attnwidget.demo.train storyteller
 	$(BIN)/python -m attnwidget.demo.train reader
+	$(BIN)/python -m attnwidget.demo.train translator
+	$(BIN)/python -m attnwidget.demo.train digits
 
 wheel: setup ## a wheel in dist/, which needs no Node
 	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .

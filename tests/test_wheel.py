@@ -39,6 +39,11 @@ def test_holds_everything_and_nothing_else(wheel):
         "attnwidget/demo/storyteller/model.safetensors",
         "attnwidget/demo/storyteller/tokenizer.json",
         "attnwidget/demo/reader/model.safetensors",
+        "attnwidget/demo/translator/model.safetensors",
+        "attnwidget/demo/translator/tokenizer.json",
+        "attnwidget/demo/digits/model.safetensors",
+        "attnwidget/demo/digits/preprocessor_config.json",
+        "attnwidget/demo/digits/images.npz",
         "attnwidget/widget/explorer.py",
     } <= names
     assert {name.split("/")[0] for name in names} == {"attnwidget", "attnwidget-0.1.0.dist-info"}

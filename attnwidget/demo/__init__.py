@@ -1,22 +1,37 @@
-"""Two small trained models that ship inside the package, and the texts that suit them.
+"""Four small trained models that ship inside the package, and the texts and pictures that suit them.
 
 The storyteller continues stories (causal, LLaMA type); the reader fills in masked words (encoder, BERT type). Both
-know the words of `attnwidget.demo.words` and nothing else. `python -m attnwidget.demo.train` made them.
+know the words of `attnwidget.demo.words` and nothing else. The translator turns dates into ISO form (encoder-decoder,
+Marian type); digits reads handwritten digits (ViT). `python -m attnwidget.demo.train` made them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from attnwidget.demo.date_forms import WrittenDate, any_date
 from attnwidget.demo.grammar import ALL_PAIRS, HELD_OUT, frame_prompts, random_words, readable, source, story
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-NAMES = ("storyteller", "reader")
+NAMES = ("storyteller", "reader", "translator", "digits")
 
-__all__ = ["NAMES", "folder", "load", "name_pairs", "repeated_words", "sentences", "unknown_words"]
+__all__ = [
+    "NAMES",
+    "WrittenDate",
+    "dates",
+    "digit_images",
+    "folder",
+    "load",
+    "name_pairs",
+    "repeated_words",
+    "sentences",
+    "unknown_words",
+]
 
 
 def folder(name: str) -> Path:
@@ -32,20 +47,22 @@ def folder(name: str) -> Path:
     return Path(__file__).parent / name
 
 
-def load(name: str = "storyteller") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a demo model and its tokenizer; nothing is downloaded.
+def load(name: str = "storyteller") -> tuple[PreTrainedModel, Any]:
+    """Load a demo model and what makes its inputs; nothing is downloaded.
 
     Parameters
     ----------
     name
-        "storyteller" (causal) or "reader" (encoder).
+        "storyteller" (causal), "reader" (encoder), "translator" (encoder-decoder) or "digits" (vision).
 
     Returns
     -------
     model
-        In float32, on the CPU, in eval mode; 4 layers of 4 heads, 256 tokens at most.
-    tokenizer
-        One token a word, with the model's special tokens added.
+        In float32, on the CPU, in eval mode. The storyteller and the reader have 4 layers of 4 heads and read 256
+        tokens at most.
+    tokenizer or image processor
+        One token a word for the storyteller and the reader, one a digit, word or mark for the translator, with the
+        model's special tokens added. The image processor of "digits" takes pictures of any size, white on black.
 
     Raises
     ------
@@ -121,3 +138,53 @@ def repeated_words(length: int, copies: int = 2, seed: int = 0) -> str:
     if copies < 1:
         raise ValueError(f"copies must be 1 or more; got {copies}.")
     return " ".join(random_words(source(f"repeated {seed}"), length) * copies)
+
+
+def dates(n: int, seed: int | str = 0, *, held_out: bool = True) -> list[WrittenDate]:
+    """Write `n` dates in many forms, with their ISO forms and the links between the two.
+
+    Parameters
+    ----------
+    n
+        How many.
+    seed
+        The same seed gives the same dates.
+    held_out
+        Days of the calendar that the translator was never taught in any form (every twelfth of the years 1000 to 2999),
+        or all the others.
+
+    Returns
+    -------
+    list of WrittenDate
+        Each with `written` ("Sat 21.11.26"), `iso` ("2026-11-21"), and the links `sure` and `possible` between the
+        translator's tokens of the one and the places of the other, for `attnwidget.measures.alignment_error_rate`.
+
+    Raises
+    ------
+    ValueError
+        If n is below 0.
+    """
+    if n < 0:
+        raise ValueError(f"n must be 0 or more; got {n}.")
+    rng = source(f"dates {seed}")
+    return [any_date(rng, held_out=held_out) for _ in range(n)]
+
+
+def digit_images(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Choose ten handwritten digits, one of each, that the model "digits" was not trained on.
+
+    Parameters
+    ----------
+    seed
+        Chooses which; the same seed gives the same ones.
+
+    Returns
+    -------
+    images : array of uint8 [10, 8, 8, 3]
+        White on black, as the image processor takes them: ``processor(images[3], return_tensors="pt")``.
+    labels : array of int [10]
+        What they are: 0 to 9, in this order.
+    """
+    from attnwidget.demo.handwriting import one_of_each
+
+    return one_of_each(source(f"digits {seed}"))

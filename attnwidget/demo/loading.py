@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+import transformers
+from transformers import AutoConfig, AutoProcessor
 from transformers.utils import logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 
 @contextmanager
@@ -28,10 +29,11 @@ def no_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a demo model from its folder, in float32 and eval mode, with its tokenizer."""
+def load_folder(path: Path) -> tuple[PreTrainedModel, Any]:
+    """Load a demo model from its folder, in float32 and eval mode, with its tokenizer or image processor."""
     config = AutoConfig.from_pretrained(path, local_files_only=True)
-    auto = AutoModelForMaskedLM if config.model_type == "bert" else AutoModelForCausalLM
+    kind = getattr(transformers, config.architectures[0])
     with no_progress_bar():
-        model = auto.from_pretrained(path, config=config, dtype=torch.float32, local_files_only=True)
-    return model.eval(), AutoTokenizer.from_pretrained(path, local_files_only=True)
+        model = kind.from_pretrained(path, config=config, dtype=torch.float32, local_files_only=True)
+    reader = AutoProcessor.from_pretrained(path, local_files_only=True)  # type: ignore[no-untyped-call]
+    return model.eval(), reader

@@ -1,4 +1,4 @@
-"""What a trained demo model reached: names moved, heads found, masked words guessed."""
+"""What a model of stories reached: names moved, heads found, masked words guessed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from attnwidget import measures
 from attnwidget.capturing import capture
 from attnwidget.demo import name_pairs, repeated_words
-from attnwidget.demo.build import reading
 from attnwidget.demo.grammar import colored, hidden, source, story
-from attnwidget.demo.stream import hide
+from attnwidget.demo.stream import hide, reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -88,19 +87,3 @@ def masked_accuracy(
         right += int((guesses == labels)[places].sum())
         asked += int(places.sum())
     return right / asked
-
-
-def report(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Measure everything that applies to a model."""
-    reached: dict[str, Any] = {
-        "held_out_pairs": round(pair_accuracy(model, tokenizer), 4),
-        "training_pairs": round(pair_accuracy(model, tokenizer, held_out=False), 4),
-        "questions": round(question_accuracy(model, tokenizer), 4),
-    }
-    if tokenizer.mask_token:
-        return reached | {"masked_words": round(masked_accuracy(model, tokenizer), 4)}
-    scores = head_scores(model, tokenizer)
-    return reached | {
-        "previous_token_head": best_head(scores["previous"]),
-        "induction_head": best_head(scores["induction"]),
-    }

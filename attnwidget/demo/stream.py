@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnwidget.demo.grammar import random_words, story
+from attnwidget.demo.words import WORDS
 
 if TYPE_CHECKING:
     import random
 
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
 
 # (ids a row, rows a batch, chance): about the same number of ids a batch, so about the same time a step.
 FIRST_SHAPES = ((32, 64, 0.9), (64, 32, 0.1))
@@ -41,6 +43,19 @@ class Reading:
     close: int
     unknown: int
     mask: int = NO_MASK
+
+
+def reading(tokenizer: PreTrainedTokenizerBase) -> Reading:
+    """Collect the ids that the training rows need."""
+    vocabulary = tokenizer.get_vocab()
+    encoder = tokenizer.mask_token is not None
+    return Reading(
+        ids={word: vocabulary[word] for word in WORDS},
+        start=tokenizer.cls_token_id if encoder else tokenizer.bos_token_id,
+        close=tokenizer.sep_token_id if encoder else tokenizer.eos_token_id,
+        unknown=tokenizer.unk_token_id,
+        mask=tokenizer.mask_token_id if encoder else NO_MASK,
+    )
 
 
 def story_row(rng: random.Random, read: Reading, width: int) -> tuple[list[int], list[float]]:

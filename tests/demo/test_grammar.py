@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from attnwidget.demo import name_pairs, repeated_words, sentences
-from attnwidget.demo.build import build_tokenizer, reading
 from attnwidget.demo.grammar import ALL_PAIRS, HELD_OUT, STORIES, is_held_out, source, story
-from attnwidget.demo.stream import batch
+from attnwidget.demo.recipes.storyteller import build_tokenizer
+from attnwidget.demo.stream import batch, reading
 from attnwidget.demo.words import GIVING, NAMES, PLAIN_WORDS, WORDS
 
 
@@ -20,7 +20,7 @@ def test_same_seed_same_texts():
 
 
 def test_same_seed_same_batches():
-    read = reading(build_tokenizer("storyteller"))
+    read = reading(build_tokenizer())
     first, second = (batch(random.Random(5), read, 0.5, 0.4) for _ in range(2))
     assert (first[0] == second[0]).all()
     assert (first[1] == second[1]).all()
@@ -49,7 +49,7 @@ def test_held_out_pairs_never_share_a_story():
 
 def test_held_out_pairs_never_share_a_frame_in_the_training_stream():
     """Look for the giving frame in the rows as the model gets them, where stories follow each other."""
-    tokenizer = build_tokenizer("storyteller")
+    tokenizer = build_tokenizer()
     read, rng, frames = reading(tokenizer), source("training 0"), 0
     for step in range(200):
         ids, _ = batch(rng, read, step / 200, 0.0)
