@@ -170,7 +170,7 @@ describe("a ranking", () => {
     const inOrderOfTheModel = ["0/0", "0/1", "0/2", "1/0", "1/1", "1/2", "1/3", "2/0", "2/1", "2/2"];
     for (let come = 0; come < 3; come++) {
       await vi.waitFor(() => expect(host.held).toHaveLength(1));
-      expect(places(view)).toEqual(inOrderOfTheModel);
+      await vi.waitFor(() => expect(places(view)).toEqual(inOrderOfTheModel));
       expect(view.part("measuring").textContent).toBe(`measuring, ${come} of 3 layers`);
       expect(view.part("progress").ariaLabel).toBe("Measuring the heads");
       expect(view.part("progress").getAttribute("aria-valuetext")).toBe(`${come} of 3 layers`);
