@@ -11,14 +11,24 @@ interface Props {
   low?: number;
   high?: number;
   digits?: number;
-  /** A line across all bars. */
-  line?: { at: number; label: string } | undefined;
+  /** Lines across all bars. */
+  lines?: readonly { at: number; label: string; dashed?: boolean }[];
   /** Bars of another meaning: drawn lighter. */
   quiet?: boolean;
   children?: ComponentChildren;
 }
 
-export function Bars({ title, part, values, labels, digits = 2, line, quiet, children, ...ends }: Props) {
+export function Bars({
+  title,
+  part,
+  values,
+  labels,
+  digits = 2,
+  lines = [],
+  quiet,
+  children,
+  ...ends
+}: Props) {
   const finite = values.filter(Number.isFinite);
   const low = Math.min(0, ends.low ?? Math.min(...finite));
   const high = Math.max(0, ends.high ?? Math.max(...finite), low === 0 ? 1e-9 : 0);
@@ -50,11 +60,13 @@ export function Bars({ title, part, values, labels, digits = 2, line, quiet, chi
             <bdi class="name">{labels[at] ?? at}</bdi>
           </div>
         ))}
-        {line && Number.isFinite(line.at) && (
-          <div class="rule" style={{ "--at": (line.at - low) / span }}>
-            <span>{line.label}</span>
-          </div>
-        )}
+        {lines
+          .filter(({ at }) => Number.isFinite(at))
+          .map(({ at, label, dashed }) => (
+            <div class="rule" key={label} data-dashed={dashed ?? false} style={{ "--at": (at - low) / span }}>
+              <span>{label}</span>
+            </div>
+          ))}
       </div>
       {children}
     </figure>

@@ -50,12 +50,11 @@ export function Lookup({ store }: SceneProps) {
             values={numbers}
             labels={keys}
             quiet
-            line={{ at: output[row]![0]!, label: "retrieved" }}
-          >
-            <p class="note" data-part="plain-mean">
-              plain mean {cellText(mean)}
-            </p>
-          </Bars>
+            lines={[
+              { at: output[row]![0]!, label: "retrieved" },
+              { at: mean, label: `plain mean ${cellText(mean)}`, dashed: true },
+            ]}
+          />
         </div>
       )}
       <Formula store={store} />
