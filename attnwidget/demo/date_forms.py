@@ -1,7 +1,7 @@
 """Dates as people write them, in ISO form, and which token of the one each digit of the other comes from.
 
-Every form has one reading: between dots the day comes first, between slashes only days above 12 do, and a year of two
-digits is one of 1950 to 2049.
+Every form has one reading: before dots and a year the day comes first, before slashes and a year the number above 12
+is the day, and a year of two digits is one of 1950 to 2049.
 """
 
 # ruff: noqa: SIM905 - word lists read better as running text
