@@ -10,6 +10,8 @@ import type { PinnedRow, Store } from "../store";
 
 /** So many tokens beside the patches are listed; the rest is summed. */
 const LISTED = 24;
+/** From so many dots of the screen for one of the picture on, nothing is smoothed. */
+const COARSE = 8;
 
 export interface Patch {
   row: number;
@@ -93,7 +95,9 @@ export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: 
   };
   if (picture) {
     const size = { rows: picture.height, columns: picture.width };
-    yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), smooth: true };
+    // Of a picture of few points each is seen as it is.
+    const smooth = area.width < COARSE * picture.width;
+    yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), smooth };
   }
   if (row) {
     const pixels = new Uint32Array(countOf(image));
