@@ -19,13 +19,14 @@ from attnwidget.measures.table import by_name
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.asking import right_answer
-from attnwidget.widget.facts import as_text, facts_of
+from attnwidget.widget.facts import facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.still import Still, still
+from attnwidget.widget.telling import as_text
 from attnwidget.widget.view import View
 
 __all__ = ["Explorer", "are_maps", "check_choices"]

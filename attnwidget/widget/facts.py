@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from typing import Any
 
@@ -15,7 +14,7 @@ from attnwidget.widget.answers.measuring import MEASURED
 from attnwidget.widget.answers.projections import held_form
 from attnwidget.widget.answers.spread import PICTURED, even_rows
 
-__all__ = ["as_text", "facts_of"]
+__all__ = ["facts_of"]
 
 
 def facts_of(shown: Shown, title: str) -> dict[str, Any]:
@@ -27,11 +26,6 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
     return {"title": title, "version": shown.version, "maps": maps}
-
-
-def as_text(facts: dict[str, Any], _widget: Any) -> str:
-    """Facts as JSON that can stand inside any page: exporters guard their scripts against few of HTML's marks."""
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:

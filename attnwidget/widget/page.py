@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnwidget.files import write
-from attnwidget.intake import AttentionWarning
-from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.scenes import SCENES
-from attnwidget.widget.explorer import Explorer
-from attnwidget.widget.exploring import explore
-from attnwidget.widget.facts import facts_of
-from attnwidget.widget.halving import halving_error
-from attnwidget.widget.holding import hold, paged
 from attnwidget.widget.module import inline_module, opening_call
 from attnwidget.widget.playground import Playground
 from attnwidget.widget.view import View
+
+if TYPE_CHECKING:
+    from attnwidget.widget.placing import Placed
 
 __all__ = ["Page", "page"]
 
@@ -143,54 +137,29 @@ def page(
         raise TypeError("page() came without anything to show; pass views, maps, or text in Markdown.")
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title is {type(title).__name__}; expected a string, or None.")
-    places = [_place(part, precision) for part in parts]
-    views = [place for place in places if isinstance(place, _Place)]
-    pages = [place for place in places if isinstance(place, Page)]
-    titles = [title, *(place.view.facts["title"] for place in views), *(one.title for one in pages), "Attention"]
-    named = next(one for one in titles if one)
-    widgets = sorted({"explorer" for _ in views}.union(*(one.widgets for one in pages)))
+    seen = [_seen(part, precision) for part in parts]
+    shown = [one for one in seen if not isinstance(one, str)]
+    named = next(one for one in [title, *(one.title for one in shown), "Attention"] if one)
+    widgets = sorted({widget for one in shown for widget in one.widgets})
 
     def made() -> Page:
-        body = [place if isinstance(place, str) else place.body for place in places]
+        body = [one if isinstance(one, str) else one.body for one in seen]
         return Page(named, "\n".join(body), widgets)
 
     room = _room(limit_mb, len(made().html.encode()))
-    for at, part in enumerate(views):
+    asking = [one for one in shown if not isinstance(one, Page)]
+    for at, one in enumerate(asking):
         # What one view leaves is for those after it.
-        limit = room // (len(views) - at)
-        part.fill(int(limit * 3 / 4), layers, progress=progress)
-        room -= len(part.answers)
+        limit = room // (len(asking) - at)
+        one.fill(int(limit * 3 / 4), layers, progress=progress)
+        room -= len(one.answers)
     whole = made()
     if path is not None:
         whole.save(path)
     return whole
 
 
-class _Place:
-    """A view's place in a page: a picture for those who run no scripts, what is chosen, and the answers."""
-
-    def __init__(self, view: Explorer, precision: str | None) -> None:
-        self.view, self.precision = view, precision
-        self.shown = paged(view.shown, view.map)
-        self.answers = ""
-        facts = facts_of(self.shown, view.facts["title"]) | {"lesson": view.facts.get("lesson")}
-        if precision == "float16":
-            for fact in facts["maps"]:
-                fact["notes"] += _rounding(self.shown.maps[fact["name"]])
-        self._stood = _stood(view, facts)
-
-    def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
-        """Put in the answers, at most so many bytes before they are written as text."""
-        options: dict[str, Any] = {"layers": layers, "precision": self.precision, "progress": progress}
-        self.answers = base64.b64encode(hold(self.shown, self.view.place, limit=limit, **options)).decode()
-
-    @property
-    def body(self) -> str:
-        """All of it, in HTML."""
-        return _html("explorer", self._stood, self.answers)
-
-
-def _stood(view: View, facts: Mapping[str, Any]) -> str:
+def stood(view: View, facts: Mapping[str, Any]) -> str:
     """A view as it stands: what is seen without scripts, and what is chosen."""
     traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
     return (
@@ -199,7 +168,7 @@ def _stood(view: View, facts: Mapping[str, Any]) -> str:
     )
 
 
-def _html(widget: str, stood: str, answers: str | None = None) -> str:
+def place(widget: str, stood: str, answers: str | None = None) -> str:
     """A view's place in a page, with answers where it asks for any."""
     packed = "" if answers is None else f'<script type="text/plain" data-part="answers">{answers}</script>'
     return f'<div data-attnwidget-place="{widget}">{stood}{packed}</div>'
@@ -218,7 +187,7 @@ def _document(title: str, body: str, widgets: Sequence[str]) -> str:
     )
 
 
-def _place(part: Any, precision: str | None) -> str | Page | _Place:
+def _seen(part: Any, precision: str | None) -> str | Page | Placed:
     """A part as it goes into a page: as HTML, or as what can say its own."""
     from IPython.display import HTML
 
@@ -228,30 +197,17 @@ def _place(part: Any, precision: str | None) -> str | Page | _Place:
         return part
     if isinstance(part, Playground):
         return _playground(part)
-    return _markdown(part) if isinstance(part, str) else _Place(_view(part), precision)
+    if isinstance(part, str):
+        return _markdown(part)
+    from attnwidget.widget.placing import Placed  # it imports torch, which a page of Playgrounds does without
+
+    return Placed(part, precision)
 
 
 def _playground(part: Playground) -> Page:
     """A Playground's place: its numbers for those who run no scripts, and what is chosen; it asks nobody anything."""
     part.check_open()
-    return Page(SCENES[part.scene].title, _html("playground", _stood(part, part.facts)), ["playground"])
-
-
-def _view(part: Any) -> Explorer:
-    if isinstance(part, Explorer):
-        part.maps  # noqa: B018 - a closed one says so itself
-        return part
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", AttentionWarning)
-        return explore(part)
-
-
-def _rounding(maps: AttentionMaps) -> list[str]:
-    """What half precision does to the weights, where it does anything."""
-    error = halving_error(maps)
-    if error is None:
-        return []
-    return [f"Queries and keys are in half precision here: weights are off by {error:.2g} at most, in rows compared."]
+    return Page(SCENES[part.scene].title, place("playground", stood(part, part.facts)), ["playground"])
 
 
 def _markdown(text: str) -> str:

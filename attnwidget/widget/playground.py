@@ -18,11 +18,11 @@ from attnwidget.teaching.fitting import fault
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.teaching.scenes import SCENES
 from attnwidget.teaching.steps import Steps
-from attnwidget.widget.facts import as_text
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
-from attnwidget.widget.tables import LARGEST, TOKENS, WIDTH, Mask, Table, Words
+from attnwidget.widget.tables import LARGEST, TOKENS, WIDTH, Mask, Places, Table, Words
+from attnwidget.widget.telling import as_text
 from attnwidget.widget.view import View
 from attnwidget.widget.written import Written, written
 
@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 HEADS = 8
 WIDEST, LONGEST = 1024, 64  # of random queries and keys
 COLDEST, HOTTEST = 1e-6, 1e6
+_VECTORS = ("query", "key", "value")
+_FITTING = (*_VECTORS, "mask", "rotary", "positions", "heads", "mixing")
 
 
 class Playground(View):
@@ -111,7 +113,7 @@ class Playground(View):
     mask = Mask().tag(sync=True)
     row = Index(0).tag(sync=True)
     rotary = t.Bool(False).tag(sync=True)
-    positions = t.List(t.Int()).tag(sync=True)
+    positions = Places().tag(sync=True)
     heads = t.List(t.Enum(list(arithmetic.HEADS)), maxlen=HEADS).tag(sync=True)
     mixing = Table("rows", rows=HEADS * WIDTH).tag(sync=True)
     width = Index(64).tag(sync=True)
@@ -281,12 +283,15 @@ class Playground(View):
         """Another scene, or other numbers of it."""
         if not self._following:
             return
-        chosen = SCENES[self.scene].preset(self.preset if change["name"] == "preset" else None)
+        scene = SCENES[self.scene]
+        # Both may have been set at once; a preset of the scene that was left says nothing.
+        known = change["name"] == "preset" or self.preset in [preset.name for preset in scene.presets]
+        chosen = scene.preset(self.preset if known else None)
         with self._taking(), self.hold_sync(), self.hold_trait_notifications():
             for name, value in (chosen.whole | {"preset": chosen.name}).items():
                 setattr(self, name, value)
 
-    @t.observe("query", "key", "value")
+    @t.observe(*_VECTORS)
     def _tie(self, change: Any) -> None:
         """Where all three are the same vectors, one change is three."""
         if self._following and SCENES[self.scene].tied:
@@ -338,15 +343,20 @@ class Playground(View):
             raise t.TraitError(f"row={row} does not exist; it goes from 0 to {rows - 1}.")
         return row % rows
 
-    @t.validate("query", "key", "value", "mask", "rotary", "positions", "heads", "mixing")
+    @t.validate(*_FITTING)
     def _fitting(self, proposal: Any) -> Any:
         """What does not fit the rest is refused, with what does."""
-        tables = {name: getattr(self, name) for name in ("query", "key", "value", "mask", "positions", "heads")}
-        tables |= {"rotary": self.rotary, "mixing": self.mixing, proposal["trait"].name: proposal["value"]}
+        name, value = proposal["trait"].name, proposal["value"]
+        tables = {one: getattr(self, one) for one in _FITTING} | {name: value}
+        # What follows of itself cannot be what does not fit.
+        if name in _VECTORS and self._following and SCENES[self.scene].tied:
+            tables |= dict.fromkeys(_VECTORS, value)
+        if name == "heads" and self._following:
+            tables["mixing"] = []
         sentence = fault(self.scene, **tables)
         if sentence:
             raise t.TraitError(f"{sentence} Set what changes together within playground.hold_trait_notifications().")
-        return proposal["value"]
+        return value
 
     @t.observe("query")
     def _keep_row_inside(self, _change: Any) -> None:
@@ -367,5 +377,5 @@ _LIMITS = {
 
 def _tied(traits: dict[str, Any]) -> dict[str, Any]:
     """Of vectors that are all the same, one says them all."""
-    given = [traits[name] for name in ("query", "key", "value") if name in traits]
-    return traits | dict.fromkeys(("query", "key", "value"), given[0]) if given else traits
+    given = [traits[name] for name in _VECTORS if name in traits]
+    return traits | dict.fromkeys(_VECTORS, given[0]) if given else traits

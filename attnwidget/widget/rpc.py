@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attnwidget.widget.answers import Answer
+if TYPE_CHECKING:
+    from attnwidget.widget.answers import Answer  # it imports torch
 
 __all__ = ["forget_shell", "reply"]
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import traitlets as t
 
-__all__ = ["LARGEST", "TOKENS", "WIDTH", "Mask", "Table", "Words"]
+from attnwidget.widget.numbers import Index
+
+__all__ = ["LARGEST", "TOKENS", "WIDTH", "Mask", "Places", "Table", "Words"]
 
 TOKENS, WIDTH = 12, 8  # what can still be read at 600 pixels
 LARGEST = 1e6  # in size, of a number
@@ -82,15 +84,32 @@ class Mask(t.TraitType[Any, Any]):
         return rows
 
 
+class Places(t.List[int]):
+    """Where tokens stand: integers from a list, a range, numpy or torch."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(Index(), **more)
+
+    def validate(self, obj: Any, value: Any) -> list[int]:
+        """The positions as a list of int."""
+        with suppress(AttributeError):
+            value = value.tolist()
+        return super().validate(obj, list(value) if isinstance(value, range) else value) or []
+
+
 class Words(t.List[str]):
     """Labels of tokens: a list of strings, or a text that is cut at its spaces."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(t.Unicode(), **more)
 
+    def set(self, obj: Any, value: Any) -> None:
+        """Take a text apart, which a list would take for one label."""
+        super().set(obj, value.split() if isinstance(value, str) else value)
+
     def validate(self, obj: Any, value: Any) -> list[str]:
         """The labels, with nothing in them that cannot be sent."""
-        words = value.split() if isinstance(value, str) else list(value) if isinstance(value, tuple) else value
+        words = list(value) if isinstance(value, tuple) else value
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             words = [word.encode(errors="replace").decode() for word in words]
         labels: list[str] = super().validate(obj, words) or []
