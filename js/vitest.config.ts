@@ -21,8 +21,8 @@ export default defineConfig({
       { test: { name: "unit", environment: "node", include: ["test/unit/**/*.test.ts"] } },
       {
         test: {
-          name: "explorer",
-          include: ["test/explorer/**/*.test.ts"],
+          name: "browser",
+          include: ["test/explorer/**/*.test.ts", "test/playground/**/*.test.ts"],
           setupFiles: ["test/patience.ts"],
           testTimeout: 30_000,
           browser: {

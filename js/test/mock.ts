@@ -1,67 +1,24 @@
-/** A host without a kernel: a model with traits and messages, which answers about maps of our own. */
+/** A host without a kernel: a model which answers about maps of our own. */
 import type { Choices } from "../src/explorer/choices";
 import type { Facts } from "../src/host/facts";
 import type { Model } from "../src/host/traits";
 import { type Answer, OPERATIONS, type Question } from "./answers";
 import type { MockMap } from "./maps";
+import { MockTraits } from "./traits";
 
-type Listener = (...args: unknown[]) => void;
-
-export class MockModel implements Model {
+export class MockModel extends MockTraits<Choices, Facts> {
   readonly maps: MockMap[];
   readonly sent: Question[] = [];
-  readonly saved: Partial<Choices>[] = [];
-  comm_live: boolean | undefined = true;
   widget_manager: NonNullable<Model["widget_manager"]> = { kernel: { connectionStatus: "connected" } };
   /** Decides on each question: answer now, hold it back, or refuse with a sentence. */
   policy: (question: Question) => "answer" | "hold" | { error: string } = () => "answer";
   readonly held: Question[] = [];
-  readonly #traits = new Map<string, unknown>();
-  readonly #listeners = new Map<string, Set<Listener>>();
-  #unsaved: Partial<Choices> = {};
-
   constructor(maps: MockMap[], choices: Partial<Choices> = {}, title = "") {
+    super({ title, maps: maps.map(({ facts }) => facts) }, choices);
     this.maps = maps;
-    const facts: Facts = { title, maps: maps.map(({ facts }) => facts) };
-    for (const [name, value] of Object.entries({ facts, ...choices })) this.#traits.set(name, value);
   }
 
-  get(name: string): unknown {
-    return this.#traits.get(name);
-  }
-
-  set(name: string, value: unknown): void {
-    if (Object.is(this.#traits.get(name), value)) return;
-    this.#traits.set(name, value);
-    Object.assign(this.#unsaved, { [name]: value });
-    this.#emit(`change:${name}`);
-  }
-
-  save_changes(): void {
-    this.saved.push(this.#unsaved);
-    this.#unsaved = {};
-  }
-
-  on(event: string, callback: Listener): void {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event)!.add(callback);
-  }
-
-  off(event: string, callback: Listener): void {
-    this.#listeners.get(event)?.delete(callback);
-  }
-
-  get listeners(): number {
-    return [...this.#listeners.values()].reduce((sum, { size }) => sum + size, 0);
-  }
-
-  /** What Python does when it sets a trait. */
-  fromPython(choices: Partial<Choices> & { facts?: Facts }): void {
-    for (const [name, value] of Object.entries(choices)) this.#traits.set(name, value);
-    for (const name of Object.keys(choices)) this.#emit(`change:${name}`);
-  }
-
-  send(content: unknown): void {
+  override send(content: unknown): void {
     const question = content as Question;
     this.sent.push(question);
     const decision = this.policy(question);
@@ -99,14 +56,10 @@ export class MockModel implements Model {
     this.send = () => {
       throw new Error("Cannot send");
     };
-    this.#emit("comm_live_update");
+    this.emit("comm_live_update");
   }
 
   message(content: unknown, buffers: DataView[] = []): void {
-    this.#emit("msg:custom", content, buffers);
-  }
-
-  #emit(event: string, ...args: unknown[]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(...args);
+    this.emit("msg:custom", content, buffers);
   }
 }

@@ -15,13 +15,15 @@ interface Props {
   stops?: readonly Stop[];
   disabled?: boolean;
   onChange: (value: number) => void;
+  /** A drag is over, or a number was chosen at once. */
+  onEnd?: () => void;
 }
 
 /** What was chosen may be a stop's number rounded on its way. */
 const isAt = (value: number, stop: number): boolean => Math.abs(value - stop) <= 1e-9 * stop;
 
 export function Dial(props: Props) {
-  const { label, part, value, from = 0.01, to = 100, zero = false, stops = [], onChange } = props;
+  const { label, part, value, from = 0.01, to = 100, zero = false, stops = [], onChange, onEnd } = props;
   const { disabled = false } = props;
   const track = { from, to, zero };
   /** What is being typed; and why the last of it was refused, which is said as long as the number stays. */
@@ -35,6 +37,12 @@ export function Dial(props: Props) {
     draft.value = null;
     refusal.value = null;
     if (chosen !== value) onChange(chosen);
+  }
+
+  function chooseAtOnce(chosen: number): void {
+    onEnd?.();
+    choose(chosen);
+    onEnd?.();
   }
 
   function turn(input: HTMLInputElement): void {
@@ -67,7 +75,7 @@ export function Dial(props: Props) {
       return;
     }
     const typed = read(draft.value, zero);
-    if (typeof typed === "number") choose(typed);
+    if (typeof typed === "number") chooseAtOnce(typed);
     else {
       draft.value = null;
       refusal.value = { why: `${typed}; ${text} stays.`, stays: value };
@@ -125,6 +133,8 @@ export function Dial(props: Props) {
           value={placeOf(track, value)}
           onInput={(event) => turn(event.currentTarget)}
           onKeyDown={press}
+          onChange={onEnd}
+          onBlur={onEnd}
         />
         {stops.map((stop) => (
           <button
@@ -140,7 +150,7 @@ export function Dial(props: Props) {
             tabIndex={-1}
             disabled={disabled}
             style={{ "--at": shareOf(track, stop.value) }}
-            onClick={() => choose(stop.value)}
+            onClick={() => chooseAtOnce(stop.value)}
           >
             {stop.label}
           </button>

@@ -67,7 +67,10 @@ export function NumberCell(props: Props) {
   function apply(): boolean {
     if (draft.value === null) return true;
     const read = readNumber(draft.value);
+    // What was only looked at keeps the digits that are not shown.
+    const same = draft.value === chosenText(value);
     draft.value = null;
+    if (same) return true;
     if (read.fault !== undefined) {
       onRefuse(`${read.fault} ${chosenText(value)} stays.`);
       return false;

@@ -11,7 +11,6 @@ export function MaskTable({ store }: { store: Store }) {
   /** What a drag over cells makes of them. */
   const drawing = useRef<boolean | null>(null);
   const locked = store.isLocked("mask");
-  const cell = store.cell.value;
 
   function set(row: number, column: number, sees: boolean): void {
     if (locked || visible[row]![column] === sees) return;
@@ -107,7 +106,7 @@ export function MaskTable({ store }: { store: Store }) {
                     data-part="mask"
                     data-row={row}
                     data-column={column}
-                    data-lit={isPart(cell, "mask", row, column)}
+                    data-lit={isPart(store, "mask", row, column)}
                     aria-pressed={sees}
                     aria-disabled={locked}
                     aria-label={`${store.label("query", row)} sees ${store.label("key", column)}`}

@@ -29,6 +29,7 @@ export function readBlock(
   text: string,
 ): { rows: number[][]; fault?: undefined } | { rows?: undefined; fault: string } {
   const lines = text
+    .replace(/\b(array|tensor)\(|,\s*(dtype|device|grad_fn|requires_grad)=[^)]*\)/g, "")
     .replace(/[[\](){}]/g, (sign) => (sign === "]" ? "\n" : ""))
     .split(/\r?\n/)
     .map((line) =>

@@ -16,6 +16,7 @@ export function Temperature({ store }: { store: Store }) {
       stops={TEMPERATURES}
       disabled={store.isLocked("temperature")}
       onChange={(temperature) => store.change({ temperature }, "temperature")}
+      onEnd={() => store.endGesture()}
     />
   );
 }

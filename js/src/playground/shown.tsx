@@ -41,7 +41,7 @@ export function ShownNumber({
         class="number"
         {...place}
         data-hidden={out}
-        data-lit={isPart(store.cell.value, step, row, column, head)}
+        data-lit={isPart(store, step, row, column, head)}
         style={out ? {} : shade(share, scale)}
       >
         {out && step !== "weights" ? "−∞" : cellText(value, scale === "weight" ? 3 : 2)}

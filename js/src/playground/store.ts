@@ -5,7 +5,9 @@ import {
   headSteps,
   meanOfHeads,
   mixed,
+  products,
   type Rows,
+  rotated,
   type Steps,
   steps,
   type Visible,
@@ -24,8 +26,11 @@ import {
   type Traits,
 } from "./choices";
 
-/** A step of the formula. */
-export type Step = "query" | "key" | "scores" | "scaled" | "mask" | "weights" | "value" | "output";
+/** A step of the formula; scores in the first order of the words; and what several heads make. */
+export type Step =
+  | ("query" | "key" | "scores" | "scaled" | "mask" | "weights" | "value" | "output")
+  | "first scores"
+  | ("concatenated" | "mixing" | "mixed");
 
 export interface Cell {
   step: Step;
@@ -39,7 +44,15 @@ type Snapshot = Numbers & Pick<Choices, "scene" | "preset">;
 const NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
 const MOST_UNDONE = 200;
 /** Of the formula: a step tells all that is before it. */
-const ORDER: readonly (Step | "entropy")[] = ["scores", "scaled", "mask", "weights", "entropy", "output"];
+const ORDER: readonly (Step | "entropy")[] = [
+  "scores",
+  "first scores",
+  "scaled",
+  "mask",
+  "weights",
+  "entropy",
+  "output",
+];
 
 export class Store {
   readonly traits: Traits;
@@ -84,6 +97,14 @@ export class Store {
     const { rotary, positions, key } = this.traits;
     if (!rotary.value) return null;
     return positions.value.length > 0 ? positions.value : key.value.map((_, at) => at);
+  });
+
+  /** Scores of the words where they stood at first. */
+  readonly firstScores: ReadonlySignal<number[][]> = computed(() => {
+    const { query, key, rotary } = this.traits;
+    const places = key.value.map((_, at) => at);
+    const turn = (rows: Rows) => (rotary.value ? rotated(rows, places) : rows);
+    return products(turn(query.value), turn(key.value));
   });
 
   readonly steps: ReadonlySignal<Steps> = computed(() => {
@@ -160,9 +181,11 @@ export class Store {
   /** Change numbers together; changes of one gesture are one step back. */
   change(patch: Partial<Snapshot>, gesture = ""): void {
     const before = this.#snapshot();
+    this.fault.value = null;
+    if (Object.entries(patch).every(([name, value]) => Object.is(before[name as keyof Snapshot], value)))
+      return;
     batch(() => {
       this.#take(patch);
-      this.fault.value = null;
       if (gesture === "" || gesture !== this.#merging) {
         this.#past.value = [...this.#past.value.slice(-MOST_UNDONE), before];
         this.#future.value = [];

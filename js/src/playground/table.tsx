@@ -165,7 +165,7 @@ export function NumberTable(props: Props) {
                         tabIndex={tab(row, column)}
                         locked={edit.locked}
                         style={shade(number / largest, scale)}
-                        isPart={isPart(cell, step, row, column, head)}
+                        isPart={isPart(store, step, row, column, head)}
                         onChange={(value, gesture) =>
                           edit.onChange(replaced(rows, row, column, value), gesture)
                         }

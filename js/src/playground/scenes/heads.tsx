@@ -83,8 +83,7 @@ export function Heads({ store }: SceneProps) {
       <div class="flow">
         <NumberTable
           store={store}
-          step="output"
-          part="concatenated"
+          step="concatenated"
           title={
             <>
               <b>Heads side by side</b>
@@ -99,8 +98,7 @@ export function Heads({ store }: SceneProps) {
         />
         <NumberTable
           store={store}
-          step="value"
-          part="mixing"
+          step="mixing"
           title={
             <>
               <b>Output projection W</b>
@@ -118,8 +116,7 @@ export function Heads({ store }: SceneProps) {
         />
         <NumberTable
           store={store}
-          step="output"
-          part="mixed"
+          step="mixed"
           title={<b>Output</b>}
           rows={output}
           rowLabels={labels}

@@ -16,12 +16,8 @@ export function Position({ store }: SceneProps) {
   const rotary = traits.rotary.value;
   const places = traits.key.value.map((_, at) => at);
   const other = traits.positions.value.length > 0 ? traits.positions.value : places;
-  const scoresAt = (positions: readonly number[]) => {
-    const turn = (rows: typeof traits.query.value) => (rotary ? rotated(rows, positions) : rows);
-    return products(turn(traits.query.value), turn(traits.key.value));
-  };
-  const before = scoresAt(places);
-  const after = scoresAt(other);
+  const before = store.firstScores.value;
+  const after = store.steps.value.scores;
   const changed = (row: number, column: number) =>
     Math.abs(before[row]![column]! - after[row]![column]!) > SAME;
   const count = after.flatMap((row, r) => row.filter((_, c) => changed(r, c))).length;
@@ -44,7 +40,7 @@ export function Position({ store }: SceneProps) {
       <div class="flow">
         <NumberTable
           store={store}
-          step="scores"
+          step="first scores"
           part="scores-before"
           title={
             <>

@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { seeded } from "../../attention/seeded";
-import { type Steps, slopesOf, spreadOf, steps, visibility } from "../../attention/steps";
+import { products, type Steps, slopesOf, spreadOf, steps, visibility } from "../../attention/steps";
 import { Dial } from "../../controls/dial";
 import { cellText } from "../numbers";
 import { ACROSS, DOWN, doubling, linear, Plane, path } from "../plots/axis";
@@ -34,7 +34,7 @@ function model(store: Store) {
   const spreads = computed(() =>
     WIDTHS.map((one) => {
       const { query, key } = seeded(seed.value, length.value, one);
-      return { width: one, spread: spreadOf(steps({ ...given.value, query, key, scaling: 1 }).scores) };
+      return { width: one, spread: spreadOf(products(query, key)) };
     }),
   );
   return { both, spreads };
@@ -60,6 +60,7 @@ export function Scaling({ store }: SceneProps) {
           onChange={(value) =>
             store.change({ width: Math.min(limits.widest, Math.max(2, Math.round(value))) }, "width")
           }
+          onEnd={() => store.endGesture()}
         />
         <Dial
           label="Tokens"
@@ -72,6 +73,7 @@ export function Scaling({ store }: SceneProps) {
           onChange={(value) =>
             store.change({ length: Math.min(limits.longest, Math.max(2, Math.round(value))) }, "length")
           }
+          onEnd={() => store.endGesture()}
         />
         <Temperature store={store} />
         <button
