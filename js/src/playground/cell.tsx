@@ -27,6 +27,8 @@ export function NumberCell(props: Props) {
   const { value, label, part, row, column, tabIndex, locked, style, onChange, onEnd, onRefuse, onMove } =
     props;
   const draft = useSignal<string | null>(null);
+  /** Whether what is typed began with a key, and not with what stood there. */
+  const begun = useRef(false);
   const here = useRef<HTMLSpanElement>(null);
   const drag = useRef<{ from: number; x: number; y: number; moved: boolean } | null>(null);
   const gesture = `turn ${part} ${row} ${column}`;
@@ -59,9 +61,10 @@ export function NumberCell(props: Props) {
     onEnd();
   }
 
-  function type(text: string): void {
+  function type(key?: string): void {
     if (locked) return;
-    draft.value = text;
+    begun.current = key !== undefined;
+    draft.value = key ?? chosenText(value);
   }
 
   function apply(): boolean {
@@ -84,7 +87,7 @@ export function NumberCell(props: Props) {
     if (event.ctrlKey || event.metaKey) return;
     const { key } = event;
     const fine = event.altKey ? 0.1 : event.shiftKey ? 10 : 1;
-    if (key === "Enter" || key === "F2") type(chosenText(value));
+    if (key === "Enter" || key === "F2") type();
     else if (/^[\d.,−-]$/.test(key)) type(key);
     else if (!locked && key === "ArrowUp") turn(value + STEP * fine);
     else if (!locked && key === "ArrowDown") turn(value - STEP * fine);
@@ -125,7 +128,7 @@ export function NumberCell(props: Props) {
             field.dataset.begun = "true";
             field.focus({ preventScroll: true });
             // What stood there is written over; what was begun goes on.
-            if (field.value.length > 1) field.select();
+            if (!begun.current) field.select();
           }}
           onInput={(event) => (draft.value = event.currentTarget.value)}
           onBlur={apply}
@@ -154,7 +157,7 @@ export function NumberCell(props: Props) {
       onPointerMove={move}
       onPointerUp={up}
       onPointerCancel={up}
-      onDblClick={() => type(chosenText(value))}
+      onDblClick={() => type()}
       onKeyDown={press}
       onBlur={onEnd}
     >

@@ -80,7 +80,8 @@ export function NumberTable(props: Props) {
 
   function move(by: { rows?: number; columns?: number }): void {
     const width = rows[0]!.length;
-    const at = (focus.value.row + (by.rows ?? 0)) * width + focus.value.column + (by.columns ?? 0);
+    const row = Math.max(0, Math.min(rows.length - 1, focus.value.row + (by.rows ?? 0)));
+    const at = row * width + focus.value.column + (by.columns ?? 0);
     const inside = Math.max(0, Math.min(rows.length * width - 1, at));
     here.current
       ?.querySelector<HTMLElement>(

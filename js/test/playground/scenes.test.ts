@@ -44,7 +44,7 @@ describe("every scene", () => {
     const host = model("lookup");
     const view = mount(host);
     await view.ready();
-    for (const { name, presets } of [...FACTS.scenes, ...FACTS.scenes.toReversed()]) {
+    for (const { name, presets } of [...FACTS.scenes, ...[...FACTS.scenes].reverse()]) {
       const before = host.saved.length;
       choose(view.part<HTMLSelectElement>("scene"), name);
       await drawn();
