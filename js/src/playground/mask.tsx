@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { isPart } from "./explain";
 import type { Store } from "./store";
+import { MANY } from "./table";
 
 export function MaskTable({ store }: { store: Store }) {
   const visible = store.visible.value;
@@ -71,6 +72,7 @@ export function MaskTable({ store }: { store: Store }) {
       </figcaption>
       <table
         class="numbers"
+        data-many={visible[0]!.length > MANY}
         ref={here}
         onPointerDown={down}
         onPointerOver={over}
@@ -86,7 +88,7 @@ export function MaskTable({ store }: { store: Store }) {
           <tr>
             <td />
             {visible[0]?.map((_, column) => (
-              <th scope="col" key={column}>
+              <th scope="col" key={column} title={store.label("key", column)}>
                 <bdi>{store.label("key", column)}</bdi>
               </th>
             ))}
@@ -95,7 +97,7 @@ export function MaskTable({ store }: { store: Store }) {
         <tbody>
           {visible.map((line, row) => (
             <tr key={row}>
-              <th scope="row">
+              <th scope="row" title={store.label("query", row)}>
                 <bdi>{store.label("query", row)}</bdi>
               </th>
               {line.map((sees, column) => (
@@ -109,7 +111,7 @@ export function MaskTable({ store }: { store: Store }) {
                     data-lit={isPart(store, "mask", row, column)}
                     aria-pressed={sees}
                     aria-disabled={locked}
-                    aria-label={`${store.label("query", row)} sees ${store.label("key", column)}`}
+                    aria-label={`${store.label("query", row)} sees ${store.label("key", column)}: ${sees ? "0" : "−∞"}`}
                     tabIndex={focus.value.row === row && focus.value.column === column ? 0 : -1}
                     onFocus={() => (focus.value = { row, column })}
                     // The pointer has set it already.

@@ -41,6 +41,11 @@ interface Props {
   groups?: number;
 }
 
+/** So many columns stand closer where there is little room. */
+export const MANY = 8;
+/** So many fit into any page. */
+const MOST = 12;
+
 export function NumberTable(props: Props) {
   const {
     store,
@@ -62,6 +67,9 @@ export function NumberTable(props: Props) {
     scale === "weight" ? 1 : Math.max(1e-9, ...rows.flat().map(Math.abs).filter(Number.isFinite));
   const fault = store.fault.value?.place === part ? store.fault.value.sentence : "";
   const cell = store.cell.value;
+  // What may be wider than the page is scrolled by keys too.
+  const scrolls = (rows[0]?.length ?? 0) > MOST;
+  const scrolled = scrolls ? { tabIndex: 0, role: "group" as const, "aria-label": part } : {};
   const veiled = !edit && store.isVeiled(step);
 
   function point(event: PointerEvent | FocusEvent): void {
@@ -114,88 +122,96 @@ export function NumberTable(props: Props) {
   return (
     <figure class="step" data-step={step} data-part={`${part}-table`} data-lit={store.lit.value === step}>
       <figcaption>{title}</figcaption>
-      <table
-        ref={here}
-        class="numbers"
-        onPointerOver={point}
-        onPointerLeave={leave}
-        onFocusIn={point}
-        onFocusOut={leave}
-        onPaste={pasted}
-      >
-        {columnLabels && (
-          <thead>
-            <tr>
-              {rowLabels && <td />}
-              {rows[0]?.map((_, column) => (
-                <th scope="col" key={column} data-lit={cell?.step === step && cell.column === column}>
-                  <bdi>{columnLabels[column] || column}</bdi>
-                </th>
-              ))}
-            </tr>
-          </thead>
-        )}
-        <tbody>
-          {rows.map((line, row) => (
-            <tr key={row} data-chosen={props.chosenRow === row}>
-              {rowLabels && (
-                <th scope="row" data-lit={cell?.step === step && cell.row === row}>
-                  {props.onRow ? (
-                    <button type="button" data-part={`${part}-row`} onClick={() => props.onRow?.(row)}>
-                      <bdi>{rowLabels[row] || row}</bdi>
-                    </button>
-                  ) : (
-                    <bdi>{rowLabels[row] || row}</bdi>
-                  )}
-                </th>
-              )}
-              {line.map((number, column) => {
-                const out = hidden?.(row, column) ?? false;
-                const place = {
-                  "data-group": Boolean(props.groups && column && column % props.groups === 0),
-                };
-                return (
-                  <td key={column} {...place} data-marked={marked?.(row, column) ?? false}>
-                    {edit ? (
-                      <NumberCell
-                        value={number}
-                        label={nameOf(props, row, column)}
-                        part={part}
-                        row={row}
-                        column={column}
-                        tabIndex={tab(row, column)}
-                        locked={edit.locked}
-                        style={shade(number / largest, scale)}
-                        isPart={isPart(store, step, row, column, head)}
-                        onChange={(value, gesture) =>
-                          edit.onChange(replaced(rows, row, column, value), gesture)
-                        }
-                        onEnd={() => store.endGesture()}
-                        onRefuse={(sentence) => store.refuse(part, sentence)}
-                        onMove={move}
-                      />
+      <div class="wide" {...scrolled}>
+        <table
+          ref={here}
+          class="numbers"
+          data-many={(rows[0]?.length ?? 0) > MANY}
+          onPointerOver={point}
+          onPointerLeave={leave}
+          onFocusIn={point}
+          onFocusOut={leave}
+          onPaste={pasted}
+        >
+          {columnLabels && (
+            <thead>
+              <tr>
+                {rowLabels && <td />}
+                {rows[0]?.map((_, column) => (
+                  <th
+                    scope="col"
+                    key={column}
+                    title={columnLabels[column]}
+                    data-lit={cell?.step === step && cell.column === column}
+                  >
+                    <bdi>{columnLabels[column] || column}</bdi>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+          )}
+          <tbody>
+            {rows.map((line, row) => (
+              <tr key={row} data-chosen={props.chosenRow === row}>
+                {rowLabels && (
+                  <th scope="row" title={rowLabels[row]} data-lit={cell?.step === step && cell.row === row}>
+                    {props.onRow ? (
+                      <button type="button" data-part={`${part}-row`} onClick={() => props.onRow?.(row)}>
+                        <bdi>{rowLabels[row] || row}</bdi>
+                      </button>
                     ) : (
-                      <ShownNumber
-                        store={store}
-                        step={step}
-                        part={part}
-                        head={head}
-                        row={row}
-                        column={column}
-                        value={number}
-                        share={number / largest}
-                        scale={scale}
-                        out={out}
-                        label={nameOf(props, row, column)}
-                      />
+                      <bdi>{rowLabels[row] || row}</bdi>
                     )}
-                  </td>
-                );
-              })}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+                  </th>
+                )}
+                {line.map((number, column) => {
+                  const out = hidden?.(row, column) ?? false;
+                  const place = {
+                    "data-group": Boolean(props.groups && column && column % props.groups === 0),
+                  };
+                  return (
+                    <td key={column} {...place} data-marked={marked?.(row, column) ?? false}>
+                      {edit ? (
+                        <NumberCell
+                          value={number}
+                          label={nameOf(props, row, column)}
+                          part={part}
+                          row={row}
+                          column={column}
+                          tabIndex={tab(row, column)}
+                          locked={edit.locked}
+                          style={shade(number / largest, scale)}
+                          isPart={isPart(store, step, row, column, head)}
+                          onChange={(value, gesture) =>
+                            edit.onChange(replaced(rows, row, column, value), gesture)
+                          }
+                          onEnd={() => store.endGesture()}
+                          onRefuse={(sentence) => store.refuse(part, sentence)}
+                          onMove={move}
+                        />
+                      ) : (
+                        <ShownNumber
+                          store={store}
+                          step={step}
+                          part={part}
+                          head={head}
+                          row={row}
+                          column={column}
+                          value={number}
+                          share={number / largest}
+                          scale={scale}
+                          out={out}
+                          label={nameOf(props, row, column)}
+                        />
+                      )}
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {fault && (
         <p class="refused" role="alert" data-part={`${part}-refused`}>
           {fault}
