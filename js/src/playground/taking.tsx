@@ -1,5 +1,6 @@
 /** What leaves a Playground: the code that opens it again, and its numbers as a table. */
 import { useSignal } from "@preact/signals";
+import type { Steps } from "../attention/steps";
 import { Actions } from "../controls/actions";
 import { Handed } from "../controls/handed";
 import { copied } from "../host/out";
@@ -16,6 +17,13 @@ export function Taking({ store }: { store: Store }) {
     else handed.value = { sentence: "This page may not write to the clipboard: copy it from here.", text };
   }
 
+  const weights = {
+    part: "copy-weights",
+    label: "Weights",
+    detail: "for a spreadsheet",
+    run: () => take("Weights", weightsOf(store)),
+  };
+
   return (
     <>
       <Actions
@@ -31,12 +39,7 @@ export function Taking({ store }: { store: Store }) {
               detail: "for Python",
               run: () => take("Code", codeOf(store)),
             },
-            {
-              part: "copy-weights",
-              label: "Weights",
-              detail: "for a spreadsheet",
-              run: () => take("Weights", weightsOf(store)),
-            },
+            ...(hasWeights(store) ? [weights] : []),
           ],
         ]}
       />
@@ -60,8 +63,18 @@ export function codeOf(store: Store): string {
   return `aw.Playground(${given.join(", ")})`;
 }
 
+/** Whether there are weights of these numbers, and a lesson does not still ask for them. */
+const hasWeights = (store: Store): boolean =>
+  store.traits.query.value.length > 0 && !store.isVeiled("weights");
+
+/** A table of tabs; of several heads one below another, each row with its head before it. */
 export function weightsOf(store: Store): string {
-  const lines = store.steps.value.weights.map((row, at) => [store.label("query", at), ...row].join("\t"));
+  const heads = store.traits.scene.value === "heads" ? store.heads.value : [];
   const keys = store.traits.key.value.map((_, at) => store.label("key", at));
-  return [["", ...keys].join("\t"), ...lines].join("\n");
+  const rows = ({ weights }: Steps) => weights.map((row, at) => [store.label("query", at), ...row]);
+  const lines =
+    heads.length > 0
+      ? [["head", "", ...keys], ...heads.flatMap((one, head) => rows(one).map((row) => [head, ...row]))]
+      : [["", ...keys], ...rows(store.steps.value)];
+  return lines.map((line) => line.join("\t")).join("\n");
 }
