@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import capture, kernel, lab, layers, measures, others, pages
+from tests.benchmarks import capture, kernel, lab, layers, measures, others, pages, playgrounds
 
 PARTS = {
     "kernel": (kernel.import_rows, kernel.answer_rows),
@@ -17,6 +17,7 @@ PARTS = {
     "lab": (lab.lab_rows,),
     "layers": (layers.layer_rows,),
     "pages": (pages.page_rows,),
+    "playgrounds": (playgrounds.playground_rows,),
     "others": (others.others_rows,),
 }
 

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import marimo
+from playwright.sync_api import expect
 
-from tests.hosts.looking import TEXT, acts_both_ways, choose, ready, shown
+from tests.hosts.looking import TEXT, TIMEOUT, acts_both_ways, choose, part, ready, shown
 from tests.hosts.server import PROGRAMS
 
 NOTEBOOK = f"""
@@ -76,3 +77,39 @@ def test_an_exported_page_draws_what_it_was_opened_with(page, tmp_path):
     page.route(own, answer)
     page.goto(exported.as_uri())
     choose(ready(page), 0, 2)
+
+
+PLAYGROUND = """
+import marimo
+app = marimo.App()
+
+@app.cell
+def _():
+    import marimo as mo
+    import attnwidget as aw
+    held = mo.ui.anywidget(aw.Playground("temperature"))
+    held
+    return held, mo
+
+@app.cell
+def _(held, mo):
+    mo.md(f"Python has T = {held.value['temperature']}, weights {held.widget.weights.round(3).tolist()}")
+
+@app.cell
+def _(held, mo):
+    def cool(_):
+        held.widget.temperature = 0.01
+    mo.ui.button(label="Cool down", on_click=cool)
+"""
+
+
+def test_a_playground_acts_both_ways(serve, page, tmp_path):
+    (tmp_path / "notebook.py").write_text(PLAYGROUND)
+    page.goto(serve("marimo", "run", *SERVING))
+    widget = page.locator("[data-attnwidget=playground]")
+    expect(widget).to_have_attribute("data-state", "ready", timeout=TIMEOUT)
+    part(widget, "temperature-stop", value=0.1).click()
+    expect(part(widget, "weights")).to_have_text(["0.018", "0.981", "0.001"], timeout=TIMEOUT)
+    expect(page.get_by_text("Python has T = 0.1, weights [[0.018, 0.981, 0.001]]")).to_be_visible(timeout=TIMEOUT)
+    page.get_by_role("button", name="Cool down").click()
+    expect(part(widget, "weights")).to_have_text(["0.000", "1.000", "0.000"], timeout=TIMEOUT)

@@ -45,7 +45,8 @@ export function mount({ model, host, signal: until }: Mounting): () => void {
     if (event.shiftKey) store.redo();
     else store.undo();
   }
-  root.addEventListener("keydown", undo);
+  // Before a control that keeps its keys to itself.
+  root.addEventListener("keydown", undo, { capture: true });
 
   renderInto(<Layout store={store} />, root);
   drawn.value = true;
@@ -55,7 +56,7 @@ export function mount({ model, host, signal: until }: Mounting): () => void {
     if (closed) return;
     closed = true;
     renderInto(null, root);
-    root.removeEventListener("keydown", undo);
+    root.removeEventListener("keydown", undo, { capture: true });
     stopKeeping();
     stopState();
     stopHiding();

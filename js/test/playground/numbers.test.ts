@@ -224,6 +224,10 @@ describe("undo, redo and reset", () => {
     expect(query(host)[0]![0]).toBe(0.3);
     await userEvent.keyboard("{Control>}{Shift>}z{/Shift}{/Control}");
     expect(query(host)[0]![0]).toBe(5);
+    await userEvent.click(view.part("temperature-stop", '[data-value="0.1"]'));
+    expect(host.get("temperature")).toBe(0.1);
+    await userEvent.keyboard("{Control>}z{/Control}");
+    expect(host.get("temperature")).toBe(1);
     const field = view.part("temperature-field");
     field.focus();
     press(field, "z", { ctrlKey: true });
