@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { chosenText, clamped, readNumber, STEP, tidy } from "./numbers";
+import { shade } from "./shade";
 
 interface Props {
   value: number;
@@ -12,20 +13,25 @@ interface Props {
   column: number;
   tabIndex: 0 | -1;
   locked: boolean;
-  style: Record<string, string>;
+  /** Of the largest in its table. */
+  share: number;
   isPart: boolean;
-  onChange: (value: number, gesture: string) => void;
-  onEnd: () => void;
-  onRefuse: (sentence: string) => void;
-  onMove: (by: { rows?: number; columns?: number }) => void;
+  hand: Hand;
+}
+
+/** What the table does for its numbers; one for all of them, so that only those are drawn again that have changed. */
+export interface Hand {
+  change: (row: number, column: number, value: number, gesture: string) => void;
+  end: () => void;
+  refuse: (sentence: string) => void;
+  move: (by: { rows?: number; columns?: number }) => void;
 }
 
 /** Pixels of a drag for one step. */
 const PIXELS = 4;
 
 export function NumberCell(props: Props) {
-  const { value, label, part, row, column, tabIndex, locked, style, onChange, onEnd, onRefuse, onMove } =
-    props;
+  const { value, label, part, row, column, tabIndex, locked, share, hand } = props;
   const draft = useSignal<string | null>(null);
   /** Whether what is typed began with a key, and not with what stood there. */
   const begun = useRef(false);
@@ -35,7 +41,7 @@ export function NumberCell(props: Props) {
 
   function turn(to: number): void {
     const next = clamped(tidy(to));
-    if (next !== value) onChange(next, gesture);
+    if (next !== value) hand.change(row, column, next, gesture);
   }
 
   function down(event: PointerEvent): void {
@@ -58,7 +64,7 @@ export function NumberCell(props: Props) {
     if (!drag.current) return;
     drag.current = null;
     here.current?.releasePointerCapture(event.pointerId);
-    onEnd();
+    hand.end();
   }
 
   function type(key?: string): void {
@@ -75,10 +81,10 @@ export function NumberCell(props: Props) {
     draft.value = null;
     if (same) return true;
     if (read.fault !== undefined) {
-      onRefuse(`${read.fault} ${chosenText(value)} stays.`);
+      hand.refuse(`${read.fault} ${chosenText(value)} stays.`);
       return false;
     }
-    if (read.number !== value) onChange(read.number, "");
+    if (read.number !== value) hand.change(row, column, read.number, "");
     return true;
   }
 
@@ -91,10 +97,10 @@ export function NumberCell(props: Props) {
     else if (/^[\d.,−-]$/.test(key)) type(key);
     else if (!locked && key === "ArrowUp") turn(value + STEP * fine);
     else if (!locked && key === "ArrowDown") turn(value - STEP * fine);
-    else if (key === "ArrowLeft") onMove({ columns: -1 });
-    else if (key === "ArrowRight") onMove({ columns: 1 });
-    else if (key === "PageUp") onMove({ rows: -1 });
-    else if (key === "PageDown") onMove({ rows: 1 });
+    else if (key === "ArrowLeft") hand.move({ columns: -1 });
+    else if (key === "ArrowRight") hand.move({ columns: 1 });
+    else if (key === "PageUp") hand.move({ rows: -1 });
+    else if (key === "PageDown") hand.move({ rows: 1 });
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -152,14 +158,14 @@ export function NumberCell(props: Props) {
       aria-valuenow={value}
       aria-valuetext={chosenText(value)}
       aria-readonly={locked}
-      style={style}
+      style={shade(share, "signed")}
       onPointerDown={down}
       onPointerMove={move}
       onPointerUp={up}
       onPointerCancel={up}
       onDblClick={() => type()}
       onKeyDown={press}
-      onBlur={onEnd}
+      onBlur={hand.end}
     >
       {chosenText(value)}
     </span>

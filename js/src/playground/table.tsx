@@ -1,13 +1,12 @@
 /** A small table of numbers with their colours: of what can be changed, and of what follows. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type { Rows } from "../attention/steps";
-import { NumberCell } from "./cell";
+import { type Hand, NumberCell } from "./cell";
 import { isPart } from "./explain";
 import { readBlock } from "./numbers";
 import { paste } from "./pasting";
-import { shade } from "./shade";
 import { ShownNumber } from "./shown";
 import type { Step, Store } from "./store";
 
@@ -86,17 +85,29 @@ export function NumberTable(props: Props) {
     store.cell.value = null;
   }
 
-  function move(by: { rows?: number; columns?: number }): void {
-    const width = rows[0]!.length;
-    const row = Math.max(0, Math.min(rows.length - 1, focus.value.row + (by.rows ?? 0)));
-    const at = row * width + focus.value.column + (by.columns ?? 0);
-    const inside = Math.max(0, Math.min(rows.length * width - 1, at));
-    here.current
-      ?.querySelector<HTMLElement>(
-        `.number[data-row="${Math.floor(inside / width)}"][data-column="${inside % width}"]`,
-      )
-      ?.focus({ preventScroll: true });
-  }
+  const now = useRef(props);
+  now.current = props;
+  const hand = useMemo<Hand>(
+    () => ({
+      change: (row, column, value, gesture) =>
+        now.current.edit?.onChange(replaced(now.current.rows, row, column, value), gesture),
+      end: () => store.endGesture(),
+      refuse: (sentence) => store.refuse(part, sentence),
+      move: (by) => {
+        const { rows: lines } = now.current;
+        const width = lines[0]!.length;
+        const row = Math.max(0, Math.min(lines.length - 1, focus.value.row + (by.rows ?? 0)));
+        const at = row * width + focus.value.column + (by.columns ?? 0);
+        const inside = Math.max(0, Math.min(lines.length * width - 1, at));
+        here.current
+          ?.querySelector<HTMLElement>(
+            `.number[data-row="${Math.floor(inside / width)}"][data-column="${inside % width}"]`,
+          )
+          ?.focus({ preventScroll: true });
+      },
+    }),
+    [store, part, focus],
+  );
 
   function pasted(event: ClipboardEvent): void {
     if (!edit || (event.composedPath()[0] as Element).matches?.("input")) return;
@@ -180,14 +191,9 @@ export function NumberTable(props: Props) {
                           column={column}
                           tabIndex={tab(row, column)}
                           locked={edit.locked}
-                          style={shade(number / largest, scale)}
+                          share={number / largest}
                           isPart={isPart(store, step, row, column, head)}
-                          onChange={(value, gesture) =>
-                            edit.onChange(replaced(rows, row, column, value), gesture)
-                          }
-                          onEnd={() => store.endGesture()}
-                          onRefuse={(sentence) => store.refuse(part, sentence)}
-                          onMove={move}
+                          hand={hand}
                         />
                       ) : (
                         <ShownNumber
