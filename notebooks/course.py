@@ -33,25 +33,23 @@ LESSONS = sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
 LIMIT_MB = 12.0
 _CODE = {scheme: HtmlFormatter(style=style) for scheme, style in (("light", "default"), ("dark", "github-dark"))}
 STYLE = f"""
-body > :is(nav, details, pre, .code, table) {{ max-width: 50em }}
-body > :is(p, ul, ol, h1, h2, h3, nav, details, pre, .code, table) {{ margin-left: auto; margin-right: auto }}
-body > :is(p, ul, ol, h1, h2, h3) {{ max-width: 50em }}
+body > :not([data-attnwidget-place], figure, script, style) {{ margin-left: max(0px, 50% - 420px); max-width: 720px }}
+body > :is(.code, pre, table) {{ max-width: 840px }}
 h1 {{ font-size: 28px; line-height: 1.25 }} h2 {{ font-size: 20px; margin-top: 44px }}
 nav {{ display: flex; gap: 24px; flex-wrap: wrap; color: GrayText; margin-bottom: 28px }}
-nav.foot {{ margin: 56px auto 8px; padding-top: 12px; border-top: 1px solid #8884 }}
-pre {{ padding: 10px 14px; border-radius: 4px; overflow-x: auto; font: 13px/1.5 ui-monospace, monospace }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere }}
+nav.foot {{ margin-top: 56px; padding-top: 12px; border-top: 1px solid #8884 }}
+pre {{ padding: 10px 14px; font: 12.5px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
 .code pre {{ background: #8881; border-left: 3px solid #8886; margin: 20px 0 }}
-pre.out {{ margin-top: -12px; margin-bottom: 20px; padding-left: 17px; background: none }}
+pre.out {{ box-sizing: border-box; margin-top: -12px; margin-bottom: 20px; padding-left: 17px }}
 details {{ margin-top: 14px; margin-bottom: 14px }} summary {{ cursor: pointer }}
 details > :not(summary) {{ margin-left: 18px }}
-table {{ border: 0; font-size: 14px; margin-top: 12px; margin-bottom: 24px }}
-:is(td, th) {{ border: 0; border-bottom: 1px solid #8883; text-align: right }}
-:is(td, th):first-child {{ text-align: left }}
+table {{ width: fit-content; border: 0; font-size: 14px; margin-top: 12px; margin-bottom: 24px }}
+:is(td, th) {{ border: 0; border-bottom: 1px solid #8883; text-align: left; vertical-align: top }}
+.dataframe :is(td, th) {{ text-align: right; font-variant-numeric: tabular-nums }}
 figure {{ text-align: center }} figure svg {{ max-width: 100%; height: auto; background: #fff }}
 {_CODE["light"].get_style_defs(".code")}
 @media (prefers-color-scheme: dark) {{ {_CODE["dark"].get_style_defs(".code")} }}
-.code pre, .code {{ background: none }} .code pre {{ background: #8881 }}
+.code {{ background: none !important }}
 """
 
 
@@ -125,6 +123,7 @@ def _shown(shell: InteractiveShell, source: str) -> list[Any]:
             caught.append(text)
 
     shell.display_formatter = _Caught(lambda shown: caught.append(_part(shown)))
+    shell.displayhook.write_output_prompt = lambda: None
     with redirect_stdout(_Printed(printed)):
         shell.run_cell(source, store_history=False).raise_error()
     return [HTML(_text(part)) if isinstance(part, str) else part for part in caught if part != "\n"]
