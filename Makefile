@@ -11,7 +11,7 @@ UV := build/uv/bin/uv
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
 FRONT_END_SOURCES := $(shell find js/src -type f) js/build.mjs js/widgets.json js/tsconfig.json js/package.json
 
-.PHONY: help setup lock demo test lint types python-tests js-tests browser-tests test-oldest test-newest test-hosts bench chromium firefox screenshots train wheel clean
+.PHONY: help setup lock demo course test lint types python-tests js-tests browser-tests test-oldest test-newest test-hosts bench chromium firefox screenshots train wheel clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -50,6 +50,9 @@ demo: setup ## open JupyterLab on notebooks/quickstart.ipynb (PORT, TOKEN; Ctrl-
 	@$(if $(TOKEN),echo "open http://127.0.0.1:$(PORT)/lab/tree/notebooks/quickstart.ipynb?token=$(TOKEN)")
 	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/quickstart.ipynb \
 	  $(if $(TOKEN),--IdentityProvider.token=$(TOKEN)) $(if $(filter 0,$(shell id -u)),--allow-root)
+
+course: setup ## the lessons as pages that need neither a kernel nor a network, in build/course
+	HF_HUB_OFFLINE=1 TQDM_DISABLE=1 $(BIN)/python -m notebooks.course
 
 test: lint types js-tests python-tests browser-tests ## every check there is
 

@@ -80,7 +80,7 @@ class _Printed(io.TextIOBase):
 
 def title_of(notebook: Any) -> str:
     """The first heading."""
-    return str(re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)[1])  # type: ignore[index]
+    return str(re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)[1])
 
 
 def lesson_page(path: Path, before: Path | None = None, after: Path | None = None) -> aw.Page:
@@ -140,7 +140,7 @@ def _part(shown: Any) -> aw.Page | HTML:
         shown.savefig(drawn, format="svg", metadata={"Date": None})
         return HTML(f"<figure>{drawn.getvalue()[drawn.getvalue().index('<svg') :]}</figure>")
     if hasattr(shown, "_repr_html_"):
-        return HTML(shown._repr_html_())  # noqa: SLF001 - what a notebook asks for
+        return HTML(shown._repr_html_())
     return HTML(_text(DisplayFormatter().format(shown, include={"text/plain"})[0]["text/plain"]))
 
 
