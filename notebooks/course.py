@@ -33,13 +33,14 @@ LESSONS = sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
 LIMIT_MB = 12.0
 _CODE = {scheme: HtmlFormatter(style=style) for scheme, style in (("light", "default"), ("dark", "github-dark"))}
 STYLE = f"""
-body > :not([data-attnwidget-place], figure, script, style) {{ margin-left: max(0px, 50% - 420px); max-width: 720px }}
+body > :not([data-attnwidget-place=explorer], figure, script, style) {{ margin-left: max(0px, 50% - 420px) }}
+body > :not([data-attnwidget-place], figure, script, style) {{ max-width: 720px }}
 body > :is(.code, pre, table) {{ max-width: 840px }}
 h1 {{ font-size: 28px; line-height: 1.25 }} h2 {{ font-size: 20px; margin-top: 44px }}
 nav {{ display: flex; gap: 24px; flex-wrap: wrap; color: GrayText; margin-bottom: 28px }}
 nav.foot {{ margin-top: 56px; padding-top: 12px; border-top: 1px solid #8884 }}
 pre {{ padding: 10px 14px; font: 12.5px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
-.code pre {{ background: #8881; border-left: 3px solid #8886; margin: 20px 0 }}
+.code pre, body > pre:not(.out) {{ background: #8881; border-left: 3px solid #8886 }} .code pre {{ margin: 20px 0 }}
 pre.out {{ box-sizing: border-box; margin-top: -12px; margin-bottom: 20px; padding-left: 17px }}
 details {{ margin-top: 14px; margin-bottom: 14px }} summary {{ cursor: pointer }}
 details > :not(summary) {{ margin-left: 18px }}

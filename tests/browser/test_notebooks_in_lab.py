@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.lab import Notebook
+from tests.browser.test_explorer import part
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 STDERR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
@@ -33,23 +34,35 @@ def run_all(lab, context, name, n_widgets):
 def test_the_quickstart(lab, context):
     notebook, widgets = run_all(lab, context, "quickstart.ipynb", 3)
     notebook.set_theme("JupyterLab Dark")
-    expect(widgets.first.locator(".widget[data-scheme=dark]")).to_be_attached()
+    expect(widgets.first.locator(".explorer[data-scheme=dark]")).to_be_attached()
     notebook.set_theme("JupyterLab Light")
-    expect(widgets.first.locator(".widget[data-scheme=light]")).to_be_attached()
-    # The story told in words: the last "to" looks at Ben.
-    assert notebook.value("view.maps.tokens.labels[view.maps.weights(1, 0)[13].argmax()]") == "Ben"
+    expect(widgets.first.locator(".explorer[data-scheme=light]")).to_be_attached()
+    # What is turned in the widget is what the next cell reads.
+    part(widgets.nth(1), "temperature").fill("0.4")
+    notebook.await_value("view.temperature", 2.51)
     assert not notebook.errors
     notebook.close()
 
 
-def test_the_lesson_on_numbers(lab, context):
-    notebook, widgets = run_all(lab, context, "measures.ipynb", 4)
-    ranked, grouped, rollout, broken = (widgets.nth(index) for index in range(4))
-    first = ranked.locator("[data-part=thumb]").first
-    expect(first).to_have_attribute("data-layer", "1")  # an induction head leads
-    expect(grouped.locator("[data-part=badge]")).to_have_count(16)
-    expect(rollout.locator("h2").first).to_contain_text("rollout")
-    expect(broken.locator("[data-part=finding][data-name=collapsed]")).to_have_count(1, timeout=30_000)
+def test_the_lesson_on_heads(lab, context):
+    notebook, widgets = run_all(lab, context, "05_entropy_and_heads.ipynb", 2)
+    expect(part(widgets.nth(0), "row")).to_have_attribute("data-query", "13")
+    expect(part(widgets.nth(1), "thumb").first).to_have_attribute("data-layer", "1")  # an induction head leads
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_the_lesson_on_layers(lab, context):
+    notebook, widgets = run_all(lab, context, "06_layers_and_rollout.ipynb", 2)
+    expect(widgets.nth(1).locator("h2").first).to_contain_text("rollout")
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_the_lesson_on_broken_models(lab, context):
+    notebook, widgets = run_all(lab, context, "09_when_attention_goes_wrong.ipynb", 5)
+    for index, name in enumerate(("collapsed", "uniform", "causality", "nan", "padding")):
+        expect(part(widgets.nth(index), "finding", name=name)).to_have_count(1, timeout=30_000)
     assert not notebook.errors
     notebook.close()
 
