@@ -27,19 +27,21 @@ def run_all(lab, context, name, n_widgets):
         widget = widgets.nth(index)
         widget.scroll_into_view_if_needed()
         expect(widget).to_have_attribute("data-state", "ready", timeout=30_000)
-        expect(widget.locator("[data-part=heatmap], [data-part=image]").first).to_be_visible()
+        expect(widget.locator("[data-part=heatmap], [data-part=image], [data-part=text]").first).to_be_visible()
     return notebook, widgets
 
 
 def test_the_quickstart(lab, context):
     notebook, widgets = run_all(lab, context, "quickstart.ipynb", 3)
     notebook.set_theme("JupyterLab Dark")
-    expect(widgets.first.locator(".explorer[data-scheme=dark]")).to_be_attached()
+    expect(widgets.first.locator("[data-scheme=dark]")).to_be_attached()
     notebook.set_theme("JupyterLab Light")
-    expect(widgets.first.locator(".explorer[data-scheme=light]")).to_be_attached()
-    # What is turned in the widget is what the next cell reads.
+    expect(widgets.first.locator("[data-scheme=light]")).to_be_attached()
+    # What is turned in the widget is what Python reads.
     part(widgets.nth(1), "temperature").fill("0.4")
     notebook.await_value("view.temperature", 2.51)
+    # The story told in words: the last "to" looks at Ben.
+    assert float(part(widgets.nth(2), "text").locator("[data-index='3']").get_attribute("data-weight")) > 0.9
     assert not notebook.errors
     notebook.close()
 
@@ -63,6 +65,22 @@ def test_the_lesson_on_broken_models(lab, context):
     notebook, widgets = run_all(lab, context, "09_when_attention_goes_wrong.ipynb", 5)
     for index, name in enumerate(("collapsed", "uniform", "causality", "nan", "padding")):
         expect(part(widgets.nth(index), "finding", name=name)).to_have_count(1, timeout=30_000)
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_the_first_lesson(lab, context):
+    path = lab.folder / "work" / "01_what_attention_is.ipynb"
+    shutil.copy(NOTEBOOKS / path.name, path)
+    notebook = Notebook(lab, context.new_page(), path)
+    notebook.run_all()
+    widgets = notebook.page.locator("[data-attnwidget=playground]")
+    expect(widgets).to_have_count(5)
+    for index in range(5):
+        widgets.nth(index).scroll_into_view_if_needed()
+        expect(widgets.nth(index)).to_have_attribute("data-state", "ready", timeout=30_000)
+    notebook.execute("playground.temperature = 0.01")
+    expect(part(widgets.first, "temperature")).to_have_attribute("aria-valuetext", "0.01")
     assert not notebook.errors
     notebook.close()
 
