@@ -62,9 +62,8 @@ def test_the_lesson_on_layers(lab, context):
 
 
 def test_the_lesson_on_broken_models(lab, context):
-    notebook, widgets = run_all(lab, context, "09_when_attention_goes_wrong.ipynb", 5)
-    for index, name in enumerate(("collapsed", "uniform", "causality", "nan", "padding")):
-        expect(part(widgets.nth(index), "finding", name=name)).to_have_count(1, timeout=30_000)
+    notebook, widgets = run_all(lab, context, "09_when_attention_goes_wrong.ipynb", 1)
+    expect(part(widgets.first, "finding", name="collapsed")).to_have_count(1, timeout=30_000)
     assert not notebook.errors
     notebook.close()
 
