@@ -47,9 +47,9 @@ def test_the_quickstart(lab, context):
 
 
 def test_the_lesson_on_heads(lab, context):
-    notebook, widgets = run_all(lab, context, "05_entropy_and_heads.ipynb", 2)
+    notebook, widgets = run_all(lab, context, "05_entropy_and_heads.ipynb", 3)
     expect(part(widgets.nth(0), "row")).to_have_attribute("data-query", "13")
-    expect(part(widgets.nth(1), "thumb").first).to_have_attribute("data-layer", "1")  # an induction head leads
+    expect(part(widgets.nth(2), "thumb").first).to_have_attribute("data-layer", "1")  # an induction head leads
     assert not notebook.errors
     notebook.close()
 
