@@ -121,6 +121,27 @@ def layers(run):
     assert float(first.split()[-1]) < 1
 
 
+def translated(run):
+    assert "written: 2 0 2 6 - 1 1 - 2 1" in run.printed
+    assert len(re.findall(r"writes +1 and looks at November", run.printed)) == 2
+    assert re.findall(r"writes 5 and looks at +(\w+)", run.printed) == ["May", "5"]
+    assert max(run.numbers(f"layer 1, head {head}: alignment")[0] for head in (0, 1)) < 0.2
+    assert min(run.numbers(f"layer 0, head {head}: alignment")[0] for head in (0, 1)) > 0.25
+    assert run.numbers("2026/11/21:")[0] > 0.2
+    assert "21.11.2026: monotonicity -" in run.printed
+    assert run.numbers("with all heads")[0] > 0.95
+    assert max(run.numbers(f"without layer 1, head {head}")[0] for head in (0, 1)) < 0.7
+    assert 0.7 < run.numbers("without layer 0, head 1")[0] < 0.95
+
+
+def pictured(run):
+    assert all(label == said for label, said in re.findall(r"a (\d): the model says (\d)", run.printed))
+    assert run.numbers("[CLS] looks most at 1,3")[-1] < 0.05
+    assert run.numbers("[CLS] looks least at 3,1")[-1] > 0.8
+    assert "attention of the last layer: -" in run.printed
+    assert run.numbers("ink")[0] > run.numbers("rollout: +")[0] > 0.2
+
+
 def wrong(run):
     findings = [text for text in run.shown if text.startswith(("severity", "Nothing unusual"))]
     assert findings[0] == "Nothing unusual was found."
@@ -159,6 +180,8 @@ CLAIMS = {
     "04_masks_and_causality": masks,
     "05_entropy_and_heads": heads,
     "06_layers_and_rollout": layers,
+    "07_cross_attention": translated,
+    "08_images": pictured,
     "09_when_attention_goes_wrong": wrong,
     "10_your_own_model": own,
 }
