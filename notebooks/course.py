@@ -36,18 +36,20 @@ STYLE = f"""
 body > :not([data-attnwidget-place=explorer], figure, script, style) {{ margin-left: max(0px, 50% - 420px) }}
 body > :not([data-attnwidget-place], figure, script, style) {{ max-width: 720px }}
 body > :is(.code, pre, table) {{ max-width: 840px }}
-h1 {{ font-size: 28px; line-height: 1.25 }} h2 {{ font-size: 20px; margin-top: 44px }}
-nav {{ display: flex; gap: 24px; flex-wrap: wrap; color: GrayText; margin-bottom: 28px }}
-nav.foot {{ margin-top: 56px; padding-top: 12px; border-top: 1px solid #8884 }}
-pre {{ padding: 10px 14px; font: 12.5px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
+body > h1 {{ font-size: 28px; line-height: 1.25 }} body > h2 {{ font-size: 20px; margin-top: 44px }}
+body > nav {{ display: flex; gap: 24px; flex-wrap: wrap; color: GrayText; margin-bottom: 28px }}
+body > nav.foot {{ margin-top: 56px; padding-top: 12px; border-top: 1px solid #8884 }}
+body > pre, .code pre {{ padding: 10px 14px; font: 12.5px/1.5 ui-monospace, monospace }}
+body > pre, .code pre {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 .code pre, body > pre:not(.out) {{ background: #8881; border-left: 3px solid #8886 }} .code pre {{ margin: 20px 0 }}
-pre.out {{ box-sizing: border-box; margin-top: -12px; margin-bottom: 20px; padding-left: 17px }}
-details {{ margin-top: 14px; margin-bottom: 14px }} summary {{ cursor: pointer }}
-details > :not(summary) {{ margin-left: 18px }}
-table {{ width: fit-content; border: 0; font-size: 14px; margin-top: 12px; margin-bottom: 24px }}
-:is(td, th) {{ border: 0; border-bottom: 1px solid #8883; text-align: left; vertical-align: top }}
+body > pre.out {{ box-sizing: border-box; margin-top: -12px; margin-bottom: 20px; padding-left: 17px }}
+body > details {{ margin-top: 14px; margin-bottom: 14px }} body > details > summary {{ cursor: pointer }}
+body > details > :not(summary) {{ margin-left: 18px }}
+body > table, .dataframe {{ width: fit-content; border: 0; font-size: 14px; margin-top: 12px; margin-bottom: 24px }}
+:is(body > table, .dataframe) :is(td, th) {{ border: 0; border-bottom: 1px solid #8883 }}
+body > table :is(td, th) {{ text-align: left; vertical-align: top }}
 .dataframe :is(td, th) {{ text-align: right; font-variant-numeric: tabular-nums }}
-figure {{ text-align: center }} figure svg {{ max-width: 100%; height: auto; background: #fff }}
+body > figure {{ text-align: center }} body > figure svg {{ max-width: 100%; height: auto; background: #fff }}
 {_CODE["light"].get_style_defs(".code")}
 @media (prefers-color-scheme: dark) {{ {_CODE["dark"].get_style_defs(".code")} }}
 .code {{ background: none !important }}
