@@ -28,7 +28,7 @@ body { margin: 24px auto; padding: 0 24px; max-width: 1500px; font: 15px/1.55 sy
 body { overflow-wrap: anywhere }
 body > :is(p, ul, ol, blockquote, h1, h2, h3) { max-width: 44em }
 figure { margin: 0 } figure img { max-width: 100% } table { border-collapse: collapse } :is(td, th) { padding: 2px 8px }
-[data-attnwidget-place] { margin: 20px 0 36px; overflow-wrap: normal }
+[data-attnwidget-place] { margin: 20px 0 36px }
 @media (prefers-color-scheme: dark) { :root { background: #15181c } }
 @media print { body { margin: 0; padding: 0 } }
 """.strip()

@@ -84,7 +84,7 @@ function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWi
   context.fillStyle = colours.muted;
   context.textBaseline = "middle";
   context.textAlign = "left";
-  context.fillText(entropyWidth < 90 ? "entropy" : "entropy, nats", 0, plot.y - 12);
+  context.fillText(entropyWidth < 110 ? "row entropy" : "row entropy, nats", 0, plot.y - 12);
   context.strokeStyle = colours.line;
   context.beginPath();
   context.moveTo(0.5, plot.y);

@@ -53,6 +53,11 @@ export function FindingsView({ store, answers, open }: Props) {
           {fault !== null && <Fault sentence={fault} onRetry={() => answers.retry()} />}
           {healthy && <p class="hint">{answer.healthy}</p>}
           {findings.length > 0 && (
+            <p class="hint">
+              What is unusual about this attention: it is about the model, not about this widget.
+            </p>
+          )}
+          {findings.length > 0 && (
             <ul>
               {findings.map((finding, at) => (
                 <Item key={`${map.name}/${at}/${finding.name}`} store={store} map={map} finding={finding} />

@@ -30,7 +30,7 @@ const SCALES: [ColourScale, string][] = [
   ["log", "Log"],
 ];
 const RANGES: [Choices["color_range"], string][] = [
-  ["map", "To the largest"],
+  ["map", "Its largest"],
   ["shared", "0 to 1"],
 ];
 
