@@ -139,12 +139,19 @@ class Playground(View):
         facts = {"scenes": [one.told() for one in SCENES.values()], "limits": _LIMITS}
         self.set_trait("facts", facts | {"lesson": lesson.told() if isinstance(lesson, Lesson) else None})
         super().__init__(keep=keep, lesson=lesson, scene=scene, **(chosen.whole | traits | {"preset": chosen.name}))
+        self._following = True
         if lesson is not None:
             self._check(lesson)
-        self._following = True
 
     def _check(self, lesson: Lesson) -> None:
-        """Refuse what is not there to be guessed or locked."""
+        """Refuse what is not there to be guessed or locked; nothing stays behind."""
+        try:
+            self._refuse(lesson)
+        except (TypeError, ValueError):
+            self.close()
+            raise
+
+    def _refuse(self, lesson: Lesson) -> None:
         refuse_unknown(lesson.locked, [*self.choices(), "size", "all"], "Playground", "control")
         asked = lesson.prediction
         if asked is None:
@@ -160,11 +167,6 @@ class Playground(View):
         for axis, place in enumerate((asked.row, asked.column)):
             if place is not None and place >= shape[axis]:
                 raise ValueError(f"predict={lesson.predict!r} does not exist; {asked.step} is {shape}.")
-
-    @property
-    def steps(self) -> Steps:
-        """All that follows from queries, keys and values; in the scene "heads" those of the last head."""
-        return self._heads[-1] if self.scene == "heads" else self._steps
 
     @property
     def _steps(self) -> Steps:

@@ -1,5 +1,5 @@
 /** The tables in the order of the formula: what goes in, what follows, what comes out. */
-import { rangesOf, visibility } from "../attention/steps";
+import { rangesOf } from "../attention/steps";
 import { MaskTable } from "./mask";
 import { chosenText } from "./numbers";
 import { Stepper } from "./stepper";
@@ -150,9 +150,3 @@ export function Output({ store }: { store: Store }) {
     />
   );
 }
-
-/** Whether anything is hidden by the mask. */
-export const hides = (store: Store): boolean =>
-  visibility(store.traits.mask.value, store.traits.query.value.length, store.traits.key.value.length).some(
-    (row) => row.includes(false),
-  );

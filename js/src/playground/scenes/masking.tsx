@@ -6,10 +6,7 @@ import { Scaling, Temperature } from "../sharpness";
 import type { Store } from "../store";
 import type { SceneProps } from "./table";
 
-const RULES: [string, string][] = [
-  ["none", "none"],
-  ["causal", "causal"],
-];
+const RULES = ["none", "causal"] as const;
 
 export function Masking({ store }: SceneProps) {
   const { traits } = store;
@@ -18,16 +15,16 @@ export function Masking({ store }: SceneProps) {
     <>
       <div class="controls">
         <div class="segments" role="group" aria-label="Mask">
-          {RULES.map(([text, rule]) => (
+          {RULES.map((rule) => (
             <button
               type="button"
               key={rule}
               data-part={`mask-${rule}`}
               aria-pressed={traits.mask.value === rule}
               aria-disabled={store.isLocked("mask")}
-              onClick={() => !store.isLocked("mask") && store.change({ mask: rule as "none" | "causal" })}
+              onClick={() => !store.isLocked("mask") && store.change({ mask: rule })}
             >
-              {text}
+              {rule}
             </button>
           ))}
           <span class="note">{typeof traits.mask.value === "string" ? "" : "drawn by hand"}</span>
