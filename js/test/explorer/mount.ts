@@ -1,49 +1,19 @@
 /** Put an Explorer on the page and find its parts. */
-import { expect, onTestFinished, vi } from "vitest";
 import { mount as mountInto } from "../../src/explorer/mount";
-import { hostIn } from "../../src/host/surface";
 import type { MockModel } from "../mock";
+import { type Placed, placed } from "../mounted";
 
-export interface Mounted {
-  host: HTMLElement;
-  el: HTMLElement;
-  close: () => void;
-  part<T extends Element = HTMLElement>(name: string, more?: string): T;
-  parts(name: string, more?: string): HTMLElement[];
+export interface Mounted extends Placed {
   state(): string | undefined;
-  ready(): Promise<void>;
   heatmap(): HTMLCanvasElement;
 }
 
 export function mount(model: MockModel, width = 1000, className = ""): Mounted {
-  const el = document.createElement("div");
-  el.className = className;
-  el.style.width = `${width}px`;
-  document.body.append(el);
-  const host = hostIn(el, "explorer");
-  const close = mountInto({ model, host });
-  const shadow = host.shadowRoot!;
-  onTestFinished(() => {
-    close();
-    el.remove();
-  });
-  const select = (name: string, more: string) => `[data-part="${name}"]${more}`;
-  const parts = (name: string, more = "") => [...shadow.querySelectorAll<HTMLElement>(select(name, more))];
-  const part = <T extends Element = HTMLElement>(name: string, more = "") => {
-    const found = shadow.querySelector<T>(select(name, more));
-    if (!found) throw new Error(`There is no ${select(name, more)}.`);
-    return found;
-  };
+  const view = placed("explorer", (host) => mountInto({ model, host }), { width, className });
   return {
-    host,
-    el,
-    close,
-    part,
-    parts,
-    state: () => host.dataset.state,
-    ready: () =>
-      vi.waitFor(() => expect(host.dataset.state).toBe("ready"), { timeout: 10_000, interval: 10 }),
-    heatmap: () => part<HTMLCanvasElement>("heatmap"),
+    ...view,
+    state: () => view.host.dataset.state,
+    heatmap: () => view.part<HTMLCanvasElement>("heatmap"),
   };
 }
 

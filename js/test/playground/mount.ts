@@ -1,8 +1,7 @@
 /** Put a Playground on the page, find its parts, and do what hands do. */
-import { expect, onTestFinished, vi } from "vitest";
-import { hostIn } from "../../src/host/surface";
 import type { Choices, PlaygroundFacts } from "../../src/playground/choices";
 import { mount as mountInto } from "../../src/playground/mount";
+import { type Placed, placed } from "../mounted";
 import { MockTraits } from "../traits";
 import told from "./scenes.json";
 
@@ -16,46 +15,21 @@ export function model(scene: string, changed: Partial<Choices> = {}): Playground
   return new MockTraits<Choices, PlaygroundFacts>(FACTS, { ...state, ...changed, scene, preset: name });
 }
 
-export interface Mounted {
-  host: HTMLElement;
+export interface Mounted extends Placed {
   root: HTMLElement;
-  close(): void;
-  part<T extends Element = HTMLElement>(name: string, more?: string): T;
-  parts(name: string, more?: string): HTMLElement[];
   /** A number of a table. */
   cell(name: string, row: number, column: number): HTMLElement;
   /** All numbers of a table, as they are written. */
   numbers(name: string): number[];
-  ready(): Promise<void>;
 }
 
 export function mount(model: PlaygroundModel, width = 1000): Mounted {
-  const el = document.createElement("div");
-  el.style.width = `${width}px`;
-  document.body.append(el);
-  const host = hostIn(el, "playground");
-  const close = mountInto({ model, host });
-  const shadow = host.shadowRoot!;
-  onTestFinished(() => {
-    close();
-    el.remove();
-  });
-  const select = (name: string, more: string) => `[data-part="${name}"]${more}`;
-  const parts = (name: string, more = "") => [...shadow.querySelectorAll<HTMLElement>(select(name, more))];
-  const part = <T extends Element = HTMLElement>(name: string, more = "") => {
-    const found = shadow.querySelector<T>(select(name, more));
-    if (!found) throw new Error(`There is no ${select(name, more)}.`);
-    return found;
-  };
+  const view = placed("playground", (host) => mountInto({ model, host }), { width });
   return {
-    host,
-    root: shadow.querySelector<HTMLElement>(".widget")!,
-    close,
-    part,
-    parts,
-    cell: (name, row, column) => part(name, `[data-row="${row}"][data-column="${column}"]`),
-    numbers: (name) => parts(name).map(numberIn),
-    ready: () => vi.waitFor(() => expect(host.dataset.state).toBe("ready")),
+    ...view,
+    root: view.host.shadowRoot!.querySelector<HTMLElement>(".widget")!,
+    cell: (name, row, column) => view.part(name, `[data-row="${row}"][data-column="${column}"]`),
+    numbers: (name) => view.parts(name).map(numberIn),
   };
 }
 
