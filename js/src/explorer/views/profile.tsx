@@ -80,7 +80,7 @@ export function Profile({ store, answers, width }: Props) {
   return (
     <section class="profile" data-part="profile">
       <h3>
-        Heads of layer {layerNumber(map, layer)} <small>mean entropy of its rows, nats</small>
+        Heads of layer {layerNumber(map, layer)} <small>mean row entropy, nats</small>
       </h3>
       {fault ? (
         <Fault sentence={fault} onRetry={() => answers.retry()} />
