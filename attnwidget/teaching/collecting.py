@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["collect"]
 
 COLUMNS = ("student", "prompt", "predict", "guess", "answer", "right", "error", "time", "seconds", "source")
-# A code may be broken into lines by a mail.
-_CODE = re.compile(r"aw1\.([A-Za-z0-9_\-\s]+)\.([0-9a-f]{8})")
+# A code may be broken into lines by a mail, and quoted in its answer.
+_CODE = re.compile(r"aw1\.([A-Za-z0-9_\-\s>]+)\.([0-9a-f]{8})")
 _LARGEST = 1 << 20  # bytes, of what a stranger sent
 
 
@@ -69,7 +69,7 @@ def collect(sources: Any) -> pd.DataFrame:
 
         warnings.warn(f"not everything could be read. {' '.join(unread)}", AttentionWarning, stacklevel=2)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["time"] = pd.to_datetime(table["time"], utc=True, errors="coerce")
+    table["time"] = pd.to_datetime(table["time"], utc=True, errors="coerce", format="ISO8601")
     return table
 
 
@@ -94,24 +94,32 @@ def _opened(source: Any) -> Iterator[tuple[str, dict[str, Any] | str]]:
 
 
 def _files(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    if path.is_dir():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError):  # longer than a name may be
+        is_file = is_folder = False
+    if is_folder:
         found = sorted(path.glob("*.json"))
         if not found:
             yield str(path), "the folder has no .json file."
         for one in found:
             yield from _files(one)
         return
-    if not path.is_file():
+    if not is_file:
         yield str(path)[:80], "there is no such file, and it is no code of a page."
         return
-    if path.stat().st_size > _LARGEST:
-        yield path.name, "the file is larger than any that a page saves."
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        yield path.name, f"it cannot be read: {error.strerror}."
         return
-    yield path.name, _checked(path.read_bytes())
+    too_large = len(text) > _LARGEST
+    yield path.name, "the file is larger than any that a page saves." if too_large else _checked(text)
 
 
 def _decoded(letters: str, sum_of_all: str) -> dict[str, Any] | str:
-    packed = "".join(letters.split())
+    packed = "".join(letters.replace(">", "").split())
     try:
         data = urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
         if f"{zlib.crc32(data):08x}" != sum_of_all:
@@ -145,10 +153,10 @@ def _error(guess: Mapping[str, Any]) -> float:
     """How far a number is off, of several the largest; NaN where there is no distance."""
     said: Any = guess.get("guess")
     right: Any = guess.get("answer")
-    if guess.get("kind") not in {"number", "bars"}:
+    if guess.get("kind") not in ("number", "bars"):
         return math.nan
     pairs = zip(said, right, strict=False) if isinstance(said, list) and isinstance(right, list) else [(said, right)]
     try:
         return max(abs(float(one) - float(other)) for one, other in pairs)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

@@ -104,6 +104,25 @@ def test_what_is_none_of_these_is_refused(tmp_path):
         aw.collect(tmp_path / "empty")
 
 
+@pytest.mark.parametrize("strange", [{"guess": 10**400}, {"kind": []}, {"kind": {}}, {"answer": "much"}])
+def test_what_has_no_distance_has_no_error(tmp_path, strange):
+    (tmp_path / "a.json").write_text(json.dumps(told(guesses=[GUESS | strange, GUESS])))
+    errors = list(aw.collect(tmp_path)["error"])
+    assert math.isnan(errors[0])
+    assert errors[1] == 0.25
+
+
+def test_a_code_that_is_quoted_in_a_mail_is_whole():
+    whole = code(told())
+    assert list(aw.collect(f"> {whole[:40]}\r\n> {whole[40:]}")["student"]) == ["Ada"]
+
+
+@pytest.mark.parametrize("text", ["Good morning! " * 1000, "a\0b"])
+def test_a_text_without_a_code_is_said_to_have_none(text):
+    with pytest.raises(ValueError, match="no code of a page"):
+        aw.collect(text)
+
+
 def test_strange_values_stay_values(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(told(student=3, guesses=[{"guess": "much", "time": "yesterday"}])))
     with warnings.catch_warnings(action="error"):
