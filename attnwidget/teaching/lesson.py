@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 __all__ = ["STEPS", "Lesson", "Prediction"]
@@ -53,8 +56,9 @@ class Lesson:
         * ``"largest weights[0]"``: the largest of a row, by a click on its cell, in a Playground or in an Explorer;
         * ``"previous"``: in an Explorer the name of a measure; the guess is the head where it is highest, by a click on
           the grid.
-    answer : value, or list of [layer, head]
-        What is right, where that is not to be computed: several heads may be.
+    answer : float, list of float, or list of [int, int]
+        What is right, where that is not to be computed: a number, heights of bars, or places, each [layer, head] or
+        [query, key], of which several may be right.
     locked : sequence of str
         Controls that cannot be moved: names of traits, "size" for the number of tokens and their width, "scene" for the
         menus of a Playground, or "all".
@@ -90,12 +94,15 @@ class Lesson:
                 raise TypeError(f"{name} is {type(value).__name__}; expected a string.")
         if not self.prompt.strip():
             raise ValueError("prompt is empty; expected the question that is asked.")
-        if isinstance(self.locked, str) or not all(isinstance(name, str) for name in self.locked):
+        several = isinstance(self.locked, Iterable) and not isinstance(self.locked, str)
+        if not several or not all(isinstance(name, str) for name in self.locked):
             raise TypeError(f"locked={self.locked!r}; expected a list of names, as ['key', 'value'].")
-        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
+        if not _is_number(self.tolerance) or self.tolerance < 0:
             raise ValueError(f"tolerance={self.tolerance!r}; expected a number of 0 or more.")
+        object.__setattr__(self, "tolerance", float(self.tolerance))
         object.__setattr__(self, "locked", tuple(self.locked))
         object.__setattr__(self, "prediction", _read(self.predict))
+        object.__setattr__(self, "answer", _right(self.answer, self.prediction))
 
     def told(self, **more: Any) -> dict[str, Any]:
         """What the browser is told of it.
@@ -116,6 +123,39 @@ class Lesson:
             "tolerance": self.tolerance,
             **more,
         }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(at) is int and at >= 0 for at in value)
+
+
+def _are_all(kind: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(map(kind, value))
+
+
+def _right(answer: Any, asked: Prediction | None) -> Any:
+    """The answer that was given, as the browser takes it; None where it is to be computed."""
+    if answer is None:
+        return None
+    if asked is None:
+        raise ValueError(f"answer={answer!r} came, and nothing is asked; say what is guessed by predict=.")
+    with suppress(AttributeError):
+        answer = answer.tolist()
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        answer = [list(one) if isinstance(one, tuple) else one for one in answer]
+    if asked.kind == "number":
+        fits, expected = _is_number(answer), "a number, as 0.25"
+    elif asked.kind == "bars":
+        fits, expected = _are_all(_is_number, answer), "a list of numbers, one a key"
+    else:
+        fits, expected = _is_place(answer) or _are_all(_is_place, answer), "places, as [[0, 1]]"
+    if not fits:
+        raise ValueError(f"answer={answer!r} is none that can be guessed; expected {expected}.")
+    return answer
 
 
 def _read(predict: str) -> Prediction | None:

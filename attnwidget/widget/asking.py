@@ -47,7 +47,8 @@ def right_answer(lesson: Lesson, shown: Shown, choices: Mapping[str, Any]) -> An
         raise ValueError(f"predict={lesson.predict!r} does not exist; there are {maps.n_queries} queries, from 0.")
     weights = maps.weights(choices["layer"], choices["head"])[row]
     top = weights.max()
-    return [[row, key] for key in torch.nonzero(weights >= top - TIE).flatten().tolist()]
+    # Of a row that sees nothing no key gets most.
+    return [[row, key] for key in torch.nonzero(weights >= top - TIE).flatten().tolist()] or None
 
 
 def _highest_heads(name: str, shown: Shown, where: str) -> list[list[int]]:

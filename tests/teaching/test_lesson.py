@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +49,14 @@ def test_what_cannot_be_guessed_is_refused_with_what_can(predict):
         ({"prompt": "?", "locked": "key"}, TypeError),
         ({"prompt": "?", "tolerance": -1}, ValueError),
         ({"prompt": "?", "tolerance": True}, ValueError),
+        ({"prompt": "?", "tolerance": math.inf}, ValueError),
+        ({"prompt": "?", "locked": None}, TypeError),
+        ({"prompt": "?", "answer": 1}, ValueError),
+        ({"prompt": "?", "predict": "weights[0, 0]", "answer": math.nan}, ValueError),
+        ({"prompt": "?", "predict": "weights[0, 0]", "answer": "much"}, ValueError),
+        ({"prompt": "?", "predict": "weights[0]", "answer": 0.5}, ValueError),
+        ({"prompt": "?", "predict": "previous", "answer": [0.5, 1]}, ValueError),
+        ({"prompt": "?", "predict": "previous", "answer": []}, ValueError),
     ],
 )
 def test_a_lesson_of_another_kind_is_refused(options, error):
@@ -84,6 +96,29 @@ def test_the_right_key_is_the_one_that_gets_most_and_ties_are_all_right():
 def test_an_answer_that_is_given_is_taken():
     view = aw.Explorer(projected(), lesson=aw.Lesson("?", predict="previous", answer=[[0, 1], [2, 0]]))
     assert view.facts["lesson"]["answer"] == [[0, 1], [2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("predict", "answer", "told"),
+    [
+        ("weights[0, 1]", np.float32(0.5), 0.5),
+        ("weights[0]", np.array([0.5, 0.25, 0.25]), [0.5, 0.25, 0.25]),
+        ("weights[0]", torch.tensor([0.5, 0.25, 0.25]), [0.5, 0.25, 0.25]),
+        ("largest weights[0]", [(0, 1), (0, 2)], [[0, 1], [0, 2]]),
+        ("largest weights[0]", (0, 1), [0, 1]),
+    ],
+)
+def test_an_answer_is_taken_from_anywhere(predict, answer, told):
+    view = aw.Playground("temperature", lesson=aw.Lesson("?", predict=predict, answer=answer))
+    assert json.loads(json.dumps(view.facts["lesson"]["answer"])) == told
+
+
+def test_of_a_row_that_sees_nothing_no_key_is_known_to_get_most():
+    weights = torch.tensor([[1.0, 0.0], [math.nan, math.nan]])
+    with pytest.warns(aw.AttentionWarning):
+        maps = aw.AttentionMaps.from_arrays(weights)
+    view = aw.Explorer(maps, lesson=aw.Lesson("?", predict="largest weights[1]"))
+    assert view.facts["lesson"]["answer"] is None
 
 
 def test_an_explorer_refuses_what_it_does_not_have():
