@@ -160,7 +160,7 @@ _TEMPERATURE = Scene(
         Preset(
             "Nearly a tie",
             _THREE | {"query": [[0.5, 0.48, 0.0]]},
-            "A difference of 0.02 is nothing at 1, and decides everything at 0.01.",
+            "A difference of 0.02 is next to nothing at 1; at 0.01 the first key gets seven times what the second gets.",
         ),
     ),
 )
@@ -194,6 +194,7 @@ def _hidden(*, queries: int = 6, keys: int = 6, padding: int = 0, window: int | 
     ]
 
 
+_PADDED = ["the", "cat", "sat", "on", "[pad]", "[pad]"]
 _MASKING = Scene(
     "masking",
     "What changes when some keys may not be seen?",
@@ -203,7 +204,7 @@ _MASKING = Scene(
         Preset("No mask", _MAT),
         Preset(
             "Padding",
-            _MAT | {"mask": _hidden(padding=2), "key_labels": ["the", "cat", "sat", "on", "[pad]", "[pad]"]},
+            _MAT | {"mask": _hidden(padding=2), "query_labels": _PADDED, "key_labels": _PADDED},
             "Keys that only fill the line up are hidden. Rows of padding look like any other: nobody reads them.",
         ),
         Preset("Sliding window", _MAT | {"mask": _hidden(window=2)}, "Each token sees itself and the one before."),

@@ -132,6 +132,8 @@ def head_steps(
     kind : {"previous", "first", "same", "content"}
         What it looks for: the token before, the first token, the same word, or what its keys say. The first three are
         ruled: what they look for has a scaled score of 4 before the temperature, all else 0.
+    labels : sequence of str
+        The words. A token that has none is no other's.
     """
     n = len(key)
     visible = visibility("causal", n, n)
@@ -141,10 +143,17 @@ def head_steps(
     wanted = {
         "previous": at[None] == np.maximum(at - 1, 0)[:, None],
         "first": np.broadcast_to(at[None] == 0, (n, n)),
-        "same": np.array([[one == other for other in labels] for one in labels], dtype=bool).reshape(n, n),
+        "same": _same(labels, n),
     }[kind]
     scores = wanted * CERTAIN
     return _weighed(scores, scores / temperature, visible, value)
+
+
+def _same(labels: Sequence[str], n: int) -> NDArray[np.bool_]:
+    """Which tokens are the same word."""
+    words = np.array([labels[at] if at < len(labels) else "" for at in range(n)], dtype=object)
+    same: NDArray[np.bool_] = (words[:, None] == words[None]) & (words != "")[None]
+    return same | np.eye(n, dtype=bool)
 
 
 def mixed(heads: Sequence[Steps], mixing: Array) -> tuple[Array, Array]:

@@ -57,6 +57,12 @@ def test_unscaled_scores_of_wide_vectors_leave_no_entropy_and_no_slope():
     assert scaled.scaled.std() == pytest.approx(1, rel=0.2)
 
 
+@pytest.mark.parametrize("labels", [[], ["a", "", ""], ["a"]])
+def test_a_token_without_a_name_is_the_same_word_as_no_other(labels):
+    made = head_steps("same", UNITS, UNITS, VALUES, labels=labels)
+    np.testing.assert_array_equal(made.scores, 4 * UNITS)
+
+
 @pytest.mark.parametrize("temperature", [1e-6, 1, 1e6])
 def test_every_row_sums_to_one(temperature):
     made = steps(drawn(6, 4), drawn(6, 4, seed=1), drawn(6, 2), temperature=temperature)

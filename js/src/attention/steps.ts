@@ -139,7 +139,9 @@ export function headSteps(
   const wanted = {
     previous: (query: number, key: number) => key === Math.max(0, query - 1),
     first: (_: number, key: number) => key === 0,
-    same: (query: number, key: number) => labels[query] === labels[key],
+    // A token without a name is no other's.
+    same: (query: number, key: number) =>
+      query === key || (Boolean(labels[query]) && labels[query] === labels[key]),
   }[kind];
   const scores = visible.map((row, query) => row.map((_, key) => (wanted(query, key) ? CERTAIN : 0)));
   return weighed(
