@@ -160,7 +160,7 @@ _TEMPERATURE = Scene(
         Preset(
             "Nearly a tie",
             _THREE | {"query": [[0.5, 0.48, 0.0]]},
-            "A difference of 0.02 is next to nothing at 1; at 0.01 the first key gets seven times what the second gets.",
+            "A difference of 0.02 is next to nothing at 1; at 0.01 the first key gets seven times the second's.",
         ),
     ),
 )

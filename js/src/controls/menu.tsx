@@ -11,11 +11,12 @@ interface MenuProps<T extends string> {
   title?: string;
   /** The choices speak for themselves: the label is only read out. */
   bare?: boolean;
+  disabled?: boolean;
   onChange: (value: T) => void;
 }
 
 export function Menu<T extends string>(props: MenuProps<T>) {
-  const { label, part, value, options, more, title, bare, onChange } = props;
+  const { label, part, value, options, more, title, bare, disabled = false, onChange } = props;
   const option = ([name, text]: readonly [T, string]) => (
     <option key={name} value={name} selected={name === value}>
       {text}
@@ -24,7 +25,12 @@ export function Menu<T extends string>(props: MenuProps<T>) {
   return (
     <label class="menu" title={title}>
       <span class={bare ? "spoken" : ""}>{label}</span>
-      <select data-part={part} value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
+      <select
+        data-part={part}
+        value={value}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.value as T)}
+      >
         {options.map(option)}
         {more && more.options.length > 0 && (
           <optgroup label={more.label}>{more.options.map(option)}</optgroup>

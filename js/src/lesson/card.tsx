@@ -190,7 +190,11 @@ function Answer({ lesson, asking }: Props) {
   if (!last) return null;
   const answers = last.answer === null ? [] : isPlace(last.answer) ? last.answer : [last.answer as Said];
   const bars = last.kind === "bars";
-  const verdict = { true: "Right.", false: "Not quite.", null: "" }[String(last.right) as "true"];
+  const verdict = {
+    true: "Right.",
+    false: "Not quite.",
+    null: "There is nothing to compare it with.",
+  }[String(last.right) as "true"];
 
   async function copy(): Promise<void> {
     const code = await codeOf("", lesson.guesses.peek());
@@ -200,7 +204,11 @@ function Answer({ lesson, asking }: Props) {
   return (
     <div class="answer" data-part="answer" data-right={last.right} role="status">
       {bars ? (
-        <Compared guess={last.guess as number[]} answer={last.answer as number[]} labels={asking.labels()} />
+        <Compared
+          guess={last.guess as number[]}
+          answer={last.answer as number[] | null}
+          labels={asking.labels()}
+        />
       ) : (
         <p>
           You said <b data-part="said">{asking.textOf(last.guess)}</b>
@@ -234,7 +242,7 @@ function Answer({ lesson, asking }: Props) {
 
 interface ComparedProps {
   guess: readonly number[];
-  answer: readonly number[];
+  answer: readonly number[] | null;
   labels: readonly string[];
 }
 
@@ -246,10 +254,16 @@ function Compared({ guess, answer, labels }: ComparedProps) {
         <div key={bar}>
           <div class="well">
             <i class="said" style={{ blockSize: `${(guess[bar] ?? 0) * 100}%` }} />
-            <i style={{ blockSize: `${(answer[bar] ?? 0) * 100}%` }} />
+            {answer && <i style={{ blockSize: `${(answer[bar] ?? 0) * 100}%` }} />}
           </div>
           <span class="numbers-of-bars">
-            {(guess[bar] ?? 0).toFixed(2)} → <b>{(answer[bar] ?? 0).toFixed(2)}</b>
+            {(guess[bar] ?? 0).toFixed(2)}
+            {answer && (
+              <>
+                {" → "}
+                <b>{(answer[bar] ?? 0).toFixed(2)}</b>
+              </>
+            )}
           </span>
           <bdi class="name">{label}</bdi>
         </div>

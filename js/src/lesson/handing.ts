@@ -99,7 +99,8 @@ export const shelf = {
   name: (page: Document, place: string) => `attnwidget ${page.location.pathname} ${place}`,
   read(name: string): readonly Guess[] {
     try {
-      return JSON.parse(localStorage.getItem(name) ?? "[]");
+      const kept: unknown = JSON.parse(localStorage.getItem(name) ?? "[]");
+      return Array.isArray(kept) ? kept.filter((one) => one !== null && typeof one === "object") : [];
     } catch {
       return [];
     }

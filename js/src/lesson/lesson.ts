@@ -6,6 +6,15 @@ const same = (one: Said, other: Said): boolean => JSON.stringify(one) === JSON.s
 const isMany = (answer: Said | readonly Said[]): answer is readonly Said[] =>
   Array.isArray(answer) && Array.isArray(answer[0]);
 
+/** An answer that a guess can be compared with; null for what sees nothing, or is gone. */
+function known(answer: Guess["answer"], guess: Said): Guess["answer"] {
+  if (answer === null) return null;
+  const numbers = [answer].flat(2);
+  const bars = Array.isArray(guess) && !isMany(answer as Said);
+  const fits = !bars || numbers.length === guess.length;
+  return fits && numbers.length > 0 && numbers.every(Number.isFinite) ? answer : null;
+}
+
 /** Whether a guess is right; null where nothing is known to be. */
 export function isRight(
   { predict, tolerance }: LessonFacts,
@@ -47,9 +56,10 @@ export class Lesson {
     return facts.locked.includes(control) || facts.locked.includes("all") || (telling && this.hidden.value);
   }
 
-  say(guess: Said, answer: Guess["answer"]): void {
+  say(guess: Said, given: Guess["answer"]): void {
     const facts = this.facts.peek();
     if (!facts?.predict) return;
+    const answer = known(given, guess);
     const said: Guess = {
       prompt: facts.prompt,
       predict: facts.what,

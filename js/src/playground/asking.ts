@@ -14,6 +14,8 @@ export function askingOf(store: Store): Asking {
     const given = store.lesson.facts.peek()?.answer ?? null;
     const predict = asked();
     if (given !== null || !predict?.step) return given;
+    // Several heads have no single table.
+    if (store.traits.scene.peek() === "heads") return null;
     const steps = store.steps.peek();
     const row = predict.row ?? 0;
     if (predict.step === "entropy") return steps.entropy[row] ?? null;

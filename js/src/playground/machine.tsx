@@ -120,7 +120,7 @@ export function Weights({ store }: { store: Store }) {
         <>
           <b>Weights</b>
           <small>
-            {store.isVeiled("weights")
+            {store.isVeiled("entropy")
               ? "to be guessed"
               : Number.isNaN(own)
                 ? "a row that sees nothing"

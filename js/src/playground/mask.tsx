@@ -12,6 +12,11 @@ export function MaskTable({ store }: { store: Store }) {
   /** What a drag over cells makes of them. */
   const drawing = useRef<boolean | null>(null);
   const locked = store.isLocked("mask");
+  /** The cell that Tab comes to, in a mask that may have become smaller. */
+  const stop = {
+    row: Math.min(focus.value.row, visible.length - 1),
+    column: Math.min(focus.value.column, visible[0]!.length - 1),
+  };
 
   function set(row: number, column: number, sees: boolean): void {
     if (locked || visible[row]![column] === sees) return;
@@ -57,8 +62,8 @@ export function MaskTable({ store }: { store: Store }) {
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
-    const row = Math.max(0, Math.min(visible.length - 1, focus.value.row + by[0]));
-    const column = Math.max(0, Math.min(visible[0]!.length - 1, focus.value.column + by[1]));
+    const row = Math.max(0, Math.min(visible.length - 1, stop.row + by[0]));
+    const column = Math.max(0, Math.min(visible[0]!.length - 1, stop.column + by[1]));
     here.current
       ?.querySelector<HTMLElement>(`[data-row="${row}"][data-column="${column}"]`)
       ?.focus({ preventScroll: true });
@@ -112,7 +117,7 @@ export function MaskTable({ store }: { store: Store }) {
                     aria-pressed={sees}
                     aria-disabled={locked}
                     aria-label={`${store.label("query", row)} sees ${store.label("key", column)}: ${sees ? "0" : "−∞"}`}
-                    tabIndex={focus.value.row === row && focus.value.column === column ? 0 : -1}
+                    tabIndex={stop.row === row && stop.column === column ? 0 : -1}
                     onFocus={() => (focus.value = { row, column })}
                     // The pointer has set it already.
                     onClick={(event) => event.detail === 0 && set(row, column, !sees)}

@@ -73,7 +73,9 @@ export function cellText(number: number, digits = 2): string {
 /** A number that was chosen, with as many digits as it has, up to three after the point. */
 export function chosenText(number: number): string {
   const rounded = Number(number.toFixed(3));
-  if (Math.abs(rounded) >= 1e5) return cellText(number);
+  // What is not 0 does not look like it.
+  if (Math.abs(rounded) >= 1e5 || (rounded === 0 && number !== 0))
+    return number.toExponential(0).replace("+", "").replaceAll("-", "−");
   return String(rounded).replace("-", "−");
 }
 

@@ -8,12 +8,15 @@ interface Props {
   label: string;
 }
 
+const ONE: Record<string, string> = { queries: "query", keys: "key", tokens: "token" };
+
 export function Stepper({ store, axis, label }: Props) {
   const { traits } = store;
   const facts = traits.facts.value;
   const scene = store.scene.value;
   if (!facts || !scene) return null;
   const numbers = store.numbers.value;
+  const size = sizeOf(numbers, axis);
   const by = (step: 1 | -1) => {
     const can = canResize(numbers, axis, step, facts);
     return (
@@ -33,7 +36,7 @@ export function Stepper({ store, axis, label }: Props) {
     <span class="stepper">
       {by(-1)}
       <span>
-        {sizeOf(numbers, axis)} {label}
+        {size} {size === 1 ? (ONE[label] ?? label) : label}
       </span>
       {by(1)}
     </span>

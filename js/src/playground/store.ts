@@ -43,6 +43,7 @@ export interface Cell {
 type Snapshot = Numbers & Pick<Choices, "scene" | "preset">;
 const NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
 const MOST_UNDONE = 200;
+const VECTORS: readonly string[] = ["query", "key", "value"];
 /** Of the formula: a step tells all that is before it. */
 const ORDER: readonly (Step | "entropy")[] = [
   "scores",
@@ -157,7 +158,8 @@ export class Store {
   });
 
   isLocked(control: string): boolean {
-    return this.lesson.isLocked(control);
+    const tied = this.scene.value?.tied && VECTORS.includes(control);
+    return (tied ? VECTORS : [control]).some((one) => this.lesson.isLocked(one));
   }
 
   /** Whether a step would give the answer of the lesson away, which is still to be guessed. */

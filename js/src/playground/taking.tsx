@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { Steps } from "../attention/steps";
 import { Actions } from "../controls/actions";
 import { Handed } from "../controls/handed";
+import { field } from "../explorer/saving/csv";
 import { copied } from "../host/out";
 import { literal } from "../host/python";
 import { NUMBERS, type Numbers } from "./choices";
@@ -70,8 +71,9 @@ const hasWeights = (store: Store): boolean =>
 /** A table of tabs; of several heads one below another, each row with its head before it. */
 export function weightsOf(store: Store): string {
   const heads = store.traits.scene.value === "heads" ? store.heads.value : [];
-  const keys = store.traits.key.value.map((_, at) => store.label("key", at));
-  const rows = ({ weights }: Steps) => weights.map((row, at) => [store.label("query", at), ...row]);
+  const name = (axis: "query" | "key", at: number) => field(store.label(axis, at).replaceAll("\t", " "));
+  const keys = store.traits.key.value.map((_, at) => name("key", at));
+  const rows = ({ weights }: Steps) => weights.map((row, at) => [name("query", at), ...row]);
   const lines =
     heads.length > 0
       ? [["head", "", ...keys], ...heads.flatMap((one, head) => rows(one).map((row) => [head, ...row]))]

@@ -44,6 +44,15 @@ describe("a mask", () => {
     expect(host.get("mask")).toBe("none");
   });
 
+  it("that has become smaller is still reached by Tab", async () => {
+    const view = mount(model("masking"));
+    await view.ready();
+    view.part("mask", '[data-row="5"][data-column="5"]').focus();
+    await drawn();
+    view.part("tokens-less").click();
+    await vi.waitFor(() => expect(view.part("mask", '[tabindex="0"]').dataset).toMatchObject({ row: "4" }));
+  });
+
   it("is clicked and switched by keys", async () => {
     const { host, view } = await opened("masking");
     await userEvent.click(view.cell("mask", 0, 5));

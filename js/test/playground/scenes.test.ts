@@ -93,6 +93,26 @@ describe("temperature", () => {
   });
 });
 
+it("what is near 0 does not look like it", async () => {
+  const view = mount(model("temperature", { temperature: 1e-6, query: [[-0.0004, 0.7, 0]] }));
+  await view.ready();
+  expect(view.part("formula").textContent).toContain("/ 1e−6");
+  expect(view.cell("query", 0, 0).textContent).toBe("−4e−4");
+});
+
+it("a row that sees nothing has no largest entropy", async () => {
+  const view = mount(model("temperature", { mask: [[false, false, false]] }));
+  await view.ready();
+  expect(view.root.textContent).not.toMatch(/Infinity|∞ /);
+});
+
+it("one of a thing is called so", async () => {
+  const view = mount(model("temperature"));
+  await view.ready();
+  expect(view.part("query-table").textContent).toContain("1 query");
+  expect(view.part("key-table").textContent).toContain("3 keys");
+});
+
 describe("scaling", () => {
   it("measures the spread beside the square root, and both entropies", async () => {
     const host = model("scaling", { length: 32 });

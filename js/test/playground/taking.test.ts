@@ -61,6 +61,14 @@ describe("the weights", () => {
     ).toBeCloseTo(1, 12);
   });
 
+  it("keep their columns whatever a token is called, and are no formulas", async () => {
+    const { view } = await opened("temperature", { key_labels: ["a\tb", "=1+1", "c\nd"] });
+    const text = await taken(view, "weights");
+    expect(text.split("\t").length).toBe(7);
+    expect(text).toContain("\t'=1+1\t");
+    expect(text).toContain('\t"c\nd"\n');
+  });
+
   it("of several heads say whose they are", async () => {
     const { view } = await opened("heads", { preset: "Two heads, one of them used" });
     const lines = (await taken(view, "weights")).split("\n").map((line) => line.split("\t"));

@@ -68,7 +68,8 @@ export function Heads({ store }: SceneProps) {
                 part={`kind-${head}`}
                 value={kind}
                 options={HEADS.map((name) => [name, NAMES[name]] as const)}
-                onChange={(next) => !locked && change(heads.map((old, at) => (at === head ? next : old)))}
+                disabled={locked}
+                onChange={(next) => change(heads.map((old, at) => (at === head ? next : old)))}
               />
             }
             rows={made[head]!.weights}

@@ -66,14 +66,18 @@ export function Position({ store }: SceneProps) {
           rowLabels={labels}
           columnLabels={labels}
           scale="signed"
-          marked={changed}
+          marked={(row, column) => !store.isVeiled("scores") && changed(row, column)}
         />
-        <p class="verdict" data-part="verdict">
-          {count === 0
-            ? "No score has changed."
-            : `${count} of ${after.length ** 2} scores have changed (outlined).`}
-        </p>
-        <Distance store={store} />
+        {!store.isVeiled("scores") && (
+          <>
+            <p class="verdict" data-part="verdict">
+              {count === 0
+                ? "No score has changed."
+                : `${count} of ${after.length ** 2} scores have changed (outlined).`}
+            </p>
+            <Distance store={store} />
+          </>
+        )}
       </div>
       <Formula store={store} />
       <div class="machine">

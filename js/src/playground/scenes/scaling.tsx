@@ -45,7 +45,7 @@ export function Scaling({ store }: SceneProps) {
   const { both, spreads } = useMemo(() => model(store), [store]);
   const { unscaled, scaled } = both.value;
   const limits = store.traits.facts.value!.limits;
-  const locked = store.isLocked("size");
+  const isLocked = (name: string) => store.isLocked(name) || store.isLocked("size");
   return (
     <>
       <div class="controls">
@@ -56,7 +56,7 @@ export function Scaling({ store }: SceneProps) {
           from={2}
           to={limits.widest}
           stops={[2, 8, 64, 1024].map((value) => ({ value, label: String(value) }))}
-          disabled={locked}
+          disabled={isLocked("width")}
           onChange={(value) =>
             store.change({ width: Math.min(limits.widest, Math.max(2, Math.round(value))) }, "width")
           }
@@ -69,7 +69,7 @@ export function Scaling({ store }: SceneProps) {
           from={2}
           to={limits.longest}
           stops={[2, 8, 16, 64].map((value) => ({ value, label: String(value) }))}
-          disabled={locked}
+          disabled={isLocked("length")}
           onChange={(value) =>
             store.change({ length: Math.min(limits.longest, Math.max(2, Math.round(value))) }, "length")
           }
@@ -80,8 +80,8 @@ export function Scaling({ store }: SceneProps) {
           type="button"
           class="quiet"
           data-part="draw"
-          aria-disabled={locked}
-          onClick={() => !locked && store.change({ seed: (seed.value + 1) % 2 ** 32 })}
+          aria-disabled={isLocked("seed")}
+          onClick={() => !isLocked("seed") && store.change({ seed: (seed.value + 1) % 2 ** 32 })}
         >
           Other numbers
         </button>

@@ -1,5 +1,5 @@
 /** One query at four temperatures beside the chosen one: the same scores, from soft to hard. */
-import { entropyOf, softmax, summed } from "../../attention/steps";
+import { entropyOf, rangesOf, softmax, summed } from "../../attention/steps";
 import { Formula } from "../formula";
 import { Machine } from "../machine";
 import { cellText, chosenText } from "../numbers";
@@ -14,7 +14,7 @@ export function Temperature({ store }: SceneProps) {
   const row = store.row.value;
   const { value, temperature } = store.traits;
   const keys = value.value.map((_, at) => store.label("key", at));
-  const most = Math.log(visible[row]!.filter(Boolean).length);
+  const most = rangesOf(visible)[row]!;
   const at = (T: number) => {
     const weights = softmax(
       scores[row]!.map((score) => (score * store.factor.value) / T),

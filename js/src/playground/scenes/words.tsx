@@ -94,7 +94,8 @@ function Drawing({ store }: { store: Store }) {
         {words.map((word, at) => {
           const [[fx, fy], [x, y]] = [place(words[row]!), place(word)];
           return (
-            at !== row && (
+            at !== row &&
+            !store.isVeiled("weights") && (
               <line
                 class="looks"
                 key={`look-${at}`}
@@ -145,6 +146,7 @@ function Drawing({ store }: { store: Store }) {
           );
         })}
         {(() => {
+          if (store.isVeiled("output")) return null;
           const [x, y] = place(output[row]!);
           return <path class="mix" data-part="mix" d={`M${x - 5} ${y}h10M${x} ${y - 5}v10`} />;
         })()}
