@@ -135,10 +135,12 @@ class Playground(View):
         chosen = SCENES[scene].preset(preset)
         if SCENES[scene].tied:
             traits = _tied(traits)
+        # The row that a scene looks at is one of its own queries.
+        whole = chosen.whole | ({"row": 0} if "query" in traits else {})
         self._following = False
         facts = {"scenes": [one.told() for one in SCENES.values()], "limits": _LIMITS}
         self.set_trait("facts", facts | {"lesson": lesson.told() if isinstance(lesson, Lesson) else None})
-        super().__init__(keep=keep, lesson=lesson, scene=scene, **(chosen.whole | traits | {"preset": chosen.name}))
+        super().__init__(keep=keep, lesson=lesson, scene=scene, **(whole | traits | {"preset": chosen.name}))
         self._following = True
         if lesson is not None:
             self._check(lesson)
@@ -271,6 +273,17 @@ class Playground(View):
         """Take what the browser says: it brings a scene's numbers together with the scene."""
         with self._taking():
             super().set_state(sync_data)
+
+    @contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Change several traits together: they fit each other at the end, and travel in one message."""
+        with self.hold_sync(), super().hold_trait_notifications():
+            yield
+
+    def notify_change(self, change: Any) -> None:
+        """Send a change with all that follows from it: no browser sees a scene without its numbers."""
+        with self.hold_sync():
+            super().notify_change(change)
 
     @contextmanager
     def _taking(self) -> Iterator[None]:

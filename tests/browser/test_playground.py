@@ -61,6 +61,15 @@ def shown(notebook, at=0):
     return ready(notebook.cell(at).locator("[data-attnwidget=playground]"))
 
 
+def test_a_scene_that_python_opens_is_drawn_whole(running):
+    widget = shown(running)
+    for scene, title in (("heads", "Why several"), ("scaling", "Why are"), ("heads", "Why several")):
+        running.execute(f"playground.scene = {scene!r}")
+        expect(widget.locator("h2")).to_contain_text(title, timeout=TIMEOUT)
+    expect(part(widget, "mixed")).to_have_count(10)
+    assert not running.errors
+
+
 def test_what_hands_do_reaches_python(running):
     widget = shown(running)
     running.execute("playground.scene = 'words'; playground.scene = 'temperature'")

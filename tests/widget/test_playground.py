@@ -35,6 +35,40 @@ def playground():
     made.close()
 
 
+@pytest.fixture
+def messages(playground, monkeypatch):
+    """Which traits each message to the browser carries."""
+    sent = []
+    monkeypatch.setattr(playground, "_send", lambda msg, buffers=None: sent.append(set(msg.get("state", {}))))
+    return sent
+
+
+class TestMessages:
+    def test_a_scene_travels_with_its_numbers(self, playground, messages):
+        playground.scene = "heads"
+        assert len(messages) == 1
+        assert {"scene", "preset", "query", "heads", "row"} <= messages[0]
+
+    def test_what_changes_together_travels_together(self, playground, messages):
+        with playground.hold_trait_notifications():
+            playground.query = playground.key = playground.value = [[1.0, 0.0]]
+        assert len(messages) == 1
+        assert {"query", "key", "value"} <= messages[0]
+
+    def test_heads_travel_with_what_mixes_them(self, playground, messages):
+        playground.scene, playground.preset = "heads", "Two heads, one of them used"
+        messages.clear()
+        playground.heads = ["content"]
+        assert messages == [{"heads", "mixing"}]
+
+    def test_words_travel_as_all_that_they_are(self, playground, messages):
+        playground.scene = "words"
+        messages.clear()
+        playground.key = [[1.0, 0.0], [0.0, 1.0]]
+        assert len(messages) == 1
+        assert {"query", "key", "value"} <= messages[0]
+
+
 class TestTraits:
     @pytest.mark.parametrize(
         "made",
@@ -55,6 +89,13 @@ class TestTraits:
         playground = aw.Playground("temperature", query=[0.3, 0.7, 0.0], value=[1, 2, 3])
         assert playground.query == [[0.3, 0.7, 0.0]]
         assert playground.value == [[1.0], [2.0], [3.0]]
+
+    def test_queries_of_ones_own_are_looked_at_from_the_first(self):
+        rows = [[1.0, 0.0], [0.0, 1.0]]
+        tables = {"query": rows, "key": rows, "value": rows}
+        assert aw.Playground("heads", **tables).row == 0
+        assert aw.Playground("heads", **tables, row=1).row == 1
+        assert aw.Playground("heads").row == 4
 
     def test_take_places_and_words_from_anywhere(self, playground):
         for places in (range(6), np.arange(6), torch.arange(6), tuple(range(6))):

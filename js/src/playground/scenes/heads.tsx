@@ -17,6 +17,7 @@ const NAMES: Record<HeadKind, string> = {
 export function Heads({ store }: SceneProps) {
   const { traits } = store;
   const heads = traits.heads.value;
+  if (heads.length === 0) return null;
   const made = store.heads.value;
   const { concatenated, output } = store.mixed.value;
   const labels = traits.key.value.map((_, at) => store.label("key", at));
