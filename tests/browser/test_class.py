@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import numpy as np
@@ -163,6 +164,39 @@ def test_a_page_that_is_loaded_again_still_has_its_answers(student):
     expect(page.locator("[data-attnwidget-answers]")).to_contain_text("1 answer so far")
     # The others are still to be guessed.
     expect(part(playground(page, 2), "weights").first).to_have_text("?")
+
+
+def test_what_a_page_kept_in_another_form_is_asked_again(student):
+    page = student()
+    part(playground(page, 0), "guess").fill("0.5")
+    part(playground(page, 0), "reveal").click()
+    page.evaluate(
+        """() => {
+            for (const [name, kept] of Object.entries(localStorage)) {
+                localStorage[name] = kept.replace('"guess":0.5', '"guess":null');
+            }
+        }"""
+    )
+    page.reload()
+    expect(part(playground(page, 0), "guess")).to_be_visible()
+
+
+def test_a_page_in_a_sandbox_asks_and_answers(browser, handed_out):
+    page = browser.new_page()
+    markup = html.escape(handed_out.read_text(), quote=True)
+    page.set_content(f'<iframe sandbox="allow-scripts" width="900" height="900" srcdoc="{markup}"></iframe>')
+    framed = page.frame_locator("iframe")
+    first = playground(framed, 0)
+    part(first, "guess").fill("0.5")
+    part(first, "guess").press("Enter")
+    expect(part(first, "said")).to_have_text("0.500")
+    part(first, "again").click()
+    part(first, "guess").fill("0.25")
+    part(first, "reveal").click()
+    expect(part(first, "said")).to_have_text("0.250")
+    framed.get_by_role("button", name="Save my answers").click()
+    expect(framed.locator("[data-attnwidget-answers]")).to_contain_text("If none came, copy the code")
+    page.close()
 
 
 def test_a_damaged_answer_is_named_and_the_others_are_there(tmp_path):

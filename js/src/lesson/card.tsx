@@ -51,15 +51,15 @@ export function LessonCard({ lesson, asking }: Props) {
 function NumberGuess({ lesson, asking }: Props) {
   const field = useRef<HTMLInputElement>(null);
   const fault = useSignal("");
-  function say(event: Event): void {
-    event.preventDefault();
+  function say(): void {
     const text = (field.current?.value ?? "").trim().replace(",", ".").replace("−", "-");
     const number = Number(text);
     if (text === "" || !Number.isFinite(number)) fault.value = "A number is expected, as 0.25.";
     else lesson.say(number, asking.answer());
   }
+  // No form: a frame that may not send one would not tell us either.
   return (
-    <form onSubmit={say}>
+    <div class="number-guess">
       <label>
         Your guess{" "}
         <input
@@ -69,10 +69,13 @@ function NumberGuess({ lesson, asking }: Props) {
           size={8}
           data-part="guess"
           aria-invalid={fault.value !== ""}
-          onKeyDown={(event) => event.stopPropagation()}
+          onKeyDown={(event) => {
+            event.stopPropagation();
+            if (event.key === "Enter") say();
+          }}
         />
       </label>
-      <button type="submit" class="act" data-part="reveal">
+      <button type="button" class="act" data-part="reveal" onClick={say}>
         Show the answer
       </button>
       {fault.value && (
@@ -80,7 +83,7 @@ function NumberGuess({ lesson, asking }: Props) {
           {fault}
         </span>
       )}
-    </form>
+    </div>
   );
 }
 

@@ -68,8 +68,11 @@ export function offerAnswers(page: Document): void {
     const blob = new Blob([textOf(name.value.trim(), all())], { type: "application/json" });
     const named = name.value.trim().replace(/[^\p{L}\p{N}]+/gu, "-") || "answers";
     const out = downloaded(blob, `${named}.json`);
-    said.textContent =
-      out === "no" ? "This page may not save files: copy the code instead." : "Saved as a file.";
+    said.textContent = {
+      yes: "Saved as a file.",
+      perhaps: "Saved, if this page may save files. If none came, copy the code instead.",
+      no: "This page may not save files: copy the code instead.",
+    }[out];
   });
   const code = button("Copy my answers as a code", async () => {
     const text = await codeOf(name.value.trim(), all());

@@ -14,7 +14,13 @@ export function keepGuesses(page: Document, model: Model, widget: string, at: nu
   offerAnswers(page);
   const earlier = shelf
     .read(name)
-    .filter(({ prompt, predict }) => prompt === lesson.prompt && predict === lesson.what);
+    .filter(
+      ({ prompt, predict, kind, guess }) =>
+        prompt === lesson.prompt &&
+        predict === lesson.what &&
+        kind === lesson.predict?.kind &&
+        (kind === "number" ? typeof guess === "number" : Array.isArray(guess)),
+    );
   const tell = (guesses: readonly Guess[]) =>
     page.dispatchEvent(new CustomEvent<Guessed>(GUESSED, { detail: { place, guesses } }));
   if (earlier.length > 0) {
