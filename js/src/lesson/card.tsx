@@ -230,9 +230,12 @@ function Answer({ lesson, asking }: Props) {
         <button type="button" class="quiet" data-part="again" onClick={() => lesson.again()}>
           Guess again
         </button>
-        <button type="button" class="quiet" data-part="copy-guesses" onClick={() => void copy()}>
-          Copy my answers as a code
-        </button>
+        {/* At the end of a page they leave together, with a name. */}
+        {!document.querySelector("[data-attnwidget-answers]") && (
+          <button type="button" class="quiet" data-part="copy-guesses" onClick={() => void copy()}>
+            Copy my answers as a code
+          </button>
+        )}
         {note.value && (
           <span class="note code" data-part="code">
             {note}

@@ -23,7 +23,8 @@ export function Layout({ store }: { store: Store }) {
   const Scene = SCENES[traits.scene.value];
   const asking = useMemo(() => askingOf(store), [store]);
   if (!facts || !scene || !preset || !Scene) return <div class="layout" />;
-  const fixed = store.isLocked("scene");
+  // Another scene would be another question.
+  const fixed = store.isLocked("scene") || store.lesson.hidden.value;
   return (
     <div class="layout" data-shape={width.value < NARROW ? "narrow" : "wide"}>
       <div class="ruler" ref={ruler} />
@@ -90,7 +91,7 @@ function Why({ store }: { store: Store }) {
       ) : (
         <span class="hint">
           Point at a number to see where it comes from. Drag it, type, paste a block, or use the arrow keys to
-          change it.
+          change it. Click the name of a query to look at its row.
         </span>
       )}
     </p>

@@ -44,8 +44,8 @@ export function Vectors({ store, step }: { store: Store; step: "query" | "key" |
       {step !== "value" && (step === "key" || !scene?.paired || tied) && (
         <Stepper store={store} axis={tokens} label={tokens} />
       )}
-      {step === "query" && !tied && <Stepper store={store} axis="width" label="wide" />}
-      {step === "value" && !tied && <Stepper store={store} axis="values" label="wide" />}
+      {step === "query" && !tied && <Stepper store={store} axis="width" label="numbers each" />}
+      {step === "value" && !tied && <Stepper store={store} axis="values" label="numbers each" />}
     </>
   );
   return (

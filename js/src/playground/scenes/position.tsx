@@ -8,6 +8,8 @@ import { NumberTable } from "../table";
 import type { SceneProps } from "./table";
 
 const FAR = 8;
+/** The last place that Python knows. */
+const FARTHEST = 1000;
 /** Two scores are the same when no cell could tell them apart. */
 const SAME = 1e-9;
 
@@ -106,6 +108,7 @@ function inOrder(labels: readonly string[], positions: readonly number[]): strin
 function Order({ store, positions }: { store: Store; positions: readonly number[] }) {
   const order = positions.map((_, at) => at).sort((a, b) => positions[a]! - positions[b]!);
   const locked = store.isLocked("positions");
+  const far = Math.max(...positions) >= FARTHEST;
   const swap = (one: number, two: number) => {
     const next = [...positions];
     [next[order[one]!], next[order[two]!]] = [positions[order[two]!]!, positions[order[one]!]!];
@@ -136,8 +139,10 @@ function Order({ store, positions }: { store: Store; positions: readonly number[
         type="button"
         class="quiet"
         data-part="move-all"
-        aria-disabled={locked}
-        onClick={() => !locked && store.change({ positions: positions.map((position) => position + 1) })}
+        aria-disabled={locked || far}
+        onClick={() =>
+          !locked && !far && store.change({ positions: positions.map((position) => position + 1) })
+        }
       >
         all one further
       </button>

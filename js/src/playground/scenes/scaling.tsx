@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { seeded } from "../../attention/seeded";
 import { products, type Steps, slopesOf, spreadOf, steps, visibility } from "../../attention/steps";
 import { Dial } from "../../controls/dial";
-import { cellText } from "../numbers";
+import { cellText, chosenText } from "../numbers";
 import { ACROSS, DOWN, doubling, linear, Plane, path } from "../plots/axis";
 import { NumberMap } from "../plots/map";
 import { Temperature } from "../sharpness";
@@ -45,6 +45,8 @@ export function Scaling({ store }: SceneProps) {
   const { both, spreads } = useMemo(() => model(store), [store]);
   const { unscaled, scaled } = both.value;
   const limits = store.traits.facts.value!.limits;
+  const T = store.traits.temperature.value;
+  const cooled = T === 1 ? "" : ` / ${chosenText(T)}`;
   const isLocked = (name: string) => store.isLocked(name) || store.isLocked("size");
   return (
     <>
@@ -87,8 +89,13 @@ export function Scaling({ store }: SceneProps) {
         </button>
       </div>
       <div class="pairs-of-maps">
-        <Line store={store} name="unscaled" title="q·k as it is" made={unscaled} />
-        <Line store={store} name="scaled" title={`q·k / √${width.value}`} made={scaled} />
+        <Line
+          store={store}
+          name="unscaled"
+          title={`q·k${cooled}${cooled ? "" : " as it is"}`}
+          made={unscaled}
+        />
+        <Line store={store} name="scaled" title={`q·k / √${width.value}${cooled}`} made={scaled} />
       </div>
       <div class="plots">
         <Spread spreads={spreads.value} width={width.value} />
