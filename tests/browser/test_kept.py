@@ -85,6 +85,8 @@ def yesterday(lab, context):
     notebook = Notebook(lab, context.new_page(), path)
     notebook.run_all()
     for cell in range(4):
+        # JupyterLab gives no width to what is far from sight.
+        notebook.cell(cell).scroll_into_view_if_needed()
         ready(notebook.cell(cell).locator("[data-attnwidget=explorer]"))
     notebook.save()
     notebook.close()
