@@ -302,7 +302,7 @@ class Playground(View):
         # Both may have been set at once; a preset of the scene that was left says nothing.
         known = change["name"] == "preset" or self.preset in [preset.name for preset in scene.presets]
         chosen = scene.preset(self.preset if known else None)
-        with self._taking(), self.hold_sync(), self.hold_trait_notifications():
+        with self._taking(), self.hold_trait_notifications():
             for name, value in (chosen.whole | {"preset": chosen.name}).items():
                 setattr(self, name, value)
 
@@ -310,7 +310,7 @@ class Playground(View):
     def _tie(self, change: Any) -> None:
         """Where all three are the same vectors, one change is three."""
         if self._following and SCENES[self.scene].tied:
-            with self._taking(), self.hold_sync(), self.hold_trait_notifications():
+            with self._taking(), self.hold_trait_notifications():
                 self.query = self.key = self.value = change["new"]
 
     @t.observe("heads")
