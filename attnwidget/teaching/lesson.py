@@ -53,8 +53,8 @@ class Lesson:
         * ``"weights[0, 1]"``: a number of a Playground; the steps are scores, scaled, weights, output, and
           ``"entropy[0]"``;
         * ``"weights[0]"``: a row of weights, as bars that are dragged to a height;
-        * ``"largest weights[0]"``: the largest of a row, by a click on its cell, in a Playground, or in an Explorer, where it
-          is asked of the head that the view opens with;
+        * ``"largest weights[0]"``: the largest of a row, by a click on its cell, in a Playground, or in an Explorer,
+          where it is asked of the head that the view opens with;
         * ``"previous"``: in an Explorer the name of a measure; the guess is the head where it is highest, by a click on
           the grid.
     answer : float, list of float, or list of [int, int]
