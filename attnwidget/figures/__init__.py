@@ -34,6 +34,7 @@ _DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
     "scaling": 1.0,
     "scale": "linear",
+    "threshold": 0.0,
     **dict.fromkeys(("cmap", "vmax", "values", "title", "width", "ax")),
 }
 
@@ -50,6 +51,7 @@ def figure(
     cmap: Any = None,
     scale: str = "linear",
     vmax: float | str | None = None,
+    threshold: float = 0.0,
     values: bool | None = None,
     title: str | None = None,
     width: float | None = None,
@@ -87,9 +89,11 @@ def figure(
         "ink" (None), from white to a dark blue in even steps of lightness, or any of matplotlib.
     scale : {"linear", "sqrt", "log"}
         How weights map to colours.
-    vmax : float, "each" or None
+    vmax : float, "row", "each" or None
         The weight that has the last colour. None is the largest of the whole figure, among rows that see more than
-        one key; "each" the largest of each map of "heads", "layers" and "grid".
+        one key; "each" the largest of each map of "heads", "layers" and "grid"; "row" that of each row of "head".
+    threshold : float
+        Weights of maps below it look like none; with ``vmax="row"`` it is a share of each row's largest. In [0, 1].
     values : bool or None
         Whether cells have their numbers in them; None where there are at most 12 x 12 of them.
     title : str or None
@@ -125,7 +129,8 @@ def figure(
     refuse_unknown(others, list(_DEFAULTS), "figure")
     given: dict[str, Any] = {
         "kind": kind, "layer": layer, "head": head, "query": query, "temperature": temperature, "scaling": scaling,
-        "cmap": cmap, "scale": scale, "vmax": vmax, "values": values, "title": title, "width": width, "ax": ax,
+        "cmap": cmap, "scale": scale, "vmax": vmax,
+        "threshold": threshold, "values": values, "title": title, "width": width, "ax": ax,
     }  # fmt: skip
     if is_view(maps):
         return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})

@@ -48,6 +48,7 @@ class Chosen:
     cmap: Colormap
     scale: str
     vmax: float | str | None
+    threshold: float
     values: bool | None
     title: str | None
     width: float | None
@@ -119,6 +120,7 @@ def choose(
     cmap: Any,
     scale: str,
     vmax: Any,
+    threshold: float,
     values: bool | None,
     title: str | None,
     width: float | None,
@@ -137,12 +139,8 @@ def choose(
     kind = _kind(maps, kind, places)
     check_factor(temperature, scaling)
     choice("scale", scale, SCALES)
-    if not (vmax is None or vmax == "each"):
-        if isinstance(vmax, (bool, str)) or not hasattr(vmax, "__float__"):
-            raise TypeError(f"vmax={vmax!r}; expected a number above 0, 'each', or None.")
-        vmax = float(vmax)
-        if not 0 < vmax < math.inf:
-            raise ValueError(f"vmax={vmax}; expected a number above 0, or None for the largest weight.")
+    vmax = _end(vmax, kind)
+    threshold = numeric("threshold", threshold, 0, 1)
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title is {type(title).__name__}; expected a string, '' for none.")
     width = None if width is None else numeric("width", width, 1, 100)
@@ -158,8 +156,23 @@ def choose(
             raise ValueError("width= is for a figure of its own; with ax= the axes decide.")
     return Chosen(
         maps, kind, places["layer"], places["head"], places["query"], temperature, scaling, colour_map(cmap), scale,
-        vmax, values, title, width, ax,
+        vmax, threshold, values, title, width, ax,
     )  # fmt: skip
+
+
+def _end(vmax: Any, kind: str) -> float | str | None:
+    """The weight that has the last colour, or whose largest it is."""
+    if vmax is None or vmax == "each":
+        return None if vmax is None else "each"
+    if vmax == "row":
+        if kind != "head":
+            raise ValueError(f"vmax='row' is for the map of one head, and this is kind={kind!r}; give vmax='each'.")
+        return "row"
+    if isinstance(vmax, (bool, str)) or not hasattr(vmax, "__float__"):
+        raise TypeError(f"vmax={vmax!r}; expected a number above 0, 'row', 'each', or None.")
+    if not 0 < float(vmax) < math.inf:
+        raise ValueError(f"vmax={float(vmax)}; expected a number above 0, or None for the largest weight.")
+    return float(vmax)
 
 
 def _check_places(maps: AttentionMaps, places: dict[str, Any]) -> None:

@@ -45,7 +45,10 @@ def draw(chosen: Chosen) -> Figure | Axes:
     sheet = Sheet(left + width + BAR, max(height, LEAST) + below, title, captions, inset=left)
     axes = sheet.box(left, 0, width, height)
     image = _fill(chosen, axes, shown, largest, (width, height), own=True)
-    bar(sheet, image, left + width + 0.12, 0, height, beyond=clipped([shown], largest))
+    rowwise = chosen.vmax == "row"
+    name = "share of its row's largest" if rowwise else "weight"
+    beyond = not rowwise and clipped([shown], largest)
+    bar(sheet, image, left + width + 0.12, 0, height, name=name, beyond=beyond)
     return sheet
 
 
@@ -83,7 +86,7 @@ def _fill(
     axes.set_ylabel(down, **literal(size=SMALL, colour=MUTED))
     axes.set_xlabel(across, **literal(size=SMALL, colour=MUTED))
     if _numbered(chosen, shown):
-        _number(axes, image, shown, min(SMALL, 72 * size[0] / columns / 3.4))
+        _number(axes, image, chosen, shown, min(SMALL, 72 * size[0] / columns / 3.4))
     return image
 
 
@@ -98,7 +101,7 @@ def axis_names(maps: AttentionMaps) -> tuple[str, str]:
 def paint(axes: Axes, shown: Cells, chosen: Chosen, largest: float, extent: Any = None) -> AxesImage:
     """The cells of a map, hatched where it is masked."""
     image = axes.imshow(
-        shown.weights,
+        coloured(chosen, shown),
         cmap=chosen.cmap,
         norm=norm(chosen.scale, largest),
         interpolation="nearest",
@@ -112,6 +115,15 @@ def paint(axes: Axes, shown: Cells, chosen: Chosen, largest: float, extent: Any 
     return image
 
 
+def coloured(chosen: Chosen, shown: Cells) -> Any:
+    """What the colours stand for: weights, or shares of each row's largest; nothing below the threshold."""
+    weights = shown.weights
+    if chosen.vmax == "row":
+        largest = weights.max(-1, keepdims=True).filled(0)
+        weights = weights / np.where(largest > 0, largest, 1)
+    return weights * (weights >= chosen.threshold)
+
+
 def frame(axes: Axes) -> None:
     """A thin line around axes, and white paper in them."""
     axes.set_facecolor("white")
@@ -123,6 +135,8 @@ def end_of_scale(chosen: Chosen, shown: Sequence[Cells]) -> float:
     """The weight that has the last colour, for all maps of a figure."""
     if isinstance(chosen.vmax, float):
         return chosen.vmax
+    if chosen.vmax == "row":
+        return 1.0
     return max(one.largest for one in shown)
 
 
@@ -167,8 +181,8 @@ def _numbered(chosen: Chosen, shown: Cells) -> bool:
     return chosen.values
 
 
-def _number(axes: Axes, image: AxesImage, shown: Cells, size: float) -> None:
-    colours = image.to_rgba(shown.weights)
+def _number(axes: Axes, image: AxesImage, chosen: Chosen, shown: Cells, size: float) -> None:
+    colours = image.to_rgba(coloured(chosen, shown))
     for down, across in np.argwhere(~np.ma.getmaskarray(shown.weights)):
         style = literal(size=size, colour=ink_on(tuple(colours[down, across])))
         text = f"{shown.weights[down, across]:.2f}"

@@ -9,8 +9,7 @@ from attnwidget.figures.choosing import KINDS
 
 __all__ = ["choices_of", "is_view"]
 
-_READ = ("maps", "view", "place", "color_map", "color_scale", "color_range")
-_KIND = {"heatmap": "head", "grid": "grid", "image": "image", "text": "row"}
+_READ = ("maps", "figure_kind", "place", "color_map", "color_scale", "color_range", "threshold")
 _COLOURS = {"greys": "Greys"}  # others have the same name in matplotlib
 
 
@@ -22,10 +21,9 @@ def is_view(what: Any) -> bool:
 
 def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `figure` for what is shown, unless they are given."""
-    kind = changes.get("kind") or _KIND[view.view]
+    kind = changes.get("kind") or view.figure_kind
     if kind == "image" and "kind" not in changes and view.maps.key_tokens.image is None:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
-    shared = view.color_range == "shared"
     place = view.place
     places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}
     return {
@@ -35,6 +33,16 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         "scaling": place.scaling,
         "cmap": _COLOURS.get(view.color_map, view.color_map),
         "scale": view.color_scale,
-        "vmax": 1.0 if shared else "each" if kind != "row" else None,
+        "vmax": _end(view.color_range, kind),
+        "threshold": view.threshold,
         **changes,
     }
+
+
+def _end(color_range: str, kind: str) -> float | str | None:
+    """Where the colours end, as `figure` says it."""
+    if color_range == "shared":
+        return 1.0
+    if color_range == "row" and kind == "head":
+        return "row"
+    return None if kind == "row" else "each"

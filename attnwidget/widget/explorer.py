@@ -28,12 +28,13 @@ from attnwidget.widget.rpc import reply
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.view import View
+from attnwidget.widget.views import VIEWS, refusal
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
 
 LOCKABLE = (
     *("map", "view", "measure", "sort", "temperature", "scaling"),
-    *("color_map", "color_scale", "color_range", "pooling", "all"),
+    *("color_map", "color_scale", "color_range", "threshold", "pooling", "all"),
 )
 
 
@@ -70,7 +71,8 @@ class Explorer(View):
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
     view : {"heatmap", "text", "grid", "image"}
-        What the main area shows; "image" is for maps whose tokens carry the patches of a picture.
+        What the main area shows; "image" is for maps whose tokens carry the patches of a picture. Maps that cannot be
+        seen so are shown as a heatmap.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.
@@ -80,8 +82,10 @@ class Explorer(View):
         Colours of the weights.
     color_scale : {"linear", "sqrt", "log"}
         How weights map to colours.
-    color_range : {"map", "shared"}
-        Whether the colours end at the map's own largest weight, or at 1 in every map.
+    color_range : {"row", "map", "shared"}
+        Whether the colours end at each row's largest weight, at that of the map, or at 1 in every map.
+    threshold : float
+        Weights below it look like none; with "row" it is a share of each row's largest. In [0, 1].
     pooling : {"max", "mean"}
         What a point of a long map shows of the cells under it: the largest weight, or the mean of those that may be
         seen.
@@ -107,12 +111,13 @@ class Explorer(View):
     key = Index(None, allow_none=True).tag(sync=True)
     temperature = Number(1.0).tag(sync=True)
     scaling = Number(1.0).tag(sync=True)
-    view = t.Enum(["heatmap", "text", "grid", "image"], "heatmap").tag(sync=True)
+    view = t.Unicode("heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
     color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
     color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
-    color_range = t.Enum(["map", "shared"], "map").tag(sync=True)
+    color_range = t.Enum(["row", "map", "shared"], "map").tag(sync=True)
+    threshold = Number(0.0).tag(sync=True)
     pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
 
     def __init__(
@@ -190,7 +195,7 @@ class Explorer(View):
             if self.map not in self._maps:
                 self.map = next(iter(self._maps))
             self._keep_selection_inside(None)
-            if self.view == "image" and not self._shown.pictured:
+            if refusal(self.view, list(self._maps.values())) is not None:
                 self.view = "heatmap"
             if self.measure not in {"", *self._shown.measures}:
                 self.measure = ""
@@ -217,6 +222,11 @@ class Explorer(View):
     def place(self) -> Place:
         """Which head is chosen, which row, and how it is read: what is made of several heads, at no temperature."""
         return self._place(self.state)
+
+    @property
+    def figure_kind(self) -> str:
+        """The kind of figure that its view is on paper; see `attnwidget.figure`."""
+        return VIEWS[self.view].figure
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
         chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
@@ -365,11 +375,9 @@ class Explorer(View):
     @t.validate("view")
     def _valid_view(self, proposal: Any) -> str:
         view = str(proposal["value"])
-        if view == "image" and self._maps and not self._shown.pictured:
-            raise t.TraitError(
-                "view='image' needs maps whose tokens carry the patches of a picture, and these do not; give them with "
-                "tokens.with_image(ImageGrid(start, rows, columns, picture))."
-            )
+        why = refusal(view, list(self._maps.values()))
+        if why is not None and (self._maps or view not in VIEWS):
+            raise t.TraitError(why)
         return view
 
     @t.validate("map")
@@ -415,6 +423,13 @@ class Explorer(View):
         value = float(proposal["value"])
         if not 0 <= value < float("inf"):
             raise t.TraitError(f"scaling={value}; expected 0 or more.")
+        return value
+
+    @t.validate("threshold")
+    def _valid_threshold(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value <= 1:
+            raise t.TraitError(f"threshold={value}; expected a weight, 0 to 1.")
         return value
 
     def _first_layer(self, name: Any) -> int:

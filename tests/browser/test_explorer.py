@@ -82,7 +82,7 @@ def test_the_pixels_are_the_numbers(open_notebook):
                 f"view.temperature, view.layer, view.head = {temperature}, 2, 1"
             )
             shown(widget, layer=2, head=1, temperature=temperature)
-            expect(part(widget, "color-map")).to_have_value(color_map)
+            expect(part(widget, "colours")).to_have_attribute("data-value", color_map)
             expect(widget.locator(f".widget[data-scheme={theme}]")).to_be_attached()
             expect(part(widget, "heatmap")).to_have_css("opacity", "1")
             largest = float(part(widget, "heatmap").get_attribute("data-max"))
@@ -409,6 +409,7 @@ def test_a_long_map_pooled_by_its_mean(open_notebook):
     widget = ready(notebook.widget())
     expect(part(widget, "pooled")).to_contain_text("the mean of what is visible in")
     mean = float(part(widget, "heatmap").get_attribute("data-max"))
+    part(widget, "colours").click()
     part(widget, "pooling").select_option("max")
     expect(part(widget, "pooled")).to_contain_text("the largest of", timeout=TIMEOUT)
     ready(widget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_the_lesson_on_heads(lab, context):
 
 def test_the_lesson_on_layers(lab, context):
     notebook, widgets = run_all(lab, context, "06_layers_and_rollout.ipynb", 2)
-    expect(widgets.nth(1).locator("h2").first).to_contain_text("rollout")
+    expect(part(widgets.nth(1), "path")).to_have_attribute("data-place", re.compile("rollout"))
     assert not notebook.errors
     notebook.close()
 
@@ -90,8 +91,8 @@ def test_any_model(lab, context):
     expect(story.locator(".notes")).to_contain_text("was generated last and was never a query")
     expect(translation.locator("[data-part=map]")).to_have_value("cross")
     expect(picture.locator("[data-part=image]")).to_be_visible()
-    expect(prompted.locator("h2").first).to_contain_text("layer 1")
-    expect(long.locator("h2").first).to_contain_text("layer 1 · head 0")
+    expect(part(prompted, "path")).to_have_attribute("data-place", re.compile("layer 1"))
+    expect(part(long, "path")).to_have_attribute("data-place", "layer 1 · head 0")
     expect(long.locator("[data-part=pooled]")).to_contain_text("Each point: the largest of")
     assert not notebook.errors
     notebook.close()

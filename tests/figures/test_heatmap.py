@@ -202,3 +202,22 @@ def test_nothing_leaves_the_sheet_and_no_labels_overlap(n):
         boxes = [label.get_window_extent(renderer) for label in axis.get_ticklabels()]
         spans = sorted((getattr(box, low), getattr(box, high)) for box in boxes)
         assert all(before[1] <= after[0] + 2 for before, after in pairwise(spans))
+
+
+def test_the_colours_of_each_row_may_end_at_its_largest_weight():
+    maps = projected()
+    drawn = aw.figure(maps, layer=1, head=2, vmax="row")
+    axes, bar = drawn.axes
+    weights = maps.weights(1, 2)
+    np.testing.assert_allclose(
+        axes.images[0].get_array().filled(0), weights / weights.amax(-1, keepdim=True), atol=1e-6
+    )
+    assert axes.images[0].norm.vmax == 1
+    assert bar.get_ylabel() == "share of its row's largest"
+
+
+def test_weights_below_a_threshold_look_like_none():
+    maps = projected()
+    weights = maps.weights(1, 2)
+    shown = aw.figure(maps, layer=1, head=2, threshold=0.1).axes[0].images[0].get_array().filled(0)
+    np.testing.assert_allclose(shown, weights * (weights >= 0.1), atol=1e-6)

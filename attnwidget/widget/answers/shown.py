@@ -71,11 +71,6 @@ class Shown:
         return self.measured(self.derived[name][1] if name in self.derived else name)
 
     @property
-    def pictured(self) -> bool:
-        """Whether any maps have tokens that carry the patches of a picture."""
-        return any(m.tokens.image is not None or m.key_tokens.image is not None for m in self.maps.values())
-
-    @property
     def measures(self) -> set[str]:
         """Names of all that can be measured."""
         return {fact["name"] for measuring in self.measuring.values() for fact in measuring.facts()}

@@ -87,6 +87,7 @@ export function colourTable(
   colours: readonly Rgb[],
   largest: number,
   scale: ColourScale,
+  threshold = 0,
   into: Uint32Array = new Uint32Array(ENTRIES),
 ): Uint32Array {
   const packed = Uint32Array.from(colours, pack);
@@ -95,7 +96,8 @@ export function colourTable(
   const half = 1 << (INDEX_SHIFT - 1);
   for (let entry = 0; entry < ENTRIES; entry++) {
     bits[0] = entry === 0 ? 0 : (entry << INDEX_SHIFT) + half;
-    into[entry] = packed[Math.round(position(value[0]!, largest, scale) * (LEVELS - 1))]!;
+    const weight = value[0]! < threshold ? 0 : value[0]!;
+    into[entry] = packed[Math.round(position(weight, largest, scale) * (LEVELS - 1))]!;
   }
   return into;
 }

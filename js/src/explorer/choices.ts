@@ -6,6 +6,9 @@ import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
 import type { Answering, LessonFacts } from "../lesson/facts";
 
+/** Where the colours end: at each row's largest weight, at the map's, or at 1. */
+export type ColourRange = "row" | "map" | "shared";
+
 export interface Choices {
   map: string;
   layer: number;
@@ -14,12 +17,20 @@ export interface Choices {
   key: number | null;
   temperature: number;
   scaling: number;
-  view: "heatmap" | "text" | "grid" | "image";
+  view: string;
   color_map: ColourMap;
   color_scale: ColourScale;
-  color_range: "map" | "shared";
+  color_range: ColourRange;
+  /** Weights below it look like none; of each row's largest where rows have a range each. */
+  threshold: number;
   /** What a point of a long map shows of the cells under it. */
   pooling: Pooling;
+  /** Whether pieces of words are merged. */
+  words: boolean;
+  /** What is left out: "special", "sinks", and positions in the text as it came. */
+  hide: readonly (string | number)[];
+  /** Names of spans and positions that are kept alone; empty for all. */
+  only: readonly (string | number)[];
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -43,7 +54,11 @@ export const DEFAULTS: Choices = {
   color_map: "ink",
   color_scale: "linear",
   color_range: "map",
+  threshold: 0,
   pooling: "max",
+  words: false,
+  hide: [],
+  only: [],
   theme: "auto",
   measure: "",
   sort: "model",

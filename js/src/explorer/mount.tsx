@@ -13,10 +13,12 @@ import { connectTraits, type Model } from "../host/traits";
 import { ANSWERING, type Answering } from "../lesson/facts";
 import { Answers } from "./answers";
 import { type Choices, DEFAULTS, type Told } from "./choices";
+import { followKeys } from "./keys";
 import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
 import { Layout } from "./views/layout";
+import { VIEWS, viewOf } from "./views/table";
 
 export interface Mounting {
   model: Model;
@@ -34,7 +36,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     ...ANSWERING,
   });
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
-  const store = new Store(traits, colours, alone !== undefined);
+  const store = new Store(traits, colours, VIEWS, alone !== undefined);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
   const hasKernel = () => model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
   const stored: ReadonlySignal<Stored | null> = alone
@@ -67,9 +69,9 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     const drawn = store.drawn.value;
     if (!drawn || drawn.tile !== chosen.tile.value?.tile) return false;
     if (!store.isCurrent(drawn) || !chosen.settled()) return false;
-    const view = store.view.value;
-    if (view === "image") return store.pinned.value !== null && store.paintedRow.value === store.pinned.value;
-    return view !== "heatmap" || store.painted.value === drawn;
+    const { made } = viewOf(store.view.value);
+    const picture = made?.(store, answers);
+    return picture === undefined || (picture !== null && store.onScreen.value === picture);
   });
   const stopState = effect(() => {
     const failed =
@@ -104,6 +106,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   }
   root.addEventListener("keydown", unpin);
   const stopKeeping = keepFocus(root);
+  const stopKeys = followKeys(root, store);
   const stopCopying = followCopying(root, store);
 
   renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
@@ -114,6 +117,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     closed = true;
     cancelAnimationFrame(frame);
     stopKeeping();
+    stopKeys();
     stopCopying();
     renderInto(null, root);
     root.removeEventListener("keydown", unpin);

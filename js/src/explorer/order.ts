@@ -8,13 +8,13 @@ import { needs as findings } from "./views/findings";
 import { needs as formula } from "./views/formula";
 import { needs as grid } from "./views/grid";
 import { needs as profile } from "./views/profile";
-import { VIEWS } from "./views/table";
+import { viewOf } from "./views/table";
 
 /** A question, an errand, or that nothing more is known to be needed before it is known what is in sight. */
 export type Need = Question<unknown> | Errand | null | "sight";
 
 export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator<Need> {
-  yield* VIEWS.find(({ name }) => name === store.view.value)?.needs?.(store, map) ?? [];
+  yield* viewOf(store.view.value).needs?.(store, map, chosen) ?? [];
   yield* profile(store, map);
   yield* formula(store, map, chosen);
   yield chosen.layer();

@@ -5,9 +5,18 @@ import type { Drawn } from "./store";
 
 export interface UpperEnd {
   largest: number;
-  /** Whose it is: of the map, of what has been seen of it, or of points that are means, which are different at every zoom. */
-  of: "map" | "seen" | "means";
+  /**
+   * Whose it is: of the map, of what has been seen of it, of points that are means, which are different at every zoom, or
+   * of each row for itself, as a share of it.
+   */
+  of: "map" | "seen" | "means" | "rows";
 }
+
+/** The same weights as shares of their rows' largest. */
+export const rowwise = (drawn: Drawn): Drawn => ({
+  ...drawn,
+  shares: new Float64Array(drawn.shares.length).fill(1),
+});
 
 /** Whether nothing of the map can be larger than the largest in a tile. */
 const isWhole = ({ rows, columns, stride, pooling, sampled }: Tile, map: MapFacts): boolean =>

@@ -1,14 +1,14 @@
 /** What the views share: the choices, what they lead to, and the transient hover. One a view; nothing is global. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Place } from "../answers/tile";
-import { colourTable, ramp } from "../attention/colour";
+import { colourOf, colourTable, type Rgb, ramp } from "../attention/colour";
 import { rowWeights, Temper, type Tempered, weightOf } from "../attention/temper";
 import { MASKED, type Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
-import { type Facts, imageAxis, isWhole, type MapFacts, type Measure } from "../host/facts";
+import { type Facts, isTempered, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import { Lesson } from "../lesson/lesson";
-import type { Choices, Traits } from "./choices";
+import type { Traits } from "./choices";
 import { Range, type UpperEnd } from "./range";
 
 export interface Cell {
@@ -16,9 +16,18 @@ export interface Cell {
   key: number | null;
 }
 
-/** A cell under the pointer or the cursor, and the view that it is in. */
+/** A cell under the pointer or the cursor, and what it was pointed at in. */
 export interface Hover extends Cell {
-  from: "heatmap" | "entropy" | "row" | "text" | "image";
+  from: string;
+}
+
+/** What the choices have to know of a view. */
+export interface Kind {
+  name: string;
+  /** Whether a map can be seen so; all can where it is not said. */
+  suits?: (map: MapFacts) => boolean;
+  /** Whether it shows the row of some query even where none is pinned: the first one's. */
+  reads?: boolean;
 }
 
 export interface ShownTile extends Place {
@@ -87,14 +96,15 @@ export class Store {
   readonly drawn: Signal<Drawn | null> = signal(null);
   /** The largest weight of the chosen head, untempered; null where that is not known. */
   readonly peak: Signal<number | null> = signal(null);
-  /** What the heatmap has on its canvas. */
-  readonly painted: Signal<Drawn | null> = signal(null);
-  /** Whose weights the image view has on its canvas. */
-  readonly paintedRow: Signal<PinnedRow | null> = signal(null);
+  /** What the view of the main area has on the screen: whatever its picture was made of. */
+  readonly onScreen: Signal<object | null> = signal(null);
   /** Layers of which the grid has heads in sight; null before that is known. */
   readonly inSight: Signal<ReadonlySet<number> | null> = signal(null);
   /** Whether the findings are open, once somebody has said. */
   readonly openFindings: Signal<boolean | null> = signal(null);
+  /** Counts how often somebody asked by key to find a token. */
+  readonly find: Signal<number> = signal(0);
+  readonly keysShown: Signal<boolean> = signal(false);
   /** Read out by screen readers. */
   readonly said = signal("");
   readonly lesson: Lesson;
@@ -105,7 +115,7 @@ export class Store {
   /** The map of the newest facts, which may not be on the screen yet. */
   readonly told: ReadonlySignal<MapFacts | null>;
   /** The chosen view, where the map has it. */
-  readonly view: ReadonlySignal<Choices["view"]>;
+  readonly view: ReadonlySignal<string>;
   /** True where there is nothing to look at: no map, no token or no head. */
   readonly empty: ReadonlySignal<boolean>;
   /** Whether points stand for several cells where the map is small enough for single ones, or where nobody has finer. */
@@ -122,6 +132,8 @@ export class Store {
   readonly reading: ReadonlySignal<number | null>;
   readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
   readonly paint: ReadonlySignal<{ table: Uint32Array } & UpperEnd>;
+  /** The colour of a weight where the colours end at another. */
+  readonly tint: ReadonlySignal<(weight: number, largest: number) => Rgb>;
   readonly pinned: ReadonlySignal<PinnedRow | null>;
 
   /** Layer and head that were chosen of maps that have both. */
@@ -131,8 +143,8 @@ export class Store {
   readonly #rowTemper = new Temper();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
 
-  /** `alone` where all answers are in this page. */
-  constructor(traits: Traits, colours: Signal<Colours>, alone = false) {
+  /** The first of the views shows whatever the others cannot; `alone` where all answers are in this page. */
+  constructor(traits: Traits, colours: Signal<Colours>, views: readonly Kind[], alone = false) {
     this.traits = traits;
     this.colours = colours;
     const chosen = ({ value: facts }: Signal<Facts | null>) =>
@@ -144,10 +156,12 @@ export class Store {
     );
     this.map = computed(() => chosen(this.facts));
     this.told = computed(() => chosen(traits.facts));
-    this.view = computed(() => {
-      const view = traits.view.value;
-      return view === "image" && !(this.map.value && imageAxis(this.map.value)) ? "heatmap" : view;
+    const kind = computed(() => {
+      const map = this.map.value;
+      const chosen = views.find(({ name }) => name === traits.view.value);
+      return chosen && map && (chosen.suits?.(map) ?? true) ? chosen : views[0]!;
     });
+    this.view = computed(() => kind.value.name);
     this.empty = computed(() => {
       const map = this.map.value;
       return !map || map.n_queries * map.n_keys * (map.heads[this.layer.value] ?? 0) === 0;
@@ -164,20 +178,35 @@ export class Store {
       const index = measures.findIndex(({ name }) => name === traits.measure.value);
       return index < 0 ? null : { ...measures[index]!, index };
     });
-    const effective = (value: number, valid: boolean) => (valid && !this.map.value?.derived ? value : 1);
+    const effective = (value: number, valid: boolean) =>
+      valid && this.map.value && isTempered(this.map.value) ? value : 1;
     this.temperature = computed(() => effective(traits.temperature.value, traits.temperature.value > 0));
     this.scaling = computed(() => effective(traits.scaling.value, traits.scaling.value >= 0));
     this.pin = computed(() => ({
       query: index(traits.query.value, this.map.value?.n_queries ?? 0),
       key: index(traits.key.value, this.map.value?.n_keys ?? 0),
     }));
-    this.reading = computed(() => this.pin.value.query ?? (this.view.value === "image" ? 0 : null));
+    this.reading = computed(() => this.pin.value.query ?? (kind.value.reads ? 0 : null));
     this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
     this.paint = computed(() => {
       const end = this.#upperEnd();
       return {
-        table: colourTable(this.ramp.value, end.largest, traits.color_scale.value, this.#table),
+        table: colourTable(
+          this.ramp.value,
+          end.largest,
+          traits.color_scale.value,
+          traits.threshold.value,
+          this.#table,
+        ),
         ...end,
+      };
+    });
+    this.tint = computed(() => {
+      const [colours, scale] = [this.ramp.value, traits.color_scale.value];
+      const [rowwise, threshold] = [traits.color_range.value === "row", traits.threshold.value];
+      return (weight, largest) => {
+        const hidden = (rowwise ? weight / largest : weight) < threshold;
+        return colourOf(colours, hidden ? 0 : weight, largest, scale);
       };
     });
     const source = computed(() => this.#pinnedSource());
@@ -267,8 +296,9 @@ export class Store {
   #upperEnd(): UpperEnd {
     const drawn = this.drawn.value;
     const map = this.map.value;
-    if (!drawn || drawn.map !== map?.name || this.traits.color_range.value === "shared")
-      return { largest: 1, of: "map" };
+    const range = this.traits.color_range.value;
+    if (range === "row") return { largest: 1, of: "rows" };
+    if (!drawn || drawn.map !== map?.name || range === "shared") return { largest: 1, of: "map" };
     return this.#range.endFor(drawn, map, this.isCurrent(drawn) ? this.peak.value : null);
   }
 

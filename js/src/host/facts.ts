@@ -10,6 +10,8 @@ export interface Axis {
   spans?: NamedSpan[];
   /** Which tokens are the patches of a picture. */
   image?: ImageGrid | null;
+  /** Position of each token in the text as it came, the first where several were merged; absent where it is its own. */
+  origins?: number[];
 }
 
 export type NamedSpan = [name: string, start: number, stop: number];
@@ -49,6 +51,15 @@ export interface ScoreFacts {
   sinks?: boolean;
 }
 
+/** One thing that was done to the tokens of a map. */
+export interface Lensed {
+  kind: "words" | "special" | "sinks" | "tokens" | "only";
+  /** How many tokens it hid or kept. */
+  count?: number;
+  /** Names of the spans that it kept. */
+  names?: string[];
+}
+
 export interface MapFacts {
   name: string;
   /** Heads of each layer; layers may differ. */
@@ -75,6 +86,10 @@ export interface MapFacts {
   measures?: Measure[];
   /** Whether the kernel can look through the map for what is unusual. */
   diagnosed?: boolean;
+  /** What was done to its tokens; absent or empty where nothing was. */
+  lens?: Lensed[];
+  /** False where temperature and scaling cannot act, as on sums of weights. */
+  tempers?: boolean;
   /** What the map was made into, as "rollout"; absent or empty where heads are the model's own. */
   derived?: string;
 }
@@ -87,6 +102,9 @@ export interface Facts {
 }
 
 export const keysOf = (map: MapFacts): Axis => map.keys ?? map.queries;
+
+/** Whether temperature and scaling act on it: they do on one head's scores. */
+export const isTempered = (map: MapFacts): boolean => !map.derived && map.tempers !== false;
 
 /** The runs that a token is in. */
 export const spansAt = (axis: Axis, index: number): string[] =>

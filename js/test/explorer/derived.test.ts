@@ -9,7 +9,7 @@ const maps = () => [
   new MockMap({ name: "rollout", queries: WORDS, heads: [1, 1], derived: "rollout", seed: 2 }),
   new MockMap({ name: "flow", queries: WORDS, heads: [1], derived: "flow", seed: 3 }),
 ];
-const title = (view: ReturnType<typeof mount>) => view.host.shadowRoot!.querySelector("h2")!.textContent;
+const title = (view: ReturnType<typeof mount>) => view.part("path").dataset.place;
 const controls = (view: ReturnType<typeof mount>) =>
   ["temperature", "temperature-field", "scaling", "scaling-field", "reset", "formula"].flatMap((part) =>
     view.parts(part),
@@ -76,7 +76,7 @@ describe("a derived map", () => {
     await view.ready();
     const menu = view.part<HTMLSelectElement>("map");
     const group = menu.querySelector("optgroup")!;
-    expect(group.label).toBe("Derived");
+    expect(group.label).toBe("Made of all heads");
     expect([...group.children].map((option) => option.textContent)).toEqual(["rollout", "flow"]);
     expect([...menu.children].map(({ tagName }) => tagName)).toEqual(["OPTION", "OPTGROUP"]);
   });

@@ -131,7 +131,7 @@ describe("arrows", () => {
 });
 
 describe("Escape", () => {
-  it.each(["color-map", "color-scale", "measure", "view-text"])("on %s unpins nothing", async (name) => {
+  it.each(["colours", "tokens", "measure", "view-text"])("on %s unpins nothing", async (name) => {
     const host = model({ query: 3, key: 1 });
     const view = mount(host);
     await view.ready();

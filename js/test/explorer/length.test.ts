@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Question } from "../answers";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { choose, type Mounted, mount, pixelOf, point, press, windowOf } from "./mount";
+import { behind, choose, type Mounted, mount, pixelOf, point, press, windowOf } from "./mount";
 
 const long = (n: number) => Array.from({ length: n }, (_, at) => `w${at}`);
 const N = 1100;
@@ -29,7 +29,7 @@ describe("a map that is longer than the screen", () => {
     await view.ready();
     expect(words(view)).toMatch(/^Each point: the largest of [23] × [23] cells\.$/);
     const largest = Number(view.heatmap().dataset.max);
-    choose(view.part("pooling"), "mean");
+    choose(await behind<HTMLSelectElement>(view, "colours", "pooling"), "mean");
     await vi.waitFor(() => expect(words(view)).toMatch(/^Each point: the mean of what is visible in/), {
       timeout: 10_000,
     });
@@ -43,6 +43,7 @@ describe("a map that is longer than the screen", () => {
   it("alone has that choice", async () => {
     const view = mount(new MockModel([new MockMap({ queries: long(40) })]));
     await view.ready();
+    await behind(view, "colours", "color-range");
     expect(view.parts("pooling")).toEqual([]);
     expect(words(view)).toBe("");
   });

@@ -134,7 +134,7 @@ describe("layers and heads that were chosen from a model", () => {
     const host = new MockModel([map], { layer: 1, head: 0 });
     const view = mount(host);
     await view.ready();
-    expect(shadowText(view)).toContain("layer 9 · head 4");
+    expect(view.part("path").dataset.place).toBe("layer 9 · head 4");
     expect(shadowText(view)).toContain("Heads of layer 9");
     await vi.waitFor(() => expect(view.parts("finding-place")).toHaveLength(2));
     expect(view.parts("finding-place").map((place) => place.textContent)).toEqual(["L9 H6", "L5"]);
@@ -196,7 +196,7 @@ describe("heads that share keys and values", () => {
 it("facts of old kernels are enough", async () => {
   const view = mount(new MockModel([new MockMap({ queries: WORDS })]));
   await view.ready();
-  expect(shadowText(view)).toContain("layer 0 · head 0");
+  expect(view.part("path").dataset.place).toBe("layer 0 · head 0");
   expect(view.parts("view-image")).toEqual([]);
   expect(pixelOf(view.heatmap(), 3, 3)).toHaveLength(3);
 });

@@ -1,4 +1,5 @@
 /** Put an Explorer on the page and find its parts. */
+import { expect, vi } from "vitest";
 import { mount as mountInto } from "../../src/explorer/mount";
 import type { MockModel } from "../mock";
 import { type Placed, placed } from "../mounted";
@@ -85,6 +86,13 @@ export function slide(input: HTMLInputElement, value: number): void {
 export function choose(select: HTMLSelectElement, value: string): void {
   select.value = value;
   select.dispatchEvent(new Event("change", { bubbles: true, composed: true }));
+}
+
+/** A control behind a button of the head line. */
+export async function behind<T extends HTMLElement>(view: Mounted, panel: string, part: string): Promise<T> {
+  if (view.parts(`${panel}-panel`).length === 0) view.part(panel).click();
+  await vi.waitFor(() => expect(view.parts(part)).toHaveLength(1));
+  return view.part<T>(part);
 }
 
 /** Put text into a field, as a hand does before it presses Enter or goes on. */

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type ColourMap, type ColourScale, colourOf, type Palette, ramp } from "../../src/attention/colour";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { choose, mount, pixelOf, windowOf } from "./mount";
+import { behind, choose, mount, pixelOf, windowOf } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
 const LIGHT: Palette = { dark: false, surface: [255, 255, 255], accent: [31, 102, 193] };
@@ -68,7 +68,7 @@ describe("pixels agree with the numbers", () => {
     const view = mount(model);
     await view.ready();
     expect(view.heatmap().dataset.max).toBe("1");
-    choose(view.part<HTMLSelectElement>("color-range"), "map");
+    choose(await behind<HTMLSelectElement>(view, "colours", "color-range"), "map");
     await vi.waitFor(() => expect(Number(view.heatmap().dataset.max)).toBeLessThan(1));
     expect(model.get("color_range")).toBe("map");
   });

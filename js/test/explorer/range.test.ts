@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Question } from "../answers";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { choose, type Mounted, mount, pixelOf, point, windowOf } from "./mount";
+import { behind, choose, type Mounted, mount, pixelOf, point, windowOf } from "./mount";
 
 const N = 1100;
 const long = (count: number) => Array.from({ length: count }, (_, at) => `w${at}`);
@@ -120,14 +120,14 @@ describe("the range of each map", () => {
     await view.ready();
     await pictured(view);
     const largest = end(view);
-    choose(view.part("pooling"), "mean");
+    choose(await behind<HTMLSelectElement>(view, "colours", "pooling"), "mean");
     await vi.waitFor(() => expect(view.part("legend").textContent).toContain("largest mean"), {
       timeout: 10_000,
     });
     await view.ready();
     expect(end(view)).toBeLessThan(largest);
     expect(view.part("legend").ariaLabel).toContain("largest mean seen at this zoom");
-    choose(view.part("color-range"), "shared");
+    choose(await behind<HTMLSelectElement>(view, "colours", "color-range"), "shared");
     await vi.waitFor(() => expect(end(view)).toBe(1));
     expect(view.part("legend").textContent).not.toContain("largest mean");
   }, 60_000);

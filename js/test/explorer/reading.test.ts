@@ -280,7 +280,8 @@ describe("text", () => {
     const words = [...view.part("text").querySelectorAll("[data-index]")].map((word) => word.textContent);
     expect(words).toEqual(["</script><b>", "∅", "⏎", "👩🏽‍🚀", "שלום", "<img src=x onerror=alert(1)>"]);
     expect(view.host.shadowRoot!.querySelectorAll("b, img, script").length).toBe(
-      view.part("row").querySelectorAll(".spread b").length +
+      view.part("path").querySelectorAll("b").length +
+        view.part("row").querySelectorAll(".spread b").length +
         view.part("profile").querySelectorAll("b").length,
     );
   });

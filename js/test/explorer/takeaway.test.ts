@@ -27,12 +27,12 @@ describe("the menu", () => {
     press(view.part("copy-value"), "ArrowDown");
     expect(active()).toBe(view.part("copy-row"));
     press(view.part("copy-row"), "End");
-    expect(active()).toBe(view.part("save-page"));
-    press(view.part("save-page"), "ArrowDown");
+    expect(active()).toBe(view.part("show-keys"));
+    press(view.part("show-keys"), "ArrowDown");
     expect(active()).toBe(view.part("copy-value"));
     press(view.part("copy-value"), "ArrowUp");
-    expect(active()).toBe(view.part("save-page"));
-    press(view.part("save-page"), "Escape");
+    expect(active()).toBe(view.part("show-keys"));
+    press(view.part("show-keys"), "Escape");
     await vi.waitFor(() => expect(view.parts("save-menu")).toEqual([]));
     expect(active()).toBe(button);
     // Escape closed the menu, and nothing else.
@@ -55,18 +55,26 @@ describe("the menu", () => {
     const view = mount(host);
     await view.ready();
     await open(view);
-    expect(items(view)).toEqual(["copy-code", "save-png", "save-svg", "save-csv", "save-page"]);
+    expect(items(view)).toEqual(["copy-code", "save-png", "save-svg", "save-csv", "save-page", "show-keys"]);
     press(view.part("copy-code"), "Escape");
     host.fromPython({ query: 3, key: 9 });
     await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("3"));
     await open(view);
     // Key 9 is masked for query 3.
-    expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv", "save-page"]);
+    expect(items(view)).toEqual([
+      "copy-row",
+      "copy-code",
+      "save-png",
+      "save-svg",
+      "save-csv",
+      "save-page",
+      "show-keys",
+    ]);
     press(view.part("copy-row"), "Escape");
     host.disconnect();
     await vi.waitFor(() => expect(view.state()).toBe("error"));
     await open(view);
-    expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv"]);
+    expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv", "show-keys"]);
     press(view.part("copy-row"), "Escape");
     await vi.waitFor(() => expect(view.parts("save-menu")).toEqual([]));
     for (const part of ["save-png", "save-svg", "save-csv"])

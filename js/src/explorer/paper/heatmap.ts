@@ -7,6 +7,7 @@ import type { Sheet } from "../../drawing/sheet";
 import { opaque } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
+import { rowwise } from "../range";
 import type { Drawn, Store } from "../store";
 import { cellMarks } from "../views/cells";
 import { scaleOf } from "../views/key";
@@ -53,7 +54,8 @@ function* cells(
   const visible = store.window.value;
   if (drawn.tile.hasMasked) yield { kind: "box", ...plot, hatched: colours.hatch };
   const raster = new Raster();
-  const picture = raster.paint(drawn.tile, drawn, store.paint.value.table, visible, device);
+  const { table, of } = store.paint.value;
+  const picture = raster.paint(drawn.tile, of === "rows" ? rowwise(drawn) : drawn, table, visible, device);
   const seen = cropped(raster.pixels, picture, visible, plot);
   if (seen) yield seen;
   for (const mark of cellMarks(store, drawn, plot)) {

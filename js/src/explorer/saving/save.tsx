@@ -10,7 +10,7 @@ import { copied, downloaded } from "../../host/out";
 import type { Source } from "../../host/source";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { VIEWS } from "../views/table";
+import { viewOf } from "../views/table";
 import { codeOf } from "./code";
 import { csvOf, isPooled, pooledAs } from "./csv";
 import { fileName, headParts } from "./names";
@@ -36,9 +36,13 @@ export function Save({ store, answers, source, kept }: Props) {
   function groups(): Action[][] {
     const map = store.map.value!;
     const way = new Way(store, kept, note);
-    return [copies(store, map, way), files(store, map, answers, way), pages(store, map, source, way)];
+    return [
+      copies(store, map, way),
+      [...files(store, map, answers, way), ...pages(store, map, source, way)],
+      looks(store),
+    ];
   }
-  return <Actions part="save" label="Save" title="Copy or save what is shown" groups={groups} note={note} />;
+  return <Actions part="save" label="⋯" title="Copy or save what is shown" groups={groups} note={note} />;
 }
 
 /** How things leave, with a word about each; what is refused is shown. */
@@ -135,7 +139,7 @@ function pictureParts(store: Store, map: MapFacts): string[] {
 }
 
 function files(store: Store, map: MapFacts, answers: Answers, way: Way): Action[] {
-  const view = VIEWS.find(({ name }) => name === store.view.value)!;
+  const view = viewOf(store.view.value);
   const drawn = store.drawn.value;
   const there = drawn && store.isCurrent(drawn);
   const picture = (
@@ -187,6 +191,11 @@ function partOf(map: MapFacts, tile: Parameters<typeof pooledAs>[0]): string[] {
     span("k", tile.columns, map.n_keys),
   ];
 }
+
+/** What is no copy, and is looked for here. */
+const looks = (store: Store): Action[] => [
+  { part: "show-keys", label: "Keys", detail: "?", run: () => (store.keysShown.value = true) },
+];
 
 /** Only a kernel can write a page. */
 function pages(store: Store, map: MapFacts, source: Source, way: Way): Action[] {

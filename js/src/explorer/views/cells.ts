@@ -1,5 +1,5 @@
 /** What is written in the cells of a map: their numbers, where there is room, and which rows are NaN. */
-import { colourOf, inkOn } from "../../attention/colour";
+import { inkOn } from "../../attention/colour";
 import { weightOf } from "../../attention/temper";
 import { MASKED } from "../../attention/tile";
 import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
@@ -20,9 +20,8 @@ function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
   const { tile } = drawn;
   if (room.width < NUMBERED.width || room.height < NUMBERED.height || tile.stride[0] * tile.stride[1] > 1)
     return;
-  const ramp = store.ramp.value;
-  const scale = store.traits.color_scale.value;
-  const { largest } = store.paint.value;
+  const tint = store.tint.value;
+  const { largest, of } = store.paint.value;
   const size = room.width < 38 ? 10 : 11;
   for (let row = Math.floor(visible.rows.from); row < visible.rows.to; row++) {
     for (let column = Math.floor(visible.columns.from); column < visible.columns.to; column++) {
@@ -30,6 +29,7 @@ function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
       const code = tile.codes[cell];
       if (code === undefined || code === MASKED) continue;
       const weight = weightOf(tile, drawn, cell);
+      const end = of === "rows" ? drawn.shares[row - tile.rows[0]]! : largest;
       yield {
         kind: "text",
         x: columnX(plot, visible, column + 0.5),
@@ -37,7 +37,7 @@ function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
         text: weight.toFixed(2).replace(/^0\./, "."),
         size,
         anchor: "middle",
-        colour: inkOn(colourOf(ramp, weight, largest, scale)),
+        colour: inkOn(tint(weight, end)),
         // Cells that round to nothing step back, so that the others can be read.
         opacity: weight < 0.005 ? 0.45 : 1,
       };

@@ -10,6 +10,7 @@ import { bracketed, placeName, sharing, spokenName } from "../../drawing/naming"
 import { paint } from "../../drawing/paint";
 import { exact, quoted } from "../../drawing/words";
 import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../../host/facts";
+import { rowwise } from "../range";
 import type { Drawn, Store } from "../store";
 import { cellMarks } from "./cells";
 import { drawMarks } from "./marks";
@@ -40,7 +41,7 @@ export function Heatmap({ store, stage, describedBy }: Props) {
     ];
     if (String(store.device.peek()) !== String(pixels)) store.device.value = pixels;
     painter.current!.draw(canvas.current, store, value);
-    store.painted.value = store.drawn.value;
+    store.onScreen.value = store.drawn.value;
   });
 
   useDrawing(() => {
@@ -78,7 +79,7 @@ class Painter {
     const drawn = store.drawn.value;
     const colours = store.colours.value;
     const visible = store.window.value;
-    const { table, largest } = store.paint.value;
+    const { table, largest, of } = store.paint.value;
     const context = prepare(canvas, width, height);
     if (!map) return;
     const ratio = window.devicePixelRatio || 1;
@@ -90,7 +91,13 @@ class Painter {
       if (drawn.tile.hasMasked)
         paint(context, colours.font, [{ kind: "box", ...plot, hatched: colours.hatch }]);
       const device: [number, number] = [Math.round(plot.height * ratio), Math.round(plot.width * ratio)];
-      const picture = this.#raster.paint(drawn.tile, drawn, table, visible, device);
+      const picture = this.#raster.paint(
+        drawn.tile,
+        of === "rows" ? rowwise(drawn) : drawn,
+        table,
+        visible,
+        device,
+      );
       this.#put(picture.width, picture.height);
       const x = columnX(plot, visible, picture.columns.from);
       const y = rowY(plot, visible, picture.rows.from);

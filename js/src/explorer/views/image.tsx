@@ -12,9 +12,9 @@ import { axisOf, imageAxis, keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Cell, Hover, PinnedRow, Store } from "../store";
 import { Key } from "./key";
-import { Title } from "./map";
 import { Others } from "./others";
 import { endOfScale, type Mass, massOf, patchAt, patchMarks, patchName, patchOf } from "./patches";
+import { Path } from "./path";
 import { Words } from "./text";
 
 const LARGEST = 560;
@@ -56,7 +56,7 @@ export function ImageView({ store, answers }: Props) {
     <section class="map image">
       <div class="ruler" ref={ruler} />
       <header>
-        <Title store={store} />
+        <Path store={store} />
         {picture && mass && (
           <Slider
             label="Overlay"
@@ -125,12 +125,12 @@ function Patches({ store, answers, map, mass, width, height, opacity }: PatchesP
   const reading = store.reading.value;
   const picture = answers.known.get(pictureOf(map.name, which));
   const largest = mass ? endOfScale(store, mass) : 1;
-  const colours = [store.colours.value, store.ramp.value, store.traits.color_scale.value];
+  const colours = [store.colours.value, store.tint.value];
   useLayoutEffect(() => {
     const layers = { image, picture, row: mass && row, largest, opacity };
     const area = { x: 0, y: 0, width, height };
     paint(prepare(canvas.current!, width, height), "", patchMarks(store, store.colours.value, area, layers));
-    store.paintedRow.value = row;
+    store.onScreen.value = row;
   }, [row, picture, largest, opacity, width, height, ...colours]);
 
   /** A patch is a query where queries are patches, and otherwise the key of the query that is read. */

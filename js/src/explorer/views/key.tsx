@@ -12,13 +12,14 @@ interface Props {
 /** Whose the upper end is, where it is not the map's own. */
 const ENDS = {
   map: undefined,
+  rows: "of each row's largest weight",
   seen: "up to the largest seen so far",
   means: "up to the largest mean seen at this zoom",
 };
 
 export function scaleOf(store: Store, largest?: number): Scale {
   const paint = store.paint.value;
-  const own = largest === undefined && store.traits.color_range.value === "map";
+  const own = largest === undefined && store.traits.color_range.value !== "shared";
   const tile = store.drawn.value?.tile;
   return {
     ramp: store.ramp.value,

@@ -9,13 +9,13 @@ import { askingOf } from "../asking";
 import type { Store } from "../store";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
+import { Head } from "./head";
 import { Profile } from "./profile";
 import { COLUMN, REST, roomFor } from "./room";
 import { Row } from "./row";
 import { Sharpness } from "./sharpness";
 import { Status } from "./status";
-import { VIEWS } from "./table";
-import { Toolbar } from "./toolbar";
+import { viewOf } from "./table";
 
 interface Props {
   store: Store;
@@ -30,7 +30,7 @@ export function Layout({ store, answers, source, ready }: Props) {
   const asking = useMemo(() => askingOf(store), [store]);
   const map = store.map.value;
   const view = store.view.value;
-  const Main = VIEWS.find(({ name }) => name === view)?.Main;
+  const { Main } = viewOf(view);
   const link = source.link.value;
   const room = roomFor(width.value, map, view, store.measure.value !== null);
   const { shape, grid, column } = room;
@@ -50,7 +50,7 @@ export function Layout({ store, answers, source, ready }: Props) {
       data-link={link}
     >
       <div class="ruler" ref={ruler} />
-      {link !== "absent" && <Toolbar store={store} answers={answers} source={source} />}
+      {link !== "absent" && <Head store={store} answers={answers} source={source} shape={shape} />}
       <LessonCard lesson={store.lesson} asking={asking} />
       <Status store={store} answers={answers} source={source} />
       {map && link !== "absent" && !store.empty.value && width.value > 0 && (

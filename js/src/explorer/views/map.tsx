@@ -5,13 +5,13 @@ import { Button } from "../../controls/button";
 import { Fault } from "../../controls/fault";
 import { useWidth } from "../../drawing/canvas";
 import { isFitted, isNearest } from "../../drawing/geometry";
-import { placeName, sharing } from "../../drawing/naming";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
 import { Key } from "./key";
 import { lastWord, pooled } from "./notes";
+import { Path } from "./path";
 import { Pointed } from "./pointed";
 import { shapeOf, zoomBy } from "./pointing";
 import { createStage } from "./stage";
@@ -35,7 +35,7 @@ export function MapView({ store, answers, ready }: Props) {
     <section class="map" data-stale={!ready.value} style={{ "--plot": `${stage.value?.plot.x ?? 0}px` }}>
       <div class="ruler" ref={ruler} />
       <header>
-        <Title store={store} />
+        <Path store={store} />
         <p class="axes" data-part="axes">
           Rows are queries: they look. Columns are keys: they are looked at.
           {store.pin.value.query === null && " Click a row to pin it."}
@@ -56,20 +56,6 @@ export function MapView({ store, answers, ready }: Props) {
         </div>
       </footer>
     </section>
-  );
-}
-
-export function Title({ store }: { store: Store }) {
-  const map = store.map.value;
-  if (!map) return null;
-  const layer = store.layer.value;
-  const head = store.head.value;
-  const group = sharing(map, layer, head);
-  return (
-    <h2 title={map.layer_names[layer] ?? ""}>
-      {placeName(map, layer, head)}
-      {group && <small>{group}</small>}
-    </h2>
   );
 }
 

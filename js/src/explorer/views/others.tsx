@@ -1,5 +1,5 @@
 /** [CLS], registers, words: what is no patch gets attention too, and each can be chosen. */
-import { colourOf, css, inkOn } from "../../attention/colour";
+import { css, inkOn } from "../../attention/colour";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
@@ -27,7 +27,7 @@ export function Others({ store, map, row, mass }: Props) {
     <ul class="others" aria-label={`Tokens beside the ${countOf(keys.image!)} patches`}>
       {mass.others.map((key) => {
         const weight = row.after[key]!;
-        const colour = colourOf(store.ramp.value, weight, largest, store.traits.color_scale.value);
+        const colour = store.tint.value(weight, largest);
         const label = `${quoted(keys.labels[key])}${bracketed(keys, key)}`;
         return (
           <li key={key}>

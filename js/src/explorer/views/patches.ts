@@ -1,7 +1,7 @@
 /** Patches of a picture and the tokens beside them: where a row's weight is, and what is laid over the picture. */
 
 import type { Picture } from "../../answers/picture";
-import { colourOf, pack } from "../../attention/colour";
+import { pack } from "../../attention/colour";
 import type { Plot } from "../../drawing/geometry";
 import type { Mark, Segment } from "../../drawing/mark";
 import type { Axis, ImageGrid } from "../../host/facts";
@@ -101,12 +101,11 @@ export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: 
   }
   if (row) {
     const pixels = new Uint32Array(countOf(image));
-    const ramp = store.ramp.value;
-    const scale = store.traits.color_scale.value;
+    const tint = store.tint.value;
     const hidden: number[] = [];
     for (let at = 0; at < pixels.length; at++) {
       if (row.masked(image.start + at)) hidden.push(at);
-      else pixels[at] = pack(colourOf(ramp, row.after[image.start + at]!, largest, scale));
+      else pixels[at] = pack(tint(row.after[image.start + at]!, largest));
     }
     const over = picture ? opacity : 1;
     yield { kind: "pixels", ...area, rows, columns, pixels, vector: true, opacity: over };

@@ -6,7 +6,7 @@ import { exact, quoted, readable } from "../../drawing/words";
 import { keysOf } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { PinnedRow, Store } from "../store";
-import { VIEWS } from "./table";
+import { viewOf } from "./table";
 
 const ALL = 40;
 const MOST = 24;
@@ -67,7 +67,7 @@ export function Row({ store, answers, width }: Props) {
   if (!map) return null;
   if (fault !== undefined) return <Fault sentence={fault} onRetry={() => answers.retry()} />;
   if (!row || !shown) {
-    const hint = VIEWS.find(({ name }) => name === store.view.value)?.hint;
+    const { hint } = viewOf(store.view.value);
     const waiting = store.pin.value.query !== null;
     if (waiting && answers.chosen.faults.value.tile !== undefined) return null;
     return (

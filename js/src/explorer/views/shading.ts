@@ -1,5 +1,5 @@
 /** How words are shaded: by what the query that is read gives to each. */
-import { colourOf, inkOn, type Rgb } from "../../attention/colour";
+import { inkOn, type Rgb } from "../../attention/colour";
 import { directionOf } from "../../drawing/words";
 import type { Axis } from "../../host/facts";
 import type { Store } from "../store";
@@ -25,8 +25,7 @@ export interface Shading {
 export function shadingOf(store: Store, of: "query" | "key" | "both"): Shading {
   const row = of === "query" ? null : store.pinned.value;
   if (!row) return { largest: null, masked: () => false, of: () => null };
-  const ramp = store.ramp.value;
-  const scale = store.traits.color_scale.value;
+  const tint = store.tint.value;
   const shared = store.traits.color_range.value === "shared";
   const largest = shared ? 1 : row.after.reduce((a, b) => Math.max(a, b), 1e-12);
   return {
@@ -35,7 +34,7 @@ export function shadingOf(store: Store, of: "query" | "key" | "both"): Shading {
     of(index) {
       if (row.masked(index)) return null;
       const weight = row.after[index]!;
-      const background = colourOf(ramp, weight, largest, scale);
+      const background = tint(weight, largest);
       return { weight, background, ink: inkOn(background) };
     },
   };

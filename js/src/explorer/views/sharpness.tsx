@@ -4,6 +4,7 @@ import { Button } from "../../controls/button";
 import type { Stop } from "../../controls/decades";
 import { Dial } from "../../controls/dial";
 import { withArticle } from "../../drawing/naming";
+import { isTempered } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { Formula, madeOf } from "./formula";
@@ -18,11 +19,12 @@ const SCALINGS: readonly Stop[] = [
 export function Sharpness({ store, answers }: { store: Store; answers: Answers }) {
   const { traits, lesson } = store;
   const map = store.map.value;
-  if (map?.derived) {
+  if (map && !isTempered(map)) {
     return (
       <section class="sharpness" data-part="sharpness">
         <p class="said">
-          Temperature and scaling act on one head's scores; this map is {withArticle(map.derived)}.
+          Temperature and scaling act on one head's scores; this map is{" "}
+          {map.derived ? withArticle(map.derived) : "a sum of weights"}.
         </p>
       </section>
     );

@@ -5,7 +5,7 @@ import { bracketed } from "../../drawing/naming";
 import { exact, quoted, readable } from "../../drawing/words";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import type { Store } from "../store";
-import { Title } from "./map";
+import { Path } from "./path";
 import { directionOfAxis, shadingOf, shownPart } from "./shading";
 
 export function TextView({ store }: { store: Store }) {
@@ -14,7 +14,7 @@ export function TextView({ store }: { store: Store }) {
   return (
     <section class="map">
       <header>
-        <Title store={store} />
+        <Path store={store} />
       </header>
       <Text store={store} map={map} />
     </section>
