@@ -38,6 +38,10 @@ LOCKABLE = (
 )
 
 
+PARTS = ("head", "grid", "map", "heads", "sharpness", "row", "findings")
+LEAST_HEIGHT = 120
+
+
 class Explorer(View):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
@@ -89,6 +93,10 @@ class Explorer(View):
     pooling : {"max", "mean"}
         What a point of a long map shows of the cells under it: the largest weight, or the mean of those that may be
         seen.
+    parts : list of {"head", "grid", "map", "heads", "sharpness", "row", "findings"}
+        What is shown, for boxes and slides: ``["map"]`` is the picture alone; empty for all.
+    height : int or None
+        Of the picture with its labels, in pixels, at least 120; None for what the room gives.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -119,6 +127,8 @@ class Explorer(View):
     color_range = t.Enum(["row", "map", "shared"], "map").tag(sync=True)
     threshold = Number(0.0).tag(sync=True)
     pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
+    parts = t.List(t.Enum(PARTS)).tag(sync=True)
+    height = Index(None, allow_none=True).tag(sync=True)
 
     def __init__(
         self,
@@ -423,6 +433,13 @@ class Explorer(View):
         value = float(proposal["value"])
         if not 0 <= value < float("inf"):
             raise t.TraitError(f"scaling={value}; expected 0 or more.")
+        return value
+
+    @t.validate("height")
+    def _valid_height(self, proposal: Any) -> int | None:
+        value: int | None = proposal["value"]
+        if value is not None and value < LEAST_HEIGHT:
+            raise t.TraitError(f"height={value}; expected pixels, {LEAST_HEIGHT} or more, or None.")
         return value
 
     @t.validate("threshold")

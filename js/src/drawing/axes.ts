@@ -10,6 +10,7 @@ import { elide, readable } from "./words";
 export const GAP = 6;
 const FONT_SIZE = 12;
 const SMALLEST_FONT = 9;
+const SMALL_FONT = 11;
 const SAMPLE = 64;
 /** Height of the line of a token that has no row. */
 export const FOLLOWING = 18;
@@ -52,6 +53,10 @@ export interface Placing {
   colours: Colours;
   /** What the names of runs take at the far side of the labels. */
   gutter: { left: number; top: number };
+  /** What the names of the axes take above everything. */
+  above: number;
+  /** Whether labels tell their positions: where not all can be read, and where only a part is in sight. */
+  numbered: { query: boolean; key: boolean };
 }
 
 /** A token that is hovered or pinned, and the colour that says so. */
@@ -59,6 +64,19 @@ export interface Lit {
   index: number;
   colour: string;
 }
+
+/** Round numbers of tokens from one label to the next. */
+function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
+  return power * ([1, 2, 5, 10].find((times) => times * power >= least) ?? 10);
+}
+
+/** A token with its position before it. */
+const told = (axis: Axis, index: number, numbered: boolean): string => {
+  const label = readable(axis.labels[index] ?? "");
+  // What is a position already needs no second.
+  return numbered && label !== String(index) ? `${index} ${label}` : label;
+};
 
 /** Every so many tokens have a label; what a lit one would run into gives way. */
 function* labelled(
@@ -68,7 +86,7 @@ function* labelled(
   size: number,
   lit: readonly Lit[],
 ): Generator<{ index: number; mark: Lit | undefined }> {
-  const every = Math.max(1, Math.ceil(size / space));
+  const every = roundStep(Math.ceil(size / space));
   const clear = space >= FONT_SIZE + 2 ? 0.5 : (FONT_SIZE + 2) / space;
   const visible = (index: number) => index + 0.5 >= span.from && index + 0.5 <= span.to;
   for (let index = Math.ceil(Math.floor(span.from) / every) * every; index < span.to; index += every) {
@@ -86,16 +104,31 @@ function look(colours: Colours, size: number, special: boolean, mark: Lit | unde
 }
 
 export function* rowLabels(placing: Placing, axis: Axis, lit: readonly Lit[]): Generator<Lettering> {
-  const { pen, plot, window, colours, gutter } = placing;
+  const { pen, plot, window, colours, gutter, numbered } = placing;
   const space = cellSize(plot, window).height;
   const special = new Set(axis.special);
   for (const { index, mark } of labelled(axis, window.rows, space, sizeFor(space), lit)) {
     const font = look(colours, sizeFor(space), special.has(index), mark);
     pen.font = fontOf(colours.font, font);
-    const text = elide(pen, readable(axis.labels[index] ?? ""), plot.x - GAP - gutter.left);
+    const text = elide(pen, told(axis, index, numbered.query), plot.x - GAP - gutter.left);
     const y = rowY(plot, window, index + 0.5);
     yield { kind: "text", x: plot.x - GAP, y, text, anchor: "end", ...font };
   }
+}
+
+/** Who looks at whom, in the corner. */
+export function* axisNames(
+  { pen, plot, colours }: Placing,
+  queries: string,
+  keys: string,
+): Generator<Lettering> {
+  const font = { size: SMALL_FONT, colour: colours.muted };
+  pen.font = fontOf(colours.font, font);
+  const down = `${queries} looks ↓`;
+  const clear = pen.measureText(down).width + 2 * GAP;
+  const y = SMALL_FONT / 2 + 1;
+  yield { kind: "text", x: 0, y, text: down, ...font };
+  yield { kind: "text", x: Math.max(plot.x, clear), y, text: `at ${keys} →`, ...font };
 }
 
 /** Below the last row: the token that would have come next, had it been a query. */
@@ -113,21 +146,21 @@ export function* columnLabels(
   widestLabel: number,
   lit: readonly Lit[],
 ): Generator<Lettering> {
-  const { pen, plot, window, colours, gutter } = placing;
+  const { pen, plot, window, colours, gutter, above, numbered } = placing;
   const space = cellSize(plot, window).width;
   const upright = space >= 2 * FONT_SIZE && widestLabel + 4 <= space;
   const size = upright ? FONT_SIZE : sizeFor(space);
   const special = new Set(axis.special);
   for (const { index, mark } of labelled(axis, window.columns, space, size, lit)) {
     const font = look(colours, size, special.has(index), mark);
-    const label = readable(axis.labels[index] ?? "");
+    const label = told(axis, index, numbered.key && !upright);
     const x = columnX(plot, window, index + 0.5);
     if (upright) {
       yield { kind: "text", x, y: plot.y - GAP - FONT_SIZE / 2, text: label, anchor: "middle", ...font };
       continue;
     }
     pen.font = fontOf(colours.font, font);
-    const text = elide(pen, label, plot.y - GAP - gutter.top);
+    const text = elide(pen, label, plot.y - GAP - gutter.top - above);
     yield { kind: "text", x, y: plot.y - GAP, text, turned: true, ...font };
   }
 }

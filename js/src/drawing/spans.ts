@@ -70,7 +70,7 @@ export function* spanMarks(placing: Placing, queries: Axis, keys: Axis): Generat
 
 /** A line along a run with its name above, where there is room for it. */
 function* bracket(
-  { pen, colours }: Placing,
+  { pen, colours, above: inset }: Placing,
   name: string,
   from: number,
   to: number,
@@ -78,7 +78,7 @@ function* bracket(
   turned: boolean,
 ): Generator<Mark> {
   if (to - from < 3) return;
-  const across = (lane + 1) * LANE;
+  const across = (lane + 1) * LANE + (turned ? 0 : inset);
   const line = across - 2.5;
   const segment: Segment = turned ? [line, from + 1, line, to - 1] : [from + 1, line, to - 1, line];
   yield { kind: "lines", segments: [segment], colour: colours.faint, line: 1 };

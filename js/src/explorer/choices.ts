@@ -9,6 +9,9 @@ import type { Answering, LessonFacts } from "../lesson/facts";
 /** Where the colours end: at each row's largest weight, at the map's, or at 1. */
 export type ColourRange = "row" | "map" | "shared";
 
+/** What the widget is made of, each to be had without the others. */
+export type Part = "head" | "grid" | "map" | "heads" | "sharpness" | "row" | "findings";
+
 export interface Choices {
   map: string;
   layer: number;
@@ -31,6 +34,10 @@ export interface Choices {
   hide: readonly (string | number)[];
   /** Names of spans and positions that are kept alone; empty for all. */
   only: readonly (string | number)[];
+  /** What is shown; empty for all. */
+  parts: readonly string[];
+  /** Of the picture, in CSS pixels; null for what the room gives. */
+  height: number | null;
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -59,6 +66,8 @@ export const DEFAULTS: Choices = {
   words: false,
   hide: [],
   only: [],
+  parts: [],
+  height: null,
   theme: "auto",
   measure: "",
   sort: "model",

@@ -13,6 +13,7 @@ import { connectTraits, type Model } from "../host/traits";
 import { ANSWERING, type Answering } from "../lesson/facts";
 import { Answers } from "./answers";
 import { type Choices, DEFAULTS, type Told } from "./choices";
+import { followFullScreen } from "./full";
 import { followKeys } from "./keys";
 import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
@@ -105,6 +106,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     store.said.value = "Unpinned";
   }
   root.addEventListener("keydown", unpin);
+  const stopFull = followFullScreen(host, store);
   const stopKeeping = keepFocus(root);
   const stopKeys = followKeys(root, store);
   const stopCopying = followCopying(root, store);
@@ -116,6 +118,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     if (closed) return;
     closed = true;
     cancelAnimationFrame(frame);
+    stopFull();
     stopKeeping();
     stopKeys();
     stopCopying();

@@ -46,6 +46,9 @@ export interface PinnedRow {
   entropyAfter: number;
 }
 
+/** Before the first layout. */
+const TALLEST = 720;
+
 /** All layers, in the order in which they are wanted. */
 export function chosenFirst(store: Store, map: MapFacts): number[] {
   const chosen = store.layer.value;
@@ -87,6 +90,14 @@ export class Store {
   readonly #zoom: Signal<{ map: string; window: Window } | null> = signal(null);
   /** Width that the main view has, in CSS pixels; 0 before the first layout. */
   readonly room: Signal<number> = signal(0);
+  /** Height that the main view may have, in CSS pixels, labels included. */
+  readonly tallest: Signal<number> = signal(TALLEST);
+  /** Whether the widget has the whole screen. */
+  readonly full: Signal<boolean> = signal(false);
+  /** Where the page lets a widget have the whole screen. */
+  toggleFull: (() => void) | null = null;
+  /** Whether the map stands below as a table too. */
+  readonly tabled: Signal<boolean> = signal(false);
   /** How much of the picture its weights cover, 0 to 1. */
   readonly overlay: Signal<number> = signal(0.7);
   /** Size of the drawn cells in device pixels, [height, width]; null before the first layout. */

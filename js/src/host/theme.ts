@@ -101,6 +101,8 @@ export function followTheme(
   document.head.addEventListener("load", change, { capture: true, signal: stop.signal });
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   system.addEventListener("change", change, { signal: stop.signal });
+  const forced = window.matchMedia("(forced-colors: active)");
+  forced.addEventListener("change", change, { signal: stop.signal });
   // Hosts take an output out of the page and put it back, and say neither: what was missed meanwhile is read then.
   let missed = false;
   const place = new IntersectionObserver(() => {
@@ -121,7 +123,8 @@ export function followTheme(
     const paged = pageIsDark();
     // Paper is white, whatever the screen is.
     const chosen = printing.value ? "light" : theme.value;
-    const dark = chosen === "auto" ? paged : chosen === "dark";
+    // The system's own colours are light or dark whatever was asked for.
+    const dark = forced.matches ? system.matches : chosen === "auto" ? paged : chosen === "dark";
     root.dataset.scheme = dark ? "dark" : "light";
     // A theme that was asked for must not be mixed with the colours of a host that has another.
     root.dataset.palette = chosen === "auto" || dark === paged ? "host" : "own";

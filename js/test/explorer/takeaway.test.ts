@@ -4,6 +4,7 @@ import { MockModel } from "../mock";
 import { type Mounted, mount, point, press } from "./mount";
 import { copied, model, open, saved, WORDS } from "./saving";
 
+const LOOKS = ["show-table", "full-screen", "show-keys"];
 const items = (view: Mounted) =>
   [...view.part("save-menu").querySelectorAll('[role="menuitem"]')].map((item) =>
     item.getAttribute("data-part"),
@@ -55,7 +56,7 @@ describe("the menu", () => {
     const view = mount(host);
     await view.ready();
     await open(view);
-    expect(items(view)).toEqual(["copy-code", "save-png", "save-svg", "save-csv", "save-page", "show-keys"]);
+    expect(items(view)).toEqual(["copy-code", "save-png", "save-svg", "save-csv", "save-page", ...LOOKS]);
     press(view.part("copy-code"), "Escape");
     host.fromPython({ query: 3, key: 9 });
     await vi.waitFor(() => expect(view.part("row").dataset.query).toBe("3"));
@@ -68,13 +69,13 @@ describe("the menu", () => {
       "save-svg",
       "save-csv",
       "save-page",
-      "show-keys",
+      ...LOOKS,
     ]);
     press(view.part("copy-row"), "Escape");
     host.disconnect();
     await vi.waitFor(() => expect(view.state()).toBe("error"));
     await open(view);
-    expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv", "show-keys"]);
+    expect(items(view)).toEqual(["copy-row", "copy-code", "save-png", "save-svg", "save-csv", ...LOOKS]);
     press(view.part("copy-row"), "Escape");
     await vi.waitFor(() => expect(view.parts("save-menu")).toEqual([]));
     for (const part of ["save-png", "save-svg", "save-csv"])

@@ -11,7 +11,7 @@ import { rowwise } from "../range";
 import type { Drawn, Store } from "../store";
 import { cellMarks } from "../views/cells";
 import { scaleOf } from "../views/key";
-import { marksOf } from "../views/marks";
+import { marksOf, placingOf } from "../views/marks";
 import { lastWord, pooled } from "../views/notes";
 import { type Stage, stageOf } from "../views/stage";
 import { aboutOf, framed, headTitle, queryName } from "./frame";
@@ -30,7 +30,7 @@ export function heatmapSheet(store: Store, map: MapFacts): Sheet | null {
     Math.round(stage.plot.height * fine),
     Math.round(stage.plot.width * fine),
   ];
-  const placing = { pen, plot: stage.plot, window: store.window.value, colours, gutter: stage.gutter };
+  const placing = placingOf(store, pen, stage, colours, map);
   const { query } = store.pin.value;
   return framed(colours, {
     width: stage.width,

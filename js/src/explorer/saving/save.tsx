@@ -193,9 +193,30 @@ function partOf(map: MapFacts, tile: Parameters<typeof pooledAs>[0]): string[] {
 }
 
 /** What is no copy, and is looked for here. */
-const looks = (store: Store): Action[] => [
-  { part: "show-keys", label: "Keys", detail: "?", run: () => (store.keysShown.value = true) },
-];
+function looks(store: Store): Action[] {
+  const small = (store.map.value?.n_queries ?? 0) > 0 && store.view.value === "heatmap";
+  const actions: Action[] = [];
+  if (small)
+    actions.push({
+      part: "show-table",
+      label: store.tabled.value ? "Hide the table" : "As a table",
+      detail: "numbers to read",
+      run: () => (store.tabled.value = !store.tabled.peek()),
+    });
+  if (document.fullscreenEnabled && store.toggleFull)
+    actions.push({
+      part: "full-screen",
+      label: store.full.value ? "Leave full screen" : "Full screen",
+      run: store.toggleFull,
+    });
+  actions.push({
+    part: "show-keys",
+    label: "Keys",
+    detail: "?",
+    run: () => (store.keysShown.value = true),
+  });
+  return actions;
+}
 
 /** Only a kernel can write a page. */
 function pages(store: Store, map: MapFacts, source: Source, way: Way): Action[] {

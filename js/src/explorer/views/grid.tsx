@@ -1,5 +1,5 @@
 /** Every head as a thumbnail: layers by heads, or in the order of a measure; the selected one is outlined. */
-import { useComputed } from "@preact/signals";
+import { batch, useComputed } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { measureOf, measures } from "../../answers/measures";
@@ -16,6 +16,7 @@ import { Pictures } from "./pictures";
 import { type HeadPlace, ranked } from "./ranking";
 import { EDGES, NUMERAL, type Room } from "./room";
 import { Sight } from "./sight";
+import { viewOf, viewsOf } from "./table";
 
 interface Props {
   store: Store;
@@ -57,9 +58,14 @@ export function Grid({ store, answers, room }: Props) {
   const order = ORDERS.find(([name]) => name === store.traits.sort.value)?.[1].toLowerCase();
   const arranged = { told: said.value, store, answers, map, grid, sight, pictures, size: room.thumb };
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the buttons in it are what is pressed
     <section
       class="grid"
       data-measured={measure !== null}
+      onDblClick={(event) => opened(store, event)}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") opened(store, event);
+      }}
       style={{ "--thumb": `${room.thumb}px`, "--row": `${room.thumb}px`, "--lines": map.heads.length }}
     >
       <header>
@@ -83,6 +89,18 @@ export function Grid({ store, answers, room }: Props) {
       <GridFault store={store} answers={answers} />
     </section>
   );
+}
+
+/** Where the grid takes all the room, a head that is meant opens in its map. */
+function opened(store: Store, event: Event): void {
+  const thumb = (event.target as Element).closest<HTMLElement>('[data-part="thumb"]');
+  if (!thumb || viewOf(store.view.peek()).Main) return;
+  event.preventDefault();
+  event.stopPropagation();
+  batch(() => {
+    store.select(Number(thumb.dataset.layer), Number(thumb.dataset.head));
+    store.traits.view.value = viewsOf(store.map.peek()).find(({ Main }) => Main)!.name;
+  });
 }
 
 /** How far a measure is, while it is not there for every head. */

@@ -5,12 +5,14 @@ import { Button } from "../../controls/button";
 import { Fault } from "../../controls/fault";
 import { useWidth } from "../../drawing/canvas";
 import { isFitted, isNearest } from "../../drawing/geometry";
+import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
 import { Key } from "./key";
 import { lastWord, pooled } from "./notes";
+import { Numbers } from "./numbers";
 import { Path } from "./path";
 import { Pointed } from "./pointed";
 import { shapeOf, zoomBy } from "./pointing";
@@ -36,10 +38,6 @@ export function MapView({ store, answers, ready }: Props) {
       <div class="ruler" ref={ruler} />
       <header>
         <Path store={store} />
-        <p class="axes" data-part="axes">
-          Rows are queries: they look. Columns are keys: they are looked at.
-          {store.pin.value.query === null && " Click a row to pin it."}
-        </p>
         <Zoom store={store} />
       </header>
       <div class="stage" hidden={fault !== undefined}>
@@ -47,6 +45,7 @@ export function MapView({ store, answers, ready }: Props) {
         <QueryEntropy store={store} stage={stage} />
         <Pointed store={store} stage={stage} />
       </div>
+      {store.tabled.value && <Numbers store={store} map={map} />}
       {fault !== undefined && <Fault sentence={fault} onRetry={() => answers.retry()} />}
       <footer hidden={fault !== undefined}>
         <Key store={store} />
@@ -59,12 +58,30 @@ export function MapView({ store, answers, ready }: Props) {
   );
 }
 
+/** Where in the map the part that is seen lies. */
+function Locator({ store, map }: { store: Store; map: MapFacts }) {
+  const { rows, columns } = store.window.value;
+  const share = (at: number, count: number) => (at / count) * 100;
+  const [x, y] = [share(columns.from, map.n_keys), share(rows.from, map.n_queries)];
+  const wide = Math.max(4, share(columns.to - columns.from, map.n_keys));
+  const high = Math.max(4, share(rows.to - rows.from, map.n_queries));
+  const said = `queries ${Math.floor(rows.from)} to ${Math.ceil(rows.to) - 1}, keys ${Math.floor(columns.from)} to ${Math.ceil(columns.to) - 1}`;
+  return (
+    <svg class="locator" data-part="locator" viewBox="0 0 100 100" role="img" aria-label={said}>
+      <title>{said}</title>
+      <rect class="whole" x="1" y="1" width="98" height="98" />
+      <rect class="seen" x={Math.min(x, 96)} y={Math.min(y, 96)} width={wide} height={high} />
+    </svg>
+  );
+}
+
 function Zoom({ store }: { store: Store }) {
   const map = store.map.value;
   const fitted = !map || isFitted(store.window.value, shapeOf(map));
   const nearest = !map || isNearest(store.window.value, shapeOf(map));
   return (
     <div class="zoom" role="group" aria-label="Zoom">
+      {!fitted && <Locator store={store} map={map!} />}
       <Button part="zoom-out" label="Zoom out" idle={fitted} onClick={() => zoomBy(store, 1 / 1.5)}>
         −
       </Button>

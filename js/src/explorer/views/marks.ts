@@ -1,27 +1,47 @@
 /** Labels, the hovered cross and the pinned cell: above the map, so that moving them repaints nothing below. */
 
 import { css } from "../../attention/colour";
-import { columnLabels, following, type Lit, type Placing, rowLabels } from "../../drawing/axes";
+import { axisNames, columnLabels, following, type Lit, type Placing, rowLabels } from "../../drawing/axes";
 import { prepare } from "../../drawing/canvas";
 import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
 import { type Box, inside, type Mark } from "../../drawing/mark";
 import { paint } from "../../drawing/paint";
 import { spanMarks } from "../../drawing/spans";
 import { keysOf, type MapFacts } from "../../host/facts";
+import type { Colours } from "../../host/theme";
 import type { Cell, Store } from "../store";
-import { endsInside, type Stage } from "./stage";
+import { AXIS, endsInside, type Stage } from "./stage";
+
+/** With less room for each, not every token has its label. */
+const READABLE = 9;
+
+/** Who looks, and at whom: in cross-attention these are two texts. */
+const axesOf = ({ name, keys }: MapFacts): [string, string] =>
+  keys !== null && /cross/i.test(name) ? ["decoder", "encoder"] : ["query", "key"];
 
 export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage, map: MapFacts): void {
   const context = prepare(canvas, stage.width, stage.height);
   const colours = store.colours.value;
-  const placing = {
-    pen: context,
-    plot: stage.plot,
-    window: store.window.value,
-    colours,
-    gutter: stage.gutter,
-  };
+  const placing = placingOf(store, context, stage, colours, map);
   paint(context, colours.font, marksOf(placing, store, stage, map, store.hover.value));
+}
+
+/** Where labels go, and what they tell: for the screen and for paper. */
+export function placingOf(
+  store: Store,
+  pen: CanvasRenderingContext2D,
+  { plot, gutter }: Stage,
+  colours: Colours,
+  map: MapFacts,
+): Placing {
+  const { rows, columns } = store.window.value;
+  const size = cellSize(plot, store.window.value);
+  const partly = ({ from, to }: { from: number; to: number }, count: number) => to - from < count;
+  const numbered = {
+    query: partly(rows, map.n_queries) || size.height < READABLE,
+    key: partly(columns, map.n_keys) || size.width < READABLE,
+  };
+  return { pen, plot, window: store.window.value, colours, gutter, above: AXIS, numbered };
 }
 
 /** What stands around and above the cells. */
@@ -34,6 +54,8 @@ export function* marksOf(
 ): Generator<Mark> {
   const { colours } = placing;
   const pin = store.pin.value;
+  const [looking, looked] = axesOf(map);
+  yield* axisNames(placing, looking, looked);
   yield* spanMarks(placing, map.queries, keysOf(map));
   yield* cross(placing, pin, colours.accentText, 2);
   if (hover) yield* cross(placing, hover, colours.text, 1);

@@ -1,6 +1,5 @@
 /** How the width is shared: the map has the first right to it, thumbnails take what is left. */
 import { groupSize, type MapFacts } from "../../host/facts";
-import type { Choices } from "../choices";
 
 export type Shape = "narrow" | "medium" | "wide";
 
@@ -35,14 +34,21 @@ const LARGEST = 52;
 /** So many heads a layer may have for their numbers to stand apart. */
 const MANY = 16;
 
+interface Wanted {
+  /** Whether every thumbnail carries a number. */
+  numbered: boolean;
+  /** Whether there is a grid, and anything below the picture or beside it. */
+  grid: boolean;
+  rest: boolean;
+}
+
 export function roomFor(
   width: number,
   map: MapFacts | null,
-  view: Choices["view"],
-  /** Whether every thumbnail carries a number. */
-  numbered: boolean,
+  view: string,
+  { numbered, grid, rest }: Wanted,
 ): Room {
-  const shape = width < NARROW ? "narrow" : width < WIDE ? "medium" : "wide";
+  const shape = width < NARROW ? "narrow" : width < WIDE || !rest ? "medium" : "wide";
   const heads = Math.max(1, ...(map?.heads ?? []));
   const layers = Math.max(1, map?.heads.length ?? 1);
   const apart = gapsOf(map);
@@ -54,7 +60,7 @@ export function roomFor(
     const thumb = Math.max(LEAST, Math.min(wanted, fits(width)));
     return { column: width, thumb: numbered ? Math.max(readable, thumb) : thumb };
   };
-  if (heads * layers === 1) return { shape, grid: "none", column: width, thumb: LARGEST };
+  if (heads * layers === 1 || !grid) return { shape, grid: "none", column: width, thumb: LARGEST };
   if (view === "grid") {
     return { shape, grid: "alone", column: width, thumb: Math.min(160, Math.max(24, fits(width))) };
   }
@@ -72,6 +78,19 @@ export function roomFor(
     column: Math.floor(Math.min(most, Math.max(COLUMN, widthOf(thumb)))),
     thumb: numbered ? Math.max(readable, thumb) : thumb,
   };
+}
+
+/** Plot and labels of the picture, where there is no height that was asked for. */
+const TALLEST = 720;
+const TALLEST_NARROW = 520;
+/** What else has to be on the screen with it. */
+const AROUND = 150;
+
+/** Height that the picture may have: what was asked for, what a whole screen has, or what fits most screens. */
+export function tallest(shape: Shape, asked: number | null, full: boolean): number {
+  if (full) return Math.max(320, window.innerHeight - AROUND);
+  if (asked !== null) return asked;
+  return shape === "narrow" ? TALLEST_NARROW : TALLEST;
 }
 
 /** What the gaps between groups of heads take, in the layer that has most of them. */

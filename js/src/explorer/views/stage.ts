@@ -23,8 +23,12 @@ export interface Stage {
 const WIDEST_LABEL = 116;
 const TALLEST_LABEL = 96;
 const UPRIGHT_LABEL = 22;
-const TALLEST_PLOT = 640;
 const EDGE = 8;
+const LEAST_PLOT = 80;
+/** Labels of longer texts tell their positions. */
+const MANY = 40;
+/** The names of the axes have a line of their own above the labels of the keys. */
+export const AXIS = 15;
 const COMFORTABLE_PLOT = 360;
 const LEAST_ENTROPY = 56;
 
@@ -38,22 +42,31 @@ export function stageOf(store: Store, pen: CanvasRenderingContext2D, room: numbe
   // Labels turn bold under the pointer, and must fit then too.
   pen.font = labelFont(store.colours.value, 12, 600);
   const gutter = { left: gutterOf(map.queries), top: gutterOf(keysOf(map)) };
-  const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), widest(pen, map.queries) + GAP + 4);
+  const position = map.n_queries > MANY ? pen.measureText(`${map.n_queries} `).width : 0;
+  const wanted = widest(pen, map.queries) + position + GAP + 4;
+  const own = Math.min(WIDEST_LABEL, Math.round(room * 0.24), Math.ceil(wanted));
   const left = own + gutter.left;
   // The map comes first where room is scarce.
   const spare = Math.max(LEAST_ENTROPY, room - left - EDGE - COMFORTABLE_PLOT);
   const entropyWidth = Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
   const free = Math.max(40, room - left - entropyWidth - EDGE);
-  const size = plotSize(map.n_queries, map.n_keys, free, Math.min(TALLEST_PLOT, Math.max(280, room)));
   const label = widest(pen, keysOf(map));
-  const upright = label + 4 <= size.width / map.n_keys;
-  const top = upright ? UPRIGHT_LABEL : Math.min(TALLEST_LABEL, label + GAP + 4);
-  const plot = { x: left, y: Math.max(top, UPRIGHT_LABEL) + gutter.top, ...size };
+  const turned = Math.max(UPRIGHT_LABEL, Math.min(TALLEST_LABEL, label + GAP + 4));
+  const below = map.following ? FOLLOWING + 4 : EDGE;
+  const within = (top: number) => Math.max(LEAST_PLOT, store.tallest.value - AXIS - gutter.top - top - below);
+  const sizeBelow = (top: number) =>
+    plotSize(map.n_queries, map.n_keys, free, Math.min(within(top), Math.max(280, room)));
+  // Labels that need not be turned leave more of the height.
+  const flat = sizeBelow(UPRIGHT_LABEL);
+  const upright = label + 4 <= flat.width / map.n_keys;
+  const size = upright ? flat : sizeBelow(turned);
+  const top = upright ? UPRIGHT_LABEL : turned;
+  const plot = { x: left, y: AXIS + top + gutter.top, ...size };
   return {
     plot,
     keyLabel: label,
     width: plot.x + plot.width + EDGE,
-    height: plot.y + plot.height + (map.following ? FOLLOWING + 4 : EDGE),
+    height: plot.y + plot.height + below,
     gutter,
     entropyWidth,
   };
