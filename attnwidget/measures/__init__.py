@@ -10,6 +10,7 @@ from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_lab
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
 from attnwidget.measures.scores import score_health
 from attnwidget.measures.spatial import SpatialPeak, cls_map, mass_mask, patch_distance, spatial_peak
+from attnwidget.measures.standouts import Standout, standouts
 from attnwidget.measures.table import summarize
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "HeadClusters",
     "PatternLabels",
     "SpatialPeak",
+    "Standout",
     "additive_relevance",
     "align",
     "align_tokens",
@@ -47,6 +49,7 @@ __all__ = [
     "score_health",
     "sinks",
     "spatial_peak",
+    "standouts",
     "summarize",
     "top_targets",
 ]

@@ -180,9 +180,9 @@ def monotonicity(
     Kendall, The Treatment of Ties in Ranking Problems, Biometrika 1945.
     """
     choice("measure", measure, ("tau", "steps"))
-    place = _expected_position if measure == "tau" else _top_position
+    place = expected_position if measure == "tau" else _top_position
     (position,) = _gathered(c, exclude_source, mask, {"": place}).values()
-    return _tau(position.detach(), _n_keys(c)) if measure == "tau" else _steps_forward(position)
+    return tau(position.detach(), _n_keys(c)) if measure == "tau" else _steps_forward(position)
 
 
 def focus(c: Given, *, exclude_source: str | Sequence[int] | None = None, mask: MaskLike = None) -> Tensor:
@@ -289,7 +289,7 @@ def _n_keys(c: Given) -> int:
     return c.n_keys if isinstance(c, AttentionMaps) else c.shape[-1]
 
 
-def _expected_position(rows: Rows) -> Tensor:
+def expected_position(rows: Rows) -> Tensor:
     return (rows.weights * rows.key).sum(-1)
 
 
@@ -298,7 +298,7 @@ def _top_position(rows: Rows) -> Tensor:
     return largest.masked_fill(rows.weights[..., 0].isnan(), math.nan)
 
 
-def _tau(position: Tensor, n_keys: int) -> Tensor:
+def tau(position: Tensor, n_keys: int) -> Tensor:
     """Kendall's tau-b between the order of the last axis and its values; NaN values have no part."""
     n_rows = position.shape[-1]
     # Rounding is no order: a sum over n_keys products of size n_keys is known to about this.

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions, whole
+from attnwidget.measures.comparison import row_divergence
 from attnwidget.measures.faults import Faults
 from attnwidget.measures.given import Excluded, Given, MaskLike, as_weights
 from attnwidget.measures.rows import row_entropy
@@ -23,7 +24,7 @@ from attnwidget.measures.walk import Rows, Walk, mean_over_queries, root
 from attnwidget.progress import progress_bar
 from attnwidget.tokens import Tokens
 
-__all__ = ["HeadClusters", "divergences", "head_clusters", "head_diversity", "head_similarity"]
+__all__ = ["HeadClusters", "divergences", "head_clusters", "head_diversity", "head_similarity", "row_unlike"]
 
 METRICS = ("js", "cosine", "euclidean")
 FEW_HEADS = 64  # fewer are compared before a progress bar could be read
@@ -248,6 +249,20 @@ def head_clusters(
         for (layer, head), cluster in zip(heads, cut.tolist(), strict=True):
             labels[layer, head] = number[cluster]
     return HeadClusters([heads[leaf] for leaf in leaves], labels, distance, tree)
+
+
+def row_unlike(rows: Rows) -> Tensor:
+    """Jensen-Shannon divergence of rows [heads, rows] from the mean of all heads' rows, in nats.
+
+    NaN where a query sees one key, where a row has no values, and where there is no other head.
+    """
+    seeing = ~rows.without
+    if rows.weights.shape[0] < 2:
+        return torch.full_like(rows.total, math.nan)
+    weights = rows.weights.masked_fill(~seeing[..., None], 0)
+    mean = weights.sum(0, keepdim=True) / seeing.sum(0).clamp(min=1)[None, :, None]
+    unlike = row_divergence(weights, mean.expand_as(weights))
+    return unlike.masked_fill(~seeing | (rows.count <= 1), math.nan)
 
 
 def _walk_of_heads(a: Given, query: int | None, **options: Any) -> Walk:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.alignment import expected_position, tau
+from attnwidget.measures.heads import row_unlike
 from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
 from attnwidget.measures.rows import (
     SINK_SUMS,
@@ -56,6 +58,10 @@ HEAD_MEASURES = {
     "sparse": HeadMeasure("Sparsity", "", "Hoyer's measure: 1 on one key, 0 on all alike."),
     "duplicate": HeadMeasure("Duplicate token", "", "Attention to earlier copies of the token."),
     "induction": HeadMeasure("Induction", "", "Attention to what followed earlier copies of the token."),
+    "unlike": HeadMeasure(
+        "Unlike its layer", "nats", "How far it is from the mean of its layer's heads: Jensen-Shannon divergence."
+    ),
+    "monotonic": HeadMeasure("In order", "", "Whether the target goes through the source in order: Kendall's tau."),
     "sink": HeadMeasure("Sink", "", "Largest mean weight that one key gets."),
     "sink_key": HeadMeasure("Sink key", "position", "The key that gets it."),
     "outside": HeadMeasure("Outside", "", "Mass outside the map: learned sinks, or rows that were cut."),
@@ -68,8 +74,13 @@ WINDOW = 3
 
 def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
     """The numbers of `HEAD_MEASURES` that maps of this kind have."""
-    known = holds_scores(maps)
-    return {name: measure for name, measure in HEAD_MEASURES.items() if known or name not in SCORE_ROWS}
+    unknown = {*(() if holds_scores(maps) else SCORE_ROWS), *(() if holds_two_texts(maps) else ("monotonic",))}
+    return {name: measure for name, measure in HEAD_MEASURES.items() if name not in unknown}
+
+
+def holds_two_texts(maps: AttentionMaps) -> bool:
+    """Whether queries and keys are tokens of two texts, as in cross-attention."""
+    return maps.key_tokens is not maps.tokens and not maps.causal
 
 
 def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: bool = False) -> dict[str, Tensor]:
@@ -96,7 +107,10 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         "count": lambda block: block.count.expand_as(block.total),
         "confidence": lambda block: block.top,
         "outside": row_outside,
+        "unlike": row_unlike,
     }
+    if holds_two_texts(maps):
+        measures["position"] = expected_position
     if walk.has_positions:
         patterns = pattern_rows(walk.first_key)
         measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
@@ -114,10 +128,13 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
     found["effective_keys"] = found["entropy"].exp()
     found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
+    position = found.pop("position", None)
     numbers = {name: largest(found.pop(name)) for name in ("score_max",) if name in found}
     numbers |= {name: mean_over_queries(value) for name, value in found.items()}
     if walk.has_positions:
         numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
+    if position is not None:
+        numbers["monotonic"] = tau(position, walk.n_keys)
     top, key = score.nan_to_num(-1).max(-1)
     numbers["sink"] = top.masked_fill(top < 0, math.nan)
     numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)

@@ -20,7 +20,8 @@ __all__ = ["facts_of"]
 def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     """What the browser is told of all that is shown."""
     maps = [
-        _describe(name, shown.maps[name]) | {"measures": measuring.facts(), "diagnosed": True}
+        _describe(name, shown.maps[name])
+        | {"measures": measuring.facts(), "diagnosed": True, "standouts": sum(shown.maps[name].heads) > 1}
         for name, measuring in shown.measuring.items()
     ]
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]

@@ -208,7 +208,8 @@ class _Holding:
                     _put(self.packer, self.shown, {"op": op, "map": name, "layer": layer})
             yield
         if measured and 0 not in (maps.n_queries, maps.n_keys):
-            _put(self.packer, self.shown, {"op": "findings", "map": name})
+            for op in ("findings", "standouts"):
+                _put(self.packer, self.shown, {"op": op, "map": name})
         for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
             if tokens.image is not None and tokens.image.picture is not None:
                 _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis})

@@ -220,6 +220,7 @@ export const OPERATIONS = {
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
   vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
   findings: findingsOf,
+  standouts: (map: MockMap): Answer => ({ header: { ...map.standouts }, buffers: [] }),
   page: (_: MockMap, asked: Question): Answer => ({
     header: {},
     buffers: [unaligned(new TextEncoder().encode(`<!doctype html><p>query ${asked.query} “é”</p>`))],

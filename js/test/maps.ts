@@ -1,5 +1,6 @@
 /** Maps without a kernel: attention made of random queries and keys. */
 import type { Finding } from "../src/answers/findings";
+import type { Standout, Standouts } from "../src/answers/standouts";
 import type { Axis, ImageGrid, MapFacts, Measure, NamedSpan, ScoreFacts } from "../src/host/facts";
 
 /** Small, seeded and good enough for pictures (mulberry32). */
@@ -33,6 +34,8 @@ export interface MapOptions {
   /** Without the option the kernel does not look. */
   findings?: Finding[];
   derived?: string;
+  /** Heads that the kernel finds worth a look; without the option it does not look. */
+  standouts?: Standout[];
   /** What the kernel says of the scores of every layer; it answers about them where `held` says how. */
   scores?: ScoreFacts | null;
   /** Of queries and keys. */
@@ -121,6 +124,7 @@ export class MockMap {
       ...(options.scores && { scores: heads.map(() => options.scores!) }),
       ...(options.findings && { diagnosed: true }),
       ...(options.derived && { derived: options.derived }),
+      ...(options.standouts && { standouts: true }),
     };
   }
 
@@ -130,6 +134,10 @@ export class MockMap {
 
   get findings(): Finding[] {
     return this.#options.findings ?? [];
+  }
+
+  get standouts(): Standouts {
+    return { heads: this.#options.standouts ?? [], looked: ["strongest induction", "previous token"] };
   }
 
   measure(index: number, layer: number, head: number): number {

@@ -249,7 +249,7 @@ class TestTraits:
         state.pop("_esm")
         # Saved notebooks carry the traits: labels and facts, and the answers that are asked for first.
         assert len(state.pop("opening")) <= 64 << 10
-        assert len(json.dumps(state, default=str)) < 20_000
+        assert len(json.dumps(state, default=str)) < 24_000
         assert not any(isinstance(value, (bytes, memoryview, torch.Tensor, np.ndarray)) for value in state.values())
 
     def test_the_module_is_text_and_complete(self):
@@ -343,7 +343,7 @@ class TestMeasures:
         assert content["header"] == {"layer": 1, "heads": 4}
         values = np.frombuffer(buffers[0], "<f4").reshape(-1, 4)
         listed = [measure["name"] for measure in view.facts["maps"][0]["measures"]]
-        table = aw.summarize(view.maps).loc[("attention", 1)]
+        table = aw.summarize(view.maps).loc[("attention", 1)].drop(columns="monotonic")  # of two texts alone
         assert listed == list(table.columns)
         np.testing.assert_allclose(values.T, table.to_numpy(), atol=1e-5, equal_nan=True)
 

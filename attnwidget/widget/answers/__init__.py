@@ -17,6 +17,7 @@ from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
 from attnwidget.widget.answers.scores import scores
 from attnwidget.widget.answers.shown import Shown
+from attnwidget.widget.answers.standouts import standouts
 from attnwidget.widget.answers.thumbnails import thumbnails
 from attnwidget.widget.answers.tile import asked_tile
 
@@ -56,6 +57,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),
+    "standouts": _of_measures(standouts),
     "picture": _of_maps(picture),
 }
 

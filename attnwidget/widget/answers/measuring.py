@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.standouts import Reason, best_of
 from attnwidget.measures.table import HEAD_MEASURES, head_measures, measured
 from attnwidget.widget.answers.spread import even_rows
 
@@ -34,6 +35,7 @@ class Measuring:
     def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor]) -> None:
         self._maps, self._own = maps, own
         self._vitals: dict[int, Vitals] = {}
+        self._numbers: dict[int, Tensor] = {}
 
     def facts(self) -> list[dict[str, str]]:
         """What can be measured: name, label, unit, and a sentence about it."""
@@ -46,12 +48,23 @@ class Measuring:
     def numbers(self, layer: int) -> Tensor:
         """All numbers of a layer's heads: float32 [measures, heads], NaN where a number does not exist."""
         held, _ = self._maps.locate(layer, 0)
+        if layer in self._numbers:
+            return self._numbers[layer]
         numbers = head_measures(
             AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=even_rows(self._maps, MEASURED)
         )
         values = [own[layer, : held.shape[0]] for own in self._own.values()]
         values += [numbers[name][0].float().cpu() for name in measured(self._maps)]
-        return torch.stack(values)
+        self._numbers[layer] = torch.stack(values)
+        return self._numbers[layer]
+
+    def standouts(self) -> list[tuple[int, int, list[tuple[Reason, float]]]]:
+        """Heads that are worth a look, by their places: layer, head, and what they have most of and how much."""
+        names = [fact["name"] for fact in self.facts()]
+        numbers = torch.cat([self.numbers(layer) for layer in range(self._maps.n_layers)], -1).numpy()
+        places = [(layer, head) for layer, heads in enumerate(self._maps.heads) for head in range(heads)]
+        found = best_of(dict(zip(names, numbers, strict=True)))
+        return [(*places[at], named) for at, named in found.items()]
 
     def vitals(self, layer: int) -> Vitals:
         """What is measured of a layer before the maps are judged."""

@@ -9,6 +9,7 @@ import { needs as formula } from "./views/formula";
 import { needs as grid } from "./views/grid";
 import { needs as profile } from "./views/profile";
 import { viewOf } from "./views/table";
+import { needs as worth } from "./views/worth";
 
 /** A question, an errand, or that nothing more is known to be needed before it is known what is in sight. */
 export type Need = Question<unknown> | Errand | null | "sight";
@@ -21,4 +22,5 @@ export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator
   yield* grid(store, map);
   yield chosen.better();
   yield* findings(store, map);
+  yield* worth(store, map);
 }

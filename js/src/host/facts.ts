@@ -86,6 +86,8 @@ export interface MapFacts {
   measures?: Measure[];
   /** Whether the kernel can look through the map for what is unusual. */
   diagnosed?: boolean;
+  /** Whether the kernel can say which heads are worth a look. */
+  standouts?: boolean;
   /** What was done to its tokens; absent or empty where nothing was. */
   lens?: Lensed[];
   /** False where temperature and scaling cannot act, as on sums of weights. */

@@ -18,6 +18,7 @@ import { Row } from "./row";
 import { Sharpness } from "./sharpness";
 import { Status } from "./status";
 import { viewOf } from "./table";
+import { Worth } from "./worth";
 
 /** So wide, heads and sliders stand side by side below the picture; the style sheet has the same numbers. */
 const HALVED = 520;
@@ -94,6 +95,7 @@ export function Layout({ store, answers, source, ready }: Props) {
       )}
       <LessonCard lesson={store.lesson} asking={asking} />
       <Status store={store} answers={answers} source={source} />
+      {has("head") && link !== "absent" && !store.empty.value && <Worth store={store} answers={answers} />}
       {map && link !== "absent" && !store.empty.value && width.value > 0 && (
         <div class="views" style={{ "--left": `${left}px` }}>
           {order}
