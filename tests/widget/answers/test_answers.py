@@ -12,7 +12,8 @@ from tests.make import projected
 def test_every_question_is_answered_without_a_widget():
     shown = Shown.of({"attention": projected(), "other": projected(20)}, version=7)
     span = {"rows": [0, 14], "columns": [0, 14], "height": 14, "width": 14}
-    asked = {"tile": {"layer": 1, "head": 2, **span}, "findings": {}, "standouts": {}, "scores": {"layer": 1, "head": 2, "query": 5}}
+    asked = {"tile": {"layer": 1, "head": 2, **span}, "scores": {"layer": 1, "head": 2, "query": 5}}
+    asked |= {"findings": {}, "standouts": {}}
     for op in QUESTIONS.keys() - {"picture"}:
         answered = answer(shown, {"op": op, "map": "attention", **asked.get(op, {"layer": 1})})
         assert isinstance(answered.header, dict)
