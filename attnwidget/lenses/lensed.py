@@ -54,10 +54,9 @@ def standing(maps: AttentionMaps) -> int | None:
     if maps.key_tokens is maps.tokens:
         return 0
     mask = maps.layers[0].mask
-    if mask.causal:
-        return mask.offset
-    offset = maps.n_keys - maps.n_queries
-    return offset if offset >= 0 and maps.key_tokens.labels[offset:] == maps.tokens.labels else None
+    offset = mask.offset if mask.causal else maps.n_keys - maps.n_queries
+    there = maps.key_tokens.labels[max(offset, 0) : offset + maps.n_queries]
+    return offset if offset >= 0 and there == maps.tokens.labels else None
 
 
 class Masks:

@@ -236,7 +236,7 @@ def merged(maps: AttentionMaps) -> Lensed:
     offset = standing(maps)
     if maps.key_tokens is maps.tokens:
         queries = keys
-    elif offset is not None and 0 <= offset <= maps.n_keys - maps.n_queries:
+    elif offset is not None:
         begins = _starts(maps.key_tokens)[offset : offset + maps.n_queries]
         queries = Runs([True, *begins[1:]])
     else:
