@@ -121,6 +121,11 @@ class AttentionMaps(Lensing):
         """Whether no query sees a later key in any layer."""
         return all(layer.mask.hides_later_keys for layer in self.layers)
 
+    @property
+    def tempers(self) -> bool:
+        """Whether a temperature and a scaling can act: not on words, whose weights are sums over pieces."""
+        return all(layer.tempers for layer in self.layers)
+
     def __repr__(self) -> str:
         heads = sorted(set(self.heads))
         shown = str(heads[0]) if len(heads) == 1 else f"{heads[0]} to {heads[-1]}"

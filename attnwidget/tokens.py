@@ -151,7 +151,12 @@ class Tokens:
 
     def with_origins(self) -> Tokens:
         """The same tokens, which go on knowing where they stood in the text when some are left out or joined."""
-        return self if self.origins is not None else replace(self, origins=tuple(range(len(self))))
+        return replace(self, origins=tuple(self.begins))
+
+    @property
+    def begins(self) -> Sequence[int]:
+        """Where each token begins among the tokens of the text."""
+        return range(len(self)) if self.origins is None else self.origins
 
     @classmethod
     def positions(cls, n: int) -> Tokens:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -23,6 +24,7 @@ SINK_SCORE = 0.3  # mean weight from the queries that see a token (Gu et al. 202
 SINK_SHARE = 0.25  # of all heads must give a token that much, for it to be hidden in all
 SINK_CELLS = 1 << 26  # of all heads together that are read for it: about half a second
 FEWEST_ROWS = 64
+_KNOWN: WeakKeyDictionary[AttentionMaps, tuple[set[int], bool]] = WeakKeyDictionary()
 
 
 def leave_out(
@@ -142,6 +144,8 @@ def sink_tokens(maps: AttentionMaps) -> tuple[set[int], bool]:
     ----------
     Xiao et al., ICLR 2024; Gu et al., ICLR 2025.
     """
+    if maps in _KNOWN:
+        return _KNOWN[maps]
     most = max(FEWEST_ROWS, SINK_CELLS // max(1, sum(maps.heads) * maps.n_keys))
     rows = None if maps.n_queries <= most else torch.linspace(0, maps.n_queries - 1, most).round().long()
     with torch.no_grad():
@@ -151,7 +155,8 @@ def sink_tokens(maps: AttentionMaps) -> tuple[set[int], bool]:
     known = (~score.isnan()).sum(0)
     rate = (score > SINK_SCORE).sum(0) / known.clamp(min=1)
     sinks = (rate >= SINK_SHARE).nonzero()[:, 0].tolist()
-    return set(sinks), any("sinks" in layer.tensors() for layer in maps.layers)
+    _KNOWN[maps] = {*sinks}, any("sinks" in layer.tensors() for layer in maps.layers)
+    return _KNOWN[maps]
 
 
 def _axes(maps: AttentionMaps) -> tuple[Tokens, Tokens]:

@@ -25,6 +25,10 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         for name, measuring in shown.measuring.items()
     ]
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
+    for fact in maps:
+        told = shown.lenses.get(shown.source(fact["name"]))
+        if told:  # what is seen is not what the model saw
+            fact["lens"] = told
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
     return {"title": title, "version": shown.version, "maps": maps}
 
@@ -63,6 +67,7 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
         "following": maps.following,
         "causal": maps.causal,
+        **({} if maps.tempers else {"tempers": False}),
         "notes": notes,
     }
 
@@ -84,6 +89,8 @@ def _scores(layer: Layer) -> dict[str, Any] | None:
 def _labels(tokens: Tokens) -> dict[str, Any]:
     return {
         "labels": list(tokens.labels),
+        # Where each began in the text, where some are left out or joined.
+        **({} if tokens.origins is None else {"origins": list(tokens.origins)}),
         "special": [i for i, special in enumerate(tokens.special) if special],
         # Where a token goes on with the word before it.
         "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
