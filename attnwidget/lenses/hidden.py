@@ -76,9 +76,15 @@ class Kept:
         return Mask.from_spans(beyond(self._before, earliest), beyond(self._before, last + 1) - 1, self.n_keys)
 
     def _cells(self, term: Tensor) -> Tensor:
-        """What stays of something [heads, queries, keys]; layers that share it go on sharing it."""
+        """What stays of something [heads, queries, keys]; layers and axes that share it go on sharing it."""
         if id(term) not in self._taken:
-            self._taken[id(term)] = term, term[:, self.queries][..., self.keys]
+            heads, rows, columns = (slice(0, 1) if stride == 0 else slice(None) for stride in term.stride())
+            held = term[heads, rows, columns]
+            if held.shape[1] > 1:
+                held = held[:, self.queries]
+            if held.shape[2] > 1:
+                held = held[..., self.keys]
+            self._taken[id(term)] = term, held.expand(len(term), self.n_queries, self.n_keys)
         return self._taken[id(term)][1]
 
 

@@ -263,7 +263,7 @@ class Explorer(Looking):
 
     @property
     def place(self) -> Place:
-        """Which head is chosen, which row, and how it is read: what is made of several heads, at no temperature."""
+        """Which head is chosen, which row, and how it is read: what is made of several heads or pieces, untempered."""
         return self._place(self.state)
 
     @property
@@ -273,7 +273,8 @@ class Explorer(Looking):
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
         chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
-        if choices["map"] not in self._shown.derived:
+        tempers = choices["map"] not in self._maps or self._maps[choices["map"]].tempers
+        if tempers and choices["map"] not in self._shown.derived:
             chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
         return Place(**chosen)
 

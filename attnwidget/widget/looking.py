@@ -220,10 +220,10 @@ def _through(maps: AttentionMaps, lens: Lens, text: Tokens) -> Seen:
 
 def _listed(name: str, chosen: Any, text: Tokens) -> tuple[str | int, ...]:
     """A list of names and positions, each once."""
-    if isinstance(chosen, str) or not isinstance(chosen, Iterable):
+    if not isinstance(chosen, Iterable):
         raise TypeError(f"{name}={chosen!r} is {type(chosen).__name__}; expected a list, as [{chosen!r}].")
     found: dict[str | int, None] = {}
-    for one in chosen:
+    for one in [chosen] if isinstance(chosen, str) else chosen:
         if isinstance(one, str):
             if name == "hide" and one not in HIDDEN:
                 raise ValueError(f"hide names {one!r}; expected 'special', 'sinks', or positions of tokens.")

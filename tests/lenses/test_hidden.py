@@ -326,6 +326,13 @@ class TestHeldAsWhatItIs:
         assert len({layer.bias.data_ptr() for layer in layers}) == 1
         assert len({layer.mask.additive.data_ptr() for layer in layers}) == 1
 
+    def test_an_axis_that_stands_for_all_goes_on_doing_so(self):
+        bias = drawn(1, 1, N, seed=6).expand(4, N, N)
+        maps = maps_of(held(bias=bias))
+        hidden = maps.without(tokens=[5])
+        assert hidden.layers[0].bias.untyped_storage().nbytes() == (N - 1) * 8
+        assert_same(hidden, without_by_hand(*dense(maps), *left(maps, {5})))
+
     @every_kind
     def test_comes_back_from_a_file(self, kind, tmp_path):
         hidden = maps_of(KINDS[kind]).without(tokens=[0, 7, 8])
