@@ -62,7 +62,9 @@ def leave_out(
     }
     asked = {"special": special, "sinks": sinks, "tokens": bool(queries or keys)}
     counts = {kind: _count(maps, *axes) for kind, axes in groups.items()}
-    told = [{"kind": kind, "count": counts[kind]} for kind, wanted in asked.items() if wanted]
+    told: list[dict[str, Any]] = [{"kind": kind, "count": counts[kind]} for kind, wanted in asked.items() if wanted]
+    if learned:
+        next(one for one in told if one["kind"] == "sinks")["learned"] = True
     hidden = [set().union(*(axes[side] for axes in groups.values())) for side in (0, 1)]
     if not any(hidden) and not learned:
         return Lensed(maps, told)

@@ -24,7 +24,7 @@ class Lensed(NamedTuple):
     maps : AttentionMaps
         What is seen; the very maps that came where the lens changes nothing.
     told : list of dict
-        What the lens did: ``{"kind", "count"}`` each.
+        What the lens did: ``{"kind", "count"}`` each, the kinds "words", "special", "sinks", "tokens" and "only".
     """
 
     maps: AttentionMaps

@@ -19,10 +19,9 @@ from attnwidget.measures.table import by_name
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.asking import right_answer
-from attnwidget.widget.facts import facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
-from attnwidget.widget.looking import Looking, Seen
+from attnwidget.widget.looking import Looking
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
@@ -97,7 +96,7 @@ class Explorer(Looking):
         Whether word pieces are shown as words; see `AttentionMaps.words`. No temperature acts on these.
     hide : list
         What is left out, the rest of each row rescaled: "special" and "sinks", as in `AttentionMaps.without`, and
-        positions in the text of the chosen maps' keys, as it was given; these are let go with another text.
+        positions in the text of the chosen maps' keys as it was given, which are let go with another text.
     only : list
         What alone is shown, rescaled: names of spans, and such positions.
     parts : list of {"head", "grid", "map", "heads", "sharpness", "row", "findings"}
@@ -232,29 +231,6 @@ class Explorer(Looking):
             refuse_unknown(lesson.locked, LOCKABLE, "Explorer", "control")
             answer = right_answer(lesson, self._shown, choices)
             self.set_trait("facts", self.facts | {"lesson": lesson.told(answer=answer)})
-
-    def _take(
-        self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None, seen: dict[str, Seen]
-    ) -> None:
-        """Hold maps, and tell the browser what is seen of them."""
-        looked = {name: one.maps for name, one in seen.items()}
-        told = {name: one.told for name, one in seen.items()}
-        self._shown = Shown.of(looked, measures, self._shown.version + 1, told)
-        self._given, self._measures, self._seen = heads, measures, seen
-        self.set_trait("facts", facts_of(self._shown, title))
-
-    def _look_again(self, seen: dict[str, Seen]) -> None:
-        if seen is self._seen:
-            return
-        source = self._shown.source(self.map)
-        before, after = self._seen[source], seen[source]
-        query, key = after.place("tokens", before, self.query), after.place("key_tokens", before, self.key)
-        with self.hold_sync():
-            self._take(self._given, self.facts["title"], self._measures, seen)
-            if self.map not in self._maps:  # too short to be made of these
-                self.map = source
-            self.query, self.key = query, key
-            self._settle()
 
     @property
     def shown(self) -> Shown:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from attnwidget.layers import Layer, ProjectedLayer
 from attnwidget.lenses import ROLLOUT_TOKENS
+from attnwidget.lenses.lensed import standing
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget.answers import Shown
@@ -63,13 +65,21 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "scores": scores if any(scores := [_scores(layer) for layer in maps.layers]) else None,
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
-        "queries": _labels(maps.tokens),
+        "queries": _labels(_placed(maps)),
         "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
         "following": maps.following,
         "causal": maps.causal,
         **({} if maps.tempers else {"tempers": False}),
         "notes": notes,
     }
+
+
+def _placed(maps: AttentionMaps) -> Tokens:
+    """The queries' tokens; where they are the last of the keys', they begin in the text where these do."""
+    offset = None if maps.key_tokens is maps.tokens else standing(maps)
+    if not offset:
+        return maps.tokens
+    return replace(maps.tokens, origins=tuple(maps.key_tokens.begins[offset : offset + maps.n_queries]))
 
 
 def _scores(layer: Layer) -> dict[str, Any] | None:
@@ -87,16 +97,19 @@ def _scores(layer: Layer) -> dict[str, Any] | None:
 
 
 def _labels(tokens: Tokens) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "labels": list(tokens.labels),
-        # Where each began in the text, where some are left out or joined.
-        **({} if tokens.origins is None else {"origins": list(tokens.origins)}),
         "special": [i for i, special in enumerate(tokens.special) if special],
         # Where a token goes on with the word before it.
         "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
-        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
-        "image": None if tokens.image is None else _image(tokens.image),
     }
+    if tokens.spans:
+        told["spans"] = [[span.name, span.start, span.stop] for span in tokens.spans]
+    if tokens.image is not None:
+        told["image"] = _image(tokens.image)
+    if tokens.origins is not None:  # some are left out or joined: where each began in the text
+        told["origins"] = list(tokens.origins)
+    return told
 
 
 def _image(image: ImageGrid) -> dict[str, Any]:

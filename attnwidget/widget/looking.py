@@ -14,6 +14,8 @@ from attnwidget.lenses.leaving import keep_only, leave_out
 from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
+from attnwidget.widget.answers import Shown
+from attnwidget.widget.facts import facts_of
 from attnwidget.widget.view import View
 
 __all__ = ["Lens", "Looking", "Seen", "see"]
@@ -99,30 +101,34 @@ def see(heads: Mapping[str, AttentionMaps], lens: Lens, text: Tokens) -> dict[st
 
 
 class Looking(View):
-    """A view of maps that are seen through lenses.
-
-    Attributes
-    ----------
-    words : bool
-        Whether word pieces are shown as words; see `AttentionMaps.words`.
-    hide : list
-        What is left out, the rest of each row rescaled: "special", "sinks" (see `AttentionMaps.without`), and
-        positions in the text of the chosen maps' keys, before anything else was left out or merged.
-    only : list
-        What alone is shown, rescaled: names of spans, and such positions.
-    """
+    """A view of maps that are seen through lenses: `Explorer` says what its traits mean."""
 
     words = t.Bool(False).tag(sync=True)
     hide: t.List[Any] = t.List().tag(sync=True)
     only: t.List[Any] = t.List().tag(sync=True)
 
-    map: str
+    map: Any
+    query: Any
+    key: Any
+    facts: Any
+    _shown: Shown
     _given: dict[str, AttentionMaps] = {}  # noqa: RUF012 - never changed, but replaced
     _seen: dict[str, Seen] = {}  # noqa: RUF012
+    _measures: Mapping[str, Any] | None = None
     _looked: tuple[Any, dict[str, Seen]] | None = None
 
-    def _look_again(self, seen: dict[str, Seen]) -> None:
-        """Show what is seen, if it is something else."""
+    def _take(
+        self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None, seen: dict[str, Seen]
+    ) -> None:
+        """Hold maps, and tell the browser what is seen of them."""
+        looked = {name: one.maps for name, one in seen.items()}
+        told = {name: one.told for name, one in seen.items()}
+        self._shown = Shown.of(looked, measures, self._shown.version + 1, told)
+        self._given, self._measures, self._seen = heads, measures, seen
+        self.set_trait("facts", facts_of(self._shown, title))
+
+    def _settle(self) -> None:
+        """Let what was chosen stay where it still exists."""
         raise NotImplementedError
 
     def _see(self, heads: Mapping[str, AttentionMaps], lens: Lens, chosen: Any) -> dict[str, Seen]:
@@ -168,7 +174,21 @@ class Looking(View):
     def _seen_otherwise(self, _change: Any) -> None:
         if self._given:
             lens = Lens(self.words, tuple(self.hide), tuple(self.only))
-            self._look_again(self._see(self._given, lens, self.map))
+            self._look(self._see(self._given, lens, self.map))
+
+    def _look(self, seen: dict[str, Seen]) -> None:
+        """Show what is seen, if it is something else; what is pinned goes along."""
+        if seen is self._seen:
+            return
+        source = self._shown.source(self.map)
+        before, after = self._seen[source], seen[source]
+        query, key = after.place("tokens", before, self.query), after.place("key_tokens", before, self.key)
+        with self.hold_sync():
+            self._take(self._given, self.facts["title"], self._measures, seen)
+            if self.map not in self._shown.maps:  # too short to be made of these
+                self.map = source
+            self.query, self.key = query, key
+            self._settle()
 
     @t.observe("map")
     def _let_positions_go(self, change: Any) -> None:
@@ -210,7 +230,7 @@ def _through(maps: AttentionMaps, lens: Lens, text: Tokens) -> Seen:
             for axis in axes
         ]
         left, only = keep_only(left, *(one if is_named else None for one, is_named in zip(kept, named, strict=True)))
-        told += only
+        told += only if wanted[1] else [{**only[0], "names": [*lens.only]}]
     whole = left
     if lens.words:
         whole, words = merged(left)
@@ -231,18 +251,14 @@ def _listed(name: str, chosen: Any, text: Tokens) -> tuple[str | int, ...]:
         elif isinstance(one, bool) or not hasattr(one, "__index__"):
             raise TypeError(f"{name} holds {one!r}, {type(one).__name__}; expected names and positions.")
         else:
-            found[_origin(name, operator.index(one), text)] = None
+            at, begins = operator.index(one), text.begins
+            at = begins[at] if -len(text) <= at < 0 else at
+            if not begins or not begins[0] <= at <= begins[-1]:
+                there = f"the tokens are {begins[0]} to {begins[-1]}" if begins else "there are no tokens"
+                raise ValueError(f"{name} names token {at}, which is not there; {there}.")
+            if at in begins:  # else it was hidden before the maps came, or is inside one of their words
+                found[at] = None
     return tuple(found)
-
-
-def _origin(name: str, at: int, text: Tokens) -> int:
-    """A position of the text, which may have been counted from its end."""
-    begins = text.begins
-    if -len(text) <= at < 0:
-        return begins[at]
-    if at not in begins:
-        raise ValueError(f"{name} names token {at}, which is not there; the tokens are {begins[0]} to {begins[-1]}.")
-    return at
 
 
 def _spans(heads: Mapping[str, AttentionMaps]) -> list[str]:

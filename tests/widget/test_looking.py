@@ -128,12 +128,29 @@ class TestTold:
             assert fact(view, name)["lens"] == [
                 {"kind": "special", "count": 2},
                 {"kind": "tokens", "count": 1},
-                {"kind": "only", "count": 7},
+                {"kind": "only", "count": 7, "names": ["question", "answer"]},
                 {"kind": "words", "count": 2},
             ]
         assert fact(view)["tempers"] is False
         assert fact(view)["queries"]["origins"] == [1, 4, 7, 8]
         assert [note.split(" ")[0] for note in fact(view)["notes"]] == ["Special", "Word"]
+
+    def test_learned_sinks_are_told_of(self):
+        view = aw.Explorer(projected(10, sinks=torch.zeros(4)), hide=["sinks"])
+        (told,) = fact(view)["lens"]
+        assert (told["kind"], told["learned"]) == ("sinks", True)
+        torch.testing.assert_close(view.maps.weights(0, 0).sum(-1), torch.ones(view.maps.n_queries))
+
+    def test_queries_that_are_the_last_of_the_keys_begin_where_these_do(self):
+        tokens = pieces().tokens
+        q, k = torch.randn(4, 6, 8), torch.randn(4, 10, 8)
+        maps = aw.AttentionMaps([ProjectedLayer(q, k, 0.35, Mask(causal=True, offset=4))], tokens[4:], tokens)
+        view = aw.Explorer(maps, query=1)
+        assert fact(view)["queries"]["origins"] == [4, 5, 6, 7, 8, 9]
+        view.hide = [4, 0]
+        assert fact(view)["queries"]["origins"] == [5, 6, 7, 8, 9]
+        assert view.maps.tokens.labels[view.query] == "turn"
+        assert (view.maps.n_queries, view.maps.n_keys) == (5, 8)
 
     def test_a_temperature_that_cannot_act_does_not(self, view):
         view.temperature, view.words = 2.0, True
@@ -289,8 +306,10 @@ class TestOtherMaps:
         assert fact(view)["queries"]["origins"] == [0, 1, 3, 4, 7, 8, 9]
         view.hide = [4]
         assert view.maps.tokens.labels == ("<s>", "newest", "cat", "home", ".", "<s>")
-        with pytest.raises(traitlets.TraitError, match="names token 5, which is not there"):
-            view.hide = [5]
+        view.hide = [5]  # inside the word that begins at 4
+        assert view.hide == []
+        with pytest.raises(traitlets.TraitError, match="names token 10, which is not there; the tokens are 0 to 9"):
+            view.hide = [10]
 
     def test_a_closed_view_holds_none(self, view):
         view.words = True

@@ -28,7 +28,8 @@ class Shown:
     derived : mapping of str to tuple of str
         Of the others, what they are and what they were derived from.
     lenses : mapping of str to list of dict
-        What those that have heads of their own are seen through: ``{"kind", "count"}`` each.
+        What those that have heads of their own are seen through: ``{"kind", "count"}`` each, "names" of spans, and
+        "learned" where sinks are.
     """
 
     version: int = 0
