@@ -56,8 +56,7 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "name": name,
         "heads": list(maps.heads),
         "layer_names": list(maps.layer_names),
-        "layer_numbers": list(maps.layer_numbers),
-        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
+        **_numbers(maps),
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
         # How the browser holds each layer whole; None where it asks for tiles.
         "held": [held_form(layer) for layer in maps.layers],
@@ -72,6 +71,16 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         **({} if maps.tempers else {"tempers": False}),
         "notes": notes,
     }
+
+
+def _numbers(maps: AttentionMaps) -> dict[str, Any]:
+    """What the model calls layers and heads, where that is not their place."""
+    told: dict[str, Any] = {}
+    if maps.layer_numbers != tuple(range(maps.n_layers)):
+        told["layer_numbers"] = maps.layer_numbers
+    if maps.head_numbers != tuple(tuple(range(heads)) for heads in maps.heads):
+        told["head_numbers"] = maps.head_numbers
+    return told
 
 
 def _placed(maps: AttentionMaps) -> Tokens:
