@@ -152,8 +152,9 @@ class HiddenLayer:
         return self._source.visible(heads, self._kept.rows(rows))[..., self._kept.keys]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the source holds."""
-        return self._source.tensors()
+        """What the source holds, without learned sinks where these are left out."""
+        held = self._source.tensors()
+        return {name: tensor for name, tensor in held.items() if name != "sinks" or self._kept.sinks}
 
 
 def keep(

@@ -146,6 +146,9 @@ def sink_tokens(maps: AttentionMaps) -> tuple[set[int], bool]:
     ----------
     Xiao et al., ICLR 2024; Gu et al., ICLR 2025.
     """
+    learned = any("sinks" in layer.tensors() for layer in maps.layers)
+    if 0 in (maps.n_queries, maps.n_keys, sum(maps.heads)):
+        return set(), learned
     if maps in _KNOWN:
         return _KNOWN[maps]
     most = max(FEWEST_ROWS, SINK_CELLS // max(1, sum(maps.heads) * maps.n_keys))
@@ -157,7 +160,7 @@ def sink_tokens(maps: AttentionMaps) -> tuple[set[int], bool]:
     known = (~score.isnan()).sum(0)
     rate = (score > SINK_SCORE).sum(0) / known.clamp(min=1)
     sinks = (rate >= SINK_SHARE).nonzero()[:, 0].tolist()
-    _KNOWN[maps] = {*sinks}, any("sinks" in layer.tensors() for layer in maps.layers)
+    _KNOWN[maps] = {*sinks}, learned
     return _KNOWN[maps]
 
 

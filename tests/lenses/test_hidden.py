@@ -133,6 +133,8 @@ class TestLearnedSinks:
         expected = weights / weights.sum(-1, keepdim=True), torch.zeros_like(outside)
         assert_same(hidden, expected)
         assert hidden.notes == ("Learned sinks are hidden, and the rest of each row is rescaled to sum to 1.",)
+        assert hidden.without(sinks=True) is hidden
+        assert hidden.without(tokens=[3]).notes[-1].endswith("rescaled to sum to 1.")
 
 
 class TestSinks:
@@ -222,6 +224,8 @@ class TestWhich:
         maps = projected(14)
         assert maps.without() is maps
         assert maps.only(range(14)) is maps
+        empty = aw.AttentionMaps([DenseLayer(torch.zeros(2, 0, 0))], [])
+        assert empty.without(special=True, sinks=True).words() is empty
         plain = aw.AttentionMaps(maps.layers, Tokens.positions(14))
         assert plain.without(special=True) is plain
 
