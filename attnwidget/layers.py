@@ -27,16 +27,35 @@ class Mask:
         Whether query i sees only keys j <= i + offset.
     offset : int
         Position of query 0 among the keys: the number of cached keys in front of it.
-    window : int or None
-        Number of keys a causal query sees at most, itself included.
+    window : int, Tensor of int [queries], or None
+        Number of keys a causal query sees at most, itself included; several where it is another for each.
     additive : Tensor [1 or heads, queries, keys] or None
         Terms added to the scores, where the mask is not a plain rule; -inf hides a key.
     """
 
     causal: bool = False
     offset: int = 0
-    window: int | None = None
+    window: int | Tensor | None = None
     additive: Tensor | None = None
+
+    @classmethod
+    def from_spans(cls, first: Tensor, last: Tensor, n_keys: int) -> Mask:
+        """The rule by which queries see the keys from a first to a last: rising positions, int [queries] each.
+
+        A first below 0, or a last beyond the keys, is where it would be if there were more of them.
+        """
+        offset = int(last[0])
+        if not torch.equal(last, torch.arange(offset, offset + len(last))):
+            key = torch.arange(n_keys)
+            return cls.from_visible(((key >= first[:, None]) & (key <= last[:, None]))[None])
+        clipped = first <= 0
+        if bool(clipped.all()):
+            return cls(causal=True, offset=offset)
+        seen = last + 1 - first
+        widest = int(seen[~clipped][0])
+        if bool((seen[~clipped] == widest).all() & (last[clipped] < widest).all()):
+            return cls(causal=True, offset=offset, window=widest)
+        return cls(causal=True, offset=offset, window=seen)
 
     @classmethod
     def from_additive(cls, additive: Tensor) -> Mask:
@@ -95,7 +114,7 @@ class Mask:
         key = torch.arange(n_keys, device=device)
         seen = key <= last
         if self.window is not None:
-            seen &= key > last - self.window
+            seen &= key > last - _of_rows(self.window, rows)
         return seen[None]
 
     def span(self, rows: slice | Tensor, n_keys: int) -> slice:
@@ -104,8 +123,14 @@ class Mask:
             return slice(0, n_keys)
         first, last = (rows.start, rows.stop - 1) if isinstance(rows, slice) else (int(rows[0]), int(rows[-1]))
         stop = min(max(last + self.offset + 1, 1), n_keys)
-        start = 0 if self.window is None else max(first + self.offset + 1 - self.window, 0)
+        window = self.window[first] if isinstance(self.window, Tensor) else self.window
+        start = 0 if window is None else max(first + self.offset + 1 - int(window), 0)
         return slice(min(start, stop - 1), stop)
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether a few numbers say all of it: causal, offset, window."""
+        return self.additive is None and not isinstance(self.window, Tensor)
 
     @cached_property
     def is_plain(self) -> bool:
@@ -137,7 +162,7 @@ class Mask:
         key = torch.arange(keys.start, keys.stop, device=scores.device)
         scores[..., later:].masked_fill_(key[later:] > last, -math.inf)
         if self.window is not None:
-            scores.masked_fill_(key <= last - self.window, -math.inf)
+            scores.masked_fill_(key <= last - _of_rows(self.window, position.to(scores.device)), -math.inf)
         return scores
 
 
@@ -158,6 +183,11 @@ class Layer(Protocol):
     @property
     def key_value_heads(self) -> int:
         """Number of key-value heads; fewer than the heads in grouped-query attention."""
+        ...
+
+    @property
+    def tempers(self) -> bool:
+        """Whether a temperature or a scaling can act: whether a row is the softmax of one row of scores."""
         ...
 
     def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:
@@ -191,10 +221,13 @@ class DenseLayer:
     mask : Mask or None
         Which keys each query may see. None looks: causal where no head gives a weight to a later key. A weight of
         zero by itself is a small weight, and hides nothing.
+    tempers : bool
+        Whether a temperature can act: not where the weights are sums over word pieces.
     """
 
-    def __init__(self, matrix: Tensor, mask: Mask | None = None) -> None:
+    def __init__(self, matrix: Tensor, mask: Mask | None = None, *, tempers: bool = True) -> None:
         self.matrix = matrix
+        self.tempers = tempers
         self._mask = mask
 
     @property
@@ -291,6 +324,11 @@ class ProjectedLayer:
         """Number of key-value heads."""
         return self.k.shape[0]
 
+    @property
+    def tempers(self) -> bool:
+        """Scores are known: they can be multiplied."""
+        return True
+
     def scores(self, heads: slice, rows: slice | Tensor, keys: slice | None = None) -> Tensor:
         """Scores before softmax, bias and cap included: [heads, rows, keys], -inf where masked; of a span of keys."""
         keys = slice(0, self.shape[2]) if keys is None else keys
@@ -347,14 +385,19 @@ class ProjectedLayer:
         return {name: tensor for name, tensor in held.items() if tensor is not None}
 
 
-def check_factor(temperature: float, scaling: float) -> None:
-    """Refuse a temperature or a scaling that has no meaning."""
+def check_factor(temperature: float, scaling: float, layer: Layer | None = None) -> None:
+    """Refuse a temperature or a scaling that has no meaning, or none for a layer."""
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature}; expected a number above 0.")
     if not 0 <= scaling < math.inf:
         raise ValueError(f"scaling={scaling}; expected 0 or more.")
     if not scaling / temperature < math.inf:
         raise ValueError(f"scaling / temperature = {scaling} / {temperature} is too large a number to work with.")
+    if layer is not None and not layer.tempers and not temperature == scaling == 1:
+        raise ValueError(
+            f"temperature={temperature} and scaling={scaling} act on scores, and the weights of a word are the sum "
+            "over its pieces, which is the softmax of no score; leave both at 1, or look at the pieces."
+        )
 
 
 def temper(scores: Tensor, outside: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -399,6 +442,11 @@ def lacking(weights: Tensor) -> Tensor:
     missing = (1 - total).clamp(min=0)
     # Rounding is no missing mass, and an empty row has no attention to miss any of.
     return missing.masked_fill((missing <= ROW_SUM_TOLERANCE) | (total == 0), 0)
+
+
+def _of_rows(window: int | Tensor, rows: Tensor) -> int | Tensor:
+    """The window of some rows: one for all, or int [rows, 1]."""
+    return window.to(rows.device)[rows][:, None] if isinstance(window, Tensor) else window
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

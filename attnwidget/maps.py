@@ -11,6 +11,7 @@ from torch import Tensor
 from attnwidget.containers import named, unwrap
 from attnwidget.intake import dense_layers
 from attnwidget.layers import Layer, ProjectedLayer, check_factor, temper
+from attnwidget.lensing import Lensing
 from attnwidget.projections import Rule, labels_of, projected_layers
 from attnwidget.storage import Shelf, layers_from, read, reading, tokens_from
 from attnwidget.tokens import Tokens, as_tokens
@@ -18,7 +19,7 @@ from attnwidget.tokens import Tokens, as_tokens
 __all__ = ["AttentionMaps"]
 
 
-class AttentionMaps:
+class AttentionMaps(Lensing):
     """Attention of one text: every layer and head, with the tokens on both axes.
 
     It is made by `attnwidget.capture`, by `from_arrays`, `from_queries_keys`, or `load`. Layers and heads count from
@@ -120,6 +121,11 @@ class AttentionMaps:
         """Whether no query sees a later key in any layer."""
         return all(layer.mask.hides_later_keys for layer in self.layers)
 
+    @property
+    def tempers(self) -> bool:
+        """Whether a temperature and a scaling can act: not on words, whose weights are sums over pieces."""
+        return all(layer.tempers for layer in self.layers)
+
     def __repr__(self) -> str:
         heads = sorted(set(self.heads))
         shown = str(heads[0]) if len(heads) == 1 else f"{heads[0]} to {heads[-1]}"
@@ -160,8 +166,8 @@ class AttentionMaps:
 
     def log_weights(self, layer: int, head: int, *, temperature: float = 1.0, scaling: float = 1.0) -> Tensor:
         """Natural logarithm of `weights`: Tensor [queries, keys], -inf where masked."""
-        check_factor(temperature, scaling)
         chosen, heads = self.locate(layer, head)
+        check_factor(temperature, scaling, chosen)
         log_weights, outside = chosen.log_weights(heads, slice(0, self.n_queries))
         if temperature == scaling == 1:
             return log_weights[0]
@@ -188,33 +194,6 @@ class AttentionMaps:
             raise IndexError(f"head {head} does not exist: layer {layer} has heads 0 to {n_heads - 1}.")
         head %= n_heads
         return chosen, slice(head, head + 1)
-
-    def mean_of_heads(self) -> AttentionMaps:
-        """Each layer's heads as one: the mean of their weights, computed when somebody looks.
-
-        Returns
-        -------
-        AttentionMaps
-            One head a layer, without scores; tokens, layer names and numbers, and notes are kept. A head that sees no
-            key in a row has no part in it, and a head with NaN makes it NaN. Mass in learned sinks is averaged too.
-        """
-        from attnwidget.lenses import mean_of_heads
-
-        return mean_of_heads(self)
-
-    def max_of_heads(self) -> AttentionMaps:
-        """Each layer's heads as one: for every query and key the largest of their weights, as in `mean_of_heads`.
-
-        Returns
-        -------
-        AttentionMaps
-            One head a layer. Rows may sum to more than 1, where heads look at different keys: they are shown and
-            measured as they are, and rescaled where only a row's shape counts (entropy, divergence, rollout), or at a
-            temperature other than 1.
-        """
-        from attnwidget.lenses import largest_of_heads
-
-        return largest_of_heads(self)
 
     @classmethod
     def from_arrays(

@@ -57,6 +57,7 @@ class Shelf:
             "special": tokens.special,
             "words": tokens.words,
             "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
+            "origins": tokens.origins,
             "image": image
             and {
                 "start": image.start,
@@ -145,9 +146,10 @@ def layers_from(described: Sequence[Mapping[str, Any]], tensors: Mapping[str, Te
 
 def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tokens:
     """Tokens from their description."""
-    ids, image = fields["ids"], fields.get("image")
+    ids, image, origins = fields["ids"], fields.get("image"), fields.get("origins")
     _check(_all_of(str, fields["labels"]), "labels are no strings")
     _check(ids is None or _all_of(int, ids), "ids are no numbers")
+    _check(origins is None or _all_of(int, origins), "origins are no positions")
     _check(_all_of(bool, fields["special"]) and _all_of(int, fields["words"]), "special or words are none")
     spans = [_all_of(int, span[1:]) and isinstance(span[0], str) for span in fields.get("spans", ())]
     _check(all(spans), "spans are no names and positions")
@@ -166,6 +168,7 @@ def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tok
         tuple(fields["words"]),
         tuple(Span(*span) for span in fields.get("spans", ())),
         image,
+        None if origins is None else tuple(origins),
     )
 
 
@@ -175,13 +178,16 @@ def _as_held(layer: Layer) -> Layer:
         return layer
     heads, queries, _ = layer.shape
     with torch.no_grad():
-        return DenseLayer(layer.weights(slice(0, heads), slice(0, queries)), layer.mask)
+        return DenseLayer(layer.weights(slice(0, heads), slice(0, queries)), layer.mask, tempers=layer.tempers)
 
 
 def _rule(layer: Layer) -> dict[str, Any]:
     """What a layer knows beside its tensors."""
     mask = layer.mask
-    described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}}
+    window = mask.window.tolist() if isinstance(mask.window, Tensor) else mask.window
+    described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": window}}
+    if not layer.tempers:
+        described["tempers"] = False
     if isinstance(layer, ProjectedLayer):
         described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
     return described
@@ -194,10 +200,15 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
             tensor.is_floating_point() and tensor.ndim == (1 if role == "sinks" else 3), f"{role} is {_what(tensor)}"
         )
     additive = held.pop("mask", None)
-    mask = Mask(**described["mask"], additive=additive)
+    rule = described["mask"]
+    windows = rule["window"] if isinstance(rule["window"], list) else [rule["window"] or 0]
+    whole = isinstance(rule["causal"], bool) and _all_of(int, [rule["offset"], *windows])
+    _check(whole, "the mask is no rule")
+    window = torch.tensor(windows) if isinstance(rule["window"], list) else rule["window"]
+    mask = Mask(rule["causal"], rule["offset"], window, additive)
     layer: Layer
     if "matrix" in held:
-        layer = DenseLayer(held["matrix"], mask)
+        layer = DenseLayer(held["matrix"], mask, tempers=described.get("tempers") is not False)
     else:
         q, k = held["q"], held["k"]
         fits = q.shape[2] == k.shape[2] and k.shape[0] > 0 and q.shape[0] % k.shape[0] == 0
@@ -219,9 +230,9 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
         _check(term.shape in {(1, queries, keys), (heads, queries, keys)}, f"{role} is {_what(term)}")
     _check("sinks" not in held or held["sinks"].shape == (heads,), "sinks are not one a head")
     most = queries + keys
-    window = 0 if mask.window is None else mask.window
-    _check(isinstance(mask.causal, bool) and _all_of(int, [mask.offset, window]), "the mask is no rule")
-    _check(-most <= mask.offset <= most and 0 <= window <= most, f"the mask reaches {mask.offset} and {window} tokens")
+    reach = f"the mask reaches {mask.offset} and {max(windows)} tokens"
+    _check(-most <= mask.offset <= most and 0 <= min(windows) <= max(windows) <= most, reach)
+    _check(not isinstance(window, Tensor) or len(window) == queries, f"the mask has {len(windows)} windows")
     return layer
 
 

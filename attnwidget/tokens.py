@@ -83,6 +83,9 @@ class Tokens:
         Named runs of tokens, drawn as boundaries.
     image : ImageGrid or None
         Which tokens are the patches of a picture.
+    origins : tuple of int or None
+        Where each token begins among the tokens of the text, rising, after some were left out or joined; None where
+        all are there.
     """
 
     labels: tuple[str, ...]
@@ -91,6 +94,7 @@ class Tokens:
     words: tuple[int, ...] = ()
     spans: tuple[Span, ...] = ()
     image: ImageGrid | None = None
+    origins: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -98,7 +102,7 @@ class Tokens:
             object.__setattr__(self, "special", (False,) * n)
         if not self.words:
             object.__setattr__(self, "words", tuple(range(n)))
-        for name in ("ids", "special", "words"):
+        for name in ("ids", "special", "words", "origins"):
             values = getattr(self, name)
             if values is not None and len(values) != n:
                 raise ValueError(f"{n} labels came with {len(values)} {name}; give one for each label.")
@@ -134,6 +138,7 @@ class Tokens:
             words=tuple(self.words[i] for i in chosen),
             spans=tuple(moved for span in self.spans if (moved := _moved_span(span, chosen)) is not None),
             image=_moved_image(self.image, chosen),
+            origins=None if self.origins is None else tuple(self.origins[i] for i in chosen),
         )
 
     def with_spans(self, *spans: Span) -> Tokens:
@@ -143,6 +148,15 @@ class Tokens:
     def with_image(self, image: ImageGrid) -> Tokens:
         """The same tokens, some of which are the patches of a picture."""
         return replace(self, image=image)
+
+    def with_origins(self) -> Tokens:
+        """The same tokens, which go on knowing where they stood in the text when some are left out or joined."""
+        return replace(self, origins=tuple(self.begins))
+
+    @property
+    def begins(self) -> Sequence[int]:
+        """Where each token begins among the tokens of the text."""
+        return range(len(self)) if self.origins is None else self.origins
 
     @classmethod
     def positions(cls, n: int) -> Tokens:

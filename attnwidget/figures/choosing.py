@@ -137,7 +137,7 @@ def choose(
         raise ValueError(f"these maps have {maps.n_queries} queries x {maps.n_keys} keys: there is nothing to draw.")
     _check_places(maps, places)
     kind = _kind(maps, kind, places)
-    check_factor(temperature, scaling)
+    check_factor(temperature, scaling, maps.layers[0])
     choice("scale", scale, SCALES)
     vmax = _end(vmax, kind)
     threshold = numeric("threshold", threshold, 0, 1)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attnwidget.layers import Layer
 from attnwidget.lenses.heads import LargestOfHeads, MeanOfHeads
+from attnwidget.lenses.leaving import keep_only, leave_out, named
 from attnwidget.lenses.through import FLOW_TOKENS, ROLLOUT_TOKENS, flowing, rolling
+from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 
-__all__ = ["ROLLOUT_TOKENS", "derived_by_name", "derived_maps", "largest_of_heads", "mean_of_heads"]
+__all__ = [
+    "ROLLOUT_TOKENS",
+    "derived_by_name",
+    "derived_maps",
+    "largest_of_heads",
+    "mean_of_heads",
+    "only",
+    "without",
+    "words",
+]
 
 
 def mean_of_heads(maps: AttentionMaps) -> AttentionMaps:
@@ -20,6 +32,27 @@ def mean_of_heads(maps: AttentionMaps) -> AttentionMaps:
 def largest_of_heads(maps: AttentionMaps) -> AttentionMaps:
     """Maps of one head a layer, the elementwise largest of its heads."""
     return _like(maps, [LargestOfHeads(layer) for layer in maps.layers], "largest of heads")
+
+
+def words(maps: AttentionMaps) -> AttentionMaps:
+    """Maps of words: see `AttentionMaps.words`."""
+    return merged(maps).maps
+
+
+def without(maps: AttentionMaps, *, special: bool, sinks: bool, tokens: Any) -> AttentionMaps:
+    """Maps without some tokens: see `AttentionMaps.without`."""
+    queries, keys = named(maps, tokens)
+    return leave_out(maps, special=special, sinks=sinks, queries=queries, keys=keys).maps
+
+
+def only(maps: AttentionMaps, *, tokens: Any, spans: Any) -> AttentionMaps:
+    """Maps of some tokens alone: see `AttentionMaps.only`."""
+    queries, keys = named(maps, tokens, spans)
+    if not queries and not keys:
+        raise ValueError(
+            "only() came without a token or span to show; name some, as only([0, 1]) or only(spans='prompt')."
+        )
+    return keep_only(maps, queries or None, keys or None).maps
 
 
 def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:

@@ -46,6 +46,11 @@ class OneOfHeads(ABC):
         """One head, queries, keys."""
         return 1, *self._source.shape[1:]
 
+    @property
+    def tempers(self) -> bool:
+        """Where a temperature can act on each of them, it acts on what they are together."""
+        return self._source.tempers
+
     def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
         """Raise: weights of several heads have no scores together."""
         raise ValueError(

@@ -33,6 +33,7 @@ class Computed:
     """
 
     key_value_heads = 1
+    tempers = True
 
     def __init__(self, n: int, mask: Mask, compute: Callable[[], Tensor]) -> None:
         self.shape = (1, n, n)

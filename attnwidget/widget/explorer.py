@@ -19,15 +19,14 @@ from attnwidget.measures.table import by_name
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.asking import right_answer
-from attnwidget.widget.facts import facts_of
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
+from attnwidget.widget.looking import Looking
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
-from attnwidget.widget.view import View
 from attnwidget.widget.views import VIEWS, refusal
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
@@ -42,7 +41,7 @@ PARTS = ("head", "grid", "map", "heads", "sharpness", "row", "findings")
 LEAST_HEIGHT = 120
 
 
-class Explorer(View):
+class Explorer(Looking):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -93,6 +92,13 @@ class Explorer(View):
     pooling : {"max", "mean"}
         What a point of a long map shows of the cells under it: the largest weight, or the mean of those that may be
         seen.
+    words : bool
+        Whether word pieces are shown as words; see `AttentionMaps.words`. No temperature acts on these.
+    hide : list
+        What is left out, the rest of each row rescaled: "special" and "sinks", as in `AttentionMaps.without`, and
+        positions in the text of the chosen maps' keys as it was given, which are let go with another text.
+    only : list
+        What alone is shown, rescaled: names of spans, and such positions.
     parts : list of {"head", "grid", "map", "heads", "sharpness", "row", "findings"}
         What is shown, for boxes and slides: ``["map"]`` is the picture alone; empty for all.
     height : int or None
@@ -143,7 +149,8 @@ class Explorer(View):
         self._shown = Shown()  # a widget whose making failed half-way is closed too
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
-        self._take(by_name(maps), title, measures)
+        heads = by_name(maps)
+        self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
         choices.setdefault("layer", self._first_layer(choices["map"]))
         self._ask(lesson, {"head": 0, **choices})
@@ -200,16 +207,23 @@ class Explorer(View):
         if not self._maps:
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
-            self._take(by_name(maps), self.facts["title"] if title is None else title, measures)
-            self.set_trait("opening", b"")  # about other maps
-            if self.map not in self._maps:
-                self.map = next(iter(self._maps))
-            self._keep_selection_inside(None)
-            if refusal(self.view, list(self._maps.values())) is not None:
-                self.view = "heatmap"
-            if self.measure not in {"", *self._shown.measures}:
-                self.measure = ""
-            self._ask(self.lesson, self.state)
+            heads = by_name(maps)
+            lens, seen = self._fitting(heads)
+            self._take(heads, self.facts["title"] if title is None else title, measures, seen)
+            self._choose(lens)
+            self._settle()
+
+    def _settle(self) -> None:
+        """What was chosen stays where it still exists."""
+        self.set_trait("opening", b"")  # about other maps
+        if self.map not in self._maps:
+            self.map = next(iter(self._maps))
+        self._keep_selection_inside(None)
+        if refusal(self.view, list(self._maps.values())) is not None:
+            self.view = "heatmap"
+        if self.measure not in {"", *self._shown.measures}:
+            self.measure = ""
+        self._ask(self.lesson, self.state)
 
     def _ask(self, lesson: Lesson | None, choices: Mapping[str, Any]) -> None:
         """Tell the browser what is asked of these maps, and what is right."""
@@ -218,11 +232,6 @@ class Explorer(View):
             answer = right_answer(lesson, self._shown, choices)
             self.set_trait("facts", self.facts | {"lesson": lesson.told(answer=answer)})
 
-    def _take(self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None) -> None:
-        """Hold maps, and tell the browser what they are."""
-        self._shown = Shown.of(heads, measures, self._shown.version + 1)
-        self.set_trait("facts", facts_of(self._shown, title))
-
     @property
     def shown(self) -> Shown:
         """All that questions can be about."""
@@ -230,7 +239,7 @@ class Explorer(View):
 
     @property
     def place(self) -> Place:
-        """Which head is chosen, which row, and how it is read: what is made of several heads, at no temperature."""
+        """Which head is chosen, which row, and how it is read: what is made of several heads or pieces, untempered."""
         return self._place(self.state)
 
     @property
@@ -240,7 +249,8 @@ class Explorer(View):
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
         chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
-        if choices["map"] not in self._shown.derived:
+        tempers = choices["map"] not in self._maps or self._maps[choices["map"]].tempers
+        if tempers and choices["map"] not in self._shown.derived:
             chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
         return Place(**chosen)
 
@@ -338,6 +348,7 @@ class Explorer(View):
         """Close the widget and give its memory back."""
         super().close()
         self._shown, self._page = Shown(self._shown.version), None
+        self._given, self._seen, self._looked = {}, {}, None
 
     def __repr__(self) -> str:
         if not self._maps:

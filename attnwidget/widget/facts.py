@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from attnwidget.layers import Layer, ProjectedLayer
 from attnwidget.lenses import ROLLOUT_TOKENS
+from attnwidget.lenses.lensed import standing
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget.answers import Shown
@@ -25,6 +27,10 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         for name, measuring in shown.measuring.items()
     ]
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
+    for fact in maps:
+        told = shown.lenses.get(shown.source(fact["name"]))
+        if told:  # what is seen is not what the model saw
+            fact["lens"] = told
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
     return {"title": title, "version": shown.version, "maps": maps}
 
@@ -50,8 +56,7 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "name": name,
         "heads": list(maps.heads),
         "layer_names": list(maps.layer_names),
-        "layer_numbers": list(maps.layer_numbers),
-        "head_numbers": [list(numbers) for numbers in maps.head_numbers],
+        **_numbers(maps),
         "key_value_heads": [layer.key_value_heads for layer in maps.layers],
         # How the browser holds each layer whole; None where it asks for tiles.
         "held": [held_form(layer) for layer in maps.layers],
@@ -59,12 +64,31 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         "scores": scores if any(scores := [_scores(layer) for layer in maps.layers]) else None,
         "n_queries": maps.n_queries,
         "n_keys": maps.n_keys,
-        "queries": _labels(maps.tokens),
+        "queries": _labels(_placed(maps)),
         "keys": None if maps.key_tokens is maps.tokens else _labels(maps.key_tokens),
         "following": maps.following,
         "causal": maps.causal,
+        **({} if maps.tempers else {"tempers": False}),
         "notes": notes,
     }
+
+
+def _numbers(maps: AttentionMaps) -> dict[str, Any]:
+    """What the model calls layers and heads, where that is not their place."""
+    told: dict[str, Any] = {}
+    if maps.layer_numbers != tuple(range(maps.n_layers)):
+        told["layer_numbers"] = maps.layer_numbers
+    if maps.head_numbers != tuple(tuple(range(heads)) for heads in maps.heads):
+        told["head_numbers"] = maps.head_numbers
+    return told
+
+
+def _placed(maps: AttentionMaps) -> Tokens:
+    """The queries' tokens; where they are the last of the keys', they begin in the text where these do."""
+    offset = None if maps.key_tokens is maps.tokens else standing(maps)
+    if not offset:
+        return maps.tokens
+    return replace(maps.tokens, origins=tuple(maps.key_tokens.begins[offset : offset + maps.n_queries]))
 
 
 def _scores(layer: Layer) -> dict[str, Any] | None:
@@ -82,14 +106,19 @@ def _scores(layer: Layer) -> dict[str, Any] | None:
 
 
 def _labels(tokens: Tokens) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "labels": list(tokens.labels),
         "special": [i for i, special in enumerate(tokens.special) if special],
         # Where a token goes on with the word before it.
         "continues": [i for i in range(1, len(tokens)) if tokens.words[i] == tokens.words[i - 1]],
-        "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
-        "image": None if tokens.image is None else _image(tokens.image),
     }
+    if tokens.spans:
+        told["spans"] = [[span.name, span.start, span.stop] for span in tokens.spans]
+    if tokens.image is not None:
+        told["image"] = _image(tokens.image)
+    if tokens.origins is not None:  # some are left out or joined: where each began in the text
+        told["origins"] = list(tokens.origins)
+    return told
 
 
 def _image(image: ImageGrid) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from playwright.sync_api import expect
 
 import attnwidget as aw
+from attnwidget.layers import Mask
 from attnwidget.widget.module import inline_module
 from tests.browser.test_explorer import part, pixels, read_cells, ready, shown
 from tests.make import matrices, projected
@@ -201,6 +203,27 @@ def test_all_maps_of_an_encoder_and_a_decoder_are_there(open_page):
         largest = float(part(widget, "heatmap").get_attribute("data-max"))
         seen = maps[name].layers[1].visible(slice(2, 3), slice(0, len(weights)))[0].numpy()
         np.testing.assert_allclose(read_cells(widget)[seen], weights.clip(max=largest)[seen], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("window", "lens", "chips"),
+    [
+        (None, {"words": True}, 1),
+        (4, {"hide": ["special", 6]}, 2),
+        (4, {"hide": ["special", 6], "only": ["said"], "words": True}, 4),
+    ],
+)
+def test_what_is_seen_through_lenses_is_what_python_sees(open_page, window, lens, chips):
+    pieces = ["<s>", "Lil", "##y", "and", "Ben", "pla", "##y", "##ed", "in", "the", "park", "."]
+    tokens = aw.Tokens.from_labels(pieces).with_spans(aw.Span("said", 1, 11))
+    layers = [replace(layer, mask=Mask(causal=True, window=window)) for layer in projected(12).layers]
+    view = aw.Explorer(aw.AttentionMaps(layers, tokens), layer=1, head=2, color_range="map", **lens)
+    widget = only(open_page(view.to_html(progress=False)))
+    expect(part(widget, "chip")).to_have_count(chips)
+    weights = view.maps.weights(1, 2).numpy()
+    largest = float(part(widget, "heatmap").get_attribute("data-max"))
+    seen = view.maps.layers[1].visible(slice(2, 3), slice(0, len(weights)))[0].numpy()
+    np.testing.assert_allclose(read_cells(widget)[seen], weights.clip(max=largest)[seen], atol=0.02)
 
 
 def test_the_patches_of_an_image_lie_over_their_picture(open_page):

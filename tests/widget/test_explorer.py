@@ -252,6 +252,13 @@ class TestTraits:
         assert len(json.dumps(state, default=str)) < 24_000
         assert not any(isinstance(value, (bytes, memoryview, torch.Tensor, np.ndarray)) for value in state.values())
 
+    def test_say_what_the_model_calls_layers_and_heads_where_that_is_not_their_place(self):
+        assert not {"layer_numbers", "head_numbers"} & aw.Explorer(projected()).facts["maps"][0].keys()
+        maps = aw.AttentionMaps(projected(layers=1).layers, list("abcdefghijklmn"), layer_numbers=[5])
+        view = aw.Explorer(maps)
+        assert [list(fact["layer_numbers"]) for fact in view.facts["maps"]] == [[5]] * len(view.facts["maps"])
+        assert "layer 5" in view.stands().caption
+
     def test_the_module_is_text_and_complete(self):
         esm = aw.Explorer(projected())._esm
         assert isinstance(esm, str)

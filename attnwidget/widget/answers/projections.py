@@ -6,14 +6,13 @@ where a layer has no queries and keys, the codes are sent that `tile` would send
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attnwidget.layers import Layer, ProjectedLayer
+from attnwidget.layers import Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.pooling import Grid, pool
 from attnwidget.widget.answers.answer import Answer
@@ -76,8 +75,8 @@ def layer_bytes(layer: Layer) -> tuple[int | None, int]:
     size = _sent_dtype(layer).itemsize * (layer.q.numel() + layer.k.numel())
     if layer.sinks is not None:
         size += 4 * heads
-    if layer.mask.additive is not None:
-        size += layer.mask.additive.shape[0] * -(-n_queries * n_keys // 8)
+    if not layer.mask.is_rule:
+        size += _mask_heads(layer.mask) * -(-n_queries * n_keys // 8)
     return size, codes
 
 
@@ -100,8 +99,9 @@ def _projections(layer: ProjectedLayer) -> Answer:
     buffers = {"q": as_held(layer.q.to(dtype)), "k": as_held(layer.k.to(dtype))}
     if layer.sinks is not None:
         buffers["sinks"] = float32(layer.sinks)
-    if mask.additive is not None:
-        buffers["mask"] = _bits(mask.additive > -math.inf)
+    if not mask.is_rule:
+        _, n_queries, n_keys = layer.shape
+        buffers["mask"] = _bits(mask.visible(slice(0, n_queries), n_keys, layer.q.device))
     header = {
         "form": "projections",
         "buffers": list(buffers),
@@ -111,10 +111,8 @@ def _projections(layer: ProjectedLayer) -> Answer:
         "width": layer.q.shape[2],
         "scaling": float(layer.scaling),
         "softcap": None if layer.softcap is None else float(layer.softcap),
-        "mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window}
-        if mask.additive is None
-        else None,
-        "mask_heads": None if mask.additive is None else mask.additive.shape[0],
+        "mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window} if mask.is_rule else None,
+        "mask_heads": None if mask.is_rule else _mask_heads(mask),
     }
     return Answer(header, list(buffers.values()))
 
@@ -159,6 +157,11 @@ def _is_triangle(layer: Layer) -> bool:
     _, n_queries, n_keys = layer.shape
     mask = layer.mask
     return mask.additive is None and mask.causal and mask.offset == 0 and n_queries == n_keys
+
+
+def _mask_heads(mask: Mask) -> int:
+    """How many heads have a mask of their own, or 1 for all."""
+    return 1 if mask.additive is None else mask.additive.shape[0]
 
 
 def _sent_dtype(layer: ProjectedLayer) -> torch.dtype:

@@ -27,15 +27,25 @@ class Shown:
         The numbers of those that have heads of their own.
     derived : mapping of str to tuple of str
         Of the others, what they are and what they were derived from.
+    lenses : mapping of str to list of dict
+        What those that have heads of their own are seen through: ``{"kind", "count"}`` each, "names" of spans, and
+        "learned" where sinks are.
     """
 
     version: int = 0
     maps: Mapping[str, AttentionMaps] = field(default_factory=dict)
     measuring: Mapping[str, Measuring] = field(default_factory=dict)
     derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    lenses: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, heads: dict[str, AttentionMaps], measures: Mapping[str, Any] | None = None, version: int = 1) -> Self:
+    def of(
+        cls,
+        heads: dict[str, AttentionMaps],
+        measures: Mapping[str, Any] | None = None,
+        version: int = 1,
+        lenses: Mapping[str, list[dict[str, Any]]] | None = None,
+    ) -> Self:
         """What is shown of some maps, with measures of one's own for every head of the first.
 
         Raises
@@ -51,7 +61,12 @@ class Shown:
             heads | {name: maps for name, (maps, _, _) in derived.items()},
             {name: Measuring(maps, own if name == first else {}) for name, maps in heads.items()},
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
+            lenses or {},
         )
+
+    def source(self, name: str) -> str:
+        """The name of the maps that these were derived from, or their own."""
+        return self.derived[name][1] if name in self.derived else name
 
     def named(self, name: str) -> AttentionMaps:
         """The maps of a name; ValueError where there are none."""
@@ -68,7 +83,7 @@ class Shown:
 
     def behind(self, name: str) -> Measuring:
         """The numbers of the maps of a name, or of those that they were derived from."""
-        return self.measured(self.derived[name][1] if name in self.derived else name)
+        return self.measured(self.source(name))
 
     @property
     def measures(self) -> set[str]:

@@ -65,7 +65,7 @@ def tile(
     height, width : int
         Most cells wanted; beyond them cells are pooled.
     temperature, scaling : float
-        Applied here unless the tile holds whole rows, unpooled.
+        Applied here unless the tile holds whole rows, unpooled, or no temperature can act on them.
     pooling : {"max", "mean"}
         What a pooled cell shows of the keys that may be seen: the largest weight, or the mean weight.
     cells : int or None
@@ -102,7 +102,8 @@ def tile(
         -(-(columns[1] - columns[0]) // min(width, widest)),
     )
     whole = stride == (1, 1) and columns == (0, maps.n_keys)
-    factor = 1.0 if whole else scaling / temperature
+    tempered = not whole and source.tempers
+    factor = scaling / temperature if tempered else 1.0
     work = _work(source, rows)
     read = stride[0] if cells is None else max(1, min(stride[0], stride[0] * cells // work))
     grid = Grid(rows, columns, stride, read)
@@ -116,8 +117,8 @@ def tile(
         "shape": grid.shape,
         "low": low,
         "step": step,
-        "temperature": 1.0 if whole else temperature,
-        "scaling": 1.0 if whole else scaling,
+        "temperature": temperature if tempered else 1.0,
+        "scaling": scaling if tempered else 1.0,
         "pooling": pooling,
         "sampled": (read, stride[0]) if grid.sampled else None,
         "work": work,
