@@ -21,7 +21,7 @@ from attnwidget.spans import find_spans
 from attnwidget.tokens import Span, Tokens
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.encoding import float32
-from attnwidget.widget.answers.spread import PICTURED, even_rows
+from attnwidget.widget.answers.spread import FEWEST_ROWS, LONG
 
 __all__ = ["MOST_SPANS", "span_mass", "span_rows", "spans", "told_spans"]
 
@@ -121,6 +121,7 @@ def span_rows(
     *,
     kind: str | None = None,
     spans: Any = None,
+    rows: Sequence[int] | None = None,
     temperature: float = 1.0,
     scaling: float = 1.0,
 ) -> Answer:
@@ -134,6 +135,8 @@ def span_rows(
         Which layer.
     head : int or None
         Which head; None for the mean of the heads.
+    rows : tuple of int or None
+        Half-open range of queries, as the generated ones; None for all. Of many an even spread is read.
     kind, spans, temperature, scaling
         As in `span_mass`; spans are of keys.
 
@@ -142,12 +145,12 @@ def span_rows(
     Answer
         Buffers: mass float32 [rows, spans + 2], behind the spans what a query gives to itself (NaN where queries are no
         keys) and to keys in no span, NaN throughout where a query sees nothing; queries uint32 [rows]. Header
-        ``spans``, and ``sampled``: queries read of all there are, None where all were read.
+        ``spans``, and ``sampled``: queries read and queries in the range, None where all were read.
 
     Raises
     ------
     IndexError
-        When there is no such layer or head.
+        When there is no such layer or head, or when the rows lie outside the map.
     TypeError, ValueError
         When the spans cannot be used.
     """
@@ -157,22 +160,27 @@ def span_rows(
     one = _one(maps, source, heads, temperature, scaling)
     _, found = axis_spans(one, None, _asked(kind, spans), (maps.n_queries, maps.n_keys), queries=False)
     _check_number(found)
-    chosen = even_rows(maps, PICTURED * (1 if head is None else max(maps.heads)))
-    rows = torch.arange(maps.n_queries) if chosen is None else chosen
+    start, stop = (0, maps.n_queries) if rows is None else rows
+    if not 0 <= start < stop <= maps.n_queries:
+        raise IndexError(f"rows {start} to {stop} lie outside the map, which has rows 0 to {maps.n_queries}.")
+    n_heads = maps.heads[layer] if head is None else 1
+    read = min(LONG, max(FEWEST_ROWS, 2 * SPANNED // (n_heads * maps.n_keys)))
+    read = stop - start if maps.n_queries <= LONG else min(read, stop - start)
+    chosen = torch.linspace(start, stop - 1, read).round().long()
     itself = maps.key_tokens is maps.tokens or maps.causal
     with torch.no_grad():
-        mass = measures.span_rows(one, 0, 0, found, own=itself, queries=rows.tolist())
+        mass = measures.span_rows(one, 0, 0, found, own=itself, queries=chosen.tolist())
     if not itself:
         mass = torch.cat([mass[:, :-1], torch.full_like(mass[:, -1:], math.nan), mass[:, -1:]], -1)
     header = {
         "layer": layer,
         "head": head,
         "spans": _listed(found),
-        "sampled": None if chosen is None else (len(rows), maps.n_queries),
+        "sampled": None if read == stop - start else (read, stop - start),
         "temperature": temperature,
         "scaling": scaling,
     }
-    return Answer(header, [float32(mass), rows.numpy().astype(np.uint32).tobytes()])
+    return Answer(header, [float32(mass), chosen.numpy().astype(np.uint32).tobytes()])
 
 
 def _one(maps: AttentionMaps, source: Layer, heads: slice, temperature: float, scaling: float) -> AttentionMaps:

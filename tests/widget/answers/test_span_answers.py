@@ -117,6 +117,18 @@ def test_long_maps_read_some_rows_of_each_span_and_say_so():
     np.testing.assert_allclose(mass, expected, atol=1e-6)
 
 
+def test_where_some_queries_look_of_a_long_map():
+    maps = projected(6000, layers=1, heads=4)
+    asked = {**ASKED, "op": "span_rows", "layer": 0, "spans": [["prompt", 0, 5900]], "rows": [5900, 6000]}
+    answered = answer(Shown.of({"attention": maps}), asked)
+    mass, queries = rows(answered)
+    assert answered.header["sampled"] is None
+    assert queries.tolist() == list(range(5900, 6000))
+    np.testing.assert_allclose(mass[:, 0], span_rows(maps, 0, "mean", asked["spans"])[5900:, 0], atol=1e-6)
+    with pytest.raises(IndexError, match="rows 5900 to 6001 lie outside the map, which has rows 0 to 6000"):
+        answer(Shown.of({"attention": maps}), asked | {"rows": [5900, 6001]})
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
