@@ -43,6 +43,11 @@ class Tempered:
         """Every head is its own."""
         return self.shape[0]
 
+    @property
+    def tempers(self) -> bool:
+        """Whether the source has a temperature."""
+        return self._source.tempers
+
     def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Scores [heads, rows, keys], multiplied by the factor."""
         scores = self._source.scores(self._of_source(heads), rows)

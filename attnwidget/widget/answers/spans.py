@@ -185,7 +185,7 @@ def span_rows(
 
 def _one(maps: AttentionMaps, source: Layer, heads: slice, temperature: float, scaling: float) -> AttentionMaps:
     """Maps of some heads of one layer, at a temperature."""
-    check_factor(temperature, scaling)
+    check_factor(temperature, scaling, source)
     as_it_is = temperature == scaling and heads == slice(0, source.shape[0])
     layer = source if as_it_is else Tempered(source, heads, scaling / temperature)
     return AttentionMaps([layer], maps.tokens, None if maps.key_tokens is maps.tokens else maps.key_tokens)
