@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnwidget.intake import AttentionWarning
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
+    from attnwidget.spans import find_spans
     from attnwidget.teaching.collecting import collect
     from attnwidget.teaching.lesson import Lesson
     from attnwidget.tokens import ImageGrid, Span, Tokens
@@ -47,6 +48,7 @@ _HOME = {
     "explore": "attnwidget.widget.exploring",
     "page": "attnwidget.widget.page",
     "figure": "attnwidget.figures",
+    "find_spans": "attnwidget.spans",
     "Recording": "attnwidget.capturing",
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
@@ -73,6 +75,7 @@ __all__ = [
     "diagnose",
     "explore",
     "figure",
+    "find_spans",
     "measures",
     "page",
     "recording",

@@ -1,7 +1,8 @@
 """Figures: attention as matplotlib draws it, for print. `attnwidget.figure` is the door.
 
 Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
-heads), `row` (one query before and after), `image` (patches over their picture) and `entropy`. pyplot is never touched.
+heads), `row` (one query before and after), `image` (patches over their picture), `entropy`, and `spans` (runs of
+tokens). pyplot is never touched.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.figures import entropy, grid, heatmap, image, panels, row
+from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
 from attnwidget.figures.view import choices_of, is_view
+from attnwidget.measures.spans import SpansLike
 
 __all__ = ["figure", "of_view", "save"]
 
@@ -28,6 +31,7 @@ _DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
     "row": row.draw,
     "image": image.draw,
     "entropy": entropy.draw,
+    "spans": span_map.draw,
 }
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("kind", "layer", "head", "query")),
@@ -35,7 +39,7 @@ _DEFAULTS: dict[str, Any] = {
     "scaling": 1.0,
     "scale": "linear",
     "threshold": 0.0,
-    **dict.fromkeys(("cmap", "vmax", "values", "title", "width", "ax")),
+    **dict.fromkeys(("cmap", "vmax", "values", "title", "width", "ax", "spans")),
 }
 
 
@@ -56,6 +60,7 @@ def figure(
     title: str | None = None,
     width: float | None = None,
     ax: Axes | None = None,
+    spans: SpansLike = None,
     **others: Any,
 ) -> Any:
     """Attention as a matplotlib figure, for print.
@@ -73,7 +78,8 @@ def figure(
         * "layers": one head through the layers (``head=``);
         * "grid": all heads, as small pictures (nothing chosen);
         * "row": what one query gives, as bars (``layer=``, ``head=``, ``query=``), before and after a temperature;
-        * "image": the same over the picture whose patches the keys are.
+        * "image": the same over the picture whose patches the keys are;
+        * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``).
 
         "entropy" is for the asking: of all heads as cells, of a layer's heads or of one head through the layers as
         bars, of the queries of one head as a line, each beside the most that it can be.
@@ -103,6 +109,10 @@ def figure(
     ax : Axes or None
         Axes to draw into, of a figure of your own, without a colour bar. Not for "heads" and "layers", which have
         several.
+    spans : str, sequence of Span or of (name, start, stop), or None
+        For "spans": a kind that `attnwidget.find_spans` finds, or spans of one's own, as in
+        `attnwidget.measures.span_mass`. None takes the first kind of several runs that was found: named spans, parts,
+        roles, documents, paragraphs, sentences, pictures.
 
     Returns
     -------
@@ -125,12 +135,14 @@ def figure(
     >>> aw.figure(run, layer=5, head=3).savefig("head.pdf")
     >>> aw.figure(run, layer=5, head=3, query=-1, temperature=0.5)
     >>> aw.figure(run, kind="entropy")
+    >>> aw.figure(run, layer=5, head="mean", spans="roles")
     """
     refuse_unknown(others, list(_DEFAULTS), "figure")
     given: dict[str, Any] = {
         "kind": kind, "layer": layer, "head": head, "query": query, "temperature": temperature, "scaling": scaling,
         "cmap": cmap, "scale": scale, "vmax": vmax,
         "threshold": threshold, "values": values, "title": title, "width": width, "ax": ax,
+        "spans": spans,
     }  # fmt: skip
     if is_view(maps):
         return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})

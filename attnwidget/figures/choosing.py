@@ -17,6 +17,7 @@ from attnwidget.figures.reading import Head
 from attnwidget.layers import check_factor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric, whole
+from attnwidget.measures.spans import SpansLike
 
 __all__ = ["KINDS", "Chosen", "choose", "maps_of"]
 
@@ -29,6 +30,7 @@ KINDS = {
     "row": ("layer", "head", "query"),
     "image": ("layer", "head", "query"),
     "entropy": (),
+    "spans": ("layer", "head"),
 }
 _MAY = {"entropy": ("layer", "head")}
 _SEVERAL = ("heads", "layers")  # axes
@@ -53,6 +55,7 @@ class Chosen:
     title: str | None
     width: float | None
     ax: Axes | None
+    spans: SpansLike = None
 
     @property
     def factor(self) -> float:
@@ -125,6 +128,7 @@ def choose(
     title: str | None,
     width: float | None,
     ax: Axes | None,
+    spans: SpansLike = None,
 ) -> Chosen:
     """Check everything that `figure` was given.
 
@@ -136,7 +140,9 @@ def choose(
     if 0 in (maps.n_queries, maps.n_keys):
         raise ValueError(f"these maps have {maps.n_queries} queries x {maps.n_keys} keys: there is nothing to draw.")
     _check_places(maps, places)
-    kind = _kind(maps, kind, places)
+    kind = _kind(maps, "spans" if kind is None and spans is not None else kind, places)
+    if spans is not None and kind != "spans":
+        raise ValueError(f"kind={kind!r} has no use for spans=; leave it out, or draw kind='spans'.")
     check_factor(temperature, scaling, maps.layers[0])
     choice("scale", scale, SCALES)
     vmax = _end(vmax, kind)
@@ -157,6 +163,7 @@ def choose(
     return Chosen(
         maps, kind, places["layer"], places["head"], places["query"], temperature, scaling, colour_map(cmap), scale,
         vmax, threshold, values, title, width, ax,
+        spans,
     )  # fmt: skip
 
 

@@ -19,7 +19,20 @@ from attnwidget.figures.reading import Cells, cells
 from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
 from attnwidget.maps import AttentionMaps
 
-__all__ = ["BAR", "BELOW", "NAME", "axis_names", "bar", "clipped", "draw", "end_of_scale", "frame", "notes", "paint"]
+__all__ = [
+    "BAR",
+    "BELOW",
+    "NAME",
+    "axis_names",
+    "bar",
+    "clipped",
+    "draw",
+    "draw_cells",
+    "end_of_scale",
+    "frame",
+    "notes",
+    "paint",
+]
 
 MOST = 512  # cells a side; beyond, a printer has no dots for more
 SIDE = 4.2  # inches of a map that is not written out
@@ -33,10 +46,14 @@ NAME, BELOW = 0.2, 0.16  # of the name of an axis, beside it and below
 
 def draw(chosen: Chosen) -> Figure | Axes:
     """The map of one head; with axes of one's own without title and colour bar."""
-    maps, layer, head = chosen.maps, chosen.layer, chosen.head
-    shown = cells(maps, layer, head, factor=chosen.factor, most=MOST)
+    shown = cells(chosen.maps, chosen.layer, chosen.head, factor=chosen.factor, most=MOST)
+    return draw_cells(chosen, shown, chosen.heading(chosen.place(chosen.layer, chosen.head)), notes([shown]))
+
+
+def draw_cells(chosen: Chosen, shown: Cells, title: str, captions: list[str], name: str = "weight") -> Figure | Axes:
+    """Cells, beside what stands on the axes of the chosen maps; ``name`` is what they show."""
+    maps = chosen.maps
     largest = end_of_scale(chosen, [shown])
-    title, captions = chosen.heading(chosen.place(layer, head)), notes([shown])
     if chosen.ax is not None:
         _fill(chosen, chosen.ax, shown, largest, inches(chosen.ax), own=False)
         return entitle(chosen.ax, title, axis_names(maps)[1], captions)
@@ -46,7 +63,7 @@ def draw(chosen: Chosen) -> Figure | Axes:
     axes = sheet.box(left, 0, width, height)
     image = _fill(chosen, axes, shown, largest, (width, height), own=True)
     rowwise = chosen.vmax == "row"
-    name = "share of its row's largest" if rowwise else "weight"
+    name = "share of its row's largest" if rowwise else name
     beyond = not rowwise and clipped([shown], largest)
     bar(sheet, image, left + width + 0.12, 0, height, name=name, beyond=beyond)
     return sheet

@@ -7,8 +7,10 @@ from attnwidget.measures.heads import HeadClusters, head_clusters, head_diversit
 from attnwidget.measures.links import align, alignment_error_rate
 from attnwidget.measures.maxflow import attention_flow
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores
+from attnwidget.measures.receivers import receiver_score
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
 from attnwidget.measures.scores import score_health
+from attnwidget.measures.spans import span_mass, span_rows
 from attnwidget.measures.spatial import SpatialPeak, cls_map, mass_mask, patch_distance, spatial_peak
 from attnwidget.measures.standouts import Standout, standouts
 from attnwidget.measures.table import summarize
@@ -44,10 +46,13 @@ __all__ = [
     "pattern_report",
     "pattern_scores",
     "prefix_mass",
+    "receiver_score",
     "rollout",
     "rollout_baseline",
     "score_health",
     "sinks",
+    "span_mass",
+    "span_rows",
     "spatial_peak",
     "standouts",
     "summarize",

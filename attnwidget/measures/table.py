@@ -14,6 +14,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import expected_position, tau
 from attnwidget.measures.heads import row_unlike
 from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
+from attnwidget.measures.receivers import UNKNOWN_RECEIVERS, Receiving
 from attnwidget.measures.rows import (
     SINK_SUMS,
     locality_score,
@@ -65,6 +66,7 @@ HEAD_MEASURES = {
     "sink": HeadMeasure("Sink", "", "Largest mean weight that one key gets."),
     "sink_key": HeadMeasure("Sink key", "position", "The key that gets it."),
     "outside": HeadMeasure("Outside", "", "Mass outside the map: learned sinks, or rows that were cut."),
+    "receiver": HeadMeasure("Receiver", "", "Whether later sentences look at a few single ones: excess kurtosis."),
     "score_max": HeadMeasure("Largest score", "nats", "The largest score, as the softmax sees it."),
     "score_std": HeadMeasure("Score spread", "nats", "How far a query's scores spread: their standard deviation."),
     "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
@@ -74,7 +76,11 @@ WINDOW = 3
 
 def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
     """The numbers of `HEAD_MEASURES` that maps of this kind have."""
-    unknown = {*(() if holds_scores(maps) else SCORE_ROWS), *(() if holds_two_texts(maps) else ("monotonic",))}
+    unknown = {
+        *(() if holds_scores(maps) else SCORE_ROWS),
+        *(() if holds_two_texts(maps) else ("monotonic",)),
+        *(() if Receiving(maps).known else ("receiver",)),
+    }
     return {name: measure for name, measure in HEAD_MEASURES.items() if name not in unknown}
 
 
@@ -99,7 +105,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     -------
     dict of Tensor [layers, heads]
         NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, scores of
-        weights, heads that a layer does not have.
+        weights, sentences of a text that has few, heads that a layer does not have.
     """
     walk = Walk(maps, rows=rows, trimmed=True, scored=True)
     measures: dict[str, Measure] = {
@@ -122,8 +128,10 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
     if holds_scores(maps):
         measures |= SCORE_ROWS
+    receiving = Receiving(maps, rows)
     with walk.shown(progress=progress):
-        found = walk.gather(measures, SINK_SUMS)
+        found = walk.gather(measures, SINK_SUMS | (receiving.sums if receiving.known else {}))
+    received = found.pop("receiver", None)
     passed = found.pop("passed")
     score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
     found["effective_keys"] = found["entropy"].exp()
@@ -131,6 +139,8 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     position = found.pop("position", None)
     numbers = {name: largest(found.pop(name)) for name in ("score_max",) if name in found}
     numbers |= {name: mean_over_queries(value) for name, value in found.items()}
+    if received is not None:
+        numbers["receiver"] = receiving.score(received)
     if walk.has_positions:
         numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
     if position is not None:
@@ -177,8 +187,10 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     frames, unknown = [], {}
     for name, one in by_name(maps).items():
         numbers = head_measures(one, progress=progress)
-        if not holds_scores(one):
-            unknown[name] = f"{', '.join(SCORE_ROWS)}: {UNKNOWN_SCORES}"
+        reasons = [] if holds_scores(one) else [f"{', '.join(SCORE_ROWS)}: {UNKNOWN_SCORES}"]
+        reasons += [] if Receiving(one).known else [f"receiver: {UNKNOWN_RECEIVERS}"]
+        if reasons:
+            unknown[name] = " ".join(reasons)
         held = [(layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
         index = [(name, one.layer_numbers[layer], one.head_numbers[layer][head]) for layer, head in held]
         places = tuple(zip(*held, strict=True))

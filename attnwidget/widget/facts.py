@@ -10,10 +10,12 @@ from attnwidget.layers import Layer, ProjectedLayer
 from attnwidget.lenses import ROLLOUT_TOKENS
 from attnwidget.lenses.lensed import standing
 from attnwidget.maps import AttentionMaps
+from attnwidget.spans import find_spans
 from attnwidget.tokens import ImageGrid, Tokens
 from attnwidget.widget.answers import Shown
 from attnwidget.widget.answers.measuring import MEASURED
 from attnwidget.widget.answers.projections import held_form
+from attnwidget.widget.answers.spans import MOST_SPANS, told_spans
 from attnwidget.widget.answers.spread import PICTURED, even_rows
 
 __all__ = ["facts_of"]
@@ -51,6 +53,16 @@ def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
         notes.append(
             f"Rollout is shown for up to {ROLLOUT_TOKENS:,} tokens; measures.rollout(maps, queries=[...]) gives rows "
             "of longer texts."
+        )
+    many = {
+        f"{len(spans):,} {kind}"
+        for tokens in (maps.tokens, maps.key_tokens)
+        for kind, spans in find_spans(tokens).items()
+        if len(spans) > MOST_SPANS
+    }
+    if many:
+        notes.append(
+            f"This text has {' and '.join(sorted(many))}; spans are shown where there are {MOST_SPANS} at most."
         )
     return {
         "name": name,
@@ -114,6 +126,8 @@ def _labels(tokens: Tokens) -> dict[str, Any]:
     }
     if tokens.spans:
         told["spans"] = [[span.name, span.start, span.stop] for span in tokens.spans]
+    if found := told_spans(tokens):  # how many runs of each kind; the question "spans" lists them
+        told["found"] = {kind: len(spans) for kind, spans in found.items()}
     if tokens.image is not None:
         told["image"] = _image(tokens.image)
     if tokens.origins is not None:  # some are left out or joined: where each began in the text

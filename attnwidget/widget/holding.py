@@ -20,6 +20,7 @@ from attnwidget.measures.arguments import whole
 from attnwidget.progress import progress_bar
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.projections import LONGEST, held_form, layer_bytes
+from attnwidget.widget.answers.spans import told_spans
 from attnwidget.widget.halving import halved
 from attnwidget.widget.packing import Packer
 
@@ -34,6 +35,7 @@ OPENING = 64 << 10  # bytes that travel with the widget's own opening message
 ROOM_FOR_LAYER = 0.75  # of it, where what is chosen fits whole
 QUICK = 1 << 22  # cells of all heads together that are looked at before a widget is there: some hundredths of a second
 SMALL_THUMBNAIL = 16
+FEW = 1 << 14  # numbers of an answer about spans; the browser makes what is larger from the layer, if that is here
 TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 
@@ -210,9 +212,24 @@ class _Holding:
         if measured and 0 not in (maps.n_queries, maps.n_keys):
             for op in ("findings", "standouts"):
                 _put(self.packer, self.shown, {"op": op, "map": name})
+        if told_spans(maps.tokens) or told_spans(maps.key_tokens):
+            _put(self.packer, self.shown, {"op": "spans", "map": name})
+        if name == self.place.map and 0 not in maps.layers[self.place.layer].shape:
+            self._put_spans(maps)
         for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
             if tokens.image is not None and tokens.image.picture is not None:
                 _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis})
+
+    def _put_spans(self, maps: AttentionMaps) -> None:
+        """What the spans of the chosen layer give to each other, and where the queries of the chosen head look."""
+        place = {"map": self.place.map, "layer": self.place.layer}
+        of_queries, of_keys = told_spans(maps.tokens), told_spans(maps.key_tokens)
+        for kind, spans in of_keys.items():
+            if maps.heads[self.place.layer] * len(of_queries.get(kind, ())) * len(spans) in range(1, FEW):
+                _put(self.packer, self.shown, {"op": "span_mass", **place, "kind": kind})
+            if maps.n_queries * len(spans) < FEW:
+                for head in (self.place.head, None):
+                    _put(self.packer, self.shown, {"op": "span_rows", **place, "head": head, "kind": kind})
 
     def _put_layers(self, name: str) -> Iterator[None]:
         """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""

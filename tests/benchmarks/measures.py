@@ -64,7 +64,7 @@ def rows_of(n: int) -> list[dict[str, Any]]:
 
     from attnwidget.layers import Mask, ProjectedLayer
     from attnwidget.maps import AttentionMaps
-    from attnwidget.measures import rollout, summarize
+    from attnwidget.measures import entropy, rollout, span_mass, summarize
     from attnwidget.tokens import Tokens
 
     layers, repeats = (4, 7) if n < 2048 else (2, 3)
@@ -77,6 +77,7 @@ def rows_of(n: int) -> list[dict[str, Any]]:
     held = [ProjectedLayer(one, other, 0.125, Mask(causal=True)) for one, other in zip(q, k, strict=True)]
     projected = AttentionMaps(held, Tokens.positions(n))
     array = weights.numpy()
+    spans = [(str(start), start, start + n // 16) for start in range(0, n, n // 16)]
     works = {
         "softmax": lambda: scores.softmax(-1),
         "loop": lambda: notebook_rollout(array),
@@ -87,6 +88,8 @@ def rows_of(n: int) -> list[dict[str, Any]]:
         "numbers": lambda: notebook_summary(array),
         "summarize": lambda: summarize(maps, progress=False),
         "summarize q, k": lambda: summarize(projected, progress=False),
+        "entropy": lambda: entropy(projected),
+        "spans": lambda: span_mass(projected, spans),
     }
     times = {name: cpu_seconds(work, repeats) for name, work in works.items()}
 
@@ -102,6 +105,7 @@ def rows_of(n: int) -> list[dict[str, Any]]:
         line("summarize / one softmax", "summarize", "softmax", 4.0 if long else None),
         line("summarize of q and k / one softmax", "summarize q, k", "softmax"),
         line("summarize / the loop of a notebook", "summarize", "numbers"),
+        line("span_mass of q and k, 16 spans / entropy of the same", "spans", "entropy", 1.0 if long else None),
     ]
 
 
@@ -109,14 +113,15 @@ _PEAK = """
 import torch
 from attnwidget.layers import Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures import rollout, summarize
+from attnwidget.measures import rollout, span_mass, summarize
 from attnwidget.tokens import Tokens
 from tests.benchmarks.kernel import peak
 n, heads = 8192, 12
 layer = ProjectedLayer(torch.randn(heads, n, 64), torch.randn(heads, n, 64), 0.125, Mask(causal=True))
 maps = AttentionMaps([layer], Tokens.positions(n))
 small = AttentionMaps([ProjectedLayer(layer.q[:, :64], layer.k[:, :64], 0.125, layer.mask)], Tokens.positions(64))
-summarize(small); rollout(small)
+spans = [(str(start), start, start + n // 64) for start in range(0, n, n // 64)]
+summarize(small); rollout(small); span_mass(small, [("all", 0, 64)])
 before = peak()
 {work}
 print((peak() - before) / 2**20)
@@ -131,9 +136,14 @@ def peak_rows() -> list[dict[str, Any]]:
         ("summarize", "summarize(maps, progress=False)"),
         ("rollout of a query", "rollout(maps, queries=-1)"),
     ):
-        out = subprocess.run(
-            [sys.executable, "-c", _PEAK.format(work=work)], capture_output=True, text=True, check=True
-        )
-        grown = float(out.stdout)
+        grown = _peak_of(work)
         rows.append(row(f"peak memory of {name} / the matrices, n=8192", grown / whole, "x", f"{grown:.0f} MB"))
+    grown = _peak_of("span_mass(AttentionMaps([layer] * 12, maps.tokens), spans)")
+    rows.append(row("peak memory of span_mass beside q and k, 64 spans, 144 heads, n=8192", grown, "MB", budget=50))
     return rows
+
+
+def _peak_of(work: str) -> float:
+    """Megabytes by which the peak grows."""
+    out = subprocess.run([sys.executable, "-c", _PEAK.format(work=work)], capture_output=True, text=True, check=True)
+    return float(out.stdout)

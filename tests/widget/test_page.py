@@ -90,6 +90,20 @@ def test_a_page_holds_the_scores_of_the_pinned_row_where_its_layer_does_not_tell
     assert [(one["op"], one["layer"], one["head"], one["query"]) for one in rows] == held
 
 
+def test_a_page_holds_the_spans_that_were_found_and_their_mass_in_the_chosen_layer() -> None:
+    tokens = ["Lily", "ran", ".", "Ben", "ran", ".", "Tom", "too", "."]
+    view = aw.Explorer(aw.AttentionMaps(made().layers, tokens), layer=1, head=1)
+    questions = [entry["question"] for entry in index_of(view.to_html())["entries"]]
+    asked = [one for one in questions if one["op"].startswith("span")]
+    assert [one["map"] for one in asked if one["op"] == "spans"] == list(view.shown.maps)
+    place = {"map": "attention", "layer": 1}
+    assert [one for one in asked if one["op"] != "spans"] == [
+        {"op": "span_mass", **place, "kind": "sentences"},
+        {"op": "span_rows", **place, "head": 1, "kind": "sentences"},
+        {"op": "span_rows", **place, "head": None, "kind": "sentences"},
+    ]
+
+
 def test_nothing_in_a_page_is_fetched() -> None:
     html = aw.Explorer(made()).to_html()
     fetched = [(tag, name, value) for tag, name, value in Reader(html).attributes if name in {"src", "href"}]

@@ -17,6 +17,7 @@ from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
 from attnwidget.widget.answers.scores import scores
 from attnwidget.widget.answers.shown import Shown
+from attnwidget.widget.answers.spans import span_mass, span_rows, spans
 from attnwidget.widget.answers.standouts import standouts
 from attnwidget.widget.answers.thumbnails import thumbnails
 from attnwidget.widget.answers.tile import asked_tile
@@ -54,6 +55,9 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "thumbnails": _of_maps(thumbnails),
     "projections": _with_version(_of_maps(projections)),
     "scores": _of_maps(scores),
+    "spans": _of_maps(spans),
+    "span_mass": _of_maps(span_mass),
+    "span_rows": _of_maps(span_rows),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

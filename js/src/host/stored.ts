@@ -8,7 +8,15 @@ import { MASKED, type TileAsked, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
 interface Entry {
-  question: { op: string; map: string; layer?: number; head?: number; query?: number; axis?: string };
+  question: {
+    op: string;
+    map: string;
+    layer?: number;
+    head?: number | null;
+    query?: number;
+    axis?: string;
+    kind?: string;
+  };
   header: Record<string, unknown>;
   sizes: number[];
   /** Bytes of a number, where those of the same place stand together, which packs better; 1 where they do not. */
@@ -34,8 +42,8 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis }: Entry["question"]) =>
-  [op, map, layer, head, query, axis].filter((part) => part !== undefined).join("/");
+const nameOf = ({ op, map, layer, head, query, axis, kind }: Entry["question"]) =>
+  [op, map, layer, head, query, axis, kind].filter((part) => part !== undefined).join("/");
 
 export class Stored {
   readonly version: number;

@@ -102,6 +102,15 @@ describe("a long map that was stored at several zooms", () => {
   });
 });
 
+it("answers about spans are told apart by their kind and their head", () => {
+  const place = { op: "span_rows", map: "attention", layer: 0 };
+  const asked = [null, 2].flatMap((head) => ["roles", "sentences"].map((kind) => ({ ...place, head, kind })));
+  const entries = asked.map((question) => ({ question, header: { ...question }, buffers: [] }));
+  const stored = new Stored(packed(entries));
+  for (const question of asked) expect(stored.find(question)!.header).toMatchObject(question);
+  expect(stored.find({ ...place, head: 2, kind: "documents" })).toBeNull();
+});
+
 it("numbers whose bytes stand in planes are numbers again", () => {
   const values = Float32Array.from([1.5, -2.25, 1e-8, 3e7]);
   const bytes = new Uint8Array(values.buffer);
