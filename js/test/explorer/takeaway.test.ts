@@ -134,7 +134,7 @@ describe("the clipboard", () => {
   });
 
   it("names heads that are chosen together", async () => {
-    const selected = [
+    const selected: [number, number][] = [
       [0, 1],
       [2, 3],
     ];
