@@ -93,7 +93,9 @@ class Depth(Chart):
         at, values, last = self._positions(), self._values, len(self._values) - 1
         layer, head, chosen = self.chosen_layer, self.chosen_head, self.chosen_heads
         own = values[:, head[1]] if head else np.full(len(at), np.nan)
-        self.own.x, self.own.y, self.own.visible = at, own, bool(np.isfinite(own).any())
+        self.own.visible = bool(np.isfinite(own).any())
+        if self.own.visible:
+            self.own.x, self.own.y = at, own
         known = [(at[layer], values[layer, head]) for layer, head in chosen if np.isfinite(values[layer, head])]
         self.chosen.x, self.chosen.y = (np.array(one) for one in (zip(*known, strict=True) if known else ([], [])))
         self.layers.selected = None if layer is None else np.array([layer])
