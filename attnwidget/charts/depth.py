@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import traitlets as t
-from bqplot import Bars, Label, LinearScale, Lines, Scatter
+from bqplot import Label, LinearScale, Lines, Scatter
 
-from attnwidget.charts.chart import Array, Chart
-from attnwidget.charts.look import CHOSEN, HEADS, TEXT, axis, figure_look, ticks, tooltip, unit_scale
+from attnwidget.charts.along import Along
+from attnwidget.charts.chart import Array
+from attnwidget.charts.look import CHOSEN, HEADS, TEXT, axis, figure_look, ticks
 
 __all__ = ["Depth", "depth"]
 
 APART = 0.07  # of the height of the plot: two labels closer than that would overlap
 
 
-class Depth(Chart):
+class Depth(Along):
     """A measure along depth; see `depth`.
 
     Attributes
@@ -30,7 +31,7 @@ class Depth(Chart):
     def __init__(self, what: Any, *, measure: str = "entropy") -> None:
         self._take(what)
         self.check_measure(measure)
-        x, y, whole = LinearScale(), LinearScale(), unit_scale()
+        x, y = self._columns(color=("mean of its heads", ".3f")), LinearScale()
         at = {"scales": {"x": x, "y": y}}
         self.band = Lines(
             x=[0], y=[0], fill="between", colors=[HEADS], opacities=[0, 0], fill_opacities=[0.16], interactions={}, **at
@@ -42,20 +43,13 @@ class Depth(Chart):
             x=[], y=[], text=[], colors=[TEXT], default_size=12, font_weight="normal", x_offset=8,
             apply_clip=False, interactions={}, **at,
         )  # fmt: skip
-        # What is pressed and hovered: a column for each layer, over all else.
-        self.layers = Bars(
-            x=[0], y=[1], scales={"x": x, "y": whole}, colors=[CHOSEN], opacities=[0], stroke="transparent", padding=0,
-            interactions={"click": "select", "hover": "tooltip"}, selected_style={"opacity": "0.1"},
-            unselected_style={"opacity": "0"}, **tooltip(color=("mean of its heads", ".3f")),
-        )  # fmt: skip
-        self.across, self.up = axis(x, "bottom"), axis(y, "left")
+        self.up = axis(y, "left")
         super().__init__(
             measure=measure,
             marks=[self.band, self.mean, self.own, self.chosen, self.names, self.layers],
             axes=[self.across, self.up],
             **figure_look(right=64),
         )
-        self.layers.observe(self._pressed, "selected")
 
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
@@ -70,35 +64,29 @@ class Depth(Chart):
         numbers = self.numbers()
         if self.measure not in numbers:  # one of one's own, of the maps before
             self.measure = "entropy"
-        values, at = numbers[self.measure], self._positions()
-        self._values = values
+        values = self._values = numbers[self.measure]
         low, mean, high = _spread(values)
+        band = "band: lowest to highest head" if max(self.maps.heads) > 1 else ""
+        at = self._lay_out(mean, band, self.reading)
         # A band of one layer has no width of its own.
         ends = (at, low, high) if len(at) > 1 else ([at[0] - 0.2, at[0] + 0.2], [*low] * 2, [*high] * 2)
         self.band.x, self.band.y = np.asarray(ends[0]), np.asarray(ends[1:])
         self.mean.x, self.mean.y = at, mean
-        step = float(np.diff(at).min()) if len(at) > 1 else 1.0
-        scale = self.layers.scales["x"]
-        scale.min, scale.max = float(at[0] - step / 2), float(at[-1] + step / 2)
-        self.layers.x, self.layers.y, self.layers.color = at, np.ones(len(at)), mean
         self.up.tick_values = ticks(values)
-        every = max(1, -(-len(at) // 12))
-        self.across.tick_values, self.across.tick_format = at[::every], "d"
-        self.across.label = " · ".join(part for part in ["layer", self._about_band(), self.reading] if part)
         name, self.up.label = self.named(self.measure)
         there = bool(np.isfinite(values).any())
         self.title = f"{name} along depth" if there else f"{name} does not exist for these maps"
 
     def _mark(self) -> None:
-        at, values, last = self._positions(), self._values, len(self._values) - 1
-        layer, head, chosen = self.chosen_layer, self.chosen_head, self.chosen_heads
+        super()._mark()
+        at, values, last = self.mean.x, self._values, len(self._values) - 1
+        head, chosen = self.chosen_head, self.chosen_heads
         own = values[:, head[1]] if head else np.full(len(at), np.nan)
         self.own.visible = bool(np.isfinite(own).any())
         if self.own.visible:
             self.own.x, self.own.y = at, own
         known = [(at[layer], values[layer, head]) for layer, head in chosen if np.isfinite(values[layer, head])]
         self.chosen.x, self.chosen.y = (np.array(one) for one in (zip(*known, strict=True) if known else ([], [])))
-        self.layers.selected = None if layer is None else np.array([layer])
         ends = [("mean", self.mean.y[-1])]
         if head and np.isfinite(own[last]):
             ends.append((f"head {self.maps.head_numbers[head[0]][head[1]]}", own[last]))
@@ -106,23 +94,6 @@ class Depth(Chart):
         heights = _apart([end for _, end in ends], float(np.nanmax(values) - np.nanmin(values)) if ends else 0)
         self.names.x, self.names.y = np.full(len(ends), at[-1]), np.array(heights)
         self.names.text = np.array([name for name, _ in ends], dtype=str)
-
-    def _positions(self) -> Array:
-        """Where the layers stand: at their numbers, where these rise."""
-        numbers = np.array(self.maps.layer_numbers, dtype=float)
-        return numbers if (np.diff(numbers) > 0).all() else np.arange(float(len(numbers)))
-
-    def _about_band(self) -> str:
-        return "band: lowest to highest head" if max(self.maps.heads) > 1 else ""
-
-    def _pressed(self, change: Any) -> None:
-        if self._following:
-            return
-        pressed = change["new"]
-        if pressed is not None and len(pressed):
-            self.choose_layer(int(pressed[-1]))
-        # Pressed again, or beside everything, it stays the layer that it is.
-        self._follow(None)
 
 
 def depth(what: Any, *, measure: str = "entropy") -> Depth:
