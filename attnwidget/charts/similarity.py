@@ -18,7 +18,8 @@ from attnwidget.measures.heads import head_clusters
 
 __all__ = ["Similarity", "similarity"]
 
-WORK = 1 << 28  # cells of pairs of heads that are compared: some seconds
+# Cells of pairs of heads that are compared: of all once, in two seconds; of a layer when it is chosen, in half of one.
+WORK, LAYER_WORK = 1 << 27, 1 << 25
 FEWEST_ROWS, ROWS = 16, 64  # that are compared of many heads
 MOST_HEADS = 144  # in one matrix: each cell is an element of the page
 NAMED_DOWN, NAMED_ACROSS = 24, 5  # heads that an axis has room for
@@ -180,7 +181,7 @@ def _layer_of(maps: AttentionMaps, layer: int) -> AttentionMaps:
 
 def _divergence(maps: AttentionMaps, heads: int) -> tuple[Array, int]:
     """Divergence of every two heads, NaN where they have no row in common, and how many rows were compared."""
-    affordable = WORK // max(1, heads**2 // 2 * maps.n_keys)
+    affordable = (WORK if maps.n_layers > 1 else LAYER_WORK) // max(1, heads**2 // 2 * maps.n_keys)
     rows = min(maps.n_queries, max(FEWEST_ROWS, affordable if maps.n_layers == 1 else min(ROWS, affordable)))
     try:
         with torch.no_grad():
