@@ -13,6 +13,8 @@ from attnwidget.charts.chart import FOLLOWED, Chart, close_all, short_name, view
 from attnwidget.charts.depth import depth
 from attnwidget.charts.scatter import scatter
 from attnwidget.charts.similarity import similarity
+from attnwidget.charts.span_mass import span_mass
+from attnwidget.measures.spans import SpansLike
 
 __all__ = ["Dashboard", "dashboard"]
 
@@ -38,17 +40,20 @@ class Dashboard(VBox):
     ----------
     view : Explorer
         What the charts follow, and what follows them.
+    spans : str, sequence of Span or of (name, start, stop), or None
+        Runs of tokens, as in `attnwidget.charts.span_mass`.
 
     Attributes
     ----------
     view : Explorer
-    depth, scatter, similarity : bqplot.Figure
+    depth, scatter, similarity, span_mass : bqplot.Figure
         The charts, as the functions of `attnwidget.charts` return them.
     """
 
-    def __init__(self, view: Any) -> None:
+    def __init__(self, view: Any, *, spans: SpansLike = None) -> None:
         self.view = view_of(view)
         self.depth, self.scatter, self.similarity = depth(view), scatter(view), similarity(view)
+        self.span_mass = span_mass(view, spans=spans)
         several = _buttons(self.scatter, "brushing", [("Click a head", False), ("Drag over several", True)])
         whose = _buttons(self.similarity, "layer", [("All heads", "all"), ("The layer shown", "shown")])
         self._told = HTML()  # for those who do not see the charts too
@@ -58,9 +63,12 @@ class Dashboard(VBox):
                 [_controls(_menu(self.scatter, "y", "Up"), _menu(self.scatter, "x", "Across"), several), self.scatter]
             ),
             VBox([_controls(whose), self.similarity]),
+            VBox([self.span_mass]),
         ]
         for chart in charts:
             chart.layout.min_width, chart.layout.justify_content = "0", "space-between"
+        if not self.span_mass.areas.visible:
+            charts[-1].layout.display = "none"  # these tokens have no spans
         columns = Layout(grid_template_columns="repeat(auto-fit, minmax(min(100%, 420px), 1fr))", grid_gap="8px 20px")
         super().__init__([HTML(_STYLE, layout=Layout(display="none")), self._told, GridBox(charts, layout=columns)])
         self.add_class("attnwidget-dashboard")
@@ -94,21 +102,24 @@ class Dashboard(VBox):
             return
         self.view.unobserve(self._tell, FOLLOWED)
         self.view.unobserve(self._close_too, "comm")
-        for chart in (self.depth, self.scatter, self.similarity):
+        for chart in (self.depth, self.scatter, self.similarity, self.span_mass):
             chart.close()
         close_all(self)
 
 
-def dashboard(view: Any) -> Dashboard:
+def dashboard(view: Any, *, spans: SpansLike = None) -> Dashboard:
     """Charts of all heads beside an Explorer, each linked with it both ways.
 
-    Measures along depth, one measure against another with a dot for every head, and how far apart heads look. A click
-    shows a head in the Explorer, a drag over several their mean, and what is chosen there is marked in every chart.
+    Measures along depth, one measure against another with a dot for every head, how far apart heads are, and where the
+    layers look. A click shows a head in the Explorer, a drag over several their mean, and every chart marks what is
+    chosen there.
 
     Parameters
     ----------
     view : Explorer
         As `attnwidget.explore` returns it.
+    spans : str, sequence of Span or of (name, start, stop), or None
+        Runs of tokens whose share of the attention is drawn, as in `attnwidget.charts.span_mass`.
 
     Returns
     -------
@@ -129,7 +140,7 @@ def dashboard(view: Any) -> Dashboard:
     >>> view
     >>> aw.dashboard(view)
     """
-    return Dashboard(view)
+    return Dashboard(view, spans=spans)
 
 
 def _controls(*widgets: Any) -> HBox:

@@ -101,7 +101,7 @@ def test_closing_leaves_nothing_behind(what):
     assert len(_instances) == before
 
 
-@pytest.mark.parametrize("chart", ["depth", "scatter", "similarity"])
+@pytest.mark.parametrize("chart", ["depth", "scatter", "similarity", "span_mass"])
 def test_a_chart_alone_leaves_nothing_behind_either(view, chart):
     alive, watched = len(_instances), observers(view)
     figure = getattr(aw.charts, chart)(view)
@@ -111,6 +111,16 @@ def test_a_chart_alone_leaves_nothing_behind_either(view, chart):
     getattr(aw.charts, chart)(other)
     other.close()
     assert len(_instances) == alive
+
+
+def test_spans_have_a_chart_where_there_are_any(view):
+    board = aw.dashboard(view, spans=[("first", 0, 6), ("second", 6, 14)])
+    assert board.span_mass.layers.selected.tolist() == [1]
+    assert board.span_mass.title == "Where the layers look"
+    *_, grid = board.children
+    assert grid.children[3].layout.display is None
+    *_, grid = aw.dashboard(view).children
+    assert grid.children[3].layout.display == "none"
 
 
 def test_maps_with_other_heads_are_drawn_and_what_they_lack_is_said():
