@@ -10,9 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attnwidget import charts as charts
     from attnwidget import demo as demo
     from attnwidget import measures as measures
     from attnwidget.capturing import Capture, Recording, capture, recording
+    from attnwidget.charts.dashboard import Dashboard, dashboard
     from attnwidget.diagnosis import Finding, Findings, diagnose
     from attnwidget.figures import figure
     from attnwidget.intake import AttentionWarning
@@ -33,6 +35,7 @@ _HOME = {
     "AttentionMaps": "attnwidget.maps",
     "AttentionWarning": "attnwidget.intake",
     "Capture": "attnwidget.capturing",
+    "Dashboard": "attnwidget.charts.dashboard",
     "Explorer": "attnwidget.widget.explorer",
     "Finding": "attnwidget.diagnosis",
     "Findings": "attnwidget.diagnosis",
@@ -43,6 +46,7 @@ _HOME = {
     "Span": "attnwidget.tokens",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
+    "dashboard": "attnwidget.charts.dashboard",
     "collect": "attnwidget.teaching.collecting",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
@@ -53,12 +57,13 @@ _HOME = {
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
 }
-_MODULES = ("demo", "measures")
+_MODULES = ("charts", "demo", "measures")
 
 __all__ = [
     "AttentionMaps",
     "AttentionWarning",
     "Capture",
+    "Dashboard",
     "Explorer",
     "Finding",
     "Findings",
@@ -70,7 +75,9 @@ __all__ = [
     "Span",
     "Tokens",
     "capture",
+    "charts",
     "collect",
+    "dashboard",
     "demo",
     "diagnose",
     "explore",

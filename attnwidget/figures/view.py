@@ -9,7 +9,7 @@ from attnwidget.figures.choosing import KINDS
 
 __all__ = ["choices_of", "is_view"]
 
-_READ = ("maps", "figure_kind", "place", "color_map", "color_scale", "color_range", "threshold")
+_READ = ("maps", "shown", "figure_kind", "place", "color_map", "color_scale", "color_range", "threshold")
 _COLOURS = {"greys": "Greys"}  # others have the same name in matplotlib
 
 
@@ -35,6 +35,8 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         "scale": view.color_scale,
         "vmax": _end(view.color_range, kind),
         "threshold": view.threshold,
+        # Made of several layers, and in none of them.
+        **({"title": view.map} if view.map in view.shown.derived and view.maps.heads == (1,) else {}),
         **changes,
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from attnwidget.layers import Layer
+from attnwidget.lenses.chosen import ChosenHeads
 from attnwidget.lenses.heads import LargestOfHeads, MeanOfHeads
 from attnwidget.lenses.leaving import keep_only, leave_out, named
 from attnwidget.lenses.through import FLOW_TOKENS, ROLLOUT_TOKENS, flowing, rolling
@@ -13,15 +14,21 @@ from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 
 __all__ = [
+    "CHOSEN",
     "ROLLOUT_TOKENS",
     "derived_by_name",
     "derived_maps",
+    "derived_name",
     "largest_of_heads",
+    "mean_of_chosen",
     "mean_of_heads",
     "only",
     "without",
     "words",
 ]
+
+CHOSEN = "mean of chosen heads"
+NAMED = 8  # heads in a note
 
 
 def mean_of_heads(maps: AttentionMaps) -> AttentionMaps:
@@ -55,6 +62,14 @@ def only(maps: AttentionMaps, *, tokens: Any, spans: Any) -> AttentionMaps:
     return keep_only(maps, queries or None, keys or None).maps
 
 
+def mean_of_chosen(maps: AttentionMaps, heads: Sequence[tuple[int, int]]) -> AttentionMaps:
+    """Maps of one layer and one head, the mean of heads (layer, head) of any layers; a note says which."""
+    names = [f"layer {maps.layer_numbers[layer]} head {maps.head_numbers[layer][head]}" for layer, head in heads]
+    shown = names if len(names) <= NAMED else [*names[:NAMED], f"{len(names) - NAMED} more"]
+    chosen = ChosenHeads([(maps.layers[layer], head) for layer, head in heads])
+    return _like(maps, [MeanOfHeads(chosen)], CHOSEN, notes=[f"The mean of {len(heads)} heads: {', '.join(shown)}."])
+
+
 def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
     """Maps that all heads of some maps make together.
 
@@ -84,13 +99,18 @@ def derived_by_name(heads: dict[str, AttentionMaps]) -> dict[str, tuple[Attentio
     found = {}
     for name, maps in heads.items():
         for kind, derived in derived_maps(maps).items():
-            chosen = kind if len(heads) == 1 else f"{name}: {kind}"
+            chosen = derived_name(kind, name, heads)
             if chosen not in heads:
                 found[chosen] = (derived, kind, name)
     return found
 
 
-def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str) -> AttentionMaps:
+def derived_name(kind: str, source: str, heads: Collection[str]) -> str:
+    """What derived maps are chosen by, among the maps of so many names."""
+    return kind if len(heads) == 1 else f"{source}: {kind}"
+
+
+def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str, *, notes: Sequence[str] = ()) -> AttentionMaps:
     """Other layers of the same text; one layer alone is the last."""
     keys = None if maps.key_tokens is maps.tokens else maps.key_tokens
     last = slice(-len(layers), None)
@@ -101,6 +121,6 @@ def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str) -> AttentionM
         name=name,
         layer_names=maps.layer_names[last],
         layer_numbers=maps.layer_numbers[last],
-        notes=maps.notes,
+        notes=(*maps.notes, *notes),
         following=maps.following,
     )

@@ -21,10 +21,10 @@ from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
-from attnwidget.widget.looking import Looking
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
+from attnwidget.widget.several import Several
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
@@ -41,7 +41,7 @@ PARTS = ("head", "grid", "map", "heads", "sharpness", "row", "findings")
 LEAST_HEIGHT = 120
 
 
-class Explorer(Looking):
+class Explorer(Several):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -66,9 +66,12 @@ class Explorer(Looking):
     ----------
     map : str
         Name of the maps that are shown: "attention", "encoder", "cross" ..., or what is derived from them: "mean of
-        heads", "largest of heads", "rollout", "flow".
+        heads", "largest of heads", "rollout", "flow", "mean of chosen heads".
     layer, head : int
         The head that is shown, from 0.
+    selected : list of [int, int]
+        Heads that are chosen together, as [layer, head]: while there are two or more, their mean is one of the maps,
+        "mean of chosen heads". Choosing maps with other heads empties it.
     query, key : int or None
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
@@ -152,6 +155,7 @@ class Explorer(Looking):
         heads = by_name(maps)
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
+        self._select(choices)
         choices.setdefault("layer", self._first_layer(choices["map"]))
         self._ask(lesson, {"head": 0, **choices})
         self.set_trait("opening", self._opening(choices))

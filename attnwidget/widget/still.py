@@ -112,8 +112,10 @@ def still(view: Any) -> Still:
     maps, layer, head = view.maps, view.layer, view.head
     title = view.facts["title"] or f"{maps.n_queries} tokens"
     empty = 0 in (maps.n_queries, maps.n_keys, maps.heads[layer])
-    place = "" if empty else f"layer {maps.layer_numbers[layer]} · head {maps.head_numbers[layer][head]}"
-    if len(view.shown.measuring) > 1 or view.map in view.shown.derived:
+    derived = view.map in view.shown.derived
+    one = derived and maps.heads == (1,)  # made of several layers, and in none of them
+    place = "" if empty or one else f"layer {maps.layer_numbers[layer]} · head {maps.head_numbers[layer][head]}"
+    if len(view.shown.measuring) > 1 or derived:
         place = " · ".join(part for part in (view.map, place) if part)
     return Still(_word(title), _word(place), [] if empty else _table(view), view)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from attnwidget.lenses import derived_by_name
+from attnwidget.lenses import CHOSEN, derived_by_name, derived_name, mean_of_chosen
 from attnwidget.maps import AttentionMaps
 from attnwidget.widget.answers.measuring import Measuring, own_measures
 
@@ -30,6 +30,8 @@ class Shown:
     lenses : mapping of str to list of dict
         What those that have heads of their own are seen through: ``{"kind", "count"}`` each, "names" of spans, and
         "learned" where sinks are.
+    chosen : tuple of str and tuple of pairs of int
+        Which heads (layer, head) of which maps have a mean of their own; none where these are fewer than two.
     """
 
     version: int = 0
@@ -37,6 +39,7 @@ class Shown:
     measuring: Mapping[str, Measuring] = field(default_factory=dict)
     derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     lenses: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    chosen: tuple[str, tuple[tuple[int, int], ...]] = ("", ())
 
     @classmethod
     def of(
@@ -64,9 +67,35 @@ class Shown:
             lenses or {},
         )
 
+    def choosing(self, source: str, heads: Sequence[Sequence[int]]) -> Self:
+        """The next version, with the mean of some heads of maps; itself where that is what it has."""
+        pairs = tuple((layer, head) for layer, head in heads)
+        chosen = (source, pairs) if len(pairs) > 1 else ("", ())
+        if chosen == self.chosen:
+            return self
+        mean = self.mean_of_chosen
+        maps = {name: one for name, one in self.maps.items() if name != mean}
+        derived = {name: one for name, one in self.derived.items() if name != mean}
+        name = derived_name(CHOSEN, source, self.measuring)
+        if len(pairs) > 1:
+            maps[name] = mean_of_chosen(maps[source], pairs)
+            derived[name] = (CHOSEN, source)
+        return replace(self, version=self.version + 1, maps=maps, derived=derived, chosen=chosen)
+
+    @property
+    def mean_of_chosen(self) -> str | None:
+        """Name of the mean of the chosen heads; None where fewer than two are chosen."""
+        return derived_name(CHOSEN, self.chosen[0], self.measuring) if self.chosen[0] else None
+
     def source(self, name: str) -> str:
-        """The name of the maps that these were derived from, or their own."""
-        return self.derived[name][1] if name in self.derived else name
+        """Name of the maps with heads that are called so, or that these are derived from; the first for any other."""
+        if name in self.derived:
+            return self.derived[name][1]
+        if name in self.measuring:
+            return name
+        # The mean of heads that are about to be chosen.
+        means = (source for source in self.measuring if name == derived_name(CHOSEN, source, self.measuring))
+        return next(means, next(iter(self.measuring)))
 
     def named(self, name: str) -> AttentionMaps:
         """The maps of a name; ValueError where there are none."""
@@ -83,6 +112,7 @@ class Shown:
 
     def behind(self, name: str) -> Measuring:
         """The numbers of the maps of a name, or of those that they were derived from."""
+        self.named(name)
         return self.measured(self.source(name))
 
     @property

@@ -16,6 +16,8 @@ export interface Choices {
   map: string;
   layer: number;
   head: number;
+  /** Heads that are chosen together, each as layer and head: from two on, their mean is one of the maps. */
+  selected: readonly (readonly [number, number])[];
   query: number | null;
   key: number | null;
   temperature: number;
@@ -53,6 +55,7 @@ export const DEFAULTS: Choices = {
   map: "",
   layer: 0,
   head: 0,
+  selected: [],
   query: null,
   key: null,
   temperature: 1,

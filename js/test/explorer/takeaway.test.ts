@@ -133,6 +133,16 @@ describe("the clipboard", () => {
     );
   });
 
+  it("names heads that are chosen together", async () => {
+    const selected: [number, number][] = [
+      [0, 1],
+      [2, 3],
+    ];
+    const view = mount(model({ selected }));
+    await view.ready();
+    expect(await copied(view, "copy-code")).toBe("aw.explore(run, selected=[[0, 1], [2, 3]])");
+  });
+
   it("names the map where there are several, and quotes it", async () => {
     const maps = ["plain", 'cross "attention"\n'].map((name) => new MockMap({ name, queries: WORDS }));
     const view = mount(new MockModel(maps, { map: 'cross "attention"\n', head: 2 }));

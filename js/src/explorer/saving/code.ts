@@ -17,7 +17,7 @@ export function codeOf(store: Store): string {
     view: store.view.value,
   };
   const differing = Object.entries({ ...choices, ...shown }).filter(
-    ([name, value]) => value !== DEFAULTS[name as keyof Choices],
+    ([name, value]) => literal(value) !== literal(DEFAULTS[name as keyof Choices]),
   );
   const options = differing.map(([name, value]) => `${name}=${literal(value)}`);
   return `aw.explore(${["run", ...options].join(", ")})`;
