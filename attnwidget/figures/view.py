@@ -35,6 +35,7 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         "scale": view.color_scale,
         "vmax": _end(view.color_range, kind),
         "threshold": view.threshold,
+        **({"spans": view.spans_of(view.maps)} if kind == "spans" else {}),
         # Made of several layers, and in none of them.
         **({"title": view.map} if view.map in view.shown.derived and view.maps.heads == (1,) else {}),
         **changes,

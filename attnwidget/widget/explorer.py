@@ -24,7 +24,7 @@ from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
-from attnwidget.widget.several import Several
+from attnwidget.widget.spanning import Spanning
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
@@ -33,15 +33,11 @@ __all__ = ["Explorer", "are_maps", "check_choices"]
 
 LOCKABLE = (
     *("map", "view", "measure", "sort", "temperature", "scaling"),
-    *("color_map", "color_scale", "color_range", "threshold", "pooling", "all"),
+    *("color_map", "color_scale", "color_range", "threshold", "pooling", "tokens", "all"),
 )
 
 
-PARTS = ("head", "grid", "map", "heads", "sharpness", "row", "findings")
-LEAST_HEIGHT = 120
-
-
-class Explorer(Several):
+class Explorer(Spanning):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -76,7 +72,7 @@ class Explorer(Several):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "grid", "image"}
+    view : {"heatmap", "text", "image", "spans", "grid"}
         What the main area shows; "image" is for maps whose tokens carry the patches of a picture. Maps that cannot be
         seen so are shown as a heatmap.
     measure : str
@@ -102,6 +98,12 @@ class Explorer(Several):
         positions in the text of the chosen maps' keys as it was given, which are let go with another text.
     only : list
         What alone is shown, rescaled: names of spans, and such positions.
+    spans : list of (str, int, int)
+        Runs of tokens that you name, as ("question", 0, 12), half-open, by their places in the text as it came. They do
+        not overlap.
+    span_kind : str
+        Which runs the view "spans" looks at: "own" for those that you named, or a kind of `attnwidget.find_spans`; ""
+        for the first there is.
     parts : list of {"head", "grid", "map", "heads", "sharpness", "row", "findings"}
         What is shown, for boxes and slides: ``["map"]`` is the picture alone; empty for all.
     height : int or None
@@ -131,13 +133,6 @@ class Explorer(Several):
     view = t.Unicode("heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
-    color_map = t.Enum(["ink", "viridis", "cividis", "magma", "greys"], "ink").tag(sync=True)
-    color_scale = t.Enum(["linear", "sqrt", "log"], "linear").tag(sync=True)
-    color_range = t.Enum(["row", "map", "shared"], "map").tag(sync=True)
-    threshold = Number(0.0).tag(sync=True)
-    pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
-    parts = t.List(t.Enum(PARTS)).tag(sync=True)
-    height = Index(None, allow_none=True).tag(sync=True)
 
     def __init__(
         self,
@@ -448,20 +443,6 @@ class Explorer(Several):
         value = float(proposal["value"])
         if not 0 <= value < float("inf"):
             raise t.TraitError(f"scaling={value}; expected 0 or more.")
-        return value
-
-    @t.validate("height")
-    def _valid_height(self, proposal: Any) -> int | None:
-        value: int | None = proposal["value"]
-        if value is not None and value < LEAST_HEIGHT:
-            raise t.TraitError(f"height={value}; expected pixels, {LEAST_HEIGHT} or more, or None.")
-        return value
-
-    @t.validate("threshold")
-    def _valid_threshold(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not 0 <= value <= 1:
-            raise t.TraitError(f"threshold={value}; expected a weight, 0 to 1.")
         return value
 
     def _first_layer(self, name: Any) -> int:

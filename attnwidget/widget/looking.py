@@ -15,8 +15,8 @@ from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget.answers import Shown
+from attnwidget.widget.appearance import Appearance
 from attnwidget.widget.facts import facts_of
-from attnwidget.widget.view import View
 
 __all__ = ["Lens", "Looking", "Seen", "see"]
 
@@ -100,7 +100,7 @@ def see(heads: Mapping[str, AttentionMaps], lens: Lens, text: Tokens) -> dict[st
     return {name: _through(maps, lens, text) for name, maps in heads.items()}
 
 
-class Looking(View):
+class Looking(Appearance):
     """A view of maps that are seen through lenses: `Explorer` says what its traits mean."""
 
     words = t.Bool(False).tag(sync=True)
@@ -133,7 +133,7 @@ class Looking(View):
 
     def _see(self, heads: Mapping[str, AttentionMaps], lens: Lens, chosen: Any) -> dict[str, Seen]:
         """What is seen of maps through a lens; the last look is remembered."""
-        text = _text(heads, chosen)
+        text = text_of(heads, chosen)
         key = (lens, text.labels, *heads.values())
         if self._looked is None or self._looked[0] != key:
             self._looked = key, see(heads, lens, text)
@@ -142,7 +142,7 @@ class Looking(View):
     def _lens(self, heads: Mapping[str, AttentionMaps], choices: Mapping[str, Any]) -> Lens:
         """The lens that is chosen, if maps can be seen through it; TraitError where they cannot."""
         try:
-            lens = Lens.of(choices, _text(heads, choices.get("map")))
+            lens = Lens.of(choices, text_of(heads, choices.get("map")))
             self._see(heads, lens, choices.get("map"))
         except (TypeError, ValueError) as error:
             raise t.TraitError(str(error)) from error
@@ -150,7 +150,7 @@ class Looking(View):
 
     def _fitting(self, heads: Mapping[str, AttentionMaps]) -> tuple[Lens, dict[str, Seen]]:
         """What of the chosen lens there is for other maps, and these through it; none where nothing would be left."""
-        lens = Lens(self.words, tuple(self.hide), tuple(self.only)).fitting(heads, _text(heads, self.map))
+        lens = Lens(self.words, tuple(self.hide), tuple(self.only)).fitting(heads, text_of(heads, self.map))
         try:
             return lens, self._see(heads, lens, self.map)
         except ValueError:
@@ -195,12 +195,12 @@ class Looking(View):
         """Positions are about one text, and another may have been chosen."""
         if self._own_layout is None or not self._given:  # it is being made, or closed
             return
-        if _text(self._given, change["old"]).labels != _text(self._given, change["new"]).labels:
+        if text_of(self._given, change["old"]).labels != text_of(self._given, change["new"]).labels:
             hide, only = (tuple(one for one in listed if isinstance(one, str)) for listed in (self.hide, self.only))
             self._choose(Lens(self.words, hide, only))
 
 
-def _text(heads: Mapping[str, AttentionMaps], chosen: Any) -> Tokens:
+def text_of(heads: Mapping[str, AttentionMaps], chosen: Any) -> Tokens:
     """The text that positions are about: the keys of the chosen maps, or of those that they are derived from."""
     names = (name for name in heads if chosen == name or str(chosen).startswith(f"{name}: "))
     return heads[next(names, next(iter(heads)))].key_tokens

@@ -25,6 +25,7 @@ def _has_picture(maps: AttentionMaps) -> bool:
 VIEWS: dict[str, Seen] = {
     "heatmap": Seen("head"),
     "text": Seen("row"),
+    "spans": Seen("spans"),
     "grid": Seen("grid"),
     "image": Seen(
         "image",

@@ -1,9 +1,10 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
- * of it. */
+ * of it. ?found has turns of a chat, ?worth heads that are worth a look. */
 
 import type { Finding } from "../src/answers/findings";
+import type { Standout } from "../src/answers/standouts";
 import explorer from "../src/explorer";
 import type { Choices } from "../src/explorer/choices";
 import type { NamedSpan } from "../src/host/facts";
@@ -17,8 +18,32 @@ const asked = new URLSearchParams(location.search);
 const number = (name: string, fallback: number) => Number(asked.get(name) ?? fallback);
 const words = TEXT.split(" ");
 const tokens = Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
+const FOUND = asked.has("found")
+  ? {
+      found: {
+        roles: [
+          ["system", 0, 5],
+          ["user", 5, 11],
+          ["assistant", 11, 18],
+          ["user 2", 18, 24],
+        ] as NamedSpan[],
+      },
+    }
+  : {};
 if (asked.has("special")) tokens[0] = "[CLS]";
 
+const STANDOUTS: Standout[] = [
+  {
+    layer: 1,
+    head: 3,
+    reasons: [
+      ["induction", 0.91, "strongest induction"],
+      ["duplicate", 0.4, "earlier copies of the token"],
+    ],
+  },
+  { layer: 0, head: 2, reasons: [["previous", 0.97, "previous token"]] },
+  { layer: 2, head: 0, reasons: [["sink", 0.83, "strongest sink"]] },
+];
 const FINDINGS: Finding[] = [
   {
     name: "collapse",
@@ -101,6 +126,8 @@ const map = new MockMap({
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
   ...(asked.has("spans") && marked),
   ...(asked.has("image") && imaged),
+  ...FOUND,
+  ...(asked.has("worth") && { standouts: STANDOUTS }),
   ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
 });
 const kind = asked.get("derived");

@@ -1,5 +1,5 @@
 /** What a kernel would answer about such maps. */
-import type { ImageGrid } from "../src/host/facts";
+import type { ImageGrid, NamedSpan } from "../src/host/facts";
 import { entropyOf, HEALTHY, MEASURES, type MockMap, mean } from "./maps";
 
 interface TileRequest {
@@ -196,6 +196,59 @@ function scoresOf(map: MockMap, { layer, head, query }: Question): Answer {
   return { header: {}, buffers: buffers.map((values) => unaligned(Float32Array.from(values))) };
 }
 
+interface SpansAsked {
+  layer: number;
+  head?: number;
+  kind?: string;
+  spans?: NamedSpan[];
+  temperature: number;
+  scaling: number;
+}
+
+const spansAsked = (map: MockMap, { kind, spans }: SpansAsked): NamedSpan[] => spans ?? map.found[kind!]!;
+const massIn = (row: Float64Array, [, start, stop]: NamedSpan) =>
+  row.subarray(start, stop).reduce((a, b) => a + b, 0);
+
+/** Of every row: longer maps read a spread of them, and say so. */
+function spanMassOf(map: MockMap, asked: SpansAsked): Answer {
+  const spans = spansAsked(map, asked);
+  const heads = map.facts.heads[asked.layer]!;
+  const mass: number[] = [];
+  const chance: number[] = [];
+  for (let head = 0; head < heads; head++) {
+    for (const [, start, stop] of spans) {
+      for (const to of spans) {
+        let sum = 0;
+        let even = 0;
+        for (let query = start; query < stop; query++) {
+          sum += massIn(map.row(asked.layer, head, query, asked.temperature, asked.scaling), to);
+          const seen = map.facts.causal ? query + 1 : map.facts.n_keys;
+          even += Math.max(0, Math.min(seen, to[2]) - to[1]) / seen;
+        }
+        mass.push(sum / (stop - start));
+        if (head === 0) chance.push(even / (stop - start));
+      }
+    }
+  }
+  const header = { layer: asked.layer, heads, spans, key_spans: spans, sampled: null };
+  return { header, buffers: [unaligned(Float32Array.from(mass)), unaligned(Float32Array.from(chance))] };
+}
+
+function spanRowsOf(map: MockMap, asked: SpansAsked): Answer {
+  const spans = spansAsked(map, asked);
+  const mass: number[] = [];
+  const queries = new Uint32Array(map.facts.n_queries).map((_, query) => query);
+  for (const query of queries) {
+    const row = map.row(asked.layer, asked.head!, query, asked.temperature, asked.scaling);
+    const own = row[query]!;
+    row[query] = 0;
+    const inside = spans.map((span) => massIn(row, span));
+    mass.push(...inside, own, row.reduce((a, b) => a + b, 0) - inside.reduce((a, b) => a + b, 0));
+  }
+  const header = { layer: asked.layer, head: asked.head, spans, sampled: null };
+  return { header, buffers: [unaligned(Float32Array.from(mass)), unaligned(new Uint8Array(queries.buffer))] };
+}
+
 const findingsOf = (map: MockMap): Answer => ({
   header: { findings: map.findings, healthy: HEALTHY },
   buffers: [],
@@ -219,6 +272,9 @@ export const OPERATIONS = {
   thumbnails: (map: MockMap, asked: Question) => thumbnailsOf(map, asked.layer),
   measures: (map: MockMap, asked: Question) => measuresOf(map, asked.layer),
   vitals: (_map: MockMap, { layer }: Question): Answer => ({ header: { layer }, buffers: [] }),
+  spans: (map: MockMap): Answer => ({ header: { queries: map.found, keys: null }, buffers: [] }),
+  span_mass: spanMassOf,
+  span_rows: spanRowsOf,
   findings: findingsOf,
   standouts: (map: MockMap): Answer => ({ header: { ...map.standouts }, buffers: [] }),
   page: (_: MockMap, asked: Question): Answer => ({

@@ -48,6 +48,8 @@ export interface MapOptions {
   following?: string;
   spans?: NamedSpan[];
   keySpans?: NamedSpan[];
+  /** Runs that the kernel found in the queries, by kind. */
+  found?: { [kind: string]: NamedSpan[] };
   /** Patches among the queries, which are the keys too, or among the keys of other queries. */
   image?: ImageGrid;
 }
@@ -110,6 +112,11 @@ export class MockMap {
         special: options.special ?? [],
         continues: options.continues ?? [],
         ...marks(options.spans, options.keys ? undefined : options.image),
+        ...(options.found && {
+          found: Object.fromEntries(
+            Object.entries(options.found).map(([kind, spans]) => [kind, spans.length]),
+          ),
+        }),
       },
       keys: options.keys
         ? { labels: options.keys, special: [], continues: [], ...marks(options.keySpans, options.image) }
@@ -134,6 +141,10 @@ export class MockMap {
 
   get findings(): Finding[] {
     return this.#options.findings ?? [];
+  }
+
+  get found(): { [kind: string]: NamedSpan[] } {
+    return this.#options.found ?? {};
   }
 
   get standouts(): Standouts {

@@ -20,11 +20,11 @@ export function prepare(canvas: HTMLCanvasElement, width: number, height: number
   return context;
 }
 
-/** Draw now, and again the moment that something changes which the drawing has read. */
-export function useDrawing(draw: () => void): void {
+/** Draw now, and again the moment that something changes which the drawing has read, or was given with it. */
+export function useDrawing(draw: () => void, given: readonly unknown[] = []): void {
   const newest = useRef(draw);
   newest.current = draw;
-  useLayoutEffect(() => effect(() => newest.current()), []);
+  useLayoutEffect(() => effect(() => newest.current()), given);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What a person chooses in the Explorer, with what holds until somebody does; Python has a trait for each. */
 import type { ColourMap, ColourScale } from "../attention/colour";
 import type { Pooling } from "../attention/tile";
-import type { Facts } from "../host/facts";
+import type { Facts, NamedSpan } from "../host/facts";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
 import type { Answering, LessonFacts } from "../lesson/facts";
@@ -36,6 +36,10 @@ export interface Choices {
   hide: readonly (string | number)[];
   /** Names of spans and positions that are kept alone; empty for all. */
   only: readonly (string | number)[];
+  /** Runs of tokens that were named by hand, by positions in the text as it came. */
+  spans: readonly NamedSpan[];
+  /** Which kind of runs is looked at; empty for the first there is. */
+  span_kind: string;
   /** What is shown; empty for all. */
   parts: readonly string[];
   /** Of the picture, in CSS pixels; null for what the room gives. */
@@ -69,6 +73,8 @@ export const DEFAULTS: Choices = {
   words: false,
   hide: [],
   only: [],
+  spans: [],
+  span_kind: "",
   parts: [],
   height: null,
   theme: "auto",

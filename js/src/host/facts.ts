@@ -10,6 +10,8 @@ export interface Axis {
   spans?: NamedSpan[];
   /** Which tokens are the patches of a picture. */
   image?: ImageGrid | null;
+  /** How many runs of each kind the kernel found by itself. */
+  found?: { [kind: string]: number };
   /** Position of each token in the text as it came, the first where several were merged; absent where it is its own. */
   origins?: number[];
 }
@@ -56,6 +58,8 @@ export interface Lensed {
   kind: "words" | "special" | "sinks" | "tokens" | "only";
   /** How many tokens it hid or kept. */
   count?: number;
+  /** Whether learned sinks went, which are no tokens. */
+  learned?: boolean;
   /** Names of the spans that it kept. */
   names?: string[];
 }

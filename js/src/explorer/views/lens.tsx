@@ -8,9 +8,11 @@ import type { Store } from "../store";
 const counted = (count: number | undefined, noun: string): string =>
   `${count ?? 0} ${noun}${count === 1 ? "" : "s"}`;
 
-function textOf({ kind, count, names = [] }: Lensed): string {
+function textOf({ kind, count, names = [], learned }: Lensed): string {
   if (kind === "words") return "Whole words";
   if (kind === "special") return `${counted(count, "special token")} hidden`;
+  if (kind === "sinks" && learned)
+    return count ? `Learned sinks and ${counted(count, "sink")} hidden` : "Learned sinks hidden";
   if (kind === "sinks") return `${counted(count, "sink")} hidden`;
   if (kind === "tokens") return `${counted(count, "token")} hidden`;
   return `Only ${names.length > 0 ? names.map((name) => shortened(name)).join(", ") : counted(count, "token")}`;

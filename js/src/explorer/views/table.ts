@@ -10,10 +10,12 @@ import type { Need } from "../order";
 import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
+import { spansSheet } from "../paper/spans";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
 import { ImageView, needs as imageNeeds } from "./image";
 import { MapView } from "./map";
+import { SpansView, needs as spansNeeds } from "./spans";
 import { TextView } from "./text";
 
 export interface ViewProps {
@@ -72,6 +74,15 @@ export const VIEWS: readonly View[] = [
     needs: imageNeeds,
     reads: true,
     made: (store) => store.pinned.value,
+  },
+  {
+    name: "spans",
+    label: "Spans",
+    asked: "one head",
+    hint: "Point at a query to see where it looks",
+    Main: SpansView,
+    sheet: spansSheet,
+    needs: spansNeeds,
   },
   {
     name: "grid",

@@ -94,14 +94,16 @@ function originsOf(axis: Axis, index: number): number[] {
 function Lenses({ store, source }: Props) {
   const { traits } = store;
   const map = store.map.value;
-  if (!map) return null;
+  if (!map || store.lesson.isLocked("tokens")) return null;
   if (source.link.value !== "live") return <p class="hint">Merging and hiding tokens needs the kernel.</p>;
   const hides = (name: string) => traits.hide.value.includes(name);
   const axes = axesOf(map);
   const pieces = traits.words.value || axes.some(({ continues }) => continues.length > 0);
   const special = hides("special") || axes.some((axis) => axis.special.length > 0);
   const spans = [...new Set(axes.flatMap((axis) => (axis.spans ?? []).map(([name]) => name)))];
-  const { query } = store.pin.value;
+  const { query, key } = store.pin.value;
+  // What is hidden is told by its place among the keys.
+  const pinned = map.keys === null ? (key ?? query) : key;
   const toggle = (name: string, on: boolean) => {
     const others = traits.hide.value.filter((one) => one !== name);
     traits.hide.value = on ? [...others, name] : others;
@@ -130,17 +132,17 @@ function Lenses({ store, source }: Props) {
         on={hides("sinks")}
         set={(on) => toggle("sinks", on)}
       />
-      {query !== null && !map.keys && map.n_queries > 1 && (
+      {pinned !== null && map.n_keys > 1 && (
         <button
           type="button"
           class="quiet"
           data-part="hide-pinned"
           onClick={() => {
-            const gone = originsOf(map.queries, query);
+            const gone = originsOf(keysOf(map), pinned);
             traits.hide.value = [...traits.hide.value, ...gone];
           }}
         >
-          Hide {quoted(map.queries.labels[query])}
+          Hide {quoted(keysOf(map).labels[pinned])}
         </button>
       )}
       {(spans.length > 1 || traits.only.value.length > 0) && (
