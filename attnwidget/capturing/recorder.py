@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call, Place, Projections
 from attnwidget.capturing.columns import placed
+from attnwidget.capturing.grids import laid_out
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.keeping import Keeping, generates
 from attnwidget.capturing.lineage import Lineage, Node
@@ -394,6 +395,9 @@ class Recorder:
             )
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
+        for side in ((key, 0, call.n_queries), (key, 1, call.n_keys)):
+            node = heard.keys if side[1] else heard.queries
+            current.grids[side] = current.grids[side] if side in current.grids else laid_out(node, side[2])
         call = replace(call, place=place, all_heads=call.n_heads)
         call = placed(call, heard, cached=current.cache() is not None)
         main = self._goes_on(key, current, call)

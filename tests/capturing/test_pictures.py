@@ -9,7 +9,7 @@ import transformers
 from PIL import Image
 
 import attnwidget as aw
-from attnwidget.capturing.pictures import as_picture
+from attnwidget.capturing.pixels import as_picture
 from tests.capturing.families import FAMILIES, GPT2, GROUPED, PICTURES, PIXELS, SMALL, ids
 
 
@@ -137,8 +137,11 @@ class TestModelsInsideModels:
         }
         run = aw.capture(model, inputs)
         tokens = run.by_name["language_model"].tokens
-        assert tokens.labels[2:4] == ("0: 0,0", "0: 0,1")
-        assert tokens.labels[20:22] == ("1: 0,0", "1: 0,1")
+        assert tokens.labels[2:4] == ("picture 1: 0,0", "picture 1: 0,1")
+        assert tokens.labels[20:22] == ("picture 2: 0,0", "picture 2: 0,1")
+        assert [(image.name, image.start, image.rows) for image in tokens.images] == [
+            ("picture 1", 2, 4), ("picture 2", 20, 4)
+        ]  # fmt: skip
         assert tokens.image is None
         assert [name for name in run.by_name if "vision" in name] == ["vision_tower 0", "vision_tower 1"]
 
@@ -181,8 +184,10 @@ class TestModelsInsideModels:
             inputs["mm_token_type_ids"] = kinds
         tokens = aw.capture(model, inputs).by_name["language_model"].tokens
         assert tokens.labels[2:8] == ("0,0", "0,1", "0,2", "1,0", "1,1", "1,2")
-        assert (tokens.image.start, tokens.image.rows, tokens.image.columns) == (2, 2, 3)
-        assert tokens.labels[10:] == ("frame 0: 0,0", "frame 0: 1,0", "frame 1: 0,0", "frame 1: 1,0")
+        assert [(image.name, image.start, image.rows, image.columns) for image in tokens.images] == [
+            ("", 2, 2, 3), ("frame 1", 10, 2, 1), ("frame 2", 12, 2, 1)
+        ]  # fmt: skip
+        assert tokens.labels[10:] == ("frame 1: 0,0", "frame 1: 1,0", "frame 2: 0,0", "frame 2: 1,0")
 
     def test_a_caption(self):
         config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
@@ -242,7 +247,8 @@ def test_words_in_front_of_the_patches_are_no_prefix():
     vilt = ViltModel(ViltConfig(**PICTURES, vocab_size=99, max_position_embeddings=20))
     maps = aw.capture(vilt, {"input_ids": ids(1, 5), "pixel_values": pixels}).maps
     assert maps.tokens.labels[:5] == tuple(map(str, ids(1, 5)[0].tolist()))
-    assert maps.tokens.labels[5:] == tuple(map(str, range(5, maps.n_queries)))
+    assert maps.tokens.labels[5] == "5"
+    assert sorted(maps.tokens.labels[6:]) == sorted(f"{row},{column}" for row in range(4) for column in range(4))
     udop = UdopForConditionalGeneration(UdopConfig(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
                                         vocab_size=99, image_size=16, patch_size=4))  # fmt: skip
     inputs = {"input_ids": ids(1, 5), "bbox": torch.zeros(1, 5, 4), "pixel_values": pixels}
