@@ -98,7 +98,8 @@ def blocks_of(config: Any, inputs: Mapping[str, Any], kind: str) -> _Pictures | 
     if _is_queried(config):
         return "its picture tokens are queries that were learned, and no patches"
     if layout is None:
-        return f"in which order {family!r} turns the patches of a {kind} into tokens is not known here"
+        what = {"image": "picture", "video": "video"}[kind]
+        return f"in which order {family!r} turns the patches of a {what} into tokens is not known here"
     made = layout(seen)
     return f"the pixels of its {kind}s are not among the inputs of this pass" if made is None else made
 
@@ -271,6 +272,9 @@ _LAYOUTS: dict[str, Callable[[_Seen], _Pictures | None]] = {
     "gemma3": _one_each(_gemma),
     "internvl": _one_each(lambda config: round(1 / config.downsample_ratio)),
     "aya_vision": _one_each(lambda config: int(config.downsample_factor)),
+    "cohere2_vision": _one_each(lambda config: int(config.downsample_factor)),
+    "janus": _one_each(lambda _: 1),
+    "deepseek_vl": _one_each(lambda _: 1),
     "mistral3": _one_each(lambda config: int(config.spatial_merge_size)),
     "idefics3": _tiles,
     "smolvlm": _tiles,

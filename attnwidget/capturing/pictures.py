@@ -57,12 +57,12 @@ class Gallery:
         example, batch : int
             Which of how many examples, or pieces of them.
         """
+        marks = self._marks(tokens)
+        if marks and any(name.startswith("pixel_values") for name in self.inputs):
+            return self._in_text(tokens, marks, example)
         seen = [name for name in reached if self._is_picture(name)]
         if not seen:
             return tokens, ""
-        marks = self._marks(tokens)
-        if marks:
-            return self._in_text(tokens, marks, example)
         if _PLACED in seen:
             return self._by_their_places(tokens, example)
         if laid is not None:

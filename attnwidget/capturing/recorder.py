@@ -395,9 +395,7 @@ class Recorder:
             )
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
-        for side in ((key, 0, call.n_queries), (key, 1, call.n_keys)):
-            node = heard.keys if side[1] else heard.queries
-            current.grids[side] = current.grids[side] if side in current.grids else laid_out(node, side[2])
+        _lay(current, key, heard, call)
         call = replace(call, place=place, all_heads=call.n_heads)
         call = placed(call, heard, cached=current.cache() is not None)
         main = self._goes_on(key, current, call)
@@ -464,6 +462,13 @@ class Recorder:
         elif before.newest is not None and before.length == current.past:
             last = before.newest[:, :, -1]
             current.reordered = last.shape != old.shape or not torch.equal(last, old)
+
+
+def _lay(current: Pass, key: StackKey, heard: Heard, call: Call) -> None:
+    """Note where patches stand among the queries and the keys of a call, once for each size."""
+    for side, node, n in ((0, heard.queries, call.n_queries), (1, heard.keys, call.n_keys)):
+        if (key, side, n) not in current.grids:
+            current.grids[key, side, n] = laid_out(node, n)
 
 
 def _ends_with(one: Pass, old: Tensor) -> bool:

@@ -217,8 +217,9 @@ class _Holding:
         if name == self.place.map and 0 not in maps.layers[self.place.layer].shape:
             self._put_spans(maps)
         for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
-            if tokens.image is not None and tokens.image.picture is not None:
-                _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis})
+            for number, image in enumerate(tokens.images):
+                if image.picture is not None:
+                    _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis, "number": number})
 
     def _put_spans(self, maps: AttentionMaps) -> None:
         """What the spans of the chosen layer give to each other, and where the queries of the chosen head look."""
