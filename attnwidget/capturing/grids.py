@@ -6,7 +6,6 @@ heard, so that a sequence's places in the picture are what was computed, and not
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,9 +88,13 @@ def _flattened(source: Tensor, output: Tensor, lineage: Lineage) -> tuple[str, A
     if source.ndim != 4 or output.ndim != 3:
         return None
     batch, one, two, three = source.shape
-    sizes = {(batch, one, two * three): (two, three), (batch, one * two, three): (one, two)}
-    size = sizes.get(tuple(output.shape))
-    for node in () if size is None else islice(Lineage.behind(lineage.of(source)), _NEAR):
+    if tuple(output.shape) == (batch, one, two * three):
+        size = two, three
+    elif tuple(output.shape) == (batch, one * two, three):
+        size = one, two
+    else:
+        return None
+    for node in islice(Lineage.behind(lineage.of(source)), _NEAR):
         if node.laid is not None:
             return ("grid", size) if node.laid == ("map", size) else None
     return None
@@ -147,10 +150,36 @@ class _Window:
     def whole(self) -> bool:
         return self.first == 0 and self.n == self.length
 
-    def pieces(self) -> Iterator[_Window]:
-        """The same positions in what the sequence was joined of."""
+    @property
+    def laid(self) -> Laid | None:
+        """The cells that these positions are, where they are those of a grid."""
+        kind, what = self.node.laid or ("", (0, 0))
+        if kind != "grid":
+            return None
+        rows, columns = what
+        if self.cells is None:
+            return Laid(rows, columns, self.start, self.n) if self.whole and rows * columns == self.n else None
+        return Laid(rows, columns, self.start, self.n, self.cells) if int(self.cells.max()) < rows * columns else None
+
+    def behind(self) -> Iterator[_Window]:
+        """The same positions in what the sequence was made of."""
+        kind, what = self.node.laid or ("", None)
+        if kind == "chosen" and self.cells is None and self.whole and what is not None and what.shape[1] == self.n:
+            yield from self._in_parents(cells=what)
+        elif kind == "part" and self.cells is None and what[1] - what[0] == self.length:
+            yield from self._in_parents(length=what[2], first=self.first + what[0])
+        elif not kind and self.node.kind != "cat":
+            yield from self._in_parents()
+        elif not kind and self.cells is None and self.node.what[0] == 1:
+            yield from self._in_pieces(self.node.what[1])
+
+    def _in_parents(self, **changed: Any) -> Iterator[_Window]:
+        return (replace(self, node=parent, **changed) for parent in self.node.parents)
+
+    def _in_pieces(self, pieces: Sequence[tuple[Node | None, int]]) -> Iterator[_Window]:
+        """The same positions in the pieces that a sequence was joined of."""
         at = 0
-        for piece, size in self.node.what[1]:
+        for piece, size in pieces if sum(size for _, size in pieces) == self.length else ():
             low, high = max(at, self.first), min(at + size, self.first + self.n)
             if piece is not None and low < high:
                 yield _Window(piece, size, low - at, high - low, self.start + low - self.first)
@@ -167,17 +196,7 @@ def laid_out(node: Node | None, length: int) -> Laid | None:
         if (id(one.node), one.first) in seen or one.node.constant or one.node.kind == "embedding":
             continue
         seen.add((id(one.node), one.first))
-        kind, what = one.node.laid or ("", None)
-        if kind == "grid" and one.cells is not None and int(one.cells.max()) < math.prod(what):
-            return Laid(*what, one.start, one.n, one.cells)
-        if kind == "grid" and one.cells is None and one.whole and math.prod(what) == one.n:
-            return Laid(*what, one.start, one.n)
-        if kind == "chosen" and one.cells is None and one.whole and what is not None and what.shape[1] == one.n:
-            todo += [replace(one, node=parent, cells=what) for parent in one.node.parents]
-        elif kind == "part" and one.cells is None and what[1] - what[0] == one.length:
-            todo += [replace(one, node=up, length=what[2], first=one.first + what[0]) for up in one.node.parents]
-        elif one.node.kind == "cat" and one.node.what[0] == 1 and one.cells is None:
-            todo += one.pieces() if sum(size for _, size in one.node.what[1]) == one.length else ()
-        elif not kind:
-            todo += [replace(one, node=parent) for parent in one.node.parents]
+        if (found := one.laid) is not None:
+            return found
+        todo += one.behind()
     return None

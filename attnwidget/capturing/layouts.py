@@ -105,7 +105,7 @@ def blocks_of(config: Any, inputs: Mapping[str, Any], kind: str) -> _Pictures | 
 
 
 def _is_queried(config: Any) -> bool:
-    names = ("num_query_tokens", "qformer_config", "perceiver_config", "num_image_tokens_perceiver")
+    names = ("num_query_tokens", "qformer_config", "perceiver_config")
     return any(getattr(config, name, None) is not None for name in names)
 
 
@@ -148,7 +148,8 @@ def _tiles(seen: _Seen) -> _Pictures | None:
         return None
     side = int(getattr(seen.config, "scale_factor", 1))
     tiles = [one for one in pixels.flatten(0, 1) if bool((one != 0).any())]
-    return [[Block(*(_split(size, seen.patch, side) for size in one.shape[-2:]), one)] for one in tiles]
+    sizes = [[_split(size, seen.patch, side) for size in one.shape[-2:]] for one in tiles]
+    return [[Block(rows, columns, one)] for (rows, columns), one in zip(sizes, tiles, strict=True)]
 
 
 def _anyres(seen: _Seen) -> _Pictures | None:
@@ -168,7 +169,7 @@ def _anyres(seen: _Seen) -> _Pictures | None:
             made.append([Block(each, each, one[0], after=1)])
             continue
         grid = one[1 : 1 + down * across]
-        whole = grid.unflatten(0, (down, across)).permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)
+        whole = grid.reshape(down, across, *grid.shape[1:]).permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)
         top, left = _padding(size, (down * each, across * each))
         rows, columns = down * each - 2 * top, across * each - 2 * left
         shown = whole[
@@ -253,7 +254,7 @@ def _unflattened(seen: _Seen, patches: Tensor, merge: int, grids: Sequence[Seque
 def _frames_of(patches: Tensor, size: tuple[int, int, int], merge: int) -> list[Tensor]:
     """The pictures of patches that stand in blocks of those that are merged."""
     frames, rows, columns = size
-    blocks = patches.unflatten(0, (frames, rows // merge, columns // merge, merge, merge))
+    blocks = patches.view(frames, rows // merge, columns // merge, merge, merge, *patches.shape[1:])
     # frame, channel, row of blocks, row, pixel, column of blocks, column, pixel
     whole = blocks.permute(0, 5, 1, 3, 6, 2, 4, 7)
     return list(whole.flatten(5, 7).flatten(2, 4))

@@ -93,21 +93,26 @@ class Gallery:
         names, images, reasons = list(tokens.labels), list(tokens.images), []
         for kind, places in marks.items():
             config, mark = self._mark(kind)
-            known = blocks_of(config, self.inputs, kind)
-            own = known if isinstance(known, str) else self._own(known, mark, example)
-            size = own if isinstance(own, str) else sum(block.size for picture in own for block in picture)
-            if isinstance(own, str) or size != len(places):
-                reasons.append(own if isinstance(own, str) else _unfitting(size, len(places), kind))
+            pictures = blocks_of(config, self.inputs, kind)
+            own = pictures if isinstance(pictures, str) else self._own(pictures, mark, example)
+            if not isinstance(own, str):
+                size = sum(block.size for picture in own for block in picture)
+                own = own if size == len(places) else _unfitting(size, len(places), kind)
+            if isinstance(own, str):
+                reasons.append(own)
                 continue
             images += self._placed(own, places, names, kind)
-        known = replace(tokens, labels=tuple(names), images=tuple(sorted(images, key=lambda image: image.start)))
-        return known, "; ".join(reasons)
+        placed = tuple(sorted(images, key=lambda image: image.start))
+        return replace(tokens, labels=tuple(names), images=placed), "; ".join(reasons)
 
     def _own(self, pictures: Sequence[list[Block]], mark: int | None, example: int) -> list[list[Block]] | str:
         """The pictures that stand in one text of a batch, by how many tokens the texts before it have for theirs."""
         ids = self.inputs.get("input_ids")
-        counts = (ids == mark).sum(-1).tolist() if isinstance(ids, Tensor) and ids.ndim == 2 else []
-        own, rest = [], list(pictures)
+        counts: list[int] = []
+        if mark is not None and isinstance(ids, Tensor) and ids.ndim == 2:
+            counts = torch.eq(ids, mark).sum(-1).tolist()
+        own: list[list[Block]] = []
+        rest = list(pictures)
         for count in counts[: min(example, len(counts) - 1) + 1]:
             own, left = [], count
             while left > 0 and rest:

@@ -66,13 +66,13 @@ def draw(chosen: Chosen) -> Figure | Axes:
     columns = len(grids) if len(grids) <= SEVERAL else min(2 * SEVERAL, math.ceil(math.sqrt(len(grids))))
     heading = HEADING if len(grids) > 1 else 0.0
     width = _width(chosen, grids, columns)
-    tall = width * max(height / wide for height, wide in map(_size, grids))
+    high = width * max(height / wide for height, wide in map(_size, grids))
     rows = math.ceil(len(grids) / columns)
-    right, bottom = columns * (width + GAP) - GAP, rows * (tall + heading + GAP) - GAP
+    right, bottom = columns * (width + GAP) - GAP, rows * (high + heading + GAP) - GAP
     sheet = Sheet(right + BAR, bottom, title, captions)
     for number, (grid, panel) in enumerate(zip(grids, panels, strict=True)):
         down, across = divmod(number, columns)
-        x, y = across * (width + GAP), down * (tall + heading + GAP) + heading
+        x, y = across * (width + GAP), down * (high + heading + GAP) + heading
         height, wide = _size(grid)
         image = _panel(sheet.box(x, y, width, width * height / wide), chosen, grid, panel, largest)
         if heading:

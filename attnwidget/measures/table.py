@@ -175,7 +175,8 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         Means over the queries that have values; those that see one key, as the first of a causal map, count in
         entropy, confidence, distance and near mass, and not in what a single key decides: normalised entropy,
         patterns and sparsity. "picture" is the mass that queries which are no patches give to the patches among the
-        keys, 0 to 1, and "patches" on how many of them it lies, 1 to their number. NaN where a number does not exist.
+        keys, 0 to 1, and "patches" on how many of them it lies, 1 to their number: both are there where some maps have
+        pictures. NaN where a number does not exist.
         ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means,
         ``attrs["unknown"]`` why a column has no numbers for maps of some name.
 
@@ -192,7 +193,9 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     import pandas as pd
 
     frames, unknown = [], {}
-    for name, one in by_name(maps).items():
+    held_maps = by_name(maps)
+    shown = [name for name in HEAD_MEASURES if name not in PICTURE_ROWS or any(map(holds_pictures, held_maps.values()))]
+    for name, one in held_maps.items():
         numbers = head_measures(one, progress=progress)
         reasons = [] if holds_scores(one) else [f"{', '.join(SCORE_ROWS)}: {UNKNOWN_SCORES}"]
         reasons += [] if Receiving(one).known else [f"receiver: {UNKNOWN_RECEIVERS}"]
@@ -201,11 +204,11 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         held = [(layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
         index = [(name, one.layer_numbers[layer], one.head_numbers[layer][head]) for layer, head in held]
         places = tuple(zip(*held, strict=True))
-        columns = {measure: value.detach().cpu()[places].numpy() for measure, value in numbers.items()}
+        columns = {measure: numbers[measure].detach().cpu()[places].numpy() for measure in shown}
         frames.append(pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"])))
     table = pd.concat(frames)
-    table.attrs["units"] = {name: measure.unit for name, measure in HEAD_MEASURES.items()}
-    table.attrs["about"] = {name: measure.about for name, measure in HEAD_MEASURES.items()}
+    table.attrs["units"] = {name: HEAD_MEASURES[name].unit for name in shown}
+    table.attrs["about"] = {name: HEAD_MEASURES[name].about for name in shown}
     table.attrs["unknown"] = unknown
     return table
 

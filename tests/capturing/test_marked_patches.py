@@ -15,7 +15,7 @@ from tests.capturing.every_type import first_that_runs
 from tests.capturing.families import GPT2, GROUPED, PICTURES, ids, needs
 
 MARK, FILM = 95, 96
-TOWER = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 TEXT = GROUPED | {"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}}
 
 
@@ -32,7 +32,9 @@ def text(*counts, mark=MARK, between=2):
     return torch.cat(pieces, 1)
 
 
-def joined(model, config, vision, vision_options, seen, tokens, text_model="llama", **more):
+def joined(  # noqa: PLR0917
+    model, config, vision, vision_options, seen, tokens, text_model="llama", **more
+):
     """A model of pictures and text, and its inputs."""
     needs(model, config)
     torch.manual_seed(0)
@@ -44,11 +46,11 @@ def joined(model, config, vision, vision_options, seen, tokens, text_model="llam
 
 EYE = TOWER | {"image_size": 16, "patch_size": 4}
 LARGE = TOWER | {"image_size": 32, "patch_size": 4}
-QWEN = dict(
-    depth=2, embed_dim=32, hidden_size=32, num_heads=4, patch_size=4, mlp_ratio=2, spatial_merge_size=2,
-    temporal_patch_size=2, in_channels=3,
-)  # fmt: skip
-MARKS = dict(image_token_id=MARK, video_token_id=FILM, vision_start_token_id=97, vision_end_token_id=98)
+QWEN = {
+    "depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "patch_size": 4, "mlp_ratio": 2,
+    "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3,
+}  # fmt: skip
+MARKS = {"image_token_id": MARK, "video_token_id": FILM, "vision_start_token_id": 97, "vision_end_token_id": 98}
 
 
 def llava():
@@ -179,7 +181,7 @@ def qwen(name="Qwen2VL", kind="image", **vision):
 
 
 def qwen25(kind="image"):
-    vision = dict(out_hidden_size=32, intermediate_size=64, window_size=16, fullatt_block_indexes=[1])
+    vision = {"out_hidden_size": 32, "intermediate_size": 64, "window_size": 16, "fullatt_block_indexes": [1]}
     return qwen("Qwen2_5_VL", kind, **vision)
 
 
@@ -220,8 +222,9 @@ def detr():
     backbone = tf.ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", out_features=["stage2"]
     )
-    options = dict(d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=64,
-                   decoder_attention_heads=4, decoder_ffn_dim=64, num_queries=5)  # fmt: skip
+    options = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+               "encoder_ffn_dim": 64, "decoder_attention_heads": 4, "decoder_ffn_dim": 64,
+               "num_queries": 5}  # fmt: skip
     torch.manual_seed(0)
     config = tf.DetrConfig(use_timm_backbone=False, backbone_config=backbone, **options)
     return tf.DetrForObjectDetection(config).eval(), {"pixel_values": pixels(1, 3, 64, 96)}
@@ -247,9 +250,17 @@ def mae():
 
 def pix2struct():
     torch.manual_seed(0)
-    words = dict(vocab_size=120, hidden_size=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0)
-    vision = dict(hidden_size=32, patch_embed_hidden_size=48, d_ff=64, d_kv=8, num_hidden_layers=2,
-                  num_attention_heads=4, patch_size=4, seq_len=64)  # fmt: skip
+    words = {
+        "vocab_size": 120,
+        "hidden_size": 32,
+        "d_kv": 8,
+        "d_ff": 64,
+        "num_layers": 2,
+        "num_heads": 4,
+        "decoder_start_token_id": 0,
+    }
+    vision = {"hidden_size": 32, "patch_embed_hidden_size": 48, "d_ff": 64, "d_kv": 8, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "patch_size": 4, "seq_len": 64}  # fmt: skip
     model = tf.Pix2StructForConditionalGeneration(tf.Pix2StructConfig(text_config=words, vision_config=vision)).eval()
     places = torch.tensor([[r, c] for r in range(1, 5) for c in range(1, 4)]).float()[None]
     shuffled = torch.cat([places, pixels(1, 12, 48)], -1)[:, torch.randperm(12)]
@@ -297,7 +308,10 @@ def marked(inputs, generator):
     """The same inputs with a mark somewhere on the pixels."""
     name = next(name for name in inputs if name.startswith("pixel_values") or name == "flattened_patches")
     values = inputs[name].clone()
-    draw = lambda n: int(torch.randint(n, (1,), generator=generator))
+
+    def draw(n):
+        return int(torch.randint(n, (1,), generator=generator))
+
     if values.ndim in {2, 3}:
         row = values.flatten(0, -2)[draw(values.shape[:-1].numel())]
         if bool(row.any()):

@@ -44,7 +44,7 @@ def rows(maps: AttentionMaps, layer: int, query: int) -> Answer:
     n_heads, _, n_keys = source.shape
     row = source.weights(slice(0, n_heads), slice(query, query + 1))[:, 0].float().nan_to_num(0).clamp(0, 1).cpu()
     stride = max(1, -(-n_keys // MOST_CELLS))
-    cells = pad(row, (0, -n_keys % stride)).unflatten(1, (-1, stride)).amax(-1)
+    cells = pad(row, (0, -n_keys % stride)).view(n_heads, -1, stride).amax(-1)
     codes = (cells.sqrt() * 65535).round().to(torch.int32).numpy().astype("<u2")
     header = {"layer": layer, "query": query, "heads": n_heads, "stride": stride, "shape": tuple(cells.shape)}
     return Answer(header | {"peak": row.amax(-1).tolist()}, [codes.tobytes()])

@@ -45,6 +45,7 @@ export function Multiples({ store, answers, map, shown, width, opacity }: Props)
   const query = store.reading.value;
   const places = placesOf(store, map);
   const picture = answers.known.get(pictureOf(map.name, axis, number));
+  const fault = query === null ? null : answers.known.fault(rowsOf(map.name, store.layer.value, query));
   const form = formOf(image, picture);
   const [wide, high] = form > WIDE / TALL ? [WIDE, Math.round(WIDE / form)] : [Math.round(TALL * form), TALL];
   const cell = Math.max(56, wide);
@@ -108,6 +109,11 @@ export function Multiples({ store, answers, map, shown, width, opacity }: Props)
           <span data-part="untempered">as the model has them, at temperature 1</span>
         )}
       </fieldset>
+      {fault !== null && (
+        <p class="hint" data-part="multiples-fault">
+          {fault}
+        </p>
+      )}
       <div
         class="cells"
         data-part="multiples"

@@ -17,6 +17,8 @@ const GAP = 6;
 const TILED = 2;
 /** Room for a name and a number below each. */
 const CAPTION = 18;
+/** Room around them for the line around the chosen one. */
+const EDGE = 3;
 /** As wide as their names need. */
 const LEAST = 92;
 const TILE = /tile (\d+), (\d+)$/;
@@ -64,7 +66,8 @@ export function placed(images: readonly ImageGrid[], forms: readonly number[], r
   });
 }
 
-export function Strip({ store, answers, map, shown, mass, width, opacity }: Props) {
+export function Strip({ store, answers, map, shown, mass, width: whole, opacity }: Props) {
+  const width = whole - 2 * EDGE;
   const canvas = useRef<HTMLCanvasElement>(null);
   const scrolled = useSignal(0);
   const { axis, images, number } = shown;
@@ -108,7 +111,7 @@ export function Strip({ store, answers, map, shown, mass, width, opacity }: Prop
       role="listbox"
       aria-label={`${images.length} pictures`}
       aria-orientation="horizontal"
-      style={{ width: `${width}px` }}
+      style={{ width: `${whole}px`, padding: `${EDGE}px` }}
       onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}
       onKeyDown={press}
     >
