@@ -163,6 +163,8 @@ class _Window:
 
     def behind(self) -> Iterator[_Window]:
         """The same positions in what the sequence was made of."""
+        kind: str
+        what: Any
         kind, what = self.node.laid or ("", None)
         if kind == "chosen" and self.cells is None and self.whole and what is not None and what.shape[1] == self.n:
             yield from self._in_parents(cells=what)

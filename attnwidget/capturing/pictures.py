@@ -19,6 +19,7 @@ from attnwidget.tokens import ImageGrid, Tokens
 __all__ = ["Gallery", "pictures_by_example", "pieces_of_pictures"]
 
 _PLACED = "flattened_patches"  # patches that say their row and column
+_SOUNDS = {"input_features", "input_values", "audio_values", "spectrogram"}  # with axes as a picture's
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Gallery:
         value = self.inputs.get(name)
         if name == _PLACED or name.startswith("pixel_values"):
             return isinstance(value, Tensor)
-        return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 4 and value.shape[1] in {1, 3}
+        if name in _SOUNDS or not isinstance(value, Tensor):
+            return False
+        return value.is_floating_point() and value.ndim == 4 and value.shape[1] in {1, 3}
 
     # a text with pictures in it
 
