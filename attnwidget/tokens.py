@@ -93,7 +93,7 @@ class ImageGrid:
     @property
     def stop(self) -> int:
         """The position after the last patch."""
-        return max(self.positions) + 1
+        return self.start + self.rows * self.columns if self.places is None else max(self.places) + 1
 
 
 @dataclass(frozen=True)

@@ -224,6 +224,8 @@ def _tile_name(labels: Sequence[str], places: Sequence[int]) -> str:
 
 
 def _name_patches(names: list[str], places: Sequence[int], columns: int, name: str = "") -> None:
+    """Put the names of patches among labels: short ones, for there are many of them."""
+    name = name.removeprefix("picture ")
     for cell, place in enumerate(places):
         if place >= 0:
             row, column = divmod(cell, columns)

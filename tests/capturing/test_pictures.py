@@ -137,8 +137,8 @@ class TestModelsInsideModels:
         }
         run = aw.capture(model, inputs)
         tokens = run.by_name["language_model"].tokens
-        assert tokens.labels[2:4] == ("picture 1: 0,0", "picture 1: 0,1")
-        assert tokens.labels[20:22] == ("picture 2: 0,0", "picture 2: 0,1")
+        assert tokens.labels[2:4] == ("1: 0,0", "1: 0,1")
+        assert tokens.labels[20:22] == ("2: 0,0", "2: 0,1")
         assert [(image.name, image.start, image.rows) for image in tokens.images] == [
             ("picture 1", 2, 4), ("picture 2", 20, 4)
         ]  # fmt: skip
