@@ -18,9 +18,6 @@ interface Entry {
     query?: number;
     axis?: string;
     kind?: string;
-    head?: number;
-    query?: number;
-    axis?: string;
     number?: number;
   };
   header: Record<string, unknown>;
@@ -48,10 +45,8 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind].filter((part) => part !== undefined).join("/");
-const nameOf = ({ op, map, layer, head, query, axis, number }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, number].filter((part) => part !== undefined).join("/");
+const nameOf = ({ op, map, layer, head, query, axis, kind, number }: Entry["question"]) =>
+  [op, map, layer, head, query, axis, kind, number].filter((part) => part !== undefined).join("/");
 
 export class Stored {
   readonly version: number;
