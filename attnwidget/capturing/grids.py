@@ -17,7 +17,7 @@ from torch import Tensor
 
 from attnwidget.capturing.lineage import Lineage, Node
 
-__all__ = ["Laid", "laid_by", "laid_out"]
+__all__ = ["Laid", "laid_by", "laid_out", "lay"]
 
 _FLATTENING = {"flatten", "reshape", "view"}
 _CHOOSING = {"gather", "__getitem__"}
@@ -202,3 +202,10 @@ def laid_out(node: Node | None, length: int) -> Laid | None:
             return found
         todo += one.behind()
     return None
+
+
+def lay(grids: dict[Any, Laid | None], key: Any, sides: Sequence[tuple[Node | None, int]]) -> None:
+    """Note where patches stand among the queries and the keys of a call, once for each size."""
+    for side, (node, n) in enumerate(sides):
+        if (key, side, n) not in grids:
+            grids[key, side, n] = laid_out(node, n)

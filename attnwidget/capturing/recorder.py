@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call, Place, Projections
 from attnwidget.capturing.columns import placed
-from attnwidget.capturing.grids import laid_out
+from attnwidget.capturing.grids import lay
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.keeping import Keeping, generates
 from attnwidget.capturing.lineage import Lineage, Node
@@ -395,7 +395,7 @@ class Recorder:
             )
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
-        _lay(current, key, heard, call)
+        lay(current.grids, key, [(heard.queries, call.n_queries), (heard.keys, call.n_keys)])
         call = replace(call, place=place, all_heads=call.n_heads)
         call = placed(call, heard, cached=current.cache() is not None)
         main = self._goes_on(key, current, call)
@@ -462,13 +462,6 @@ class Recorder:
         elif before.newest is not None and before.length == current.past:
             last = before.newest[:, :, -1]
             current.reordered = last.shape != old.shape or not torch.equal(last, old)
-
-
-def _lay(current: Pass, key: StackKey, heard: Heard, call: Call) -> None:
-    """Note where patches stand among the queries and the keys of a call, once for each size."""
-    for side, node, n in ((0, heard.queries, call.n_queries), (1, heard.keys, call.n_keys)):
-        if (key, side, n) not in current.grids:
-            current.grids[key, side, n] = laid_out(node, n)
 
 
 def _ends_with(one: Pass, old: Tensor) -> bool:
