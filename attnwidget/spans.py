@@ -144,7 +144,10 @@ def _tagged(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _pictures(tokens: Tokens, _: Text) -> list[Run]:
-    runs = [("picture", tokens.image.start, tokens.image.stop)] if tokens.image is not None else []
+    runs: list[Run] = []
+    for image in tokens.images:
+        if not runs or image.start >= runs[-1][2]:  # those that stand in each other are one run
+            runs.append((image.name or "picture", image.start, image.stop))
     start, before = 0, None
     for i in range(len(tokens) + 1):
         which = _picture_at(tokens, i) if i < len(tokens) else None

@@ -16,7 +16,7 @@ from attnwidget.tokens import ImageGrid, Span, Tokens
 
 __all__ = ["Shelf", "layers_from", "read", "reading", "tokens_from"]
 
-_FORMAT = 2  # of the file; 1 had no kind, spans, pictures, or numbers of layers
+_FORMAT = 3  # of the file; 1 had no kind, spans, pictures, or numbers of layers, 2 one picture at most
 
 
 class Shelf:
@@ -49,8 +49,7 @@ class Shelf:
         ]
 
     def tokens(self, tokens: Tokens, place: str) -> dict[str, Any]:
-        """Tokens, described with the name of their picture."""
-        image = tokens.image
+        """Tokens, described with the names of their pictures."""
         return {
             "labels": tokens.labels,
             "ids": tokens.ids,
@@ -58,13 +57,19 @@ class Shelf:
             "words": tokens.words,
             "spans": [[span.name, span.start, span.stop] for span in tokens.spans],
             "origins": tokens.origins,
-            "image": image
-            and {
-                "start": image.start,
-                "rows": image.rows,
-                "columns": image.columns,
-                "picture": None if image.picture is None else self.put(f"{place}picture", image.picture),
-            },
+            "images": [
+                {
+                    "name": image.name,
+                    "rows": image.rows,
+                    "columns": image.columns,
+                    "start": image.start,
+                    "places": image.places,
+                    "picture": None
+                    if image.picture is None
+                    else self.put(f"{place}picture{number or ''}", image.picture),
+                }
+                for number, image in enumerate(tokens.images)
+            ],
         }
 
     def write(self, path: str | Path, kind: str, description: Mapping[str, Any]) -> Path:
@@ -111,7 +116,7 @@ def read(path: str | Path, kinds: Mapping[str, str]) -> tuple[dict[str, Any], di
             f"{path} holds no attention maps; expected a file that {reader.replace('load', 'save')} wrote."
         ) from error
     version = description.get("format")
-    if version not in (1, _FORMAT):
+    if version not in (1, 2, _FORMAT):
         raise ValueError(
             f"{path} has format {version!r} and this version of attnwidget reads format {_FORMAT}. Update attnwidget."
         )
@@ -146,30 +151,38 @@ def layers_from(described: Sequence[Mapping[str, Any]], tensors: Mapping[str, Te
 
 def tokens_from(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tokens:
     """Tokens from their description."""
-    ids, image, origins = fields["ids"], fields.get("image"), fields.get("origins")
+    ids, origins = fields["ids"], fields.get("origins")
+    one = fields.get("image")  # as it was written while tokens had one picture at most
+    images = [one] if one is not None else fields.get("images", [])
     _check(_all_of(str, fields["labels"]), "labels are no strings")
     _check(ids is None or _all_of(int, ids), "ids are no numbers")
     _check(origins is None or _all_of(int, origins), "origins are no positions")
     _check(_all_of(bool, fields["special"]) and _all_of(int, fields["words"]), "special or words are none")
     spans = [_all_of(int, span[1:]) and isinstance(span[0], str) for span in fields.get("spans", ())]
     _check(all(spans), "spans are no names and positions")
-    if image is not None:
-        picture = None if image["picture"] is None else tensors[image["picture"]]
-        _check(_all_of(int, [image["start"], image["rows"], image["columns"]]), "the patches have no places")
-        _check(
-            picture is None or (picture.dtype == torch.uint8 and picture.ndim == 3 and picture.shape[2] == 3),
-            "the picture is none",
-        )
-        image = ImageGrid(image["start"], image["rows"], image["columns"], picture)
     return Tokens(
         tuple(fields["labels"]),
         None if ids is None else tuple(ids),
         tuple(fields["special"]),
         tuple(fields["words"]),
         tuple(Span(*span) for span in fields.get("spans", ())),
-        image,
+        tuple(_image(image, tensors) for image in images),
         None if origins is None else tuple(origins),
     )
+
+
+def _image(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ImageGrid:
+    """A picture from its description."""
+    name, places = fields.get("name", ""), fields.get("places")
+    picture = None if fields["picture"] is None else tensors[fields["picture"]]
+    _check(_all_of(int, [fields["start"], fields["rows"], fields["columns"]]), "the patches have no places")
+    _check(isinstance(name, str) and (places is None or _all_of(int, places)), "the patches have no places")
+    _check(
+        picture is None or (picture.dtype == torch.uint8 and picture.ndim == 3 and picture.shape[2] == 3),
+        "the picture is none",
+    )
+    places = None if places is None else tuple(places)
+    return ImageGrid(fields["start"], fields["rows"], fields["columns"], picture, name, places)
 
 
 def _as_held(layer: Layer) -> Layer:

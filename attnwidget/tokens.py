@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,22 +46,54 @@ class ImageGrid:
     Parameters
     ----------
     start : int
-        Position of the first patch: the number of tokens in front of it.
+        Position of the first token that is a patch of it.
     rows, columns : int
         Size of the grid.
     picture : Tensor uint8 [height, width, 3] or None
         What the model saw, as it can be shown.
+    name : str
+        Which of several pictures it is: "picture 1", "overview", "tile 1, 2", "frame 3"; "" where there is one.
+    places : tuple of int or None
+        Position of each patch, row by row, and -1 where no token stands for it; None where they follow each other
+        from ``start`` on.
     """
 
     start: int
     rows: int
     columns: int
     picture: Tensor | None = field(default=None, compare=False)
+    name: str = ""
+    places: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.places is None:
+            return
+        if len(self.places) != self.rows * self.columns:
+            raise ValueError(
+                f"{self.rows} x {self.columns} patches came with {len(self.places)} places; give one for each, -1 "
+                "where no token stands for it."
+            )
+        known = [place for place in self.places if place >= 0]
+        if len(set(known)) != len(known) or not known:
+            raise ValueError("the places of patches are positions, each given once; expected at least one.")
+        in_a_row = self.places == tuple(range(known[0], known[0] + len(self.places)))
+        object.__setattr__(self, "start", min(known))
+        object.__setattr__(self, "places", None if in_a_row else self.places)
+
+    @classmethod
+    def at(cls, places: Sequence[int], rows: int, columns: int, picture: Tensor | None = None, name: str = "") -> Self:
+        """A grid whose patches stand anywhere, by the position of each; -1 where no token stands for one."""
+        return cls(0, rows, columns, picture, name, tuple(places))
+
+    @property
+    def positions(self) -> Sequence[int]:
+        """Position of each patch, row by row; -1 where no token stands for it."""
+        return range(self.start, self.start + self.rows * self.columns) if self.places is None else self.places
 
     @property
     def stop(self) -> int:
         """The position after the last patch."""
-        return self.start + self.rows * self.columns
+        return self.start + self.rows * self.columns if self.places is None else max(self.places) + 1
 
 
 @dataclass(frozen=True)
@@ -81,8 +113,8 @@ class Tokens:
         Number of the word each token belongs to, from 0. Pieces of one word share a number.
     spans : tuple of Span
         Named runs of tokens, drawn as boundaries.
-    image : ImageGrid or None
-        Which tokens are the patches of a picture.
+    images : tuple of ImageGrid
+        Which tokens are the patches of which pictures, tiles or frames.
     origins : tuple of int or None
         Where each token begins among the tokens of the text, rising, after some were left out or joined; None where
         all are there.
@@ -93,7 +125,7 @@ class Tokens:
     special: tuple[bool, ...] = ()
     words: tuple[int, ...] = ()
     spans: tuple[Span, ...] = ()
-    image: ImageGrid | None = None
+    images: tuple[ImageGrid, ...] = ()
     origins: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -111,11 +143,24 @@ class Tokens:
                 raise ValueError(
                     f"the span {span.name!r} goes from {span.start} to {span.stop} and there are {n} tokens."
                 )
-        if self.image is not None and not 0 <= self.image.start < self.image.stop <= n:
-            raise ValueError(
-                f"a grid of {self.image.rows} x {self.image.columns} patches from position {self.image.start} on does "
-                f"not fit {n} tokens."
-            )
+        taken: set[int] = set()
+        for image in self.images:
+            if image.rows < 1 or image.columns < 1 or not 0 <= image.start < image.stop <= n:
+                raise ValueError(
+                    f"a grid of {image.rows} x {image.columns} patches from position {image.start} on does not fit {n} "
+                    "tokens."
+                )
+            own = {place for place in image.positions if place >= 0}
+            if own & taken:
+                raise ValueError(
+                    f"position {min(own & taken)} is a patch of two pictures; a token can stand for one patch only."
+                )
+            taken |= own
+
+    @property
+    def image(self) -> ImageGrid | None:
+        """The one picture among the tokens; None where there is none, or where there are several (see ``images``)."""
+        return self.images[0] if len(self.images) == 1 else None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -137,7 +182,7 @@ class Tokens:
             special=tuple(self.special[i] for i in chosen),
             words=tuple(self.words[i] for i in chosen),
             spans=tuple(moved for span in self.spans if (moved := _moved_span(span, chosen)) is not None),
-            image=_moved_image(self.image, chosen),
+            images=_moved_images(self.images, chosen),
             origins=None if self.origins is None else tuple(self.origins[i] for i in chosen),
         )
 
@@ -145,9 +190,9 @@ class Tokens:
         """The same tokens with more named runs; runs of no token are left out."""
         return replace(self, spans=(*self.spans, *(span for span in spans if span.start < span.stop)))
 
-    def with_image(self, image: ImageGrid) -> Tokens:
-        """The same tokens, some of which are the patches of a picture."""
-        return replace(self, image=image)
+    def with_image(self, *images: ImageGrid) -> Tokens:
+        """The same tokens, some of which are the patches of a picture, or of several."""
+        return replace(self, images=images)
 
     def with_origins(self) -> Tokens:
         """The same tokens, which go on knowing where they stood in the text when some are left out or joined."""
@@ -261,16 +306,13 @@ def _moved_span(span: Span, chosen: Sequence[int]) -> Span | None:
     return Span(span.name, inside[0], inside[-1] + 1)
 
 
-def _moved_image(image: ImageGrid | None, chosen: Sequence[int]) -> ImageGrid | None:
-    """Where the patches are among chosen tokens; None where one is missing."""
-    if image is None:
-        return None
-    wanted = range(image.start, image.stop)
-    inside = [new for new, old in enumerate(chosen) if old in wanted]
-    whole = len(inside) == len(wanted) and [chosen[i] for i in inside] == list(wanted)
-    if not whole or inside[-1] - inside[0] + 1 != len(inside):
-        return None
-    return replace(image, start=inside[0])
+def _moved_images(images: Sequence[ImageGrid], chosen: Sequence[int]) -> tuple[ImageGrid, ...]:
+    """Where the patches are among chosen tokens; a picture of which none is left is gone."""
+    if not images:
+        return ()
+    new = {old: place for place, old in reversed(list(enumerate(chosen)))}
+    moved = [(image, tuple(new.get(old, -1) for old in image.positions)) for image in images]
+    return tuple(replace(image, places=places) for image, places in moved if max(places) >= 0)
 
 
 def _shorten(text: str, limit: int = 40) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from attnwidget import Tokens
+from attnwidget import AttentionMaps, ImageGrid, Tokens
+from attnwidget.storage import tokens_from
+from tests.make import projected
 
 
 def byte_level_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
@@ -116,3 +121,57 @@ def test_slices_keep_everything_aligned():
     assert tokens[1:].labels == ("un", "do", "[SEP]")
     assert tokens[[0, 3]].special == (True, True)
     assert tokens[-1].labels == ("[SEP]",)
+
+
+class TestPictures:
+    def both(self):
+        first, second = ImageGrid(1, 2, 2, name="picture 1"), ImageGrid.at((6, 8, 7, -1), 2, 2, name="picture 2")
+        return Tokens.positions(9).with_image(first, second)
+
+    def test_one_is_the_picture_and_of_several_none_is(self):
+        assert Tokens.positions(5).image is None
+        one = Tokens.positions(5).with_image(ImageGrid(1, 2, 2))
+        assert (one.image.start, one.image.stop, list(one.image.positions)) == (1, 5, [1, 2, 3, 4])
+        assert self.both().image is None
+        assert [image.name for image in self.both().images] == ["picture 1", "picture 2"]
+
+    def test_patches_stand_anywhere(self):
+        scattered = self.both().images[1]
+        assert (scattered.start, scattered.stop, list(scattered.positions)) == (6, 9, [6, 8, 7, -1])
+        assert ImageGrid.at((3, 4, 5, 6), 2, 2) == ImageGrid(3, 2, 2)
+
+    def test_chosen_tokens_keep_the_patches_that_are_left(self):
+        kept = self.both()[[0, 2, 3, 7, 8]]
+        assert [list(image.positions) for image in kept.images] == [[-1, 1, 2, -1], [-1, 4, 3, -1]]
+        assert [image.name for image in self.both()[5:].images] == ["picture 2"]
+        assert self.both()[1:5].image == ImageGrid(0, 2, 2, name="picture 1")
+
+    @pytest.mark.parametrize(
+        ("images", "words"),
+        [
+            ([lambda: ImageGrid(3, 2, 2)], "2 x 2 patches from position 3 on does not fit 6 tokens"),
+            ([lambda: ImageGrid(0, 2, 2), lambda: ImageGrid(3, 1, 2)], "position 3 is a patch of two pictures"),
+            ([lambda: ImageGrid.at((0, 1), 2, 2)], "2 x 2 patches came with 2 places"),
+            ([lambda: ImageGrid.at((0, 0), 1, 2)], "each given once"),
+            ([lambda: ImageGrid.at((-1, -1), 1, 2)], "at least one"),
+        ],
+    )
+    def test_grids_that_cannot_be(self, images, words):
+        with pytest.raises(ValueError, match=words):
+            Tokens.positions(6).with_image(*(image() for image in images))
+
+    def test_are_saved_with_their_places(self, tmp_path):
+        pixels = [torch.full((4, 4, 3), value, dtype=torch.uint8) for value in (3, 200)]
+        images = [replace(image, picture=one) for image, one in zip(self.both().images, pixels, strict=True)]
+        maps = AttentionMaps(projected(9).layers, Tokens.positions(9).with_image(*images))
+        again = AttentionMaps.load(maps.save(tmp_path / "maps.safetensors")).tokens
+        assert again.images == tuple(images)
+        assert all(torch.equal(one.picture, own) for one, own in zip(again.images, pixels, strict=True))
+
+    def test_of_a_file_that_knew_one_is_that_one(self):
+        fields = {"labels": list("abcde"), "ids": None, "special": [False] * 5, "words": list(range(5)),
+                  "image": {"start": 1, "rows": 2, "columns": 2, "picture": "p"}}  # fmt: skip
+        picture = torch.zeros(2, 2, 3, dtype=torch.uint8)
+        image = tokens_from(fields, {"p": picture}).image
+        assert image == ImageGrid(1, 2, 2)
+        assert torch.equal(image.picture, picture)

@@ -23,7 +23,7 @@ from attnwidget.capturing.looks import n_attentions
 from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.own import Own, refuse_what_tells_nothing, spoken_for
 from attnwidget.capturing.passes import Pass
-from attnwidget.capturing.pictures import as_picture
+from attnwidget.capturing.pixels import as_picture
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.intake import AttentionWarning

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.axes import Axis, Labels, token_label
 from attnwidget.capturing.calls import Call, Projections, agrees
+from attnwidget.capturing.grids import Laid
 from attnwidget.capturing.parts import Part, parts_of
 from attnwidget.capturing.passes import Pass, batch_if_second, batch_of, is_pair
-from attnwidget.capturing.pictures import patches_in_text, patches_of_tower, pictures_by_example, pieces_of_pictures
+from attnwidget.capturing.pictures import Gallery, pictures_by_example, pieces_of_pictures
 from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.reading import Read
 from attnwidget.capturing.registry import transformers_in
@@ -22,6 +23,7 @@ from attnwidget.intake import AttentionWarning, dense_layers
 from attnwidget.layers import DenseLayer, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.projections import about_terms
+from attnwidget.tokens import Tokens
 
 __all__ = ["Assembled", "assemble", "is_encoder_decoder"]
 
@@ -134,7 +136,7 @@ class _Ready:
         """Maps of one example, or why there are none."""
         part, recorded = self.part, self.recorded
         first = part.calls[0]
-        queries, keys = self._axes(example)
+        queries, keys = self._axes()
         rows, columns = self._real(example)
         shared: dict[Any, Any] = {}  # layers of one pass share their mask and bias
         layers = [call.layer_of(example, rows, columns, shared) for call in part.calls]
@@ -149,8 +151,10 @@ class _Ready:
         dense = [layer for layer in layers if isinstance(layer, DenseLayer)]
         if dense and all(layer.shape[1] and layer.shape[2] for layer in dense):
             notes += dense_layers([layer.matrix for layer in dense], layout="HQK")[1]
-        row_tokens = queries.tokens(example, first.n_queries)
-        column_tokens = keys.tokens(example, first.n_keys)
+        row_tokens, column_tokens, why = self._pictured(
+            queries.tokens(example, first.n_queries), keys.tokens(example, first.n_keys), example
+        )
+        notes += why
         row_tokens = row_tokens if rows is None else row_tokens[rows.tolist()]
         column_tokens = column_tokens if columns is None else column_tokens[columns.tolist()]
         maps = AttentionMaps(
@@ -163,34 +167,39 @@ class _Ready:
             layer_numbers=[call.place.layer for call in part.calls],
             head_numbers=[tuple(range(call.all_heads)) if call.heads is None else call.heads for call in part.calls],
         )
-        if self._reaches_pictures():
-            same = maps.key_tokens is maps.tokens
-            maps.tokens = patches_in_text(self.model, recorded.inputs, maps.tokens, self.labels)
-            maps.key_tokens = (
-                maps.tokens if same else patches_in_text(self.model, recorded.inputs, maps.key_tokens, self.labels)
-            )
         if recorded.following is not None and self.main:
             number = int(recorded.following[min(example, len(recorded.following) - 1)])
             maps.following = None if number < 0 else token_label(self.labels.tokenizer, number)
         return maps
 
-    def _reaches_pictures(self) -> bool:
-        return any(name.startswith("pixel_values") for name in self.recorded.reached.get(self.part.key, ()))
+    def _pictured(self, queries: Tokens, keys: Tokens, example: int) -> tuple[Tokens, Tokens, list[str]]:
+        """Tokens of both sides with their pictures, and a sentence where these have no places."""
+        recorded, part = self.recorded, self.part
+        gallery = Gallery(self.model, recorded.inputs, self.labels)
+        reached = recorded.reached.get(part.key, frozenset()), recorded.reached_by_keys.get(part.key, frozenset())
+        sides = [("queries", queries, 0), ("keys", keys, 1)][: 2 if part.crossing or queries != keys else 1]
 
-    def _axes(self, example: int) -> tuple[Axis, Axis]:
+        def laid(side: int, tokens: Tokens) -> Laid | None:
+            return recorded.grids.get((part.key, side, len(tokens)))
+
+        put = [
+            (side, *gallery.put(tokens, laid(i, tokens), reached[i], part.key[0], example, part.batch))
+            for side, tokens, i in sides
+        ]
+        notes = [
+            f"The picture that its {side if len(put) > 1 else 'tokens'} were made of has no places among them: {why}."
+            for side, _, why in put
+            if why
+        ]
+        return put[0][1], put[-1][1], notes
+
+    def _axes(self) -> tuple[Axis, Axis]:
         """Labels of queries and keys."""
         recorded, part, labels = self.recorded, self.part, self.labels
         first = part.calls[0]
         read = self.queries_read
         if part.crossing:
-            return self._axes_across(example)
-        if read is None and not recorded.prompt and not recorded.past:
-            tower = patches_of_tower(self.model, part.key[0], recorded.inputs, first.n_keys)
-            if tower is not None:
-                tokens = tower.with_picture(example, recorded.inputs, labels)
-                axis = Axis(labels=Labels(tokens=tokens, spans=labels.spans))
-                # A learned query, or some, look at all patches, and are none themselves.
-                return axis if first.n_queries == first.n_keys else Axis(labels=Labels()), axis
+            return self._axes_across()
         own = self._sequence(read, first.n_queries, main=self.main)
         if first.n_keys == first.n_queries:
             return own, own
@@ -212,26 +221,16 @@ class _Ready:
             own = replace(own, labels=_without_front(labels, front))
         return own, keys
 
-    def _axes_across(self, example: int) -> tuple[Axis, Axis]:
-        recorded, part, labels = self.recorded, self.part, self.labels
-        first, read = part.calls[0], self.queries_read
+    def _axes_across(self) -> tuple[Axis, Axis]:
+        labels, read = self.labels, self.queries_read
+        first = self.part.calls[0]
         queries = self._sequence(read, first.n_queries, main=self.main)
         plain = replace(labels, tokens=None, spans=(), prefix=0)
-        if self.keys_read is None and "pixel_values" in recorded.reached_by_keys.get(part.key, ()):
-            patches = patches_of_tower(self.model, self._source_stack(), recorded.inputs, first.n_keys)
-            if patches is not None:
-                grid = patches.with_picture(example, recorded.inputs, labels)
-                return queries, Axis(labels=Labels(tokens=grid))
         source = labels if not self.main or is_encoder_decoder(self.model) else plain
         keys = Axis(None if self.keys_read is None else self.keys_read.ids, labels=replace(source, prefix=0))
         if source.tokens is not None and len(source.tokens) != first.n_keys:
             keys = replace(keys, labels=replace(plain))
         return queries, keys
-
-    def _source_stack(self) -> str:
-        stacks = {call.place.stack for call in self.recorded.calls if not call.place.crossing}
-        towers = [stack for stack in stacks if stack != self.part.key[0]]
-        return towers[0] if towers else self.part.key[0]
 
     def _sequence(self, read: Read | None, n: int, *, main: bool) -> Axis:
         labels = self.labels

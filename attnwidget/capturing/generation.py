@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.joining import joined
-from attnwidget.capturing.passes import Pass
+from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.reading import Read
 
 __all__ = ["Generated", "Run", "join", "run_of", "runs_of"]
@@ -159,6 +159,7 @@ def join(run: Run, generated: Generated | None = None) -> Pass:
         read={key: _of_rows_read(read, rows[0]) for key, read in first.read.items()},
         reached=dict(first.reached),
         reached_by_keys=dict(first.reached_by_keys),
+        grids=dict(first.grids),
         guessed=first.guessed,
     )
     if first.main is not None:
@@ -194,15 +195,24 @@ def _add_source(whole: Pass, source: Pass, rows: Tensor) -> None:
         if names & _MADE_BEFORE:
             whole.reached[key] = names | reached
     whole.reached |= source.reached
+    encoded = {call.n_queries: source.grids.get((_key(call), 0, call.n_queries)) for call in source.calls}
+    attended = {_key(call): call.n_keys for call in whole.calls}
+    whole.grids |= source.grids
     read = {key: _of_rows_read(known, rows) for key, known in source.read.items()}
     for key, (queries, keys) in whole.read.items():
         across = key[2] and keys is None  # what the encoder read is what is attended to
         read[key] = queries, next((known for known, _ in read.values()), None) if across else keys
         if across:
             whole.reached_by_keys[key] = reached
+            n = attended.get(key, 0)
+            whole.grids[key, 1, n] = encoded.get(n)
     whole.read = read
     whole.inputs = _of_rows(source.inputs, rows, _batch(source)) | whole.inputs
     whole.encoder_inputs = _of_rows(source.encoder_inputs, rows, _batch(source))
+
+
+def _key(call: Call) -> StackKey:
+    return call.place.stack, call.place.tail, call.place.crossing, call.place.turn
 
 
 def _learned_in_front(steps: Sequence[Pass], generated: Generated | None, start: int | None) -> int:

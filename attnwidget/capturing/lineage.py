@@ -26,10 +26,11 @@ class Node:
     "cat"; ``what`` is what the kind needs: where both factors of a product came from, ids and size of an embedding's
     table, the module of an attention, the pieces of a "cat". ``constant`` is what was made of parameters and numbers
     alone, ``learned`` what is a parameter still, if in another shape. ``softmax`` is the softmax whose weights these
-    were made of, cell by cell; ``dropped`` whether dropout was on the way.
+    were made of, cell by cell; ``dropped`` whether dropout was on the way; ``laid`` what became of the rows and columns
+    of a picture, as in `grids`.
     """
 
-    __slots__ = ("constant", "dropped", "kind", "learned", "order", "parents", "softmax", "what")
+    __slots__ = ("constant", "dropped", "kind", "laid", "learned", "order", "parents", "softmax", "what")
     constant: bool
     learned: bool
 
@@ -37,6 +38,7 @@ class Node:
         self.order, self.parents, self.kind, self.what = order, parents, kind, what
         self.softmax: Any = None
         self.dropped = False
+        self.laid: tuple[str, Any] | None = None
         constant: bool = kind not in {"source", "embedding"} and all(parent.constant for parent in parents)
         learned: bool = constant and kind != "projection" and all(parent.learned for parent in parents)
         self.constant, self.learned = constant, learned

@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from attnwidget.capturing.calls import Call, Projections
+from attnwidget.capturing.grids import laid_by
 from attnwidget.capturing.lineage import Lineage, Node, tensors_in
 from attnwidget.capturing.multihead import of_multihead
 from attnwidget.capturing.multiplied import Multiplied, as_multiplied
@@ -244,6 +245,8 @@ class Listener:
             lineage.made(output, (), "source", output.is_floating_point())  # of what was there before the pass
             return
         node = lineage.made(output, parents, kind, _joints(lineage, args, kwargs) if kind == "cat" else None)
+        node.laid = "moved", None  # until it is known
+        node.laid = laid_by(name, args, kwargs, output, lineage)
         of = next((parent.softmax for parent in parents if parent.softmax is not None), None)
         node.dropped = "dropout" in name or any(parent.dropped for parent in parents)
         if of is not None and output.numel() == of.n_weights and output.is_floating_point():

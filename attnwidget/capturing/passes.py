@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call
+from attnwidget.capturing.grids import Laid
 from attnwidget.capturing.reading import Read
 
 __all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "is_pair", "n_tokens"]
@@ -49,6 +50,8 @@ class Pass:
     read: dict[StackKey, tuple[Read | None, Read | None]] = field(default_factory=dict)  # ids of queries and keys
     reached: dict[StackKey, frozenset[str]] = field(default_factory=dict)  # inputs that its queries were made of
     reached_by_keys: dict[StackKey, frozenset[str]] = field(default_factory=dict)
+    # where patches stand among so many queries, 0, or keys, 1: a stack that pools has several sizes
+    grids: dict[tuple[StackKey, int, int], Laid | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what a reader of its maps should know
     guessed: set[StackKey] = field(default_factory=set)  # whether they attend across was told by names alone
     shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call, Place, Projections
 from attnwidget.capturing.columns import placed
+from attnwidget.capturing.grids import lay
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.keeping import Keeping, generates
 from attnwidget.capturing.lineage import Lineage, Node
@@ -394,6 +395,7 @@ class Recorder:
             )
             current.reached[key] = self._reached(heard.queries)
             current.reached_by_keys[key] = self._reached(heard.keys)
+        lay(current.grids, key, [(heard.queries, call.n_queries), (heard.keys, call.n_keys)])
         call = replace(call, place=place, all_heads=call.n_heads)
         call = placed(call, heard, cached=current.cache() is not None)
         main = self._goes_on(key, current, call)

@@ -16,7 +16,9 @@ name                                   releases
 ``encoder_outputs``, ``mm_...``        all, and 5.24 on: what generate() has computed before the first step
 ``image_token_id``, ``video_...``      all (``_index`` until 4.50): the ids that stand for patches in a text
 ``image_grid_thw``, ``video_...``      4.45 on: the processor's own grid of each picture; ``spatial_merge_size``
-``pixel_values``, ``patch_size``       all: the grid of a tower's patches; ``num_register_tokens``
+``pixel_values``, ``patch_size``       all: what patches show; ``num_register_tokens``, ``num_detection_tokens``
+``model_type``, ``image_sizes``        all: in which order a family turns patches into tokens, with the factors by which
+                                       it merges them (`layouts`)
 ``attention_mask`` and its kin         all: what a tokenizer calls padding, believed where attention agrees
 =====================================  ==========================================================================
 """

@@ -245,6 +245,6 @@ def _kind(maps: AttentionMaps, kind: str | None, places: dict[str, Any]) -> str:
 
 def _inferred(maps: AttentionMaps, places: Mapping[str, Any]) -> str:
     if places["query"] is not None:
-        return "image" if maps.key_tokens.image is not None else "row"
+        return "image" if maps.key_tokens.images else "row"
     given = places["layer"] is not None, places["head"] is not None
     return {(True, True): "head", (True, False): "heads", (False, True): "layers", (False, False): "grid"}[given]

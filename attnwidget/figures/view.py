@@ -22,7 +22,7 @@ def is_view(what: Any) -> bool:
 def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `figure` for what is shown, unless they are given."""
     kind = changes.get("kind") or view.figure_kind
-    if kind == "image" and "kind" not in changes and view.maps.key_tokens.image is None:
+    if kind == "image" and "kind" not in changes and not view.maps.key_tokens.images:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
     place = view.place
     places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}

@@ -17,6 +17,7 @@ from torch import Tensor
 from attnwidget.layers import Layer, Mask, ProjectedLayer, temper
 from attnwidget.lenses.lensed import Masks, beyond, lensed, reach, standing
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.pictured import patches_among
 
 __all__ = ["HiddenLayer", "Kept", "keep"]
 
@@ -189,12 +190,12 @@ def keep(
     kept = Kept(queries, keys, (maps.n_queries, maps.n_keys), sinks=sinks)
     tokens, key_tokens = maps.tokens.with_origins()[queries], maps.key_tokens.with_origins()[keys]
     lost = [
-        f"The grid of the picture is not kept: some of its patches are left out{where}."
+        f"{gone:,} of the {int(patches_among(before).sum()):,} patches of pictures are left out{where}."
         for before, after, where in (
             (maps.tokens, tokens, ""),
-            (maps.key_tokens, key_tokens, "" if maps.tokens.image is None else ", on the keys' side too"),
+            (maps.key_tokens, key_tokens, ", on the keys' side too" if maps.tokens.images else ""),
         )[: 1 if maps.key_tokens is maps.tokens else 2]
-        if before.image is not None and after.image is None
+        if (gone := int(patches_among(before).sum() - patches_among(after).sum()))
     ]
     return lensed(maps, [kept.layer(layer) for layer in maps.layers], tokens, key_tokens, [*notes, *lost])
 

@@ -72,7 +72,10 @@ class Runs:
         runs = list(zip(self.first.tolist(), self.stop.tolist(), strict=True))
         begins = tokens[self.first.tolist()]
         word = self.owner.tolist()
-        image = None if tokens.image is None else replace(tokens.image, start=word[tokens.image.start])
+        images = [
+            replace(image, places=tuple(word[place] if place >= 0 else -1 for place in image.positions))
+            for image in tokens.images
+        ]
         return Tokens(
             tuple(_label("".join(tokens.labels[first:stop])) for first, stop in runs),
             None,
@@ -83,7 +86,7 @@ class Runs:
                 for span in tokens.spans
                 if span.start < span.stop
             ),
-            image,
+            tuple(images),
             begins.origins,
         )
 
@@ -259,8 +262,7 @@ def _starts(tokens: Tokens) -> list[bool]:
     if len(tokens) == 0:
         return []
     apart = {end for span in tokens.spans for end in (span.start, span.stop)}
-    if tokens.image is not None:
-        apart.update(range(tokens.image.start, tokens.image.stop + 1))
+    apart |= {edge for image in tokens.images for place in image.positions for edge in (place, place + 1)}
     places = range(1, len(tokens))
     return [True] + [
         after != before

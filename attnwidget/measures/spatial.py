@@ -50,6 +50,7 @@ def cls_map(
     *,
     query: int | None = 0,
     prefix: int | None = None,
+    picture: int | None = None,
     reduce: str | None = None,
     display: str | None = None,
 ) -> Tensor:
@@ -68,6 +69,8 @@ def cls_map(
     prefix : int or None
         Number of tokens in front of the patches: 1 in ViT, 2 in DeiT with distillation, 1 + registers in DINOv2, 0
         without [CLS]. None takes what captured maps know, and 1 for others.
+    picture : int or None
+        Which of several pictures among the keys of maps; may be left out where there is one.
     reduce : {None, "heads"}
         "heads" takes the mean over the last of the leading axes.
     display : {None, "max", "minmax"}
@@ -78,7 +81,7 @@ def cls_map(
     -------
     Tensor [..., rows, columns]
         The weights as they are, in [0, 1] for attention, or scaled. For maps the first axes are layers x heads. NaN
-        where the row has no values. Differentiable.
+        where the row has no values, and for a patch that no token stands for. Differentiable.
 
     Raises
     ------
@@ -93,15 +96,16 @@ def cls_map(
     """
     choice("reduce", reduce, (None, "heads"))
     choice("display", display, (None, "max", "minmax"))
-    grid, prefix = _grid_of(a, grid, prefix)
+    n_keys = a.n_keys if isinstance(a, AttentionMaps) else as_weights(a).shape[-1]
+    size, places = _grid_of(a, grid, prefix, picture, n_keys)
     values = _of_maps(a, query) if isinstance(a, AttentionMaps) else _of_array(as_weights(a), query)
-    size = _check_grid(grid, prefix, values.shape[-1])
     if reduce == "heads":
         if values.ndim < 2:
             raise ValueError("reduce='heads' needs an axis of heads; a has shape [queries, keys].")
         values = mean_over_queries(values.transpose(-1, -2))
-    picture = values[..., prefix:].reshape(*values.shape[:-1], *size)
-    return picture if display is None else _for_display(picture, display)
+    shown = values[..., places].masked_fill((places < 0).to(values.device), math.nan)
+    shown = shown.reshape(*values.shape[:-1], *size)
+    return shown if display is None else _for_display(shown, display)
 
 
 def mass_mask(picture: Tensor | np.ndarray[Any, Any], share: float = 0.6) -> Tensor:
@@ -183,6 +187,7 @@ def patch_distance(
     *,
     patch: int | tuple[int, int] = 16,
     prefix: int | None = None,
+    picture: int | None = None,
     reduce: str | None = None,
     mask: MaskLike = None,
 ) -> Tensor:
@@ -201,6 +206,8 @@ def patch_distance(
         Height and width of a patch in pixels; 1 gives distances in patches.
     prefix : int or None
         Number of tokens in front of the patches, as for `cls_map`.
+    picture : int or None
+        Which of several pictures, as for `cls_map`; what is no patch of it is left out.
     reduce : {None, "queries"}
         "queries" takes the mean over the patches that have values.
     mask : Tensor or ndarray of bool, broadcast to the weights, or None
@@ -234,32 +241,46 @@ def patch_distance(
         raise ValueError(f"patch={patch!r}; expected the height and width of a patch in pixels.")
     plain = Walk(a, mask=mask)
     plain.require_square("patch_distance")
-    grid, prefix = _grid_of(a, grid, prefix)
-    n_rows, n_columns = _check_grid(grid, prefix, plain.n_keys)
-    walk = Walk(a, mask=mask, exclude_tokens=range(prefix))
+    (n_rows, n_columns), places = _grid_of(a, grid, prefix, picture, plain.n_keys)
+    there = places >= 0
+    others = torch.ones(plain.n_keys, dtype=torch.bool).index_fill(0, places[there], value=False)
+    walk = Walk(a, mask=mask, exclude_tokens=others.nonzero().flatten().tolist())
     patches = torch.cartesian_prod(torch.arange(n_rows) * float(height), torch.arange(n_columns) * float(width))
-    centres = torch.cat([torch.zeros(prefix, 2), patches]).to(walk.device, walk.dtype)
+    centres = torch.zeros(plain.n_keys, 2)
+    centres[places[there]] = patches[there]
+    centres = centres.to(walk.device, walk.dtype)
 
     def measure(rows: Rows) -> Tensor:
         # The quick way by matrix products is off by up to a thousandth of a pixel and more.
         away = torch.cdist(centres[rows.rows], centres, compute_mode="donot_use_mm_for_euclid_dist")
         return (rows.weights * away).sum(-1)
 
-    distance = walk.per_row(measure)[..., prefix:]
+    distance = walk.per_row(measure)[..., places].masked_fill(~there.to(walk.device), math.nan)
     return mean_over_queries(distance) if reduce == "queries" else distance
 
 
-def _grid_of(a: Given, grid: tuple[int, int] | None, prefix: int | None) -> tuple[tuple[int, int], int]:
-    """The grid and the prefix, as they were given or as the maps know them."""
-    image = a.key_tokens.image if isinstance(a, AttentionMaps) else None
-    if grid is None:
-        if image is None:
-            raise ValueError(
-                "grid is missing, and what came knows no picture; give (rows, columns) of patches, (14, 14) for 224 "
-                "pixels in patches of 16."
-            )
-        return (image.rows, image.columns), image.start if prefix is None else prefix
-    return grid, 1 if prefix is None else prefix
+def _grid_of(
+    a: Given, grid: tuple[int, int] | None, prefix: int | None, picture: int | None, n_keys: int
+) -> tuple[tuple[int, int], Tensor]:
+    """Rows and columns, and the position of each patch, as they were given or as the maps know them."""
+    images = a.key_tokens.images if isinstance(a, AttentionMaps) else ()
+    if grid is not None:
+        prefix = 1 if prefix is None else prefix
+        size = _check_grid(grid, prefix, n_keys)
+        return size, torch.arange(prefix, n_keys)
+    if not images:
+        raise ValueError(
+            "grid is missing, and what came knows no picture; give (rows, columns) of patches, (14, 14) for 224 "
+            "pixels in patches of 16."
+        )
+    if picture is None and len(images) > 1:
+        names = ", ".join(f"{number} ({image.name})" for number, image in enumerate(images))
+        raise ValueError(f"these maps have {len(images)} pictures; choose one with picture=: {names}.")
+    image = images[positions(picture or 0, len(images), "picture")[0]]
+    places = torch.tensor(tuple(image.positions))
+    if prefix is not None and prefix != image.start:
+        raise ValueError(f"prefix={prefix} and the patches of these maps begin at {image.start}; leave it out.")
+    return (image.rows, image.columns), places
 
 
 def _of_maps(maps: AttentionMaps, query: int | None) -> Tensor:

@@ -14,6 +14,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import expected_position, tau
 from attnwidget.measures.heads import row_unlike
 from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
+from attnwidget.measures.pictured import PICTURE_ROWS, holds_pictures, picture_rows
 from attnwidget.measures.receivers import UNKNOWN_RECEIVERS, Receiving
 from attnwidget.measures.rows import (
     SINK_SUMS,
@@ -67,6 +68,8 @@ HEAD_MEASURES = {
     "sink_key": HeadMeasure("Sink key", "position", "The key that gets it."),
     "outside": HeadMeasure("Outside", "", "Mass outside the map: learned sinks, or rows that were cut."),
     "receiver": HeadMeasure("Receiver", "", "Whether later sentences look at a few single ones: excess kurtosis."),
+    "picture": HeadMeasure("On the picture", "", "Attention of what is no patch to the patches of all pictures."),
+    "patches": HeadMeasure("Patches", "patches", "On how many patches that attention lies: exp of its entropy there."),
     "score_max": HeadMeasure("Largest score", "nats", "The largest score, as the softmax sees it."),
     "score_std": HeadMeasure("Score spread", "nats", "How far a query's scores spread: their standard deviation."),
     "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
@@ -80,6 +83,7 @@ def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
         *(() if holds_scores(maps) else SCORE_ROWS),
         *(() if holds_two_texts(maps) else ("monotonic",)),
         *(() if Receiving(maps).known else ("receiver",)),
+        *(() if holds_pictures(maps) else PICTURE_ROWS),
     }
     return {name: measure for name, measure in HEAD_MEASURES.items() if name not in unknown}
 
@@ -105,7 +109,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     -------
     dict of Tensor [layers, heads]
         NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, scores of
-        weights, sentences of a text that has few, heads that a layer does not have.
+        weights, sentences of a text that has few, patches without a picture, heads that a layer does not have.
     """
     walk = Walk(maps, rows=rows, trimmed=True, scored=True)
     measures: dict[str, Measure] = {
@@ -126,6 +130,8 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
             copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
             measures |= {name: copies[name] for name in ("duplicate", "induction")}
     measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
+    if holds_pictures(maps):
+        measures |= picture_rows(maps)
     if holds_scores(maps):
         measures |= SCORE_ROWS
     receiving = Receiving(maps, rows)
@@ -168,7 +174,9 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         One row for each (map, layer, head), which are its index: the numbers that layers and heads have in the model.
         Means over the queries that have values; those that see one key, as the first of a causal map, count in
         entropy, confidence, distance and near mass, and not in what a single key decides: normalised entropy,
-        patterns and sparsity. NaN where a number does not exist.
+        patterns and sparsity. "picture" is the mass that queries which are no patches give to the patches among the
+        keys, 0 to 1, and "patches" on how many of them it lies, 1 to their number: both are there where some maps have
+        pictures. NaN where a number does not exist.
         ``attrs["units"]`` and ``attrs["about"]`` say of each column what it is measured in and what it means,
         ``attrs["unknown"]`` why a column has no numbers for maps of some name.
 
@@ -185,7 +193,9 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
     import pandas as pd
 
     frames, unknown = [], {}
-    for name, one in by_name(maps).items():
+    held_maps = by_name(maps)
+    shown = [name for name in HEAD_MEASURES if name not in PICTURE_ROWS or any(map(holds_pictures, held_maps.values()))]
+    for name, one in held_maps.items():
         numbers = head_measures(one, progress=progress)
         reasons = [] if holds_scores(one) else [f"{', '.join(SCORE_ROWS)}: {UNKNOWN_SCORES}"]
         reasons += [] if Receiving(one).known else [f"receiver: {UNKNOWN_RECEIVERS}"]
@@ -194,11 +204,11 @@ def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progre
         held = [(layer, head) for layer, heads in enumerate(one.heads) for head in range(heads)]
         index = [(name, one.layer_numbers[layer], one.head_numbers[layer][head]) for layer, head in held]
         places = tuple(zip(*held, strict=True))
-        columns = {measure: value.detach().cpu()[places].numpy() for measure, value in numbers.items()}
+        columns = {measure: numbers[measure].detach().cpu()[places].numpy() for measure in shown}
         frames.append(pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(index, names=["map", "layer", "head"])))
     table = pd.concat(frames)
-    table.attrs["units"] = {name: measure.unit for name, measure in HEAD_MEASURES.items()}
-    table.attrs["about"] = {name: measure.about for name, measure in HEAD_MEASURES.items()}
+    table.attrs["units"] = {name: HEAD_MEASURES[name].unit for name in shown}
+    table.attrs["about"] = {name: HEAD_MEASURES[name].about for name in shown}
     table.attrs["unknown"] = unknown
     return table
 

@@ -73,8 +73,8 @@ class Explorer(Spanning):
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
     view : {"heatmap", "text", "image", "spans", "grid"}
-        What the main area shows; "image" is for maps whose tokens carry the patches of a picture. Maps that cannot be
-        seen so are shown as a heatmap.
+        What the main area shows; "image" is for maps whose tokens carry the patches of a picture, and what opens where
+        the keys are such. Maps that cannot be seen so are shown as a heatmap.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.
@@ -152,6 +152,8 @@ class Explorer(Spanning):
         choices.setdefault("map", next(iter(self._maps)))
         self._select(choices)
         choices.setdefault("layer", self._first_layer(choices["map"]))
+        if "view" not in choices and choices["map"] in self._maps and self._maps[choices["map"]].key_tokens.images:
+            choices["view"] = "image"  # who brings a picture wants to see it
         self._ask(lesson, {"head": 0, **choices})
         self.set_trait("opening", self._opening(choices))
         super().__init__(keep=keep, lesson=lesson, **choices)

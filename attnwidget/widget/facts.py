@@ -128,8 +128,8 @@ def _labels(tokens: Tokens) -> dict[str, Any]:
         told["spans"] = [[span.name, span.start, span.stop] for span in tokens.spans]
     if found := told_spans(tokens):  # how many runs of each kind; the question "spans" lists them
         told["found"] = {kind: len(spans) for kind, spans in found.items()}
-    if tokens.image is not None:
-        told["image"] = _image(tokens.image)
+    if tokens.images:
+        told["images"] = [_image(image) for image in tokens.images]
     if tokens.origins is not None:  # some are left out or joined: where each began in the text
         told["origins"] = list(tokens.origins)
     return told
@@ -137,9 +137,11 @@ def _labels(tokens: Tokens) -> dict[str, Any]:
 
 def _image(image: ImageGrid) -> dict[str, Any]:
     return {
+        "name": image.name,
         "start": image.start,
         "rows": image.rows,
         "columns": image.columns,
+        "places": None if image.places is None else list(image.places),
         "picture": image.picture is not None,
         "digest": None if image.picture is None else zlib.crc32(image.picture.detach().cpu().numpy().tobytes()),
     }

@@ -216,9 +216,21 @@ class _Holding:
             _put(self.packer, self.shown, {"op": "spans", "map": name})
         if name == self.place.map and 0 not in maps.layers[self.place.layer].shape:
             self._put_spans(maps)
+        self._put_pictures(name)
+
+    def _put_pictures(self, name: str) -> None:
+        """The pictures of some maps; and of layers that are not here whole the row by which heads are compared."""
+        maps = self.shown.maps[name]
         for axis, tokens in (("queries", maps.tokens), ("keys", maps.key_tokens)):
-            if tokens.image is not None and tokens.image.picture is not None:
-                _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis})
+            for number, image in enumerate(tokens.images):
+                if image.picture is not None:
+                    _put(self.packer, self.shown, {"op": "picture", "map": name, "axis": axis, "number": number})
+        if not maps.key_tokens.images or max(maps.n_queries, maps.n_keys) <= LONGEST:
+            return
+        query = 0 if self.place.query is None or name != self.place.map else self.place.query
+        for layer in range(maps.n_layers):
+            if 0 not in maps.layers[layer].shape:
+                _put(self.packer, self.shown, {"op": "rows", "map": name, "layer": layer, "query": query})
 
     def _put_spans(self, maps: AttentionMaps) -> None:
         """What the spans of the chosen layer give to each other, and where the queries of the chosen head look."""

@@ -19,7 +19,7 @@ class Seen(NamedTuple):
 
 
 def _has_picture(maps: AttentionMaps) -> bool:
-    return maps.tokens.image is not None or maps.key_tokens.image is not None
+    return bool(maps.tokens.images or maps.key_tokens.images)
 
 
 VIEWS: dict[str, Seen] = {

@@ -123,6 +123,26 @@ function thumbnailsOf(map: MockMap, layer: number): Answer {
   return { header: { layer, heads, shape: [height, width], peak }, buffers: [unaligned(values)] };
 }
 
+function rowsOf(map: MockMap, layer: number, query: number): Answer {
+  const heads = map.facts.heads[layer]!;
+  const { n_keys } = map.facts;
+  const stride = Math.ceil(n_keys / 1024);
+  const cells = Math.ceil(n_keys / stride);
+  const values = new Uint16Array(heads * cells);
+  const peak = Array.from({ length: heads }, (_, head) => {
+    const weights = map.row(layer, head, query);
+    for (let key = 0; key < n_keys; key++) {
+      const cell = head * cells + Math.floor(key / stride);
+      values[cell] = Math.max(values[cell]!, Math.round(65535 * Math.sqrt(weights[key]!)));
+    }
+    return weights.reduce((one, other) => Math.max(one, other));
+  });
+  return {
+    header: { layer, query, heads, stride, shape: [heads, cells], peak },
+    buffers: [unaligned(values)],
+  };
+}
+
 function measuresOf(map: MockMap, layer: number): Answer {
   const heads = map.facts.heads[layer]!;
   const values = MEASURES.flatMap((_, index) =>
@@ -262,6 +282,7 @@ export interface Question extends TileRequest {
   head: number;
   axis: string;
   query: number | null;
+  number?: number;
 }
 
 export const OPERATIONS = {
@@ -281,7 +302,9 @@ export const OPERATIONS = {
     header: {},
     buffers: [unaligned(new TextEncoder().encode(`<!doctype html><p>query ${asked.query} “é”</p>`))],
   }),
-  picture: (map: MockMap) => pictureOf((map.facts.keys ?? map.facts.queries).image!),
+  picture: (map: MockMap, { number = 0 }: Question) =>
+    pictureOf((map.facts.keys ?? map.facts.queries).images![number]!),
+  rows: (map: MockMap, { layer, query }: Question) => rowsOf(map, layer, query!),
 };
 
 /** A picture of 2 x 2 pixels a patch: red grows downwards, green to the right. */

@@ -51,7 +51,7 @@ export interface MapOptions {
   /** Runs that the kernel found in the queries, by kind. */
   found?: { [kind: string]: NamedSpan[] };
   /** Patches among the queries, which are the keys too, or among the keys of other queries. */
-  image?: ImageGrid;
+  image?: ImageGrid | ImageGrid[];
 }
 
 export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, head: number): number })[] = [
@@ -79,9 +79,9 @@ export const MEASURES: readonly (Measure & { of(map: MockMap, layer: number, hea
 ];
 
 /** As kernels send them, and absent as in those of old. */
-const marks = (spans?: NamedSpan[], image?: ImageGrid): Partial<Axis> => ({
+const marks = (spans?: NamedSpan[], image?: ImageGrid | ImageGrid[]): Partial<Axis> => ({
   ...(spans && { spans }),
-  ...(image && { image }),
+  ...(image && { images: [image].flat() }),
 });
 
 export function mean(map: MockMap, of: (query: number) => number): number {

@@ -219,6 +219,13 @@ class TestDamagedFiles:
             lambda d: d["tokens"].update(labels=["a"] * 100_000),
             lambda d: d["tokens"].update(spans=[["all", 0, 10**30]]),
             lambda d: d["tokens"].update(image={"start": 0, "rows": 10**20, "columns": 10**20, "picture": None}),
+            lambda d: d["tokens"].update(
+                images=[{"start": 0, "rows": 1, "columns": 2, "picture": None, "places": [10**30, 0]}]
+            ),
+            lambda d: d["tokens"].update(
+                images=[{"start": 0, "rows": 1, "columns": 2, "picture": "q", "places": None}]
+            ),
+            lambda d: d["tokens"].update(images=[7]),
         ],
     )
     def test_one_thing_is_wrong(self, change, tmp_path):

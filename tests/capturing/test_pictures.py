@@ -9,7 +9,7 @@ import transformers
 from PIL import Image
 
 import attnwidget as aw
-from attnwidget.capturing.pictures import as_picture
+from attnwidget.capturing.pixels import as_picture
 from tests.capturing.families import FAMILIES, GPT2, GROUPED, PICTURES, PIXELS, SMALL, ids
 
 
@@ -137,8 +137,11 @@ class TestModelsInsideModels:
         }
         run = aw.capture(model, inputs)
         tokens = run.by_name["language_model"].tokens
-        assert tokens.labels[2:4] == ("0: 0,0", "0: 0,1")
-        assert tokens.labels[20:22] == ("1: 0,0", "1: 0,1")
+        assert tokens.labels[2:4] == ("1: 0,0", "1: 0,1")
+        assert tokens.labels[20:22] == ("2: 0,0", "2: 0,1")
+        assert [(image.name, image.start, image.rows) for image in tokens.images] == [
+            ("picture 1", 2, 4), ("picture 2", 20, 4)
+        ]  # fmt: skip
         assert tokens.image is None
         assert [name for name in run.by_name if "vision" in name] == ["vision_tower 0", "vision_tower 1"]
 
@@ -181,8 +184,10 @@ class TestModelsInsideModels:
             inputs["mm_token_type_ids"] = kinds
         tokens = aw.capture(model, inputs).by_name["language_model"].tokens
         assert tokens.labels[2:8] == ("0,0", "0,1", "0,2", "1,0", "1,1", "1,2")
-        assert (tokens.image.start, tokens.image.rows, tokens.image.columns) == (2, 2, 3)
-        assert tokens.labels[10:] == ("frame 0: 0,0", "frame 0: 1,0", "frame 1: 0,0", "frame 1: 1,0")
+        assert [(image.name, image.start, image.rows, image.columns) for image in tokens.images] == [
+            ("", 2, 2, 3), ("frame 1", 10, 2, 1), ("frame 2", 12, 2, 1)
+        ]  # fmt: skip
+        assert tokens.labels[10:] == ("frame 1: 0,0", "frame 1: 1,0", "frame 2: 0,0", "frame 2: 1,0")
 
     def test_a_caption(self):
         config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
@@ -242,10 +247,107 @@ def test_words_in_front_of_the_patches_are_no_prefix():
     vilt = ViltModel(ViltConfig(**PICTURES, vocab_size=99, max_position_embeddings=20))
     maps = aw.capture(vilt, {"input_ids": ids(1, 5), "pixel_values": pixels}).maps
     assert maps.tokens.labels[:5] == tuple(map(str, ids(1, 5)[0].tolist()))
-    assert maps.tokens.labels[5:] == tuple(map(str, range(5, maps.n_queries)))
+    assert maps.tokens.labels[5] == "5"
+    assert sorted(maps.tokens.labels[6:]) == sorted(f"{row},{column}" for row in range(4) for column in range(4))
     udop = UdopForConditionalGeneration(UdopConfig(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
                                         vocab_size=99, image_size=16, patch_size=4))  # fmt: skip
     inputs = {"input_ids": ids(1, 5), "bbox": torch.zeros(1, 5, 4), "pixel_values": pixels}
     run = aw.capture(udop, inputs | {"decoder_input_ids": ids(1, 3)})
     assert run.decoder.tokens.ids == run.cross.tokens.ids == tuple(ids(1, 3)[0].tolist())
     assert run.cross.n_keys == run.encoder.n_keys > 16
+
+
+def blip2(n=4):
+    """Learned queries look at a picture, and a text reads what they saw; 98 stands for one of them."""
+    torch.manual_seed(0)
+    reader = SMALL | {"cross_attention_frequency": 1, "encoder_hidden_size": 32}
+    words = SMALL | {"model_type": "opt", "ffn_dim": 64, "word_embed_proj_dim": 32, "max_position_embeddings": 64}
+    config = transformers.Blip2Config(vision_config=PICTURES, qformer_config=reader, text_config=words,
+                                      num_query_tokens=n, image_token_index=98)  # fmt: skip
+    tokens = torch.cat([torch.full((1, n), 98), ids(1, 5).clamp(max=97)], 1)
+    return transformers.Blip2ForConditionalGeneration(config).eval(), {
+        "pixel_values": PIXELS["pixel_values"][:1], "input_ids": tokens, "attention_mask": torch.ones_like(tokens),
+    }  # fmt: skip
+
+
+class TestWhatIsNotKnownIsSaid:
+    # As many learned queries as there are patches are still no patches.
+    @pytest.mark.parametrize("n", [4, 16])
+    def test_of_learned_queries(self, n):
+        run = aw.capture(*blip2(n))
+        text, cross = run.by_name["language_model"], run.by_name["cross"]
+        assert text.tokens.images == ()
+        assert text.tokens.labels[:n] == ("98",) * n
+        assert any("queries that were learned, and no patches" in note for note in text.notes)
+        assert (cross.key_tokens.image.rows, cross.key_tokens.image.start) == (4, 1)
+        assert cross.tokens.image is None
+        assert not any("no places" in note for note in cross.notes)
+
+    def test_of_a_family_that_nobody_looked_at(self):
+        class Ours(transformers.LlavaConfig):
+            model_type = "ours"
+
+        text, vision = transformers.LlamaConfig(**GROUPED), transformers.CLIPVisionConfig(**PICTURES)
+        config = Ours(vision_config=vision, text_config=text, image_token_id=98, vision_feature_layer=-1)
+        model = transformers.LlavaForConditionalGeneration(config).eval()
+        inputs = {
+            "input_ids": torch.cat([ids(1, 4).clamp(max=97), torch.full((1, 16), 98)], 1),
+            "pixel_values": PIXELS["pixel_values"][:1],
+        }
+        maps = aw.capture(model, inputs).by_name["language_model"]
+        assert maps.tokens.images == ()
+        assert any("in which order 'ours' turns the patches of a picture into tokens" in note for note in maps.notes)
+
+    def test_of_pixels_whose_rows_cannot_be_followed(self):
+        class Shuffled(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.cut = torch.nn.Conv2d(3, 12, 4, 4)
+                self.attend = torch.nn.MultiheadAttention(12, 3, batch_first=True)
+
+            def forward(self, x):
+                x = self.cut(x).flatten(2).transpose(1, 2)
+                x = x[:, torch.randperm(16)]
+                return self.attend(x, x, x)[0]
+
+        maps = aw.capture(Shuffled().eval(), (torch.rand(1, 3, 16, 16),)).maps
+        assert maps.tokens.images == ()
+        assert any("could not be followed through the model" in note for note in maps.notes)
+
+    def test_of_pixels_that_are_no_inputs_of_the_pass(self):
+        model = llava()
+        inputs = {"input_ids": torch.cat([ids(1, 4).clamp(max=97), torch.full((1, 16), 98)], 1)}
+        whole = aw.capture(model, inputs | {"pixel_values": PIXELS["pixel_values"][:1]}).by_name["language_model"]
+        assert whole.tokens.image is not None
+        assert not whole.notes
+
+
+def test_a_transformer_of_one_s_own_knows_its_patches():
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cut, self.front = torch.nn.Conv2d(3, 12, 4, 4), torch.nn.Parameter(torch.randn(1, 1, 12))
+            layer = torch.nn.TransformerEncoderLayer(12, 3, 24, batch_first=True)
+            self.layers = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+        def forward(self, x):
+            x = self.cut(x).flatten(2).transpose(1, 2)
+            return self.layers(torch.cat([self.front.expand(len(x), -1, -1), x], 1))
+
+    image = aw.capture(Own().eval(), (torch.rand(2, 3, 12, 20),))[1].maps.tokens.image
+    assert (image.start, image.rows, image.columns) == (1, 3, 5)
+    assert tuple(image.picture.shape) == (12, 20, 3)
+
+
+def test_each_text_of_a_batch_has_its_own_pictures():
+    model = llava()
+    words, picture = ids(2, 20).clamp(max=97), torch.full((16,), 98)
+    first = torch.cat([words[0, :2], picture, words[0, 2:4], picture])
+    second = torch.cat([words[1, :18], picture, words[1, 18:]])
+    pixels = torch.rand(3, 3, 16, 16)
+    run = aw.capture(model, {"input_ids": torch.stack([first, second]), "pixel_values": pixels})
+    one, other = (example.by_name["language_model"].tokens.images for example in run)
+    assert [(image.name, image.start) for image in one] == [("picture 1", 2), ("picture 2", 20)]
+    assert [(image.name, image.start) for image in other] == [("", 18)]
+    alone = aw.capture(model, {"input_ids": second[None], "pixel_values": pixels[2:]}).by_name["language_model"]
+    assert torch.equal(other[0].picture, alone.tokens.image.picture)

@@ -58,6 +58,24 @@ def test_a_grid_without_a_picture_shows_its_weights():
     np.testing.assert_allclose(image.get_array(), maps.weights(0, 0, temperature=2.0)[1, 1:].view(3, 2), atol=1e-6)
 
 
+def test_several_pictures_stand_side_by_side():
+    red, blue = (torch.full((4, 8, 3), value, dtype=torch.uint8) for value in (200, 50))
+    images = aw.ImageGrid(1, 1, 2, red, "picture 1"), aw.ImageGrid.at((5, -1, 3, 4), 2, 2, blue, "picture 2")
+    maps = aw.AttentionMaps(projected(7, causal=False).layers, aw.Tokens.positions(7).with_image(*images))
+    drawn = aw.figure(maps, layer=0, head=1, query=5)
+    first, second, _bar = drawn.axes
+    row = maps.weights(0, 1)[5]
+    np.testing.assert_allclose(first.images[1].get_array(), row[1:3].view(1, 2), atol=1e-6)
+    over = second.images[1].get_array()
+    np.testing.assert_allclose(over.filled(0), [[row[5], 0], [row[3], row[4]]], atol=1e-6)
+    assert over.mask.tolist() == [[False, True], [False, False]]
+    assert (len(first.patches), len(second.patches)) == (0, 1)  # the query is a patch of the second
+    assert [len(axes.collections[0].get_paths()) for axes in (first, second)] == [0, 0]
+    assert f"picture 1 · {row[1:3].sum():.3g}" in texts(drawn)
+    with pytest.raises(ValueError, match="ax= takes one picture, and these keys are patches of 2"):
+        aw.figure(maps, layer=0, head=1, query=5, ax=Figure().subplots())
+
+
 def test_keys_that_are_no_patches_have_no_picture():
     with pytest.raises(ValueError, match="kind='image' needs keys that are the patches"):
         aw.figure(projected(), kind="image", layer=0, head=0, query=0)

@@ -290,15 +290,16 @@ class TestKept:
         assert hidden.notes[0] == "Something was cut."
         assert maps.tokens.origins is None
 
-    def test_a_grid_moves_with_its_patches_and_is_let_go_with_a_word_when_one_is_hidden(self):
+    def test_a_grid_moves_with_its_patches_and_it_is_said_when_some_are_hidden(self):
         tokens = Tokens.positions(12).with_image(ImageGrid(4, 2, 3))
         maps = aw.AttentionMaps([DenseLayer(matrices(2, 12, 12))], tokens)
         hidden = maps.without(tokens=[0, 1, 11])
         assert hidden.tokens.image == ImageGrid(2, 2, 3)
         assert len(hidden.notes) == 1
         hidden = maps.without(tokens=[5])
-        assert hidden.tokens.image is None
-        assert "picture" in hidden.notes[-1]
+        assert list(hidden.tokens.image.positions) == [4, -1, 5, 6, 7, 8]
+        assert hidden.notes[-1] == "1 of the 6 patches of pictures are left out."
+        assert maps.without(tokens=range(4, 10)).tokens.images == ()
 
     def test_positions_in_the_text_are_known_after_two(self):
         maps = projected(14).without(tokens=[0, 5]).only([1, 4, 5, -1])

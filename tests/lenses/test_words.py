@@ -128,7 +128,9 @@ class TestKept:
 
     def test_patches_stay_single_and_their_grid_moves(self):
         tokens = Tokens(
-            ("pic", "ture", *"123456", "end"), words=(0, 0, *[1] * 6, 2), image=ImageGrid(2, 2, 3, torch.zeros(4, 6, 3))
+            ("pic", "ture", *"123456", "end"),
+            words=(0, 0, *[1] * 6, 2),
+            images=(ImageGrid(2, 2, 3, torch.zeros(4, 6, 3)),),
         )
         words = aw.AttentionMaps([DenseLayer(matrices(1, 9, 9))], tokens).words()
         assert words.tokens.labels == ("picture", *"123456", "end")

@@ -205,8 +205,9 @@ class TestPicture:
     def test_is_told_and_sent(self, view):
         maps = pictured()
         view.show(maps)
-        told = view.facts["maps"][0]["queries"]["image"]
-        assert {**told, "digest": 0} == {"start": 1, "rows": 4, "columns": 6, "picture": True, "digest": 0}
+        (told,) = view.facts["maps"][0]["queries"]["images"]
+        assert {**told, "digest": 0} == {"name": "", "start": 1, "rows": 4, "columns": 6, "places": None,
+                                         "picture": True, "digest": 0}  # fmt: skip
         content, (pixels,) = ask(view, id=1, op="picture", map="attention", axis="keys")
         assert content["header"] == {"height": 40, "width": 60}
         np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), maps.tokens.image.picture.flatten().numpy())
@@ -215,7 +216,7 @@ class TestPicture:
     @pytest.mark.parametrize(
         ("maps", "axis", "words"),
         [
-            (projected(), "keys", "the keys of the maps 'attention' carry no picture; give one with"),
+            (projected(), "keys", "the keys of the maps 'attention' carry no picture 0; give one with"),
             (pictured(), "rows", "expected one of 'queries' or 'keys'"),
             (
                 aw.AttentionMaps(
@@ -231,6 +232,30 @@ class TestPicture:
         view.show(maps)
         content, _ = ask(view, id=1, op="picture", map="attention", axis=axis)
         assert words in content["error"]
+
+    def test_several_are_sent_one_by_one(self, view):
+        maps = pictured()
+        first, second = torch.zeros(8, 8, 3, dtype=torch.uint8), torch.full((4, 12, 3), 9, dtype=torch.uint8)
+        grids = ImageGrid(1, 2, 3, first, "picture 1"), ImageGrid.at((7, -1, 9, 8), 2, 2, second, "picture 2")
+        view.show(aw.AttentionMaps(maps.layers, aw.Tokens.positions(25).with_image(*grids)))
+        told = view.facts["maps"][0]["queries"]["images"]
+        assert [(one["name"], one["places"]) for one in told] == [("picture 1", None), ("picture 2", [7, -1, 9, 8])]
+        content, (pixels,) = ask(view, id=1, op="picture", map="attention", axis="keys", number=1)
+        assert content["header"] == {"height": 4, "width": 12}
+        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8), second.flatten().numpy())
+        assert "no picture 2" in ask(view, id=2, op="picture", map="attention", axis="keys", number=2)[0]["error"]
+
+    def test_many_are_sent_smaller(self, view):
+        pixels = torch.zeros(600, 600, 3, dtype=torch.uint8)
+        many = [ImageGrid(at, 1, 1, pixels, f"frame {at + 1}") for at in range(16)]
+        view.show(aw.AttentionMaps(pictured().layers, aw.Tokens.positions(25).with_image(*many)))
+        content, _ = ask(view, id=1, op="picture", map="attention", axis="keys", number=15)
+        assert content["header"] == {"height": 256, "width": 256}
+
+    def test_opens_its_view(self):
+        assert aw.Explorer(pictured()).view == "image"
+        assert aw.Explorer(pictured(), view="grid").view == "grid"
+        assert aw.Explorer(projected()).view == "heatmap"
 
     def test_its_view_is_for_maps_that_have_one(self, view):
         with pytest.raises(traitlets.TraitError, match="tokens carry the patches of a picture"):

@@ -15,6 +15,7 @@ from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.picture import picture
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
+from attnwidget.widget.answers.rows import rows
 from attnwidget.widget.answers.scores import scores
 from attnwidget.widget.answers.shown import Shown
 from attnwidget.widget.answers.spans import span_mass, span_rows, spans
@@ -53,6 +54,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "tile": _with_version(_of_maps(asked_tile)),
     "profile": _of_maps(profile),
     "thumbnails": _of_maps(thumbnails),
+    "rows": _of_maps(rows),
     "projections": _with_version(_of_maps(projections)),
     "scores": _of_maps(scores),
     "spans": _of_maps(spans),

@@ -12,10 +12,11 @@ from attnwidget.widget.answers.answer import Answer
 __all__ = ["picture"]
 
 LONGEST_SIDE = 512  # more is not seen under patches
+_LARGE = 4  # so many pictures are sent at that size; of more, each is smaller
 
 
-def picture(maps: AttentionMaps, axis: str) -> Answer:
-    """The picture whose patches stand on an axis.
+def picture(maps: AttentionMaps, axis: str, number: int = 0) -> Answer:
+    """A picture whose patches stand on an axis.
 
     Parameters
     ----------
@@ -23,27 +24,32 @@ def picture(maps: AttentionMaps, axis: str) -> Answer:
         Whose tokens carry the picture.
     axis : {"queries", "keys"}
         Which tokens.
+    number : int
+        Which of their pictures.
 
     Returns
     -------
     Answer
-        Header height and width; buffer uint8 [height, width, 3], the longer side at most 512.
+        Header height and width; buffer uint8 [height, width, 3], the longer side at most 512, and less where an
+        axis has more than 4 pictures.
 
     Raises
     ------
     ValueError
-        When there is no such axis, or no picture on it.
+        When there is no such axis, or no such picture on it.
     """
     tokens = {"queries": maps.tokens, "keys": maps.key_tokens}
     if axis not in tokens:
         raise ValueError(f"a picture of {axis!r} was asked for; expected one of 'queries' or 'keys'.")
-    image = tokens[axis].image
-    if image is None or image.picture is None:
+    images = tokens[axis].images
+    held = images[number].picture if 0 <= number < len(images) else None
+    if held is None:
         raise ValueError(
-            f"the {axis} of the maps {maps.name!r} carry no picture; give one with "
+            f"the {axis} of the maps {maps.name!r} carry no picture {number}; give one with "
             "tokens.with_image(ImageGrid(start, rows, columns, picture))."
         )
-    pixels = _reduced(_checked(image.picture))
+    side = max(64, int(LONGEST_SIDE * min(1, (_LARGE / len(images)) ** 0.5)))
+    pixels = _reduced(_checked(held), side)
     height, width, _ = pixels.shape
     return Answer({"height": height, "width": width}, [pixels.numpy().tobytes()])
 
@@ -56,10 +62,10 @@ def _checked(pixels: Tensor) -> Tensor:
     return pixels.detach().cpu().contiguous()
 
 
-def _reduced(pixels: Tensor) -> Tensor:
+def _reduced(pixels: Tensor, side: int) -> Tensor:
     """The picture with each pixel the mean of those it stands for."""
     height, width, _ = pixels.shape
-    share = LONGEST_SIDE / max(height, width)
+    share = side / max(height, width)
     if share >= 1:
         return pixels
     size = (max(1, round(height * share)), max(1, round(width * share)))

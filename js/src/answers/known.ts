@@ -15,6 +15,8 @@ interface Entry {
 export class Known {
   /** One signal a question: what has come for one layer draws nothing of the others. */
   readonly #entries = new Map<string, Signal<Entry>>();
+  /** Names by kind, the oldest first, of questions of which not all answers are kept. */
+  readonly #kinds = new Map<string, Set<string>>();
 
   get<T>(question: Question<T>): T | undefined {
     return this.#entry(question).value.value as T | undefined;
@@ -36,6 +38,21 @@ export class Known {
 
   keep<T>(question: Question<T>, value: T): void {
     this.#entry(question).value = { question, value, fresh: true, fault: null };
+    if (question.most) this.#leave(question, question.most);
+  }
+
+  /** Of a kind of question of which not all answers are kept, leave the oldest behind. */
+  #leave({ name, body }: Question<unknown>, most: number): void {
+    const kept = this.#kinds.get(body.op) ?? new Set();
+    this.#kinds.set(body.op, kept);
+    kept.delete(name);
+    kept.add(name);
+    for (const oldest of kept) {
+      if (kept.size <= most) break;
+      kept.delete(oldest);
+      const entry = this.#entries.get(oldest);
+      if (entry) entry.value = { ...entry.peek(), value: undefined, fresh: false };
+    }
   }
 
   fail(question: Question<unknown>, fault: string): void {

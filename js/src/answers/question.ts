@@ -10,6 +10,8 @@ export interface Question<T> {
   readonly name: string;
   readonly body: { readonly op: string; readonly map: string; readonly [more: string]: unknown };
   read(reply: Reply): T;
+  /** How many answers of its kind are kept; all, where it is not said. */
+  readonly most?: number;
   worth(before: MapFacts | undefined, after: MapFacts | undefined): Worth;
 }
 

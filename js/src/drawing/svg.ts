@@ -178,7 +178,9 @@ function cells(mark: Pixels): string {
     };
     const seen = mark.clip ? inside(place, mark.clip) : place;
     const rgb: Rgb = [colour & 255, (colour >>> 8) & 255, (colour >>> 16) & 255];
-    if (seen) found.push(element("rect", { ...seen, fill: css(rgb) }));
+    const alpha = colour >>> 24;
+    const thin = alpha < 255 ? alpha / 255 : undefined;
+    if (seen) found.push(element("rect", { ...seen, fill: css(rgb), "fill-opacity": thin }));
   }
   // Cells touch, and smooth edges would let the surface through between them.
   return element("g", { "shape-rendering": "crispEdges", opacity: opacityOf(mark) }, ...found);

@@ -8,8 +8,8 @@ export interface Axis {
   continues: number[];
   /** Named runs of tokens, half-open; absent or empty where none has a name. */
   spans?: NamedSpan[];
-  /** Which tokens are the patches of a picture. */
-  image?: ImageGrid | null;
+  /** Which tokens are the patches of which pictures; absent or empty where none are. */
+  images?: ImageGrid[];
   /** How many runs of each kind the kernel found by itself. */
   found?: { [kind: string]: number };
   /** Position of each token in the text as it came, the first where several were merged; absent where it is its own. */
@@ -20,10 +20,14 @@ export type NamedSpan = [name: string, start: number, stop: number];
 
 /** Patches row by row, from the top left of the picture. */
 export interface ImageGrid {
+  /** Which of several: "picture 1", "overview", "tile 1, 2", "frame 3"; empty or absent where there is one. */
+  name?: string;
   /** Position of the first patch. */
   start: number;
   rows: number;
   columns: number;
+  /** Position of each patch, -1 where no token stands for it; absent or null where they follow each other. */
+  places?: number[] | null;
   /** Whether the kernel has the picture itself. */
   picture: boolean;
   /** Tells one picture from another; absent where there is none. */
@@ -119,10 +123,19 @@ export const spansAt = (axis: Axis, index: number): string[] =>
 export const axisOf = (map: MapFacts, axis: "keys" | "queries"): Axis =>
   axis === "keys" ? keysOf(map) : map.queries;
 
-/** The axis that the picture is shown for: the keys, which are what is looked at, before the queries. */
+export const imagesOf = (axis: Axis): ImageGrid[] => axis.images ?? [];
+
+/** The axis that pictures are shown for: the keys, which are what is looked at, before the queries. */
 export function imageAxis(map: MapFacts): "keys" | "queries" | null {
-  if (keysOf(map).image) return "keys";
-  return map.queries.image ? "queries" : null;
+  if (imagesOf(keysOf(map)).length > 0) return "keys";
+  return imagesOf(map.queries).length > 0 ? "queries" : null;
+}
+
+/** Whether its tokens are the patches of pictures, and special ones beside them: there is no text to read. */
+export function isAllPicture(map: MapFacts): boolean {
+  const special = new Set(map.queries.special);
+  const patches = imagesOf(map.queries).reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  return map.keys === null && patches > 0 && patches + special.size >= map.n_queries;
 }
 
 export const layerNumber = (map: MapFacts, layer: number): number => map.layer_numbers?.[layer] ?? layer;

@@ -4,6 +4,8 @@
  * The buffers of all answers stand one after another; then the index, which says of each answer which question it
  * answers, its header, and the sizes of its buffers; and last, in four bytes, how long the index is.
  */
+import { decodeLayer, type HeldLayer, type LayerHeader } from "../attention/projections";
+import { rowsOf } from "../attention/rows";
 import { MASKED, type TileAsked, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
@@ -16,6 +18,7 @@ interface Entry {
     query?: number;
     axis?: string;
     kind?: string;
+    number?: number;
   };
   header: Record<string, unknown>;
   sizes: number[];
@@ -42,8 +45,8 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind].filter((part) => part !== undefined).join("/");
+const nameOf = ({ op, map, layer, head, query, axis, kind, number }: Entry["question"]) =>
+  [op, map, layer, head, query, axis, kind, number].filter((part) => part !== undefined).join("/");
 
 export class Stored {
   readonly version: number;
@@ -51,6 +54,8 @@ export class Stored {
   readonly missing: string;
   readonly #bytes: Uint8Array;
   readonly #entries = new Map<string, Held[]>();
+  /** Layers of which rows were asked for. */
+  readonly #layers = new Map<string, HeldLayer>();
 
   constructor(bytes: Uint8Array) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -73,10 +78,22 @@ export class Stored {
   find(body: object, exact = false): Reply | null {
     const question = body as Entry["question"] & Partial<TileAsked>;
     const held = this.#entries.get(nameOf(question));
-    if (!held) return null;
+    if (!held) return question.op === "rows" ? this.#rows(question) : null;
     if (question.op === "tile") return exact ? null : this.#tile(held, question as TileAsked);
     const [entry] = held;
     return entry && !(exact && entry.coarse) ? this.#reply(entry) : null;
+  }
+
+  /** A row of every head, made of the layer where that was stored whole. */
+  #rows({ map, layer, query }: Entry["question"]): Reply | null {
+    if (layer === undefined || query === undefined) return null;
+    const name = nameOf({ op: "projections", map, layer });
+    const [entry] = this.#entries.get(name) ?? [];
+    if (!entry) return null;
+    const { header, buffers } = this.#reply(entry);
+    const held = this.#layers.get(name) ?? decodeLayer(header as unknown as LayerHeader, buffers);
+    this.#layers.set(name, held);
+    return rowsOf(held, query);
   }
 
   /** The finest tiles that are not finer than was asked for, or of those that are coarser the finest. */

@@ -88,6 +88,9 @@ describe("places", () => {
 
 describe("the mass of a row over a picture", () => {
   const image: ImageGrid = { start: 1, rows: 2, columns: 2, picture: true };
+  const other: ImageGrid = { start: 0, rows: 1, columns: 2, picture: true, places: [6, -1] };
+  const keys = { ...axis(undefined, 7), images: [image] };
+  const both = { ...keys, images: [image, other] };
   const row = (weights: number[], hidden: number[] = []) => ({
     query: 0,
     before: Float32Array.from(weights),
@@ -97,10 +100,11 @@ describe("the mass of a row over a picture", () => {
     entropyAfter: 0,
   });
   it("is all accounted for", () => {
-    const mass = massOf(row([0.25, 0.125, 0.0625, 0.25, 0.0625, 0.125, 0]), image);
+    const mass = massOf(row([0.25, 0.125, 0.0625, 0.25, 0.0625, 0.125, 0]), keys);
     expect(mass).toEqual({
       patches: 0.5,
-      strongest: 2,
+      each: [0.5],
+      strongest: { image: 0, at: 2 },
       largest: 0.25,
       others: [0, 5, 6],
       unlisted: 0,
@@ -110,19 +114,29 @@ describe("the mass of a row over a picture", () => {
     });
   });
   it("leaves masked tokens out", () => {
-    expect(massOf(row([0.5, 0.5, 0, 0, 0, 0, 0], [5, 6]), image).others).toEqual([0]);
+    expect(massOf(row([0.5, 0.5, 0, 0, 0, 0, 0], [5, 6]), keys).others).toEqual([0]);
   });
   it("lists the heaviest of many tokens and sums the rest", () => {
     const words = Array.from({ length: 100 }, (_, at) => (at % 10 === 0 ? 1 / 16 : 1 / 512));
-    const mass = massOf(row([0, 0, 0, 0, 0, ...words]), image);
+    const mass = massOf(row([0, 0, 0, 0, 0, ...words]), keys);
     expect(mass.others.length).toBe(24);
     expect(mass.others).toContain(5);
     expect(mass.unlisted).toBe(77);
     expect(mass.patches + mass.beside + mass.outside).toBe(1);
   });
   it("knows which positions are patches", () => {
-    const keys = { ...axis(undefined, 7), image };
-    expect([0, 1, 4, 5, null].map((at) => patchOf(keys, at))).toEqual([null, 0, 3, null, null]);
+    const patches = [0, 1, 4, 5, null].map((at) => patchOf(keys, at)?.at ?? null);
+    expect(patches).toEqual([null, 0, 3, null, null]);
+  });
+  it("is told apart by pictures, whose patches may stand anywhere or be missing", () => {
+    const mass = massOf(row([0.25, 0.125, 0.0625, 0, 0, 0.0625, 0.5]), both);
+    expect([mass.patches, mass.each, mass.strongest, mass.others]).toEqual([
+      0.6875,
+      [0.1875, 0.5],
+      { image: 1, at: 0 },
+      [0, 5],
+    ]);
+    expect(patchOf(both, 6)).toEqual({ image: 1, at: 0 });
   });
 });
 
@@ -130,7 +144,7 @@ describe("stand-ins", () => {
   const facts = (heads: number[], digest: number) => ({
     title: "",
     maps: [
-      { name: "a/b", heads, queries: { ...axis([]), image: { start: 0, rows: 1, columns: 1, digest } } },
+      { name: "a/b", heads, queries: { ...axis([]), images: [{ start: 0, rows: 1, columns: 1, digest }] } },
     ] as unknown as MapFacts[],
   });
   const kept = (question: Question<unknown>, before: Facts, after: Facts | null) => {

@@ -8,7 +8,8 @@ import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import type { Told } from "./alarms";
-import type { Pictures } from "./pictures";
+import { shownOf } from "./picture/picked";
+import type { Over, Pictures } from "./pictures";
 import type { HeadPlace } from "./ranking";
 import type { Sight } from "./sight";
 import { Thumb } from "./thumb";
@@ -32,6 +33,13 @@ interface Props extends Lined {
   starts: readonly number[];
   /** In an order of its own each says where it belongs. */
   named: boolean;
+}
+
+/** Where pictures are looked at, heads are compared over them. */
+function overOf(store: Store, map: MapFacts): Over | null {
+  const shown = store.view.value === "image" ? shownOf(store, map) : null;
+  const query = store.reading.value;
+  return shown?.axis === "keys" && query !== null ? { query, image: shown.image } : null;
 }
 
 export function Line({ store, answers, map, sight, pictures, told, size, places, starts, named }: Props) {
@@ -64,11 +72,8 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
     const { map: shown, ...heads } = changed.value;
     if (!(visible.value || store.colours.value.paper) || !canvas.current) return;
     const { color_range, color_scale } = store.traits;
-    pictures.draw(canvas.current, answers.known, shown, heads, {
-      ramp: store.ramp.value,
-      scale: color_scale.value,
-      shared: color_range.value === "shared",
-    });
+    const inks = { ramp: store.ramp.value, scale: color_scale.value, shared: color_range.value === "shared" };
+    pictures.draw(canvas.current, answers.known, shown, heads, inks, overOf(store, shown));
   });
 
   const measure = store.measure.value;

@@ -4,7 +4,7 @@ import { bracketed } from "../../drawing/naming";
 import { exact, quoted } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
 import type { PinnedRow, Store } from "../store";
-import { countOf, endOfScale, type Mass } from "./patches";
+import { endOfScale, type Mass, patchesIn } from "./patches";
 
 interface Props {
   store: Store;
@@ -24,7 +24,7 @@ export function Others({ store, map, row, mass }: Props) {
   }
 
   return (
-    <ul class="others" aria-label={`Tokens beside the ${countOf(keys.image!)} patches`}>
+    <ul class="others" aria-label={`Tokens beside the ${patchesIn(keys)} patches`}>
       {mass.others.map((key) => {
         const weight = row.after[key]!;
         const colour = store.tint.value(weight, largest);

@@ -1,10 +1,11 @@
-/** Patches of a picture and the tokens beside them: where a row's weight is, and what is laid over the picture. */
+/** Patches of pictures and the tokens beside them: where a row's weight is, and what is laid over a picture. */
 
 import type { Picture } from "../../answers/picture";
-import { pack } from "../../attention/colour";
+import { type HeadRows, weightIn } from "../../answers/rows";
+import { pack, position } from "../../attention/colour";
 import type { Plot } from "../../drawing/geometry";
 import type { Mark, Segment } from "../../drawing/mark";
-import type { Axis, ImageGrid } from "../../host/facts";
+import { type Axis, type ImageGrid, imagesOf } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import type { PinnedRow, Store } from "../store";
 
@@ -18,6 +19,12 @@ export interface Patch {
   column: number;
 }
 
+/** A patch of one of several pictures. */
+export interface Placed {
+  image: number;
+  at: number;
+}
+
 export const patchAt = ({ columns }: ImageGrid, index: number): Patch => ({
   row: Math.floor(index / columns),
   column: index % columns,
@@ -25,11 +32,41 @@ export const patchAt = ({ columns }: ImageGrid, index: number): Patch => ({
 
 export const countOf = ({ rows, columns }: ImageGrid): number => rows * columns;
 
+/** Position of a patch; -1 where no token stands for it. */
+export const positionOf = ({ places, start }: ImageGrid, at: number): number =>
+  places ? places[at]! : start + at;
+
+const placed = new WeakMap<Axis, ReadonlyMap<number, Placed>>();
+
+/** The patches of an axis by their positions. */
+function placesOf(axis: Axis): ReadonlyMap<number, Placed> {
+  const known = placed.get(axis);
+  if (known) return known;
+  const found = new Map<number, Placed>();
+  for (const [image, grid] of imagesOf(axis).entries()) {
+    for (let at = 0; at < countOf(grid); at++) {
+      const place = positionOf(grid, at);
+      if (place >= 0) found.set(place, { image, at });
+    }
+  }
+  placed.set(axis, found);
+  return found;
+}
+
+/** The patch of a position, and which picture it is of; null where it is none. */
+export const patchOf = (axis: Axis, place: number | null): Placed | null =>
+  place === null ? null : (placesOf(axis).get(place) ?? null);
+
+/** How many tokens of an axis are patches. */
+export const patchesIn = (axis: Axis): number => placesOf(axis).size;
+
 /** Where the mass of a row is: nothing of it is hidden. */
 export interface Mass {
+  /** On all patches, and on those of each picture. */
   patches: number;
-  /** Index of the patch with the largest weight. */
-  strongest: number;
+  each: number[];
+  /** The patch with the largest weight. */
+  strongest: Placed;
   largest: number;
   /** Positions beside the patches that are listed, in the order of the tokens. */
   others: number[];
@@ -42,16 +79,20 @@ export interface Mass {
   outside: number;
 }
 
-export function massOf(row: PinnedRow, image: ImageGrid): Mass {
-  const stop = image.start + countOf(image);
+export function massOf(row: PinnedRow, axis: Axis): Mass {
   const weights = row.after;
-  let [patches, beside, strongest] = [0, 0, 0];
+  const places = placesOf(axis);
+  const each = imagesOf(axis).map(() => 0);
+  let [patches, beside, largest] = [0, 0, -1];
+  let strongest: Placed = { image: 0, at: 0 };
   const others: number[] = [];
   for (let key = 0; key < weights.length; key++) {
     const weight = weights[key]!;
-    if (key >= image.start && key < stop) {
+    const patch = places.get(key);
+    if (patch) {
       patches += weight;
-      if (weight > weights[image.start + strongest]!) strongest = key - image.start;
+      each[patch.image]! += weight;
+      if (weight > largest) [largest, strongest] = [weight, patch];
     } else if (!row.masked(key)) {
       beside += weight;
       others.push(key);
@@ -61,8 +102,9 @@ export function massOf(row: PinnedRow, image: ImageGrid): Mass {
   const listed = heaviest.reduce((sum, key) => sum + weights[key]!, 0);
   return {
     patches,
+    each,
     strongest,
-    largest: weights[image.start + strongest]!,
+    largest: Math.max(0, largest),
     others: heaviest.sort((one, other) => one - other),
     unlisted: others.length - heaviest.length,
     rest: beside - listed,
@@ -78,15 +120,21 @@ export const endOfScale = (store: Store, mass: Mass): number =>
 export interface Layers {
   image: ImageGrid;
   picture: Picture | undefined;
-  /** Without a row the picture alone is shown. */
-  row: PinnedRow | null;
+  /** What each patch got, by its position; null where it may not be seen. Without it the picture alone is shown. */
+  weightOf: ((place: number) => number | null) | null;
   largest: number;
   opacity: number;
 }
 
-/** The picture, and over it one cell a patch in the colour of its weight. */
+/** What a row gives to a position. */
+export const weightsOf =
+  (row: PinnedRow) =>
+  (place: number): number | null =>
+    row.masked(place) ? null : row.after[place]!;
+
+/** A picture, and over it one cell a patch: the more weight, the less of the picture is seen. */
 export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: Layers): Generator<Mark> {
-  const { image, picture, row, largest, opacity } = layers;
+  const { image, picture, weightOf, opacity } = layers;
   const { rows, columns } = image;
   const cell = (at: number) => {
     const { row: down, column } = patchAt(image, at);
@@ -99,20 +147,38 @@ export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: 
     const smooth = area.width < COARSE * picture.width;
     yield { kind: "pixels", ...area, ...size, pixels: pixelsOf(picture), smooth };
   }
-  if (row) {
-    const pixels = new Uint32Array(countOf(image));
-    const tint = store.tint.value;
-    const hidden: number[] = [];
-    for (let at = 0; at < pixels.length; at++) {
-      if (row.masked(image.start + at)) hidden.push(at);
-      else pixels[at] = pack(tint(row.after[image.start + at]!, largest));
-    }
-    const over = picture ? opacity : 1;
-    yield { kind: "pixels", ...area, rows, columns, pixels, vector: true, opacity: over };
+  if (weightOf) {
+    const { pixels, hidden } = veil(store, layers, weightOf);
+    yield { kind: "pixels", ...area, rows, columns, pixels, vector: true, opacity: picture ? opacity : 1 };
     for (const at of hidden) yield { kind: "box", ...cell(at), hatched: colours.hatch };
   }
-  if (picture) return;
-  const { x, y, width, height } = area;
+  if (!picture) yield { kind: "lines", segments: edges(area, rows, columns), colour: colours.line, line: 1 };
+}
+
+/** The colour of each patch, over a picture as opaque as its weight is large; and patches that may not be seen. */
+export function veil(
+  store: Store,
+  { image, picture, largest }: Pick<Layers, "image" | "picture" | "largest">,
+  weightOf: (place: number) => number | null,
+): { pixels: Uint32Array; hidden: number[] } {
+  const pixels = new Uint32Array(countOf(image));
+  const tint = store.tint.value;
+  const nothing = tint(0, largest);
+  const scale = store.traits.color_scale.value;
+  const hidden: number[] = [];
+  for (let at = 0; at < pixels.length; at++) {
+    const place = positionOf(image, at);
+    const weight = place < 0 ? 0 : weightOf(place);
+    if (weight === null) hidden.push(at);
+    if (place < 0 || weight === null) continue;
+    const colour = tint(weight, largest);
+    const share = !picture ? 1 : colour === nothing ? 0 : position(weight, largest, scale);
+    pixels[at] = ((pack(colour) & 0xffffff) | (Math.round(255 * share) << 24)) >>> 0;
+  }
+  return { pixels, hidden };
+}
+
+function edges({ x, y, width, height }: Plot, rows: number, columns: number): Segment[] {
   const [right, bottom] = [x + width, y + height];
   const segments: Segment[] = [];
   for (let down = 0; down <= rows; down++) {
@@ -123,7 +189,7 @@ export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: 
     const at = Math.min(right - 0.5, x + Math.round((across * width) / columns) + 0.5);
     segments.push([at, y, at, bottom]);
   }
-  yield { kind: "lines", segments, colour: colours.line, line: 1 };
+  return segments;
 }
 
 const unpacked = new WeakMap<Picture, Uint32Array>();
@@ -143,13 +209,31 @@ function pixelsOf(picture: Picture): Uint32Array {
 /** A patch in words. */
 export function patchName(image: ImageGrid, index: number): string {
   const { row, column } = patchAt(image, index);
-  return `row ${row}, column ${column}`;
+  const place = `row ${row}, column ${column}`;
+  return image.name ? `${place} of ${image.name}` : place;
 }
 
-/** The patch of a position; null where it is none. */
-export function patchOf(axis: Axis, position: number | null): number | null {
-  const { image } = axis;
-  if (!image || position === null) return null;
-  const index = position - image.start;
-  return index >= 0 && index < countOf(image) ? index : null;
+/** Width over height of a picture, or of its patches where it did not come. */
+export const formOf = (image: ImageGrid, picture: Picture | undefined): number =>
+  picture ? picture.width / picture.height : image.columns / image.rows;
+
+function* weightsOn(image: ImageGrid, rows: HeadRows, head: number): Generator<number> {
+  for (let at = 0; at < countOf(image); at++) {
+    const place = positionOf(image, at);
+    if (place >= 0) yield weightIn(rows, head, place);
+  }
+}
+
+/** The largest weight that a head's row has on a picture: each head ends its colours there, so that all can be read. */
+export function strongest(rows: HeadRows, head: number, image: ImageGrid): number {
+  let largest = 0;
+  for (const weight of weightsOn(image, rows, head)) largest = Math.max(largest, weight);
+  return largest;
+}
+
+/** What a picture gets of a head's row. */
+export function massIn(rows: HeadRows, head: number, image: ImageGrid): number {
+  let sum = 0;
+  for (const weight of weightsOn(image, rows, head)) sum += weight;
+  return sum;
 }

@@ -1,9 +1,11 @@
 /** The small pictures of a line of heads, on one canvas: thousands of canvases would stop the page. */
 import type { Known } from "../../answers/known";
+import { type HeadRows, rows as rowsOf, weightIn } from "../../answers/rows";
 import { type Thumbnails, thumbnails as thumbnailsOf } from "../../answers/thumbnails";
 import { type ColourScale, colourOf, pack, type Rgb } from "../../attention/colour";
 import { prepare } from "../../drawing/canvas";
-import type { MapFacts } from "../../host/facts";
+import type { ImageGrid, MapFacts } from "../../host/facts";
+import { countOf, positionOf, strongest } from "./patches";
 import type { HeadPlace } from "./ranking";
 
 export interface Inks {
@@ -13,8 +15,16 @@ export interface Inks {
   shared: boolean;
 }
 
+const within = (form: number): number => Math.max(0.25, Math.min(4, form));
+
 /** Width over height of a picture, within reason. */
-export const aspectOf = (map: MapFacts): number => Math.max(0.25, Math.min(4, map.n_keys / map.n_queries));
+export const aspectOf = (map: MapFacts): number => within(map.n_keys / map.n_queries);
+
+/** A row that heads are drawn by, laid out over the patches of a picture, instead of by their whole maps. */
+export interface Over {
+  query: number;
+  image: ImageGrid;
+}
 
 export class Pictures {
   /** The cells of one head, before they are made as large as its thumbnail. */
@@ -27,15 +37,18 @@ export class Pictures {
     map: MapFacts,
     line: { places: readonly HeadPlace[]; starts: readonly number[]; size: number },
     inks: Inks,
+    over: Over | null = null,
   ): void {
     const { places, starts, size } = line;
     const context = prepare(canvas, (starts.at(-1) ?? 0) + size, size);
-    const aspect = aspectOf(map);
-    const [width, height] = [size * Math.min(1, aspect), size / Math.max(1, aspect)];
     places.forEach(({ layer, head }, at) => {
-      const there = known.get(thumbnailsOf(map.name, layer));
-      if (!there || head >= there.heads) return;
-      this.#put(there, head, inks);
+      const row = over && known.get(rowsOf(map.name, layer, over.query));
+      const there =
+        over && row ? overPatches(row, head, over.image) : known.get(thumbnailsOf(map.name, layer));
+      if (!there || (!row && head >= there.heads)) return;
+      const aspect = over && row ? within(over.image.columns / over.image.rows) : aspectOf(map);
+      const [width, height] = [size * Math.min(1, aspect), size / Math.max(1, aspect)];
+      this.#put(there, over && row ? 0 : head, inks);
       // Cells larger than a pixel have edges; smaller ones are averaged, so that none is lost.
       context.imageSmoothingEnabled = Math.max(...there.shape) > size;
       context.imageSmoothingQuality = "high";
@@ -68,4 +81,17 @@ export function thumbPixels(
   );
   const count = shape[0] * shape[1];
   return Uint32Array.from({ length: count }, (_, cell) => colours[values[head * count + cell]!]!);
+}
+
+/** What one head's row gives to the patches of a picture, as a thumbnail of that head alone. */
+function overPatches(row: HeadRows, head: number, image: ImageGrid): Thumbnails | undefined {
+  if (head >= row.heads) return undefined;
+  const values = new Uint8Array(countOf(image));
+  const largest = strongest(row, head, image);
+  for (let at = 0; at < values.length; at++) {
+    const place = positionOf(image, at);
+    if (place >= 0 && largest > 0)
+      values[at] = Math.round(255 * Math.sqrt(weightIn(row, head, place) / largest));
+  }
+  return { heads: 1, shape: [image.rows, image.columns], peak: [1], values };
 }

@@ -3,7 +3,7 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import type { Sheet } from "../../drawing/sheet";
-import { imageAxis, type MapFacts } from "../../host/facts";
+import { imageAxis, isAllPicture, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Chosen } from "../chosen";
 import type { Need } from "../order";
@@ -60,6 +60,7 @@ export const VIEWS: readonly View[] = [
     label: "Text",
     asked: "one head",
     hint: "Click a word to pin its query",
+    suits: (map) => !isAllPicture(map),
     Main: TextView,
     sheet: textSheet,
   },
