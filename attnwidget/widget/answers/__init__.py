@@ -12,9 +12,11 @@ from typing import Any
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
+from attnwidget.widget.answers.paths import paths
 from attnwidget.widget.answers.picture import picture
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
+from attnwidget.widget.answers.rows import rows
 from attnwidget.widget.answers.scores import scores
 from attnwidget.widget.answers.shown import Shown
 from attnwidget.widget.answers.spans import span_mass, span_rows, spans
@@ -58,6 +60,8 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "spans": _of_maps(spans),
     "span_mass": _of_maps(span_mass),
     "span_rows": _of_maps(span_rows),
+    "rows": _of_maps(rows),
+    "paths": _of_maps(paths),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

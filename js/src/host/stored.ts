@@ -16,6 +16,7 @@ interface Entry {
     query?: number;
     axis?: string;
     kind?: string;
+    heads?: string;
   };
   header: Record<string, unknown>;
   sizes: number[];
@@ -42,8 +43,8 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind].filter((part) => part !== undefined).join("/");
+const nameOf = ({ op, map, layer, head, query, axis, kind, heads }: Entry["question"]) =>
+  [op, map, layer, head, query, axis, kind, heads].filter((part) => part !== undefined).join("/");
 
 export class Stored {
   readonly version: number;
