@@ -1,8 +1,8 @@
 """Figures: attention as matplotlib draws it, for print. `attnwidget.figure` is the door.
 
 Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
-heads), `row` (one query before and after), `image` (patches over their picture), `entropy`, and `spans` (runs of
-tokens). pyplot is never touched.
+heads), `row` (one query before and after), `image` (patches over their picture), `flow` (paths back through the
+layers), `entropy`, and `spans` (runs of tokens). pyplot is never touched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.figures import entropy, grid, heatmap, image, panels, row
+from attnwidget.figures import entropy, flow, grid, heatmap, image, panels, row
 from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
@@ -30,6 +30,7 @@ _DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
     "grid": grid.draw,
     "row": row.draw,
     "image": image.draw,
+    "flow": flow.draw,
     "entropy": entropy.draw,
     "spans": span_map.draw,
 }
@@ -38,8 +39,7 @@ _DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
     "scaling": 1.0,
     "scale": "linear",
-    "threshold": 0.0,
-    **dict.fromkeys(("cmap", "vmax", "values", "title", "width", "ax", "spans")),
+    **dict.fromkeys(("cmap", "threshold", "vmax", "values", "title", "width", "ax", "spans")),
 }
 
 
@@ -55,7 +55,7 @@ def figure(
     cmap: Any = None,
     scale: str = "linear",
     vmax: float | str | None = None,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     values: bool | None = None,
     title: str | None = None,
     width: float | None = None,
@@ -81,12 +81,14 @@ def figure(
         * "image": the same over the picture whose patches the keys are;
         * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``).
 
-        "entropy" is for the asking: of all heads as cells, of a layer's heads or of one head through the layers as
+        "flow" is for the asking: the strongest paths from one token (``query=``) back through the layers, as
+        `attnwidget.measures.paths` finds them; so is
+        "entropy": of all heads as cells, of a layer's heads or of one head through the layers as
         bars, of the queries of one head as a line, each beside the most that it can be.
     layer : int or None
         Which layer, among those of the maps; negative numbers count from the end. Titles bear the model's numbers.
-    head : int, "mean" or None
-        Which head; "mean" is the mean of a layer's heads.
+    head : int, "mean", "each" or None
+        Which head; "mean" is the mean of a layer's heads. Of "flow" "each" gives every head edges of its own.
     query : int or None
         Whose row.
     temperature, scaling : float
@@ -98,8 +100,9 @@ def figure(
     vmax : float, "row", "each" or None
         The weight that has the last colour. None is the largest of the whole figure, among rows that see more than
         one key; "each" the largest of each map of "heads", "layers" and "grid"; "row" that of each row of "head".
-    threshold : float
-        Weights of maps below it look like none; with ``vmax="row"`` it is a share of each row's largest. In [0, 1].
+    threshold : float or None
+        Weights of maps below it look like none; with ``vmax="row"`` it is a share of each row's largest. Of "flow" the
+        least share of an edge. In [0, 1]; None is 0, of "flow" 0.01.
     values : bool or None
         Whether cells have their numbers in them; None where there are at most 12 x 12 of them.
     title : str or None
@@ -157,8 +160,8 @@ def of_view(view: Any, /, **changes: Any) -> Any:
     Parameters
     ----------
     view : Explorer
-        Its view decides the kind: the heatmap is "head", the grid "grid", the picture "image" and the text "row", of
-        the pinned query or the first.
+        Its view decides the kind: the heatmap is "head", the grid "grid", the picture "image", the layers "layers",
+        the flow "flow", of the pinned query or the last, and the text "row", of the pinned query or the first.
     **changes
         Arguments of `figure` that shall be otherwise than in the view.
 

@@ -29,10 +29,12 @@ KINDS = {
     "grid": (),
     "row": ("layer", "head", "query"),
     "image": ("layer", "head", "query"),
+    "flow": ("query",),
     "entropy": (),
     "spans": ("layer", "head"),
 }
-_MAY = {"entropy": ("layer", "head")}
+_MAY = {"entropy": ("layer", "head"), "flow": ("head",)}
+FLOWING = 0.01  # least share of an edge, where nothing is said
 _SEVERAL = ("heads", "layers")  # axes
 
 
@@ -123,7 +125,7 @@ def choose(
     cmap: Any,
     scale: str,
     vmax: Any,
-    threshold: float,
+    threshold: float | None,
     values: bool | None,
     title: str | None,
     width: float | None,
@@ -139,14 +141,17 @@ def choose(
     """
     if 0 in (maps.n_queries, maps.n_keys):
         raise ValueError(f"these maps have {maps.n_queries} queries x {maps.n_keys} keys: there is nothing to draw.")
-    _check_places(maps, places)
+    flow = kind == "flow"
+    _check_places(maps, places, words=("mean", "each") if flow else ("mean",))
     kind = _kind(maps, "spans" if kind is None and spans is not None else kind, places)
     if spans is not None and kind != "spans":
         raise ValueError(f"kind={kind!r} has no use for spans=; leave it out, or draw kind='spans'.")
+    if flow and (places["head"] not in {None, "mean", "each"} or temperature != 1 or scaling != 1):
+        raise ValueError("kind='flow' takes head='mean' or 'each', and heads as the model has them: no temperature.")
     check_factor(temperature, scaling, maps.layers[0])
     choice("scale", scale, SCALES)
     vmax = _end(vmax, kind)
-    threshold = numeric("threshold", threshold, 0, 1)
+    threshold = numeric("threshold", (FLOWING if flow else 0.0) if threshold is None else threshold, 0, 1)
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title is {type(title).__name__}; expected a string, '' for none.")
     width = None if width is None else numeric("width", width, 1, 100)
@@ -182,14 +187,14 @@ def _end(vmax: Any, kind: str) -> float | str | None:
     return float(vmax)
 
 
-def _check_places(maps: AttentionMaps, places: dict[str, Any]) -> None:
+def _check_places(maps: AttentionMaps, places: dict[str, Any], *, words: tuple[str, ...]) -> None:
     """Make layer, head and query count from 0; IndexError where one is not there."""
     layer, head, query = (places[name] for name in ("layer", "head", "query"))
     if layer is not None:
         places["layer"] = _inside("layer", whole("layer", layer), maps.n_layers, maps.layer_numbers)
-    if head is not None and head != "mean":
+    if head is not None and head not in words:
         if isinstance(head, str):
-            raise ValueError(f"head={head!r} is not known; expected a number or 'mean'.")
+            raise ValueError(f"head={head!r} is not known; expected a number or {' or '.join(map(repr, words))}.")
         layers = range(maps.n_layers) if layer is None else [places["layer"]]
         fewest = min(layers, key=lambda i: maps.heads[i])
         places["head"] = _inside(

@@ -26,6 +26,11 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
     place = view.place
     places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}
+    if kind == "flow":
+        shown = {"query": -1 if place.query is None else place.query, "head": "mean"}
+        if view.figure_kind == kind:
+            shown |= {"head": view.flow_heads, "threshold": view.flow_threshold}
+        return {"kind": kind, **shown, **changes}
     return {
         "kind": kind,
         **{name: places[name] for name in KINDS.get(kind, ())},

@@ -6,6 +6,7 @@ from attnwidget.measures.flow import additive_relevance, cross_rollout, rollout,
 from attnwidget.measures.heads import HeadClusters, head_clusters, head_diversity, head_similarity
 from attnwidget.measures.links import align, alignment_error_rate
 from attnwidget.measures.maxflow import attention_flow
+from attnwidget.measures.paths import Paths, paths
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores
 from attnwidget.measures.receivers import receiver_score
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
@@ -18,6 +19,7 @@ from attnwidget.measures.table import summarize
 __all__ = [
     "Comparison",
     "HeadClusters",
+    "Paths",
     "PatternLabels",
     "SpatialPeak",
     "Standout",
@@ -42,6 +44,7 @@ __all__ = [
     "mass_mask",
     "monotonicity",
     "patch_distance",
+    "paths",
     "pattern_labels",
     "pattern_report",
     "pattern_scores",

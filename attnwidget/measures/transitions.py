@@ -113,7 +113,7 @@ class Layers(Walk):
                 self._bar.update(done / len(self.order) - self._bar.n)
         self._seen.warn()
 
-    def heads(self, layer: int, rows: slice | None = None, keys: slice | None = None) -> tuple[Tensor, Tensor]:
+    def heads(self, layer: int, rows: slice | Tensor | None = None, keys: slice | None = None) -> tuple[Tensor, Tensor]:
         """Weights [..., heads, rows, keys] of one layer, as they came, and which keys the queries may see."""
         rows = slice(0, self.n_queries) if rows is None else rows
         keys = slice(0, self.n_keys) if keys is None else keys
@@ -132,7 +132,7 @@ class Layers(Walk):
             here = slice(rows.start + part.start, rows.start + part.stop)
             query = self._query(here, self.offset)
             raw, visible = self.heads(layer, here, self._keys(query, causal=trimmed and self.causal))
-            yield Heads(layer, here, query, raw, self._without_excluded(visible, query), owned)
+            yield Heads(layer, here, query, raw, self.without_excluded(visible, query), owned)
             self._advance((part.stop - part.start) / (self.n_queries * len(self.order)))
 
     def look(self, block: Heads, total: Tensor) -> None:

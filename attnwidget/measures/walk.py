@@ -351,7 +351,7 @@ class Walk:
             visible = torch.arange(keys.stop, device=self.device) <= query
         return visible if mask is None else visible & mask[..., rows, keys]
 
-    def _without_excluded(self, visible: Tensor, query: Tensor) -> Tensor:
+    def without_excluded(self, visible: Tensor, query: Tensor) -> Tensor:
         """What may be seen, less what is left out."""
         if not len(self.excluded):
             return visible
@@ -381,7 +381,7 @@ class Walk:
         *,
         owned: bool = False,
     ) -> Rows:
-        visible = self._without_excluded(visible, query)
+        visible = self.without_excluded(visible, query)
         weights, total = settle(raw, visible, rescale=bool(len(self.excluded)), owned=owned)
         return Rows(layer, rows, query, weights, visible, total)
 

@@ -25,6 +25,8 @@ class Appearance(View):
     pooling = t.Enum(["max", "mean"], "max").tag(sync=True)
     parts = t.List(t.Enum(PARTS)).tag(sync=True)
     height = Index(None, allow_none=True).tag(sync=True)
+    flow_threshold = Number(0.01).tag(sync=True)
+    flow_heads = t.Enum(["mean", "each"], "mean").tag(sync=True)
 
     @t.validate("height")
     def _valid_height(self, proposal: Any) -> int | None:
@@ -33,9 +35,9 @@ class Appearance(View):
             raise t.TraitError(f"height={value}; expected pixels, {LEAST_HEIGHT} or more, or None.")
         return value
 
-    @t.validate("threshold")
+    @t.validate("threshold", "flow_threshold")
     def _valid_threshold(self, proposal: Any) -> float:
-        value = float(proposal["value"])
+        name, value = proposal["trait"].name, float(proposal["value"])
         if not 0 <= value <= 1:
-            raise t.TraitError(f"threshold={value}; expected a weight, 0 to 1.")
+            raise t.TraitError(f"{name}={value}; expected {'a weight' if name == 'threshold' else 'a share'}, 0 to 1.")
         return value

@@ -72,9 +72,11 @@ class Explorer(Spanning):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "image", "spans", "grid"}
-        What the main area shows; "image" is for maps whose tokens carry the patches of a picture, and what opens where
-        the keys are such. Maps that cannot be seen so are shown as a heatmap.
+    view : {"heatmap", "text", "image", "spans", "grid", "rows", "layers", "flow"}
+        What the main area shows. "rows" is what every head gives from the pinned query; "layers" one head through all
+        layers; "flow" the strongest paths from the pinned token back through them, for self-attention; "image" is for
+        maps whose tokens carry the patches of a picture, and what opens where the keys are such. Maps that cannot be
+        seen so are shown as a heatmap.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.
@@ -108,6 +110,10 @@ class Explorer(Spanning):
         What is shown, for boxes and slides: ``["map"]`` is the picture alone; empty for all.
     height : int or None
         Of the picture with its labels, in pixels, at least 120; None for what the room gives.
+    flow_threshold : float
+        Share of an edge below which the flow does not draw it, in [0, 1]; the browser has none below 0.002.
+    flow_heads : {"mean", "each"}
+        Whether the flow has one edge between two tokens, or one for each head.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -246,7 +252,9 @@ class Explorer(Spanning):
     @property
     def figure_kind(self) -> str:
         """The kind of figure that its view is on paper; see `attnwidget.figure`."""
-        return VIEWS[self.view].figure
+        seen = VIEWS[self.view]
+        shown = seen.shows(self.maps) and (seen.derived or self.map not in self._shown.derived)
+        return seen.figure if shown else "head"
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
         chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}

@@ -23,6 +23,7 @@ from attnwidget.widget.answers.projections import LONGEST, held_form, layer_byte
 from attnwidget.widget.answers.spans import told_spans
 from attnwidget.widget.halving import halved
 from attnwidget.widget.packing import Packer
+from attnwidget.widget.views import VIEWS
 
 __all__ = ["PRECISIONS", "Place", "hold", "opening", "paged"]
 
@@ -36,6 +37,8 @@ ROOM_FOR_LAYER = 0.75  # of it, where what is chosen fits whole
 QUICK = 1 << 22  # cells of all heads together that are looked at before a widget is there: some hundredths of a second
 SMALL_THUMBNAIL = 16
 FEW = 1 << 14  # numbers of an answer about spans; the browser makes what is larger from the layer, if that is here
+FOLLOWED = 1 << 23  # cells that are read to follow tokens of a short text back: a second
+LONGEST_WAY = 1 << 28  # cells of a map whose pinned token is followed: a second or two
 TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 
@@ -173,6 +176,7 @@ class _Holding:
             for name in self.names:
                 for _ in self._put_small(name):
                     bar.update()
+            self._put_paths()
             for name in self.names:
                 for _ in self._put_layers(name):
                     bar.update()
@@ -242,6 +246,22 @@ class _Holding:
             if maps.n_queries * len(spans) < FEW:
                 for head in (self.place.head, None):
                     _put(self.packer, self.shown, {"op": "span_rows", **place, "head": head, "kind": kind})
+
+    def _put_paths(self) -> None:
+        """The paths back from the pinned query, or the last; of a short text from all, to pick another."""
+        name = self.place.map
+        maps = self.shown.named(name)
+        cells = sum(maps.heads) * maps.n_queries * maps.n_keys
+        if name in self.shown.derived or not VIEWS["flow"].shows(maps) or not 0 < cells <= LONGEST_WAY:
+            return
+        start = maps.n_queries - 1 if self.place.query is None else self.place.query
+        near = _around(start, maps.n_queries)[: max(1, FOLLOWED // cells)]
+        for query in near:
+            for heads in ("mean", "each"):
+                request = {"op": "paths", "map": name, "query": query, "heads": heads}
+                # Other tokens leave the layers their room.
+                spare = 0 if query == start else self.limit * 7 // 8
+                self.packer.add(request, answer(self.shown, request), spare=spare)
 
     def _put_layers(self, name: str) -> Iterator[None]:
         """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""

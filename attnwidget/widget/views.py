@@ -16,10 +16,16 @@ class Seen(NamedTuple):
     figure: str
     shows: Callable[[AttentionMaps], bool] = lambda _maps: True
     needs: str = ""
+    derived: bool = True  # whether what was made of all heads can be seen so
 
 
 def _has_picture(maps: AttentionMaps) -> bool:
     return bool(maps.tokens.images or maps.key_tokens.images)
+
+
+def _goes_on(maps: AttentionMaps) -> bool:
+    """Whether what a layer gives out for a token is what the next one takes in."""
+    return maps.n_layers > 1 and maps.key_tokens is maps.tokens and maps.n_queries == maps.n_keys
 
 
 VIEWS: dict[str, Seen] = {
@@ -27,6 +33,9 @@ VIEWS: dict[str, Seen] = {
     "text": Seen("row"),
     "spans": Seen("spans"),
     "grid": Seen("grid"),
+    "rows": Seen("row", lambda maps: sum(maps.heads) > 1, "maps of more than one head", derived=False),
+    "layers": Seen("layers", lambda maps: maps.n_layers > 1, "maps of more than one layer"),
+    "flow": Seen("flow", _goes_on, "self-attention of more than one layer", derived=False),
     "image": Seen(
         "image",
         _has_picture,

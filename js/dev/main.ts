@@ -147,7 +147,17 @@ const choices = Object.fromEntries(
     .filter((name) => asked.has(name))
     .map((name) => [name, number(name, 0)]),
 );
-for (const name of ["map", "view", "measure", "sort", "theme", "color_map", "color_scale", "color_range"]) {
+for (const name of [
+  "map",
+  "view",
+  "flow_heads",
+  "measure",
+  "sort",
+  "theme",
+  "color_map",
+  "color_scale",
+  "color_range",
+]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
 const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));

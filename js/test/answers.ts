@@ -84,7 +84,7 @@ export function tileOf(map: MockMap, layer: number, head: number, asked: TileReq
 }
 
 /** Hosts slice buffers out of one message: they start anywhere. */
-export function unaligned(values: Uint8Array | Uint16Array | Float32Array): DataView {
+export function unaligned(values: Uint8Array | Uint16Array | Int32Array | Float32Array): DataView {
   const bytes = new Uint8Array(values.byteLength + 3);
   bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 3);
   return new DataView(bytes.buffer, 3);
@@ -269,6 +269,51 @@ function spanRowsOf(map: MockMap, asked: SpansAsked): Answer {
   return { header, buffers: [unaligned(Float32Array.from(mass)), unaligned(new Uint8Array(queries.buffer))] };
 }
 
+/** As the kernel sends them, for maps small enough to be walked cell by cell. */
+export function pathsOf(map: MockMap, query: number, heads: string, threshold = 0.002): Answer {
+  const { n_queries: n, heads: counts } = map.facts;
+  const edges: { edge: number[]; share: number; weight: number }[] = [];
+  let flow = Array.from({ length: n }, (_, token) => Number(token === query));
+  const levels = [flow];
+  for (let layer = counts.length - 1; layer >= 0; layer--) {
+    const below = new Array<number>(n).fill(0);
+    const found: typeof edges = [];
+    for (let from = 0; from < n; from++) {
+      if (flow[from] === 0) continue;
+      const rows = Array.from({ length: counts[layer]! }, (_, head) => map.row(layer, head, from));
+      for (let to = 0; to < n; to++) {
+        const parts = rows.map((row, head) => ({ head, weight: row[to]! / 2 / rows.length }));
+        parts.push({ head: -1, weight: from === to ? 0.5 : 0 });
+        const sum = parts.reduce((all, { weight }) => all + weight, 0);
+        below[to]! += flow[from]! * sum;
+        for (const { head, weight } of heads === "each" ? parts : [{ head: -1, weight: sum }]) {
+          const share = flow[from]! * weight;
+          if (share > 0 && share >= threshold) found.push({ edge: [layer, from, to, head], share, weight });
+        }
+      }
+    }
+    edges.push(...found.sort((one, other) => other.share - one.share));
+    flow = below;
+    levels.unshift(flow);
+  }
+  const nodes = new Map([[`${counts.length}/${query}`, [counts.length, query]]]);
+  for (const { edge } of edges) {
+    const [layer, from, to] = edge as [number, number, number];
+    nodes.set(`${layer + 1}/${from}`, [layer + 1, from]);
+    nodes.set(`${layer}/${to}`, [layer, to]);
+  }
+  const touched = [...nodes.values()] as [number, number][];
+  const numbers = [...edges.map(({ share }) => share), ...edges.map(({ weight }) => weight)];
+  return {
+    header: { threshold, left_out: 0, known: 0 },
+    buffers: [
+      unaligned(Int32Array.from(edges.flatMap(({ edge }) => edge))),
+      unaligned(Float32Array.from(numbers)),
+      unaligned(Int32Array.from(touched.flat())),
+      unaligned(Float32Array.from(touched.map(([level, token]) => levels[level]![token]!))),
+    ],
+  };
+}
 const findingsOf = (map: MockMap): Answer => ({
   header: { findings: map.findings, healthy: HEALTHY },
   buffers: [],
@@ -283,10 +328,12 @@ export interface Question extends TileRequest {
   axis: string;
   query: number | null;
   number?: number;
+  heads?: string;
 }
 
 export const OPERATIONS = {
   scores: (map: MockMap, asked: Question) => scoresOf(map, asked),
+  paths: (map: MockMap, { query, heads }: Question) => pathsOf(map, query!, heads!),
   projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),

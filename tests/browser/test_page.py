@@ -325,3 +325,15 @@ def test_a_damaged_view_leaves_its_picture_and_the_others(browser, tmp_path):
     expect(page.locator("[data-part=still] img").first).to_be_visible()
     assert not [address for address in asked if address.startswith("http")]
     context.close()
+
+
+def test_the_flow_moves_its_threshold_without_a_kernel(open_page):
+    maps = projected()
+    widget = only(open_page(aw.Explorer(maps, view="flow", query=9).to_html()))
+    for value, threshold in ((-2, 0.01), (-1, 0.1), (-2.5, 0.0032)):
+        part(widget, "flow-threshold").fill(str(value))
+        carried = aw.measures.paths(maps, 9, threshold=threshold).carried
+        expect(part(widget, "flow-carried")).to_contain_text(f"carry {carried:.4f} of what reaches the input")
+    part(widget, "flow-heads").select_option("each")
+    carried = aw.measures.paths(maps, 9, threshold=0.0032, heads="each").carried
+    expect(part(widget, "flow-carried")).to_contain_text(f"carry {carried:.4f} of what reaches the input")

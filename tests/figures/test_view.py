@@ -74,3 +74,11 @@ def test_a_closed_explorer_says_so():
     view.close()
     with pytest.raises(ValueError, match="this Explorer is closed"):
         aw.figure(view)
+
+
+def test_the_layers_are_the_chosen_head_through_them():
+    maps = projected()
+    *panels, _ = [*aw.figure(aw.Explorer(maps, view="layers", head=3, color_range="shared")).axes]
+    assert len(panels) == 3
+    np.testing.assert_allclose(panels[2].images[0].get_array(), maps.weights(2, 3), atol=1e-6)
+    assert {axes.images[0].norm.vmax for axes in panels} == {1}

@@ -65,6 +65,8 @@ class TestChoices:
             ("temperature", float("inf"), "above 0"),
             ("scaling", -1, "0 or more"),
             ("view", "graph", "heatmap"),
+            ("flow_threshold", 2, "a share, 0 to 1"),
+            ("flow_heads", "all", "mean"),
             ("map", "cross", "there are attention"),
         ],
     )
@@ -266,6 +268,18 @@ class TestPicture:
         view.view = "image"
         view.show(projected())
         assert view.view == "heatmap"
+
+
+def test_views_through_the_layers_are_for_maps_that_have_several():
+    for view, words in (("layers", "more than one layer"), ("flow", "self-attention of more than one layer")):
+        with pytest.raises(traitlets.TraitError, match=words):
+            aw.Explorer(projected(layers=1), view=view)
+    with pytest.raises(traitlets.TraitError, match="maps of more than one head"):
+        aw.Explorer(projected(layers=1, heads=1, key_value_heads=1), view="rows")
+    make, inputs = FAMILIES["bart"]
+    cross = aw.capture(make(), inputs)[0].cross
+    with pytest.raises(traitlets.TraitError, match="self-attention"):
+        aw.Explorer(cross, view="flow")
 
 
 class TestTraits:

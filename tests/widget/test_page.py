@@ -75,7 +75,7 @@ def test_a_page_holds_every_layer_and_all_that_was_measured() -> None:
     assert whole_layers(html) == [0, 1, 2]
     index = index_of(html)
     asked = {entry["question"]["op"] for entry in index["entries"]}
-    assert asked == {"projections", "profile", "thumbnails", "measures", "vitals", "findings", "standouts"}
+    assert asked == {"projections", "profile", "thumbnails", "measures", "vitals", "findings", "standouts", "paths"}
     assert index["missing"] == ""
     traits = json.loads(Reader(html).parts["traits"][0])
     assert {name: traits[name] for name in view.state} == view.state
@@ -102,6 +102,14 @@ def test_a_page_holds_the_spans_that_were_found_and_their_mass_in_the_chosen_lay
         {"op": "span_rows", **place, "head": 1, "kind": "sentences"},
         {"op": "span_rows", **place, "head": None, "kind": "sentences"},
     ]
+
+
+def test_a_page_holds_the_paths_of_every_token_of_a_short_text_and_of_the_nearest_of_a_long_one() -> None:
+    for n, held in ((14, set(range(14))), (400, set(range(3, 12)) - {11})):
+        index = index_of(aw.Explorer(made(n), query=7).to_html())
+        asked = [entry["question"] for entry in index["entries"] if entry["question"]["op"] == "paths"]
+        assert {one["query"] for one in asked} == held
+        assert {one["heads"] for one in asked} == {"mean", "each"}
 
 
 def test_nothing_in_a_page_is_fetched() -> None:

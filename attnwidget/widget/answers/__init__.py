@@ -12,6 +12,7 @@ from typing import Any
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
+from attnwidget.widget.answers.paths import paths
 from attnwidget.widget.answers.picture import picture
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
@@ -60,6 +61,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "spans": _of_maps(spans),
     "span_mass": _of_maps(span_mass),
     "span_rows": _of_maps(span_rows),
+    "paths": _of_maps(paths),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

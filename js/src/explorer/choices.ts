@@ -44,6 +44,9 @@ export interface Choices {
   parts: readonly string[];
   /** Of the picture, in CSS pixels; null for what the room gives. */
   height: number | null;
+  /** The least share of an edge that the flow draws, and whether each head has edges of its own. */
+  flow_threshold: number;
+  flow_heads: "mean" | "each";
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -77,6 +80,8 @@ export const DEFAULTS: Choices = {
   span_kind: "",
   parts: [],
   height: null,
+  flow_threshold: 0.01,
+  flow_heads: "mean",
   theme: "auto",
   measure: "",
   sort: "model",

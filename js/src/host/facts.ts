@@ -158,3 +158,7 @@ export function keyValueHead(map: MapFacts, layer: number, head: number): number
   const size = groupSize(map, layer);
   return size > 1 ? Math.floor(head / size) : null;
 }
+
+/** Whether queries are the keys themselves, so that what one layer gives out for a token is what the next takes in. */
+export const isSelfAttention = ({ keys, n_queries, n_keys }: MapFacts): boolean =>
+  keys === null && n_queries === n_keys;

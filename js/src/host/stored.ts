@@ -19,6 +19,7 @@ interface Entry {
     axis?: string;
     kind?: string;
     number?: number;
+    heads?: string;
   };
   header: Record<string, unknown>;
   sizes: number[];
@@ -45,8 +46,8 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind, number }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind, number].filter((part) => part !== undefined).join("/");
+const nameOf = ({ op, map, layer, head, query, axis, kind, number, heads }: Entry["question"]) =>
+  [op, map, layer, head, query, axis, kind, number, heads].filter((part) => part !== undefined).join("/");
 
 export class Stored {
   readonly version: number;

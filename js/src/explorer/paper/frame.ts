@@ -76,12 +76,13 @@ export function headTitle(map: MapFacts, layer: number, head: number): string {
 }
 
 /** Whose attention it is, and what was done to it: away from the widget nothing else tells. */
-export function aboutOf(store: Store, map: MapFacts): string[] {
+export function aboutOf(store: Store, map: MapFacts, tempered = true): string[] {
   const facts = store.facts.value;
   const which = facts && facts.maps.length > 1 ? map.name : "";
-  return [shortened(facts?.title ?? "", 96), [which, ...sharpness(store)].filter(Boolean).join(" · ")].filter(
-    Boolean,
-  );
+  return [
+    shortened(facts?.title ?? "", 96),
+    [which, ...(tempered ? sharpness(store) : [])].filter(Boolean).join(" · "),
+  ].filter(Boolean);
 }
 
 function sharpness(store: Store): string[] {

@@ -7,14 +7,20 @@ import { imageAxis, isAllPicture, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Chosen } from "../chosen";
 import type { Need } from "../order";
+import { flowSheet } from "../paper/flow";
 import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
+import { layersSheet } from "../paper/layers";
+import { rowsSheet } from "../paper/rows";
 import { spansSheet } from "../paper/spans";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
+import { FlowView, needs as flowNeeds, suits as flows } from "./flow/view";
 import { ImageView, needs as imageNeeds } from "./image";
+import { suits as hasDepth, LayersView, needs as layersNeeds } from "./layers/view";
 import { MapView } from "./map";
+import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows";
 import { SpansView, needs as spansNeeds } from "./spans";
 import { TextView } from "./text";
 
@@ -92,6 +98,36 @@ export const VIEWS: readonly View[] = [
     hint: "Pin a query in the map to see its keys",
     suits: (map) => map.heads.reduce((sum, heads) => sum + heads, 0) > 1,
     sheet: gridSheet,
+  },
+  {
+    name: "rows",
+    label: "From here",
+    asked: "all heads",
+    hint: "Pin a query to see where every head looks from it",
+    suits: hasHeads,
+    Main: RowsView,
+    sheet: rowsSheet,
+    needs: rowsNeeds,
+  },
+  {
+    name: "layers",
+    label: "Layers",
+    asked: "all layers",
+    hint: "Click a layer to go there",
+    suits: hasDepth,
+    Main: LayersView,
+    sheet: layersSheet,
+    needs: layersNeeds,
+  },
+  {
+    name: "flow",
+    label: "Flow",
+    asked: "all layers",
+    hint: "Click a token to follow it back",
+    suits: flows,
+    Main: FlowView,
+    sheet: flowSheet,
+    needs: flowNeeds,
   },
 ];
 

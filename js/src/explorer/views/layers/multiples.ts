@@ -1,0 +1,132 @@
+/** One head in every layer, as small maps in lines: where they stand, and their cells. */
+import { type Thumbnails, thumbnails } from "../../../answers/thumbnails";
+import type { Plot } from "../../../drawing/geometry";
+import type { Mark } from "../../../drawing/mark";
+import type { MapFacts } from "../../../host/facts";
+import type { Answers } from "../../answers";
+import type { Cell, Store } from "../../store";
+import { aspectOf, type Inks, thumbPixels } from "../pictures";
+
+const [SMALLEST, LARGEST] = [48, 168];
+const GAP = 10;
+export const CAPTION = 18;
+/** Of the height of the view; the rest is the number along the depth. */
+const SHARE = 0.65;
+
+export interface Multiples {
+  /** Of the canvas. */
+  width: number;
+  height: number;
+  /** Where each layer's map is. */
+  places: readonly Plot[];
+}
+
+/** As large as all of them fit a picture of ordinary height. */
+export function multiplesOf(map: MapFacts, room: number, tallest: number): Multiples {
+  const aspect = aspectOf(map);
+  const layers = map.heads.length;
+  let size = Math.min(LARGEST, room - 6);
+  const columnsOf = (wide: number) => Math.max(1, Math.floor((room - 6 + GAP) / (wide + GAP)));
+  const heightOf = (wide: number) => Math.round(wide / aspect) + CAPTION + GAP;
+  while (size > SMALLEST && Math.ceil(layers / columnsOf(size)) * heightOf(size) > SHARE * tallest) size -= 2;
+  // Lines as full as can be.
+  const columns = Math.ceil(layers / Math.ceil(layers / columnsOf(size)));
+  const [width, height] = [size, Math.round(size / aspect)];
+  const places = map.heads.map((_, layer) => ({
+    x: 3 + (layer % columns) * (width + GAP),
+    y: CAPTION + Math.floor(layer / columns) * (height + CAPTION + GAP),
+    width,
+    height,
+  }));
+  const last = places.at(-1)!;
+  return { width: columns * (width + GAP) - GAP + 6, height: last.y + height + 4, places };
+}
+
+const made = new WeakMap<Thumbnails, { name: string; pixels: Uint32Array }>();
+
+/** Cells of one head; made once for as long as its colours stay. */
+function pixelsOf(there: Thumbnails, head: number, inks: Inks): Uint32Array {
+  const name = [head, inks.scale, inks.shared, inks.ramp.at(0), inks.ramp.at(-1)].join();
+  const known = made.get(there);
+  if (known?.name === name) return known.pixels;
+  const pixels = thumbPixels(there, head, inks);
+  made.set(there, { name, pixels });
+  return pixels;
+}
+
+/** The map of a layer in an area; a sentence where it has no such head, nothing while it has not come. */
+export function* mapMarks(
+  store: Store,
+  answers: Answers,
+  map: MapFacts,
+  layer: number,
+  area: Plot,
+): Generator<Mark> {
+  const colours = store.colours.value;
+  const head = store.head.value;
+  const there = answers.known.get(thumbnails(map.name, layer));
+  const middle = { x: area.x + area.width / 2, y: area.y + area.height / 2 };
+  if (head >= (map.heads[layer] ?? 0)) {
+    yield {
+      kind: "text",
+      ...middle,
+      text: "no such head",
+      size: 11,
+      anchor: "middle",
+      colour: colours.muted,
+    };
+  } else if (there) {
+    const [rows, columns] = there.shape;
+    const inks = {
+      ramp: store.ramp.value,
+      scale: store.traits.color_scale.value,
+      shared: store.traits.color_range.value === "shared",
+    };
+    const smooth = Math.max(rows, columns) > Math.max(area.width, area.height);
+    yield { kind: "pixels", ...area, rows, columns, pixels: pixelsOf(there, head, inks), smooth };
+  }
+  const frame = { x: area.x - 0.5, y: area.y - 0.5, width: area.width + 1, height: area.height + 1 };
+  yield { kind: "box", ...frame, stroke: colours.line, line: 1 };
+}
+
+/** The same row and column in every map: lines along their edges, which leave the cells free, and marks outside. */
+export function* crossMarks(
+  map: MapFacts,
+  areas: readonly Plot[],
+  { query, key }: Cell,
+  colour: string,
+): Generator<Mark> {
+  const line = { kind: "box", fill: colour } as const;
+  for (const { x, y, width, height } of areas) {
+    const [high, wide] = [height / map.n_queries, width / map.n_keys];
+    if (query !== null) {
+      const top = y + query * high;
+      yield { ...line, x: x - 3, y: top, width: 3, height: Math.max(1, high) };
+      for (const at of [top - 1, top + high]) yield { ...line, x, y: at, width, height: 1, opacity: 0.6 };
+    }
+    if (key !== null) {
+      const left = x + key * wide;
+      yield { ...line, x: left, y: y + height, width: Math.max(1, wide), height: 3 };
+      for (const at of [left - 1, left + wide]) yield { ...line, x: at, y, width: 1, height, opacity: 0.6 };
+    }
+  }
+}
+
+/** The layer and the cell under a pixel; null between the maps. */
+export function under(
+  map: MapFacts,
+  areas: readonly Plot[],
+  x: number,
+  y: number,
+): { layer: number; query: number; key: number } | null {
+  const layer = areas.findIndex(
+    (area) => x >= area.x && x < area.x + area.width && y >= area.y && y < area.y + area.height,
+  );
+  const area = areas[layer];
+  if (!area) return null;
+  return {
+    layer,
+    query: Math.floor(((y - area.y) / area.height) * map.n_queries),
+    key: Math.floor(((x - area.x) / area.width) * map.n_keys),
+  };
+}

@@ -1,0 +1,51 @@
+"""Each view of the Explorer in a real JupyterLab, against what Python holds."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_explorer import TIMEOUT, part, ready
+
+STORY = "import attnwidget as aw\nview = aw.explore('Lily and Ben went to the park . Lily gave the ball to'); view"
+
+
+def test_all_heads_and_all_layers(open_notebook):
+    """From one word in every head, through the layers, and back through them: one pin for all three."""
+    notebook = open_notebook([STORY])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    last = notebook.value("view.maps.n_queries - 1")
+
+    notebook.execute("view.view = 'rows'")
+    strips = part(widget, "strips")
+    expect(strips).to_have_attribute("data-query", str(last), timeout=TIMEOUT)
+    left, wide, line = map(float, strips.get_attribute("data-plot").split(","))
+    strips.hover(position={"x": left + 4.5 * wide, "y": 2 + 1.5 * line})
+    weight = notebook.value(f"float(view.maps.weights(0, 1)[{last}, 4])")
+    expect(part(widget, "rows-said")).to_contain_text("layer 0 · head 1 →", timeout=TIMEOUT)
+    said = part(widget, "rows-said").text_content()
+    assert float(said.rsplit(" ", 1)[1].replace("\u2212", "-")) == pytest.approx(weight, abs=1e-3)
+    strips.click(position={"x": left + 4.5 * wide, "y": 2 + 1.5 * line})
+    notebook.await_value("[view.layer, view.head]", [0, 1])
+
+    notebook.execute("view.view = 'layers'")
+    last_layer = notebook.value("view.maps.n_layers - 1")
+    part(widget, "multiple", layer=last_layer).click()
+    notebook.await_value("[view.layer, view.head]", [last_layer, 1])
+    expect(part(widget, "multiple", layer=last_layer)).to_have_attribute("aria-checked", "true", timeout=TIMEOUT)
+
+    notebook.execute("view.view = 'flow'")
+    carried = part(widget, "flow-carried")
+    expect(part(widget, "flow-diagram")).to_have_attribute("data-query", str(last), timeout=TIMEOUT)
+    for query, heads, threshold in [(last, "mean", 0.01), (6, "mean", 0.05), (6, "each", 0.004)]:
+        notebook.execute(f"view.query, view.flow_heads, view.flow_threshold = {query}, {heads!r}, {threshold}")
+        expect(part(widget, "flow-diagram")).to_have_attribute("data-query", str(query), timeout=TIMEOUT)
+        expected = notebook.value(
+            f"aw.measures.paths(view.maps, {query}, heads={heads!r}, threshold={threshold}).carried"
+        )
+        expect(carried).to_contain_text(f"carry {expected:.4f} of what reaches the input", timeout=TIMEOUT)
+    diagram = part(widget, "flow-diagram")
+    x, _, width, _ = map(float, diagram.get_attribute("data-plot").split(","))
+    diagram.click(position={"x": x + width * 3.5 / (last + 1), "y": diagram.bounding_box()["height"] - 8})
+    notebook.await_value("view.query", 3)
