@@ -97,8 +97,8 @@ class Rotations:
             return
         (x1, cos), (x2, sin) = one[2:]
         same = all(a is b for a, b in zip((x2, cos, x1, sin), (*two[2], *two[3]), strict=True))
-        if same and output.shape[-1] == 2 * x1.shape[-1] and _is_even(cos.square() + sin.square()):
-            self._turned.append(_Turned(output, "halves", torch.atan2(sin, cos).expand(x1.shape)))
+        if same and output.shape[-1] == 2 * x1.shape[-1] and _is_even(cos.float().square() + sin.float().square()):
+            self._turned.append(_Turned(output, "halves", torch.atan2(sin.float(), cos.float()).expand(x1.shape)))
 
     def _shared(self, angles: Tensor) -> Tensor:
         for known in self._known:
@@ -120,8 +120,12 @@ def _whole(x: Tensor, cos: Tensor, y: Tensor, sin: Tensor, output: Tensor) -> _T
             few = (slice(0, 1),) * (x.ndim - 1)
             if all(torch.equal(sign * y[part], _swapped(x[part], pairing)) for part in (few, ())):
                 (cos1, cos2), (sin1, sin2) = _pairs(cos, pairing), _pairs(sin, pairing)
-                even = torch.equal(cos1, cos2) and torch.equal(sin1, sin2) and _is_even(cos1.square() + sin1.square())
-                angles = torch.atan2(sign * sin1, cos1).float()
+                even = (
+                    torch.equal(cos1, cos2)
+                    and torch.equal(sin1, sin2)
+                    and _is_even(cos1.float().square() + sin1.float().square())
+                )
+                angles = torch.atan2(sign * sin1.float(), cos1.float())
                 return _Turned(output, pairing, angles.expand(*x.shape[:-1], width // 2)) if even else None
     return None
 

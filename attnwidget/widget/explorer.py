@@ -72,9 +72,10 @@ class Explorer(Spanning):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "image", "spans", "grid"}
-        What the main area shows; "image" is for maps whose tokens carry the patches of a picture. Maps that cannot be
-        seen so are shown as a heatmap.
+    view : {"heatmap", "text", "image", "spans", "grid", "neurons", "plane"}
+        What the main area shows; "image" is for maps whose tokens carry the patches of a picture, "neurons" (where one
+        score comes from) and "plane" (queries and keys as points) for those whose queries and keys are held. Maps that
+        cannot be seen so are shown as a heatmap.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.

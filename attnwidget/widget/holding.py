@@ -36,6 +36,8 @@ ROOM_FOR_LAYER = 0.75  # of it, where what is chosen fits whole
 QUICK = 1 << 22  # cells of all heads together that are looked at before a widget is there: some hundredths of a second
 SMALL_THUMBNAIL = 16
 FEW = 1 << 14  # numbers of an answer about spans; the browser makes what is larger from the layer, if that is here
+BEHIND = 1 / 8  # of a page, for queries and keys whose weights are here already
+FEW_PLANES = 64  # heads whose queries and keys are placed for it: some tenths of a second
 TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 
@@ -176,6 +178,7 @@ class _Holding:
             for name in self.names:
                 for _ in self._put_layers(name):
                     bar.update()
+            self._put_behind()
         return self.packer.finished(self._sentence())
 
     def _put_chosen(self) -> None:
@@ -230,6 +233,26 @@ class _Holding:
             if maps.n_queries * len(spans) < FEW:
                 for head in (self.place.head, None):
                     _put(self.packer, self.shown, {"op": "span_rows", **place, "head": head, "kind": kind})
+
+    def _put_behind(self) -> None:
+        """What is behind the scores of the chosen maps, the nearest layers first, as far as it is small.
+
+        Points of the heads, and where a layer is here as codes its queries and keys.
+        """
+        maps, place = self.shown.named(self.place.map), self.place
+        heads, room = FEW_PLANES, self.limit * BEHIND
+        for layer in _around(place.layer, maps.n_layers):
+            held, of_layer = maps.layers[layer], {"map": place.map, "layer": layer}
+            if not isinstance(held, ProjectedLayer) or 0 in held.shape:
+                continue
+            heads -= held.shape[0]
+            if heads < 0 and layer != place.layer:
+                return
+            _put(self.packer, self.shown, {"op": "plane", **of_layer})
+            room -= 4 * (held.q.numel() + held.k.numel())
+            if room > 0 and held_form(held) == "codes":
+                for head in range(held.shape[0]):
+                    _put(self.packer, self.shown, {"op": "products", **of_layer, "head": head})
 
     def _put_layers(self, name: str) -> Iterator[None]:
         """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""

@@ -13,6 +13,8 @@ from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.picture import picture
+from attnwidget.widget.answers.plane import planes
+from attnwidget.widget.answers.products import products
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
 from attnwidget.widget.answers.scores import scores
@@ -58,6 +60,8 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "spans": _of_maps(spans),
     "span_mass": _of_maps(span_mass),
     "span_rows": _of_maps(span_rows),
+    "products": _of_maps(products),
+    "plane": _of_maps(planes),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

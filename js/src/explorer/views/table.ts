@@ -10,11 +10,16 @@ import type { Need } from "../order";
 import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
+import { neuronsSheet } from "../paper/neurons";
+import { planeSheet } from "../paper/plane";
 import { spansSheet } from "../paper/spans";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
+import { needs as behindNeeds } from "./behind";
 import { ImageView, needs as imageNeeds } from "./image";
 import { MapView } from "./map";
+import { NeuronsView, madeIn as neuronsMade } from "./neurons";
+import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane";
 import { SpansView, needs as spansNeeds } from "./spans";
 import { TextView } from "./text";
 
@@ -44,6 +49,9 @@ export interface View extends Kind {
    */
   made?: (store: Store, answers: Answers) => object | null;
 }
+
+/** Whether the queries and keys of any layer are known. */
+const isProjected = (map: MapFacts): boolean => map.scores?.some((made) => made !== null) ?? false;
 
 export const VIEWS: readonly View[] = [
   {
@@ -91,6 +99,28 @@ export const VIEWS: readonly View[] = [
     hint: "Pin a query in the map to see its keys",
     suits: (map) => map.heads.reduce((sum, heads) => sum + heads, 0) > 1,
     sheet: gridSheet,
+  },
+  {
+    name: "neurons",
+    label: "Why",
+    asked: "one score",
+    hint: "Pin a query in the map, and a key of it, to see what their score is the sum of",
+    suits: isProjected,
+    Main: NeuronsView,
+    sheet: neuronsSheet,
+    needs: behindNeeds,
+    made: neuronsMade,
+  },
+  {
+    name: "plane",
+    label: "Plane",
+    asked: "one score",
+    hint: "Click a query to pin it",
+    suits: isProjected,
+    Main: PlaneView,
+    sheet: planeSheet,
+    needs: planeNeeds,
+    made: planeMade,
   },
 ];
 
