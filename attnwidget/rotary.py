@@ -8,7 +8,7 @@ would add at distance 0, is the part of distance. What is not turned is content 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -44,6 +44,10 @@ class Rotary:
     def pairs(self) -> int:
         """How many pairs are turned."""
         return self.queries.shape[-1]
+
+    def of(self, queries: slice | Tensor, keys: slice | Tensor) -> Rotary:
+        """The turning of some queries and keys, which stay turned as where they stood."""
+        return replace(self, queries=self.queries[queries], keys=self.keys[keys])
 
     def dimensions(self) -> Tensor:
         """The two dimensions of each pair: Tensor of int [pairs, 2]."""

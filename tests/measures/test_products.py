@@ -59,6 +59,13 @@ def test_a_key_whose_place_is_not_known_has_no_content():
     assert found.products.isfinite().all()
 
 
+def test_tokens_that_are_left_stay_turned_as_where_they_stood():
+    maps, *_ = turned("halves", 0)
+    found = aw.measures.score_products(maps.without(tokens=[0, 3]), 0, 0, 5, 1)
+    expected = aw.measures.score_products(maps, 0, 0, 7, 2)
+    assert torch.equal(found.content, expected.content)
+
+
 def test_without_a_turning_each_dimension_stands_alone():
     maps = projected(heads=4, key_value_heads=2)
     layer = maps.layers[1]
