@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from attnwidget.rotary import Rotary
+
 __all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "lacking", "temper"]
 
 HIDDEN = -9e3  # an additive mask this low hides a key
@@ -303,6 +305,8 @@ class ProjectedLayer:
         Learned logits that take part in the softmax and hold mass outside the map.
     dropout : float
         Share of the weights that the pass dropped: the map is the one before, but what the layer was given is noisy.
+    rotary : Rotary or None
+        By which angles q and k were turned for their positions, where that was proved; they are the same in all heads.
     """
 
     q: Tensor
@@ -313,6 +317,7 @@ class ProjectedLayer:
     softcap: float | None = None
     sinks: Tensor | None = None
     dropout: float = 0.0
+    rotary: Rotary | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -382,6 +387,8 @@ class ProjectedLayer:
     def tensors(self) -> dict[str, Tensor]:
         """Everything held, by name."""
         held = {"q": self.q, "k": self.k, "bias": self.bias, "sinks": self.sinks, "mask": self.mask.additive}
+        if self.rotary is not None:
+            held |= {"query_angles": self.rotary.queries, "key_angles": self.rotary.keys}
         return {name: tensor for name, tensor in held.items() if tensor is not None}
 
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer
+from attnwidget.rotary import Rotary
 from attnwidget.tokens import ImageGrid, Span, Tokens
 
 __all__ = ["Shelf", "layers_from", "read", "reading", "tokens_from"]
 
+_AXES = {"sinks": 1, "query_angles": 2, "key_angles": 2}  # of all else three
 _FORMAT = 3  # of the file; 1 had no kind, spans, pictures, or numbers of layers, 2 one picture at most
 
 
@@ -203,15 +205,16 @@ def _rule(layer: Layer) -> dict[str, Any]:
         described["tempers"] = False
     if isinstance(layer, ProjectedLayer):
         described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
+        if layer.rotary is not None:
+            described["rotary"] = {"pairing": layer.rotary.pairing, "start": layer.rotary.start}
     return described
 
 
 def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer:
     held = {role: tensors[name] for role, name in described["tensors"].items()}
     for role, tensor in held.items():
-        _check(
-            tensor.is_floating_point() and tensor.ndim == (1 if role == "sinks" else 3), f"{role} is {_what(tensor)}"
-        )
+        _check(tensor.is_floating_point() and tensor.ndim == _AXES.get(role, 3), f"{role} is {_what(tensor)}")
+    of_queries, of_keys = held.pop("query_angles", None), held.pop("key_angles", None)
     additive = held.pop("mask", None)
     rule = described["mask"]
     windows = rule["window"] if isinstance(rule["window"], list) else [rule["window"] or 0]
@@ -236,6 +239,7 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
             scaling=described["scaling"],
             softcap=described["softcap"],
             dropout=numbers["dropout"] or 0.0,
+            rotary=_rotary(described.get("rotary"), of_queries, of_keys, q, k),
         )
     heads, queries, keys = layer.shape
     for role in {"mask", "bias"} & described["tensors"].keys():
@@ -247,6 +251,17 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
     _check(-most <= mask.offset <= most and 0 <= min(windows) <= max(windows) <= most, reach)
     _check(not isinstance(window, Tensor) or len(window) == queries, f"the mask has {len(windows)} windows")
     return layer
+
+
+def _rotary(described: Any, queries: Any, keys: Any, q: Tensor, k: Tensor) -> Rotary | None:
+    if described is None:
+        return None
+    pairing, start = described["pairing"], described["start"]
+    _check(pairing in {"halves", "neighbours"} and _all_of(int, [start]), f"the rotation is {described!r}")
+    fits = queries.shape == (q.shape[1], queries.shape[1]) and keys.shape == (k.shape[1], queries.shape[1])
+    fits = fits and 0 <= start <= q.shape[2] - 2 * queries.shape[1]
+    _check(fits, f"the angles are {_what(queries)} and {_what(keys)}")
+    return Rotary(pairing, start, queries, keys)
 
 
 def _check(holds: bool, otherwise: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.layers import HIDDEN, DenseLayer, Layer, Mask, ProjectedLayer
+from attnwidget.rotary import Rotary
 
 __all__ = ["Call", "Place", "Probe", "Projections", "Weights", "agrees"]
 
@@ -152,7 +154,8 @@ class Projections(Call):
     """A call held as queries [batch, heads, queries, width] and keys [batch, key-value heads, keys, width].
 
     ``mask`` is bool (True may be seen) or additive, [batch or 1, 1 or heads, queries, keys]; without one, ``causal``
-    says whether later keys are hidden.
+    says whether later keys are hidden. ``rotary`` holds angles [batch or 1, tokens, pairs] of all queries and of the
+    last keys.
     """
 
     query: Tensor
@@ -164,6 +167,7 @@ class Projections(Call):
     sinks: Tensor | None = None
     dropout: float = 0.0
     causal: bool = False
+    rotary: Rotary | None = None
 
     @property
     def n_queries(self) -> int:
@@ -253,6 +257,7 @@ class Projections(Call):
             key=pick(self.key),
             mask=pick_term(self.mask),
             position_bias=pick_term(self.position_bias),
+            rotary=self._turned(pick_term, pick_term),
             probe=self._probe_of(rows),
         )
 
@@ -265,9 +270,25 @@ class Projections(Call):
             key=self.key[:, :, : self.n_keys - less],
             mask=None if self.mask is None else self.mask[:, :, :n],
             position_bias=None if self.position_bias is None else self.position_bias[:, :, :n],
+            rotary=self._turned(lambda angles: angles[:, :n], lambda angles: angles[:, : angles.shape[1] - less]),
             seen=self.seen - less,
             probe=self._probe_of(n=n),
         )
+
+    def keys_between(self, start: int, stop: int) -> Self:
+        """The call with some of its keys alone; its mask goes on speaking of all."""
+        front = self.n_keys - (0 if self.rotary is None else self.rotary.keys.shape[1])
+        cut = slice(max(0, start - front), max(0, stop - front))
+
+        def own(angles: Tensor) -> Tensor:
+            return angles if cut == slice(0, angles.shape[1]) else angles[:, cut]  # what is whole stays shared
+
+        return replace(self, key=self.key[:, :, start:stop], rotary=self._turned(lambda angles: angles, own))
+
+    def _turned(self, queries: Callable[[Tensor], Any], keys: Callable[[Tensor], Any]) -> Rotary | None:
+        """The turning of some queries and keys."""
+        known = self.rotary
+        return known and replace(known, queries=queries(known.queries), keys=keys(known.keys))
 
     def seen_by(self, example: int, rows: Tensor | None, shared: dict[Any, Tensor]) -> Tensor:
         """Which keys any of some queries of an example may see, in any head: bool [keys]."""
@@ -306,6 +327,17 @@ class Projections(Call):
                 shared["rule", id(self.mask), device] = rule
             mask = shared["rule", id(self.mask), device]
         bias = None if self.position_bias is None else cut(self.position_bias, "bias")
+
+        def turned(angles: Tensor, n: int, places: Tensor | None) -> Tensor:
+            name = "angles", id(angles), n, None if places is None else tuple(places.tolist())
+            if name not in shared:
+                own = angles[min(example, angles.shape[0] - 1)]
+                # What stood in front was turned before anybody listened.
+                own = torch.cat([own.new_full((n - len(own), own.shape[1]), math.nan), own]) if n > len(own) else own
+                shared[name] = own if places is None else own[places.to(own.device)]
+            kept: Tensor = shared[name]
+            return kept
+
         return ProjectedLayer(
             q=q,
             k=k,
@@ -315,6 +347,9 @@ class Projections(Call):
             softcap=self.softcap,
             sinks=None if self.sinks is None else self.sinks.flatten(),
             dropout=self.dropout,
+            rotary=self._turned(
+                lambda own: turned(own, self.n_queries, rows), lambda own: turned(own, self.n_keys, columns)
+            ),
         )
 
 

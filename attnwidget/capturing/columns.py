@@ -78,8 +78,7 @@ def _sees_behind(call: Call, stop: int) -> bool:
 def _without_room(call: Call, stop: int) -> Call:
     if isinstance(call, Projections):
         return replace(
-            call,
-            key=call.key[:, :, :stop],
+            call.keys_between(0, stop),
             mask=None if call.mask is None else call.mask[..., :stop],
             position_bias=None if call.position_bias is None else call.position_bias[..., :stop],
         )

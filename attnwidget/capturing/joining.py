@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.capturing.calls import Call, Probe, Projections, Weights
+from attnwidget.rotary import Rotary
 
 __all__ = ["joined"]
 
@@ -55,7 +56,7 @@ def _up_to(call: Any, stop: int) -> Any:
         seeing = None if call.seeing is None else call.seeing[..., :stop]
         return replace(call, weights=call.weights[..., :stop], seeing=seeing, seen=stop)
     mask, bias = (None if term is None else term[..., :stop] for term in (call.mask, call.position_bias))
-    return replace(call, key=call.key[:, :, :stop], mask=mask, position_bias=bias, seen=stop)
+    return replace(call.keys_between(0, stop), mask=mask, position_bias=bias, seen=stop)
 
 
 def _joined_probe(calls: Sequence[Call], ends: list[int]) -> Probe | None:
@@ -95,7 +96,28 @@ def _joined_projections(
         mask=None if plain else spread("mask"),
         position_bias=spread("bias") if any(call.position_bias is not None for call in calls) else None,
         causal=plain and not crossing,
+        rotary=_joined_rotary(calls, shared),
     )
+
+
+def _joined_rotary(calls: Sequence[Projections], shared: dict[Any, Any]) -> Rotary | None:
+    """The turnings of the steps; None where one is not known, or is another kind."""
+    known = [call.rotary for call in calls if call.rotary is not None]
+    first = known[0] if len(known) == len(calls) else None
+    if first is None or any((one.pairing, one.start) != (first.pairing, first.start) for one in known):
+        return None
+
+    def beside(pieces: list[Tensor]) -> Tensor:
+        name = ("angles", *map(id, pieces))
+        if name not in shared:
+            batch = max(len(piece) for piece in pieces)
+            shared[name] = torch.cat([piece.expand(batch, -1, -1) for piece in pieces], 1)
+        kept: Tensor = shared[name]
+        return kept
+
+    queries = beside([one.queries for one in known])
+    crossing = calls[0].place.crossing
+    return replace(first, queries=queries, keys=first.keys if crossing else beside([one.keys for one in known]))
 
 
 def _spread(

@@ -53,7 +53,8 @@ class Keeping:
             )  # fmt: skip
         if not isinstance(call, Projections):
             raise TypeError(type(call).__name__)
-        query, key = call.query.detach(), call.key.detach()[:, :, start:stop]
+        call = call.keys_between(start, stop)
+        query, key = call.query.detach(), call.key.detach()
         mask, bias, sinks = call.mask, call.position_bias, call.sinks
         if heads is not None:
             groups = call.n_heads // key.shape[1]

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from attnwidget.capturing.lineage import Lineage, Node, tensors_in
 from attnwidget.capturing.multihead import of_multihead
 from attnwidget.capturing.multiplied import Multiplied, as_multiplied
 from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
+from attnwidget.capturing.rotary import Rotations
 from attnwidget.capturing.softmaxes import Softmax, call_of_softmax, heads_of
 
 __all__ = ["Heard", "Listener", "Running", "listening_thread", "set_listener"]
@@ -133,6 +134,7 @@ class Listener:
     held: frozenset[int] = frozenset()
     lineage: Lineage = field(default_factory=Lineage)
     masks: Masks = field(default_factory=Masks)
+    rotations: Rotations = field(default_factory=Rotations)
     running: list[Running] = field(default_factory=list)
     softmaxes: list[Softmax] = field(default_factory=list)
     deaf: int = 0
@@ -229,6 +231,7 @@ class Listener:
         elif name in _PRODUCT:
             self._product(name, args, kwargs, output)
         else:
+            self.rotations.hear(name, args, output)
             self._derived(func, args, kwargs, parents, output)
 
     def _derived(self, func: Any, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
@@ -341,6 +344,8 @@ class Listener:
         self, call: Call | str, queries: Node | None, keys: Node | None, running: Sequence[Running] | None = None
     ) -> None:
         running = self.running if running is None else running
+        if isinstance(call, Projections):
+            call = replace(call, rotary=self.rotations.of(call))
         if running and not any(one.module in self.spoken_for for one in running):
             self.heard(Heard(call, tuple(running), queries, keys))
 

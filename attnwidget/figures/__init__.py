@@ -1,8 +1,9 @@
 """Figures: attention as matplotlib draws it, for print. `attnwidget.figure` is the door.
 
 Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
-heads), `row` (one query before and after), `image` (patches over their picture), `flow` (paths back through the
-layers), `entropy`, and `spans` (runs of tokens). pyplot is never touched.
+heads), `row` (one query before and after), `image` (patches over their picture), `neurons` (what one score is the sum
+of), `plane` (queries and keys as points), `flow` (paths back through the layers), `entropy`, and `spans` (runs of
+tokens). pyplot is never touched.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.figures import entropy, flow, grid, heatmap, image, panels, row
+from attnwidget.figures import entropy, flow, grid, heatmap, image, neurons, panels, plane, row
 from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
@@ -31,11 +32,13 @@ _DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
     "row": row.draw,
     "image": image.draw,
     "flow": flow.draw,
+    "neurons": neurons.draw,
+    "plane": plane.draw,
     "entropy": entropy.draw,
     "spans": span_map.draw,
 }
 _DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("kind", "layer", "head", "query")),
+    **dict.fromkeys(("kind", "layer", "head", "query", "key")),
     "temperature": 1.0,
     "scaling": 1.0,
     "scale": "linear",
@@ -50,6 +53,7 @@ def figure(
     layer: int | None = None,
     head: int | str | None = None,
     query: int | None = None,
+    key: int | None = None,
     temperature: float = 1.0,
     scaling: float = 1.0,
     cmap: Any = None,
@@ -79,6 +83,9 @@ def figure(
         * "grid": all heads, as small pictures (nothing chosen);
         * "row": what one query gives, as bars (``layer=``, ``head=``, ``query=``), before and after a temperature;
         * "image": the same over the picture whose patches the keys are;
+        * "neurons": the products of query and key behind one score, sorted (``layer=``, ``head=``, ``query=``,
+          ``key=``), by rotary pair where the layer is known to turn its vectors, as `measures.score_products` has them;
+        * "plane": a head's queries and keys as points (``layer=``, ``head=``), as `measures.plane` places them;
         * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``).
 
         "flow" is for the asking: the strongest paths from one token (``query=``) back through the layers, as
@@ -91,6 +98,8 @@ def figure(
         Which head; "mean" is the mean of a layer's heads. Of "flow" "each" gives every head edges of its own.
     query : int or None
         Whose row.
+    key : int or None
+        Which key, of "neurons"; None for the heaviest of the query.
     temperature, scaling : float
         The weights are softmax(scores * scaling / temperature), as in `AttentionMaps.weights`.
     cmap : str, Colormap or None
@@ -142,14 +151,15 @@ def figure(
     """
     refuse_unknown(others, list(_DEFAULTS), "figure")
     given: dict[str, Any] = {
-        "kind": kind, "layer": layer, "head": head, "query": query, "temperature": temperature, "scaling": scaling,
+        "kind": kind, "layer": layer, "head": head, "query": query, "key": key,
+        "temperature": temperature, "scaling": scaling,
         "cmap": cmap, "scale": scale, "vmax": vmax,
         "threshold": threshold, "values": values, "title": title, "width": width, "ax": ax,
         "spans": spans,
     }  # fmt: skip
     if is_view(maps):
         return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})
-    places = {name: given.pop(name) for name in ("layer", "head", "query")}
+    places = {name: given.pop(name) for name in ("layer", "head", "query", "key")}
     chosen = choose(maps_of(maps), given.pop("kind"), places, **given)
     return _DRAWN[chosen.kind](chosen)
 

@@ -30,23 +30,27 @@ KINDS = {
     "row": ("layer", "head", "query"),
     "image": ("layer", "head", "query"),
     "flow": ("query",),
+    "neurons": ("layer", "head", "query"),
+    "plane": ("layer", "head"),
     "entropy": (),
     "spans": ("layer", "head"),
 }
-_MAY = {"entropy": ("layer", "head"), "flow": ("head",)}
+_MAY = {"entropy": ("layer", "head"), "flow": ("head",), "neurons": ("key",)}
+_ONE_HEAD = ("neurons", "plane")  # which no mean has
 FLOWING = 0.01  # least share of an edge, where nothing is said
 _SEVERAL = ("heads", "layers")  # axes
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is shown and how. Layer, head and query count from 0; each is None where the kind needs none."""
+    """What is shown and how. Layer, head, query and key count from 0; each is None where the kind needs none."""
 
     maps: AttentionMaps
     kind: str
     layer: Any
     head: Any
     query: Any
+    key: Any
     temperature: float
     scaling: float
     cmap: Colormap
@@ -166,8 +170,8 @@ def choose(
         if width is not None:
             raise ValueError("width= is for a figure of its own; with ax= the axes decide.")
     return Chosen(
-        maps, kind, places["layer"], places["head"], places["query"], temperature, scaling, colour_map(cmap), scale,
-        vmax, threshold, values, title, width, ax,
+        maps, kind, places["layer"], places["head"], places["query"], places.get("key"), temperature, scaling,
+        colour_map(cmap), scale, vmax, threshold, values, title, width, ax,
         spans,
     )  # fmt: skip
 
@@ -189,7 +193,7 @@ def _end(vmax: Any, kind: str) -> float | str | None:
 
 def _check_places(maps: AttentionMaps, places: dict[str, Any], *, words: tuple[str, ...]) -> None:
     """Make layer, head and query count from 0; IndexError where one is not there."""
-    layer, head, query = (places[name] for name in ("layer", "head", "query"))
+    layer, head, query, key = (places.get(name) for name in ("layer", "head", "query", "key"))
     if layer is not None:
         places["layer"] = _inside("layer", whole("layer", layer), maps.n_layers, maps.layer_numbers)
     if head is not None and head not in words:
@@ -206,6 +210,8 @@ def _check_places(maps: AttentionMaps, places: dict[str, Any], *, words: tuple[s
         )
     if query is not None:
         places["query"] = _inside("query", whole("query", query), maps.n_queries, range(maps.n_queries))
+    if key is not None:
+        places["key"] = _inside("key", whole("key", key), maps.n_keys, range(maps.n_keys))
 
 
 def _inside(name: str, value: int, size: int, numbers: Any, owner: str = "these maps") -> int:
@@ -240,6 +246,10 @@ def _kind(maps: AttentionMaps, kind: str | None, places: dict[str, Any]) -> str:
     if lacking:
         needs = ", ".join(f"{name}=" for name in lacking)
         raise ValueError(f"kind={kind!r} needs {needs}; negative numbers count from the end.")
+    if kind in _ONE_HEAD and places["head"] == "mean":
+        raise ValueError(
+            f"kind={kind!r} is about one head's queries and keys, which a mean of heads has not; choose one."
+        )
     idle = [
         name for name, value in places.items() if value is not None and name not in (*KINDS[kind], *_MAY.get(kind, ()))
     ]

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnwidget.figures.choosing import KINDS
+from attnwidget.layers import ProjectedLayer
+from attnwidget.maps import AttentionMaps
 
 __all__ = ["choices_of", "is_view"]
 
+_PROJECTED = ("neurons", "plane")
 _READ = ("maps", "shown", "figure_kind", "place", "color_map", "color_scale", "color_range", "threshold")
 _COLOURS = {"greys": "Greys"}  # others have the same name in matplotlib
 
@@ -25,6 +28,8 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "image" and "kind" not in changes and not view.maps.key_tokens.images:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
     place = view.place
+    if kind in _PROJECTED and "kind" not in changes and not _is_projected(view.maps, place.layer):
+        kind = "head"  # as the view itself shows maps of which no queries and keys are held
     places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}
     if kind == "flow":
         shown = {"query": -1 if place.query is None else place.query, "head": "mean"}
@@ -34,6 +39,7 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": kind,
         **{name: places[name] for name in KINDS.get(kind, ())},
+        **({"key": view.key} if kind == "neurons" and place.query is not None and view.key is not None else {}),
         "temperature": place.temperature,
         "scaling": place.scaling,
         "cmap": _COLOURS.get(view.color_map, view.color_map),
@@ -45,6 +51,10 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         **({"title": view.map} if view.map in view.shown.derived and view.maps.heads == (1,) else {}),
         **changes,
     }
+
+
+def _is_projected(maps: AttentionMaps, layer: int) -> bool:
+    return isinstance(maps.layers[layer], ProjectedLayer)
 
 
 def _end(color_range: str, kind: str) -> float | str | None:

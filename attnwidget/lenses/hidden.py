@@ -63,6 +63,7 @@ class Kept:
             mask=self.mask(source.mask),
             bias=None if source.bias is None else self._cells(source.bias),
             sinks=source.sinks if self.sinks else None,
+            rotary=source.rotary and source.rotary.of(self.queries, self.keys),
         )
 
     def _moved(self, mask: Mask) -> Mask:

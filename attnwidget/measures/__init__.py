@@ -8,6 +8,8 @@ from attnwidget.measures.links import align, alignment_error_rate
 from attnwidget.measures.maxflow import attention_flow
 from attnwidget.measures.paths import Paths, paths
 from attnwidget.measures.patterns import PatternLabels, head_scores, pattern_labels, pattern_report, pattern_scores
+from attnwidget.measures.plane import Plane, plane
+from attnwidget.measures.products import ScoreProducts, score_products
 from attnwidget.measures.receivers import receiver_score
 from attnwidget.measures.rows import entropy, locality, prefix_mass, sinks, top_targets
 from attnwidget.measures.scores import score_health
@@ -21,6 +23,8 @@ __all__ = [
     "HeadClusters",
     "Paths",
     "PatternLabels",
+    "Plane",
+    "ScoreProducts",
     "SpatialPeak",
     "Standout",
     "additive_relevance",
@@ -48,11 +52,13 @@ __all__ = [
     "pattern_labels",
     "pattern_report",
     "pattern_scores",
+    "plane",
     "prefix_mass",
     "receiver_score",
     "rollout",
     "rollout_baseline",
     "score_health",
+    "score_products",
     "sinks",
     "span_mass",
     "span_rows",

@@ -72,11 +72,12 @@ class Explorer(Spanning):
         The pinned row, and the pinned cell in it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "image", "spans", "grid", "rows", "layers", "flow"}
+    view : {"heatmap", "text", "image", "spans", "grid", "rows", "layers", "flow", "neurons", "plane"}
         What the main area shows. "rows" is what every head gives from the pinned query; "layers" one head through all
-        layers; "flow" the strongest paths from the pinned token back through them, for self-attention; "image" is for
-        maps whose tokens carry the patches of a picture, and what opens where the keys are such. Maps that cannot be
-        seen so are shown as a heatmap.
+        layers; "flow" the strongest paths from the pinned token back through them, for self-attention; "neurons" where
+        one score comes from and "plane" queries and keys as points, for maps whose queries and keys are held; "image"
+        is for maps whose tokens carry the patches of a picture, and what opens where the keys are such. Maps that
+        cannot be seen so are shown as a heatmap.
     measure : str
         What the heads in the grid are badged with: "" for nothing, a name that `attnwidget.summarize` knows, or one
         of your own.

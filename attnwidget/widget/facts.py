@@ -114,6 +114,8 @@ def _scores(layer: Layer) -> dict[str, Any] | None:
         told["softcap"] = float(layer.softcap)
     if layer.sinks is not None:
         told["sinks"] = True
+    if layer.rotary is not None:
+        told["rotary"] = True
     return told
 
 

@@ -39,6 +39,8 @@ SMALL_THUMBNAIL = 16
 FEW = 1 << 14  # numbers of an answer about spans; the browser makes what is larger from the layer, if that is here
 FOLLOWED = 1 << 23  # cells that are read to follow tokens of a short text back: a second
 LONGEST_WAY = 1 << 28  # cells of a map whose pinned token is followed: a second or two
+BEHIND = 1 / 8  # of a page, for queries and keys whose weights are here already
+FEW_PLANES = 64  # heads whose queries and keys are placed for it: some tenths of a second
 TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 
@@ -180,6 +182,7 @@ class _Holding:
             for name in self.names:
                 for _ in self._put_layers(name):
                     bar.update()
+            self._put_behind()
         return self.packer.finished(self._sentence())
 
     def _put_chosen(self) -> None:
@@ -262,6 +265,26 @@ class _Holding:
                 # Other tokens leave the layers their room.
                 spare = 0 if query == start else self.limit * 7 // 8
                 self.packer.add(request, answer(self.shown, request), spare=spare)
+
+    def _put_behind(self) -> None:
+        """What is behind the scores of the chosen maps, the nearest layers first, as far as it is small.
+
+        Points of the heads, and where a layer is here as codes its queries and keys.
+        """
+        maps, place = self.shown.named(self.place.map), self.place
+        heads, room = FEW_PLANES, self.limit * BEHIND
+        for layer in _around(place.layer, maps.n_layers):
+            held, of_layer = maps.layers[layer], {"map": place.map, "layer": layer}
+            if not isinstance(held, ProjectedLayer) or 0 in held.shape:
+                continue
+            heads -= held.shape[0]
+            if heads < 0 and layer != place.layer:
+                return
+            _put(self.packer, self.shown, {"op": "plane", **of_layer})
+            room -= 4 * (held.q.numel() + held.k.numel())
+            if room > 0 and held_form(held) == "codes":
+                for head in range(held.shape[0]):
+                    _put(self.packer, self.shown, {"op": "products", **of_layer, "head": head})
 
     def _put_layers(self, name: str) -> Iterator[None]:
         """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""

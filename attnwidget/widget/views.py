@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from attnwidget.layers import ProjectedLayer
 from attnwidget.maps import AttentionMaps
 
 __all__ = ["VIEWS", "refusal"]
@@ -28,6 +29,15 @@ def _goes_on(maps: AttentionMaps) -> bool:
     return maps.n_layers > 1 and maps.key_tokens is maps.tokens and maps.n_queries == maps.n_keys
 
 
+def _has_projections(maps: AttentionMaps) -> bool:
+    return any(isinstance(layer, ProjectedLayer) for layer in maps.layers)
+
+
+_PROJECTED = (
+    "maps whose queries and keys are held, and these are weights; capture the model (attnwidget.capture), or pass "
+    "q and k (AttentionMaps.from_queries_keys)"
+)
+
 VIEWS: dict[str, Seen] = {
     "heatmap": Seen("head"),
     "text": Seen("row"),
@@ -42,6 +52,8 @@ VIEWS: dict[str, Seen] = {
         "maps whose tokens carry the patches of a picture, and these do not; give them with "
         "tokens.with_image(ImageGrid(start, rows, columns, picture))",
     ),
+    "neurons": Seen("neurons", _has_projections, _PROJECTED),
+    "plane": Seen("plane", _has_projections, _PROJECTED),
 }
 
 

@@ -1,5 +1,6 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
+ * ?held keeps queries and keys, ?width=64 wide, and ?rotary turned.
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
  * of it. ?found has turns of a chat, ?worth heads that are worth a look. */
 
@@ -119,6 +120,16 @@ const map = new MockMap({
   queries: tokens,
   ...(asked.has("keys") && { keys: TEXT.split(" ").slice(0, number("keys", 7)).reverse() }),
   heads: Array.from({ length: layers }, () => heads),
+  ...(asked.has("held") && {
+    held: "projections" as const,
+    scores: {
+      scaling: 1 / Math.sqrt(number("width", 32)),
+      width: number("width", 32),
+      rotary: asked.has("rotary"),
+    },
+    width: number("width", 32),
+    rotary: asked.has("rotary"),
+  }),
   ...(asked.has("kv") && { keyValueHeads: Array.from({ length: layers }, () => number("kv", 1)) }),
   causal: asked.get("causal") !== "0",
   special: asked.has("special") ? [0] : [],

@@ -191,10 +191,12 @@ function layerOf(map: MockMap, layer: number): Answer {
   const { width } = all[0]!;
   const q = all.flatMap(({ queries, sharp }) => Array.from(queries, (value) => value * sharp));
   const k = all.flatMap(({ keys }) => Array.from(keys));
+  const turned = map.angles(n_queries);
   return {
     header: {
       ...common,
-      buffers: ["q", "k"],
+      buffers: turned ? ["q", "k", "query_angles"] : ["q", "k"],
+      rotary: turned && { pairing: "halves", start: 0, pairs: turned.pairs },
       dtype: "float32",
       key_value_heads: heads.length,
       width,
@@ -202,7 +204,49 @@ function layerOf(map: MockMap, layer: number): Answer {
       softcap: null,
       mask: { causal, offset: 0, window: null },
     },
-    buffers: [unaligned(Float32Array.from(q)), unaligned(Float32Array.from(k))],
+    buffers: [
+      unaligned(Float32Array.from(q)),
+      unaligned(Float32Array.from(k)),
+      ...(turned ? [unaligned(turned.angles)] : []),
+    ],
+  };
+}
+
+function productsOf(map: MockMap, { layer, head, query, key }: Question): Answer {
+  const { width, queries, keys, sharp } = map.vectors(layer, head);
+  const cut = (values: Float32Array, at: number | null | undefined) =>
+    at === null || at === undefined ? values : values.slice(at * width, (at + 1) * width);
+  const q = cut(queries, query).map((value) => value * sharp);
+  const k = cut(keys, key);
+  return {
+    header: { queries: q.length / width, keys: k.length / width, width, rotary: null },
+    buffers: [unaligned(q), unaligned(k)],
+  };
+}
+
+/** The first two dimensions are the plane; every other head can be read. */
+function planeOf(map: MockMap, { layer, head }: Question): Answer {
+  const heads = head === undefined ? [...Array(map.facts.heads[layer]!).keys()] : [head];
+  const { n_queries, n_keys } = map.facts;
+  const flat = (values: Float32Array, width: number) => values.filter((_, at) => at % width < 2);
+  const all = heads.map((one) => map.vectors(layer, one));
+  const places = (n: number) => unaligned(Int32Array.from({ length: n }, (_, at) => at));
+  return {
+    header: {
+      first: heads[0]!,
+      heads: heads.length,
+      queries: n_queries,
+      keys: n_keys,
+      pairs: heads.map(() => (n_queries * (n_keys + 1)) / 2),
+      sampled: false,
+    },
+    buffers: [
+      unaligned(Float32Array.from(all.flatMap(({ queries, width }) => [...flat(queries, width)]))),
+      unaligned(Float32Array.from(all.flatMap(({ keys, width }) => [...flat(keys, width)]))),
+      unaligned(Float32Array.from(heads, (one) => (one % 2 === 0 ? 0.75 : 0.25))),
+      places(n_queries),
+      places(n_keys),
+    ],
   };
 }
 
@@ -329,11 +373,14 @@ export interface Question extends TileRequest {
   query: number | null;
   number?: number;
   heads?: string;
+  key?: number | null;
 }
 
 export const OPERATIONS = {
   scores: (map: MockMap, asked: Question) => scoresOf(map, asked),
   paths: (map: MockMap, { query, heads }: Question) => pathsOf(map, query!, heads!),
+  products: (map: MockMap, asked: Question) => productsOf(map, asked),
+  plane: (map: MockMap, asked: Question) => planeOf(map, asked),
   projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),

@@ -40,6 +40,8 @@ export interface MapOptions {
   scores?: ScoreFacts | null;
   /** Of queries and keys. */
   width?: number;
+  /** Whether halves of the vectors turn with position, by 1, 1/4, 1/16 ... a token. */
+  rotary?: boolean;
   /** How much more the kernel computes for a cell than it would: small maps that are as slow as long ones. */
   cost?: number;
   /** What layers and heads are called in the model. */
@@ -149,6 +151,17 @@ export class MockMap {
 
   get standouts(): Standouts {
     return { heads: this.#options.standouts ?? [], looked: ["strongest induction", "previous token"] };
+  }
+
+  /** Angles [tokens, pairs] of tokens that are turned. */
+  angles(tokens: number): { pairs: number; angles: Float32Array } | null {
+    if (!this.#options.rotary) return null;
+    const pairs = (this.#options.width ?? 8) / 2;
+    const angles = Float32Array.from(
+      { length: tokens * pairs },
+      (_, at) => Math.floor(at / pairs) / 4 ** (at % pairs),
+    );
+    return { pairs, angles };
   }
 
   measure(index: number, layer: number, head: number): number {

@@ -20,7 +20,7 @@ from tests.make import matrices, projected
     ("options", "error", "sentence"),
     [
         ({"kind": "heatmap"}, ValueError, "kind='heatmap' is not known; did you mean 'head' or 'heads'?"),
-        ({"kind": "nonsense"}, ValueError, "expected one of 'head', 'heads'"),
+        ({"kind": "gibberish"}, ValueError, "expected one of 'head', 'heads'"),
         ({"haed": 1}, TypeError, "figure has no argument 'haed'; did you mean head?"),
         ({"layer": 3}, IndexError, "layer 3 does not exist: these maps have layers 0 to 2."),
         ({"layer": 1, "head": 4}, IndexError, "head 4 does not exist: layer 1 has heads 0 to 3."),

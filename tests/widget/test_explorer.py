@@ -319,7 +319,8 @@ class TestTraits:
         told = aw.explore(aw.capture(model, inputs)[0]).facts["maps"][0]["scores"]
         attention = model.model.layers[0].self_attn
         softcap = model.config.attn_logit_softcapping
-        assert told == [{"scaling": attention.scaling, "width": attention.head_dim, "softcap": softcap}] * 2
+        made = {"scaling": attention.scaling, "width": attention.head_dim, "softcap": softcap, "rotary": True}
+        assert told == [made] * 2
         q, more = torch.ones(2, 3, 4), {"bias": torch.ones(2, 3, 3), "sinks": torch.ones(2)}
         biased = aw.AttentionMaps.from_queries_keys(q, q, layout="HND", scaling=0.3, **more)
         (one,) = aw.explore(biased).facts["maps"][0]["scores"]

@@ -75,7 +75,8 @@ def test_a_page_holds_every_layer_and_all_that_was_measured() -> None:
     assert whole_layers(html) == [0, 1, 2]
     index = index_of(html)
     asked = {entry["question"]["op"] for entry in index["entries"]}
-    assert asked == {"projections", "profile", "thumbnails", "measures", "vitals", "findings", "standouts", "paths"}
+    small = {"profile", "thumbnails", "measures", "vitals", "findings", "standouts", "paths"}
+    assert asked == {"projections", *small, "plane", "products"}
     assert index["missing"] == ""
     traits = json.loads(Reader(html).parts["traits"][0])
     assert {name: traits[name] for name in view.state} == view.state

@@ -16,6 +16,8 @@ import torch
 
 from attnwidget.layers import DenseLayer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.products import score_products
+from attnwidget.rotary import Rotary
 from attnwidget.tokens import Tokens
 from attnwidget.widget.answers import Shown, answer
 from tests.widget.answers.reading import made, opened
@@ -23,6 +25,7 @@ from tests.widget.answers.reading import made, opened
 FILE = Path(__file__).parents[2] / "js" / "test" / "unit" / "vectors.json"
 N, WIDTH = 9, 2  # as few tokens as take fewer bytes in projections than in codes
 DIGITS = 8
+TERMS_OF = 7, 3  # query and key whose products are written
 
 
 def _drawn(*shape, seed=0):
@@ -43,6 +46,16 @@ def _hiding(heads, *rows):
     hide[:, range(N), range(N)] = False
     hide[:, list(rows)] = True
     return Mask(additive=torch.zeros(heads, N, N).masked_fill(hide, -math.inf))
+
+
+def _turned(pairing, start, *steps, shift=0):
+    angles = torch.arange(N)[:, None] * torch.tensor(steps)
+    return Rotary(pairing, start, angles, angles + shift)
+
+
+def _wide(**options):
+    """Vectors of four dimensions, which in half precision still take fewer bytes than codes."""
+    return _held(dtype=torch.float16, width=4, mask=Mask(), **options)
 
 
 def layers():
@@ -69,6 +82,8 @@ def layers():
         "bfloat16": _held(dtype=torch.bfloat16, width=4),
         "float16": _held(dtype=torch.float16, width=4),
         "float64": _held(dtype=torch.float64),
+        "turned, halves": _wide(rotary=_turned("halves", 0, 1.0, 0.25)),
+        "turned, some neighbours, keys elsewhere": _wide(rotary=_turned("neighbours", 2, 0.5, shift=3)),
         "codes, a triangle": DenseLayer(weights),
         "codes, a rectangle": DenseLayer(rectangle),
         "codes, a bias": _held(bias=_drawn(1, N, N, seed=6), heads=1, key_value_heads=1),
@@ -88,8 +103,18 @@ def vectors():
         cases.append(
             {"name": name, "header": sent.header, "buffers": buffers}
             | {what: _plain(values.tolist()) for what, values in numbers}
+            | _terms(maps)
         )
     return cases
+
+
+def _terms(maps):
+    """Where one score comes from, of layers that are turned."""
+    if getattr(maps.layers[0], "rotary", None) is None:
+        return {}
+    found = score_products(maps, 0, 1, *TERMS_OF)
+    numbers = {"total": found.products, "content": found.content}
+    return {"terms": {what: _plain(values.double().tolist()) for what, values in numbers.items()}}
 
 
 def written(cases):

@@ -14,6 +14,8 @@ from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.paths import paths
 from attnwidget.widget.answers.picture import picture
+from attnwidget.widget.answers.plane import planes
+from attnwidget.widget.answers.products import products
 from attnwidget.widget.answers.profile import profile
 from attnwidget.widget.answers.projections import projections
 from attnwidget.widget.answers.rows import rows
@@ -62,6 +64,8 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "span_mass": _of_maps(span_mass),
     "span_rows": _of_maps(span_rows),
     "paths": _of_maps(paths),
+    "products": _of_maps(products),
+    "plane": _of_maps(planes),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

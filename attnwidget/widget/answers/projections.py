@@ -15,6 +15,7 @@ from torch import Tensor
 from attnwidget.layers import Layer, Mask, ProjectedLayer
 from attnwidget.maps import AttentionMaps
 from attnwidget.pooling import Grid, pool
+from attnwidget.rotary import Rotary
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.encoding import MASKED, as_held, encode, float32
 
@@ -38,7 +39,8 @@ def projections(maps: AttentionMaps, layer: int) -> Answer:
         bits; ``narrowed`` where they are held in double precision. Then sinks, float32 [heads], and mask, bits of what
         may be seen, lowest first, [``mask_heads``, queries, keys], each head in whole bytes; both only where there
         are any. Without such bits the header's ``mask`` is the rule: causal, offset, window. Weights are
-        softmax(cap(q k^T * scaling)) over what may be seen, the sink taking part.
+        softmax(cap(q k^T * scaling)) over what may be seen, the sink taking part. Where the header has a ``rotary``
+        (pairing, start, pairs): query_angles and, where these are others, key_angles, float32 [tokens, pairs].
 
         "codes": codes uint16 [heads, queries, keys], of the lower triangles alone, row by row, where ``triangle``;
         missing mass and entropy in nats, float32 [heads, queries]. Header ``low`` and ``step`` of each head.
@@ -77,6 +79,8 @@ def layer_bytes(layer: Layer) -> tuple[int | None, int]:
         size += 4 * heads
     if not layer.mask.is_rule:
         size += _mask_heads(layer.mask) * -(-n_queries * n_keys // 8)
+    if layer.rotary is not None:
+        size += 4 * layer.rotary.pairs * (n_queries + (0 if _alike(layer.rotary) else n_keys))
     return size, codes
 
 
@@ -94,6 +98,11 @@ def held_form(layer: Layer) -> Form | None:
     return form_of(layer) if projected is not None or codes <= LIVE_CODES else None
 
 
+def _alike(rotary: Rotary) -> bool:
+    """Whether keys are turned as the queries of their places are."""
+    return rotary.keys is rotary.queries or torch.equal(rotary.keys, rotary.queries)
+
+
 def _projections(layer: ProjectedLayer) -> Answer:
     dtype, mask = _sent_dtype(layer), layer.mask
     buffers = {"q": as_held(layer.q.to(dtype)), "k": as_held(layer.k.to(dtype))}
@@ -102,6 +111,11 @@ def _projections(layer: ProjectedLayer) -> Answer:
     if not mask.is_rule:
         _, n_queries, n_keys = layer.shape
         buffers["mask"] = _bits(mask.visible(slice(0, n_queries), n_keys, layer.q.device))
+    rotary = layer.rotary
+    if rotary is not None:
+        buffers["query_angles"] = float32(rotary.queries)
+        if not _alike(rotary):
+            buffers["key_angles"] = float32(rotary.keys)
     header = {
         "form": "projections",
         "buffers": list(buffers),
@@ -114,6 +128,8 @@ def _projections(layer: ProjectedLayer) -> Answer:
         "mask": {"causal": mask.causal, "offset": mask.offset, "window": mask.window} if mask.is_rule else None,
         "mask_heads": None if mask.is_rule else _mask_heads(mask),
     }
+    if rotary is not None:
+        header["rotary"] = {"pairing": rotary.pairing, "start": rotary.start, "pairs": rotary.pairs}
     return Answer(header, list(buffers.values()))
 
 

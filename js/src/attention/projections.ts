@@ -5,6 +5,19 @@ import { type Bytes, numbers } from "./tile";
 export type MaskRule = { causal: boolean; offset: number; window: number | null };
 export type MaskBits = { heads: number; bits: Uint8Array };
 
+/** Two dimensions turn together by an angle for each token: i and i + pairs, or 2 i and 2 i + 1, from `start` on. */
+export interface RotaryHeader {
+  pairing: "halves" | "neighbours";
+  start: number;
+  pairs: number;
+}
+
+/** Angles in radians, [tokens, pairs]; NaN where one is not known. */
+export interface Rotary extends RotaryHeader {
+  queryAngles: Float32Array;
+  keyAngles: Float32Array;
+}
+
 export interface Projections {
   form: "projections";
   heads: number;
@@ -20,6 +33,8 @@ export interface Projections {
   /** Learned logits that compete with the keys, one a head. */
   sinks: Float32Array | null;
   mask: MaskRule | MaskBits;
+  /** How queries and keys were turned for their positions, where that is known. */
+  rotary: Rotary | null;
   bytes: number;
 }
 
@@ -55,6 +70,7 @@ export interface LayerHeader {
   softcap?: number | null;
   mask?: { causal: boolean; offset: number; window: number | null };
   mask_heads?: number;
+  rotary?: RotaryHeader | null;
   low?: number[];
   step?: number[];
   triangle?: boolean;
@@ -86,6 +102,11 @@ export function decodeLayer(header: LayerHeader, buffers: readonly Bytes[]): Hel
   const maskHeads = header.mask_heads ?? 1;
   const packed = header.buffers.includes("mask");
   const size = Math.ceil((nQueries * nKeys) / 8) * maskHeads;
+  const { rotary } = header;
+  const angles = (name: string, tokens: number) =>
+    numbers(Float32Array, named(name), tokens * rotary!.pairs, "angles");
+  const queryAngles = rotary ? angles("query_angles", nQueries) : null;
+  const keyAngles = header.buffers.includes("key_angles") ? angles("key_angles", nKeys) : queryAngles;
   return {
     form: "projections",
     heads,
@@ -101,6 +122,7 @@ export function decodeLayer(header: LayerHeader, buffers: readonly Bytes[]): Hel
     mask: packed
       ? { heads: maskHeads, bits: numbers(Uint8Array, named("mask"), size, "mask") }
       : (header.mask ?? { causal: false, offset: 0, window: null }),
+    rotary: rotary && queryAngles && keyAngles ? { ...rotary, queryAngles, keyAngles } : null,
     bytes,
   };
 }

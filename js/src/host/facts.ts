@@ -55,6 +55,8 @@ export interface ScoreFacts {
   softcap?: number;
   /** Whether a score that belongs to no key takes part in the softmax. */
   sinks?: boolean;
+  /** Whether it is known how queries and keys were turned for their positions. */
+  rotary?: boolean;
 }
 
 /** One thing that was done to the tokens of a map. */

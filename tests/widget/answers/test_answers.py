@@ -13,6 +13,7 @@ def test_every_question_is_answered_without_a_widget():
     shown = Shown.of({"attention": projected(), "other": projected(20)}, version=7)
     span = {"rows": [0, 14], "columns": [0, 14], "height": 14, "width": 14}
     asked = {"tile": {"layer": 1, "head": 2, **span}, "scores": {"layer": 1, "head": 2, "query": 5}}
+    asked |= {"products": {"layer": 1, "head": 2, "query": 5, "key": 3}}
     asked |= {"spans": {}} | {op: {"layer": 1, "kind": "sentences"} for op in ("span_mass", "span_rows")}
     asked |= {"findings": {}, "standouts": {}, "rows": {"layer": 1, "query": 5}, "paths": {"query": 5}}
     for op in QUESTIONS.keys() - {"picture"}:

@@ -12,14 +12,19 @@ import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
 import { layersSheet } from "../paper/layers";
+import { neuronsSheet } from "../paper/neurons";
+import { planeSheet } from "../paper/plane";
 import { rowsSheet } from "../paper/rows";
 import { spansSheet } from "../paper/spans";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
+import { needs as behindNeeds } from "./behind";
 import { FlowView, needs as flowNeeds, suits as flows } from "./flow/view";
 import { ImageView, needs as imageNeeds } from "./image";
 import { suits as hasDepth, LayersView, needs as layersNeeds } from "./layers/view";
 import { MapView } from "./map";
+import { NeuronsView, madeIn as neuronsMade } from "./neurons";
+import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane";
 import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows";
 import { SpansView, needs as spansNeeds } from "./spans";
 import { TextView } from "./text";
@@ -50,6 +55,9 @@ export interface View extends Kind {
    */
   made?: (store: Store, answers: Answers) => object | null;
 }
+
+/** Whether the queries and keys of any layer are known. */
+const isProjected = (map: MapFacts): boolean => map.scores?.some((made) => made !== null) ?? false;
 
 export const VIEWS: readonly View[] = [
   {
@@ -128,6 +136,28 @@ export const VIEWS: readonly View[] = [
     Main: FlowView,
     sheet: flowSheet,
     needs: flowNeeds,
+  },
+  {
+    name: "neurons",
+    label: "Why",
+    asked: "one score",
+    hint: "Pin a query in the map, and a key of it, to see what their score is the sum of",
+    suits: isProjected,
+    Main: NeuronsView,
+    sheet: neuronsSheet,
+    needs: behindNeeds,
+    made: neuronsMade,
+  },
+  {
+    name: "plane",
+    label: "Plane",
+    asked: "one score",
+    hint: "Click a query to pin it",
+    suits: isProjected,
+    Main: PlaneView,
+    sheet: planeSheet,
+    needs: planeNeeds,
+    made: planeMade,
   },
 ];
 
