@@ -6,8 +6,8 @@ interface MenuProps<T extends string> {
   part: string;
   value: T;
   options: Options<T>;
-  /** More of them, under a heading of their own. */
-  more?: { label: string; options: Options<T> };
+  /** More of them, each group under a heading of its own. */
+  groups?: readonly { label: string; options: Options<T> }[];
   title?: string;
   /** The choices speak for themselves: the label is only read out. */
   bare?: boolean;
@@ -16,7 +16,7 @@ interface MenuProps<T extends string> {
 }
 
 export function Menu<T extends string>(props: MenuProps<T>) {
-  const { label, part, value, options, more, title, bare, disabled = false, onChange } = props;
+  const { label, part, value, options, groups = [], title, bare, disabled = false, onChange } = props;
   const option = ([name, text]: readonly [T, string]) => (
     <option key={name} value={name} selected={name === value}>
       {text}
@@ -32,9 +32,11 @@ export function Menu<T extends string>(props: MenuProps<T>) {
         onChange={(event) => onChange(event.currentTarget.value as T)}
       >
         {options.map(option)}
-        {more && more.options.length > 0 && (
-          <optgroup label={more.label}>{more.options.map(option)}</optgroup>
-        )}
+        {groups.map((group) => (
+          <optgroup key={group.label} label={group.label}>
+            {group.options.map(option)}
+          </optgroup>
+        ))}
       </select>
     </label>
   );

@@ -10,7 +10,6 @@ import { Alarms } from "./alarms";
 import { Colouring } from "./colouring";
 import { Keys } from "./keys";
 import { Lens } from "./lens";
-import type { Shape } from "./room";
 import { Tabs } from "./tabs";
 import { TokensPanel } from "./tokens";
 
@@ -18,10 +17,10 @@ interface Props {
   store: Store;
   answers: Answers;
   source: Source;
-  shape: Shape;
+  width: number;
 }
 
-export function Head({ store, answers, source, shape }: Props) {
+export function Head({ store, answers, source, width }: Props) {
   const kept = useSignal<Kept | null>(null);
   const here = useRef<HTMLElement>(null);
   const title = store.facts.value?.title;
@@ -38,7 +37,7 @@ export function Head({ store, answers, source, shape }: Props) {
         <Alarms store={store} answers={answers} around={here} />
       </div>
       <div class="tools">
-        <Tabs store={store} shape={shape} />
+        <Tabs store={store} width={width} />
         <TokensPanel store={store} source={source} />
         <Colouring store={store} />
         <Save store={store} answers={answers} source={source} kept={kept} />

@@ -91,7 +91,7 @@ export function Layout({ store, answers, source, ready }: Props) {
     >
       <div class="ruler" ref={ruler} />
       {link !== "absent" && has("head") && (
-        <Head store={store} answers={answers} source={source} shape={shape} />
+        <Head store={store} answers={answers} source={source} width={width.value} />
       )}
       <LessonCard lesson={store.lesson} asking={asking} />
       <Status store={store} answers={answers} source={source} />
