@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from attnwidget.widget.answers.answer import Answer
+from attnwidget.widget.answers.column import column
 from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.picture import picture
@@ -60,6 +61,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "spans": _of_maps(spans),
     "span_mass": _of_maps(span_mass),
     "span_rows": _of_maps(span_rows),
+    "column": _of_maps(column),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),
