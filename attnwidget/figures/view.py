@@ -26,9 +26,13 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         kind = "row"  # where only the queries are patches, there is nothing to lay over them
     place = view.place
     places = {"layer": place.layer, "head": place.head, "query": 0 if place.query is None else place.query}
+    if kind == "row" and place.query is not None and place.also:
+        places["query"] = [place.query, *place.also]
+    if kind == "lines" and view.heads:
+        places["head"] = list(view.heads)
     return {
         "kind": kind,
-        **{name: places[name] for name in KINDS.get(kind, ())},
+        **{name: places[name] for name in (*KINDS.get(kind, ()), *(["head"] if kind == "lines" else []))},
         "temperature": place.temperature,
         "scaling": place.scaling,
         "cmap": _COLOURS.get(view.color_map, view.color_map),
@@ -48,4 +52,4 @@ def _end(color_range: str, kind: str) -> float | str | None:
         return 1.0
     if color_range == "row" and kind == "head":
         return "row"
-    return None if kind == "row" else "each"
+    return None if kind in {"row", "lines"} else "each"

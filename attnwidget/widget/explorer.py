@@ -22,7 +22,7 @@ from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
-from attnwidget.widget.numbers import Index, Number
+from attnwidget.widget.numbers import Index, Indices, Number
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.spanning import Spanning
 from attnwidget.widget.still import Still, still
@@ -69,10 +69,18 @@ class Explorer(Spanning):
         Heads that are chosen together, as [layer, head]: while there are two or more, their mean is one of the maps,
         "mean of chosen heads". Choosing maps with other heads empties it.
     query, key : int or None
-        The pinned row, and the pinned cell in it.
+        The pinned row, and the pinned cell in it; a key alone is a pinned column.
+    also : list of int
+        Further queries that are pinned with it: what is shown of them is their joined row.
+    joined : {"mean", "sum"}
+        How the rows of several pinned queries are made one.
+    heads : list of int
+        Heads of the layer whose lines are drawn; empty for the chosen head alone.
+    reading : {"row", "column"}
+        Whether the text is shaded by what the pinned word looks at, or by what looks at it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "image", "spans", "grid"}
+    view : {"heatmap", "lines", "text", "image", "spans", "grid"}
         What the main area shows; "image" is for maps whose tokens carry the patches of a picture, and what opens where
         the keys are such. Maps that cannot be seen so are shown as a heatmap.
     measure : str
@@ -128,6 +136,10 @@ class Explorer(Spanning):
     head = Index(0).tag(sync=True)
     query = Index(None, allow_none=True).tag(sync=True)
     key = Index(None, allow_none=True).tag(sync=True)
+    also = Indices().tag(sync=True)
+    joined = t.Enum(["mean", "sum"], "mean").tag(sync=True)
+    heads = Indices().tag(sync=True)
+    reading = t.Enum(["row", "column"], "row").tag(sync=True)
     temperature = Number(1.0).tag(sync=True)
     scaling = Number(1.0).tag(sync=True)
     view = t.Unicode("heatmap").tag(sync=True)
@@ -249,7 +261,8 @@ class Explorer(Spanning):
         return VIEWS[self.view].figure
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
-        chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
+        named = ("map", "layer", "head", "query", "also", "key", "reading", "pooling")
+        chosen = {name: choices[name] for name in named if name in choices}
         tempers = choices["map"] not in self._maps or self._maps[choices["map"]].tempers
         if tempers and choices["map"] not in self._shown.derived:
             chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
@@ -409,29 +422,23 @@ class Explorer(Spanning):
             raise t.TraitError(f"map={name!r} does not exist; there are {', '.join(self._maps)}.")
         return name
 
-    @t.validate("layer")
-    def _valid_layer(self, proposal: Any) -> Any:
-        return self._valid_index("layer", proposal["value"], self.maps.n_layers)
-
-    @t.validate("head")
-    def _valid_head(self, proposal: Any) -> Any:
-        return self._valid_index("head", proposal["value"], self.maps.heads[self.layer])
-
-    @t.validate("query")
-    def _valid_query(self, proposal: Any) -> Any:
-        return self._valid_index("query", proposal["value"], self.maps.n_queries)
-
-    @t.validate("key")
-    def _valid_key(self, proposal: Any) -> Any:
-        return self._valid_index("key", proposal["value"], self.maps.n_keys)
-
-    @staticmethod
-    def _valid_index(name: str, value: Any, size: int) -> Any:
-        if value is None:
-            return None
-        if not -size <= value < size:
-            raise t.TraitError(f"{name}={value} does not exist; it goes from 0 to {size - 1}.")
-        return value % size
+    @t.validate("layer", "head", "query", "key", "also", "heads")
+    def _valid_place(self, proposal: Any) -> Any:
+        """Positions from 0, where they exist; of lists each."""
+        name, value = proposal["trait"].name, proposal["value"]
+        maps = self.maps
+        if name == "layer":
+            size = maps.n_layers
+        elif name in {"head", "heads"}:
+            size = maps.heads[self.layer]
+        else:
+            size = maps.n_keys if name == "key" else maps.n_queries
+        for one in value if isinstance(value, list) else [] if value is None else [value]:
+            if not -size <= one < size:
+                raise t.TraitError(f"{name}={one} does not exist; it goes from 0 to {size - 1}.")
+        if isinstance(value, list):
+            return list(dict.fromkeys(one % size for one in value))
+        return None if value is None else value % size
 
     @t.validate("temperature")
     def _valid_temperature(self, proposal: Any) -> float:
@@ -465,10 +472,17 @@ class Explorer(Spanning):
         maps = self.maps
         self.layer = min(self.layer, maps.n_layers - 1)
         self.head = min(self.head, maps.heads[self.layer] - 1)
+        self.heads = [head for head in self.heads if head < maps.heads[self.layer]]
+        self.also = [query for query in self.also if query < maps.n_queries]
         if self.query is not None and self.query >= maps.n_queries:
             self.query = self.key = None
         if self.key is not None and self.key >= maps.n_keys:
             self.key = None
+
+    @t.observe("query")
+    def _unpin_all(self, _change: Any) -> None:
+        if self.query is None:
+            self.also = []
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:

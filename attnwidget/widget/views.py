@@ -24,6 +24,7 @@ def _has_picture(maps: AttentionMaps) -> bool:
 
 VIEWS: dict[str, Seen] = {
     "heatmap": Seen("head"),
+    "lines": Seen("lines"),
     "text": Seen("row"),
     "spans": Seen("spans"),
     "grid": Seen("grid"),

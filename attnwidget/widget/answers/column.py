@@ -18,7 +18,7 @@ READ = 1 << 26  # cells of attention that are read for one column, a weight need
 
 
 def column(
-    maps: AttentionMaps, layer: int, head: int, key: int, temperature: float = 1.0, scaling: float = 1.0
+    maps: AttentionMaps, layer: int, head: int, key: int, *, temperature: float = 1.0, scaling: float = 1.0
 ) -> Answer:
     """What every query gives to one key.
 
@@ -62,13 +62,15 @@ def column(
 
 def _paid(source: Layer, heads: slice, rows: Tensor, key: int, factor: float) -> Tensor:
     """What some queries give to one key [rows]; NaN where they may not see it, or have no values."""
-    held = isinstance(source, ProjectedLayer)
-    keys = source.mask.span(rows, source.shape[2]) if held else slice(0, source.shape[2])
-    if not keys.start <= key < keys.stop:
-        return torch.full((len(rows),), math.nan)
-    logs, outside = source.logits(heads, rows, keys) if held else source.log_weights(heads, rows)
-    if held or factor != 1:
-        logs, _ = temper(logs, outside, factor)
+    keys = slice(0, source.shape[2])
+    if isinstance(source, ProjectedLayer):
+        keys = source.mask.span(rows, source.shape[2])
+        if not keys.start <= key < keys.stop:
+            return torch.full((len(rows),), math.nan)
+        logs, _ = temper(*source.logits(heads, rows, keys), factor)
+    else:
+        logs, outside = source.log_weights(heads, rows)
+        logs = logs if factor == 1 else temper(logs, outside, factor)[0]
     seen = source.visible(heads, rows)[0, :, key].to(logs.device)
     # A weight of 0 is one; in a row that has none at all it is not.
     empty = logs[0].amax(-1) == -math.inf

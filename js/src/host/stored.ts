@@ -45,8 +45,13 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind, number }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind, number].filter((part) => part !== undefined).join("/");
+function nameOf(question: Entry["question"]): string {
+  const { op, map, layer, head, query, axis, kind, number, key, temperature, scaling } = question;
+  const ofColumn = op === "column" ? [key, temperature, scaling] : [];
+  return [op, map, layer, head, query, axis, kind, number, ...ofColumn]
+    .filter((part) => part !== undefined)
+    .join("/");
+}
 
 export class Stored {
   readonly version: number;

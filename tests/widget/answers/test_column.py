@@ -72,9 +72,9 @@ def test_of_a_long_map_an_even_spread_of_rows_is_read_and_counted(monkeypatch):
         ((0, 0, 14), IndexError, "key 14 does not exist: these maps have keys 0 to 13"),
         ((0, 0, -1), IndexError, "key -1 does not exist"),
         ((0, 4, 0), IndexError, "head 4 does not exist"),
-        ((0, 0, 0, 0.0), ValueError, "temperature=0.0; expected a number above 0"),
+        ((0, 0, 0), ValueError, "temperature=0.0; expected a number above 0"),
     ],
 )
 def test_what_has_none(asked, error, words):
     with pytest.raises(error, match=words):
-        column(projected(), *asked)
+        column(projected(), *asked, temperature=0.0)
