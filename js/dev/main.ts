@@ -17,7 +17,16 @@ const TEXT =
 const asked = new URLSearchParams(location.search);
 const number = (name: string, fallback: number) => Number(asked.get(name) ?? fallback);
 const words = TEXT.split(" ");
-const tokens = Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
+const TEXTS: Record<string, string> = {
+  lines:
+    "The|nurse|examined|the|farmer|.|\n\n|She|was|late|,|and|nobody|had|seen|her|.|\n|The|end|.|\n\n|הילד|נתן|את|הכדור|ל|Ben|בגן|.",
+  hebrew: "הילד|נתן|את|הכדור|לאחותו|בגן|.|Then|he|said|שלום|עולם|to|her|and|left",
+  chinese: "我们|在|公园|里|看见|了|一|只|小|狗|。|Ben|说|：|“|它|真|可爱|！|”|我们|都|笑|了|。",
+  pair: "[CLS]|the|cat|sat|on|the|mat|[SEP]|a|dog|lay|on|the|rug|[SEP]",
+  hostile: "<b>x</b>|<script>alert(1)</script>||  |👩🏽‍🚀|\u202eabc|\u200b|שלום|你好|a\tb|end",
+};
+const given = TEXTS[asked.get("text") ?? ""]?.split("|");
+const tokens = given ?? Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
 const FOUND = asked.has("found")
   ? {
       found: {
@@ -121,7 +130,11 @@ const map = new MockMap({
   heads: Array.from({ length: layers }, () => heads),
   ...(asked.has("kv") && { keyValueHeads: Array.from({ length: layers }, () => number("kv", 1)) }),
   causal: asked.get("causal") !== "0",
-  special: asked.has("special") ? [0] : [],
+  special: given
+    ? [...tokens.keys()].filter((at) => /^\[[A-Z]+\]$/.test(tokens[at]!))
+    : asked.has("special")
+      ? [0]
+      : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
   ...(asked.has("spans") && marked),
@@ -147,9 +160,24 @@ const choices = Object.fromEntries(
     .filter((name) => asked.has(name))
     .map((name) => [name, number(name, 0)]),
 );
-for (const name of ["map", "view", "measure", "sort", "theme", "color_map", "color_scale", "color_range"]) {
+for (const name of [
+  "map",
+  "view",
+  "measure",
+  "sort",
+  "theme",
+  "color_map",
+  "color_scale",
+  "color_range",
+  "reading",
+  "joined",
+]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
+for (const name of ["also", "heads"]) {
+  if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name)!.split(",").map(Number) });
+}
+if (asked.has("threshold")) Object.assign(choices, { threshold: number("threshold", 0) });
 const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));
 Object.assign(window, { model });
 if (asked.get("theme") === "dark") document.body.style.background = "#15181c";

@@ -267,6 +267,16 @@ function spanRowsOf(map: MockMap, asked: SpansAsked): Answer {
   }
   const header = { layer: asked.layer, head: asked.head, spans, sampled: null };
   return { header, buffers: [unaligned(Float32Array.from(mass)), unaligned(new Uint8Array(queries.buffer))] };
+/** As for long maps, of which every so many rows are read. */
+function columnOf(map: MockMap, { layer, head, key, temperature, scaling }: Question): Answer {
+  const { n_queries } = map.facts;
+  const every = n_queries > 4096 ? 4 : 1;
+  const weights = Float32Array.from({ length: n_queries }, (_, query) =>
+    query % every || map.masked(query, key!)
+      ? Number.NaN
+      : map.row(layer, head, query, temperature, scaling)[key!]!,
+  );
+  return { header: { read: Math.ceil(n_queries / every) }, buffers: [unaligned(weights)] };
 }
 
 const findingsOf = (map: MockMap): Answer => ({
@@ -283,10 +293,12 @@ export interface Question extends TileRequest {
   axis: string;
   query: number | null;
   number?: number;
+  key: number | null;
 }
 
 export const OPERATIONS = {
   scores: (map: MockMap, asked: Question) => scoresOf(map, asked),
+  column: (map: MockMap, asked: Question) => columnOf(map, asked),
   projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),

@@ -9,6 +9,13 @@ import { rowsOf } from "../attention/rows";
 import { MASKED, type TileAsked, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
+/** A column is of one key at one temperature; a tile is stored at the one that was chosen. */
+interface OfColumn {
+  key?: number;
+  temperature?: number;
+  scaling?: number;
+}
+
 interface Entry {
   question: {
     op: string;
@@ -19,7 +26,7 @@ interface Entry {
     axis?: string;
     kind?: string;
     number?: number;
-  };
+  } & OfColumn;
   header: Record<string, unknown>;
   sizes: number[];
   /** Bytes of a number, where those of the same place stand together, which packs better; 1 where they do not. */

@@ -16,7 +16,7 @@ import type { Kind, Store } from "../store";
 import { ImageView, needs as imageNeeds } from "./image";
 import { MapView } from "./map";
 import { SpansView, needs as spansNeeds } from "./spans";
-import { TextView } from "./text";
+import { TextView, needs as textNeeds } from "./text";
 
 export interface ViewProps {
   store: Store;
@@ -63,6 +63,7 @@ export const VIEWS: readonly View[] = [
     suits: (map) => !isAllPicture(map),
     Main: TextView,
     sheet: textSheet,
+    needs: textNeeds,
   },
   {
     name: "image",
