@@ -1,4 +1,5 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
+ * ?on=0,2 switches heads of lines on, ?also=3,5 pins further words, ?text=lines and others are texts of several kinds.
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
  * of it. ?found has turns of a chat, ?worth heads that are worth a look. */
@@ -174,9 +175,8 @@ for (const name of [
 ]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
-for (const name of ["also", "heads"]) {
-  if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name)!.split(",").map(Number) });
-}
+const listed = (name: string) => asked.get(name)?.split(",").map(Number) ?? [];
+Object.assign(choices, { also: listed("also"), heads: listed("on") });
 if (asked.has("threshold")) Object.assign(choices, { threshold: number("threshold", 0) });
 const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));
 Object.assign(window, { model });

@@ -84,6 +84,10 @@ export class Store {
   readonly exactRow: Signal<ShownTile | null> = signal(null);
   /** Exact rows of the queries that are pinned beside it, as far as they are here; of tiles that are not pooled none. */
   readonly otherRows: Signal<readonly Tile[]> = signal([]);
+  /** How far columns of words are scrolled that are longer than their window, in CSS pixels. */
+  readonly scrolled: Signal<number> = signal(0);
+  /** From which text of several to which lines are drawn, by their places; below 0 for all. */
+  readonly between: Signal<{ from: number; to: number }> = signal({ from: -1, to: -1 });
   /** The newest column of a long map that was asked for. */
   readonly askedColumn: Signal<Column | null> = signal(null);
   readonly drawn: Signal<Drawn | null> = signal(null);

@@ -11,9 +11,11 @@ import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
 import { spansSheet } from "../paper/spans";
+import { linesSheet } from "../paper/lines";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
 import { ImageView, needs as imageNeeds } from "./image";
+import { LinesView, needs as linesNeeds } from "./lines/lines";
 import { MapView } from "./map";
 import { SpansView, needs as spansNeeds } from "./spans";
 import { TextView, needs as textNeeds } from "./text";
@@ -53,6 +55,16 @@ export const VIEWS: readonly View[] = [
     hint: "Click a row to pin a query",
     Main: MapView,
     sheet: heatmapSheet,
+    made: (store) => store.drawn.value,
+  },
+  {
+    name: "lines",
+    label: "Lines",
+    asked: "one head",
+    hint: "Click a query to pin it",
+    Main: LinesView,
+    sheet: linesSheet,
+    needs: linesNeeds,
     made: (store) => store.drawn.value,
   },
   {

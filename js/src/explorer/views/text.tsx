@@ -84,7 +84,9 @@ function Reading({ store, map }: { store: Store; map: MapFacts }) {
           onChange={(joined) => (store.traits.joined.value = joined)}
         />
       )}
-      <span class="who" data-part="read">{who || (column ? "The pinned key" : "The pinned word")}</span>
+      <span class="who" data-part="read">
+        {who || (column ? "The pinned key" : "The pinned word")}
+      </span>
       <Segments
         label="What the shades say"
         part="reading"
