@@ -127,7 +127,9 @@ const layers = number("layers", 4);
 const heads = number("heads", 4);
 const map = new MockMap({
   queries: tokens,
-  ...(asked.has("keys") && { keys: TEXT.split(" ").slice(0, number("keys", 7)).reverse() }),
+  ...(asked.has("keys") && {
+    keys: Array.from({ length: number("keys", 7) }, (_, at) => words[at % words.length]!).reverse(),
+  }),
   heads: Array.from({ length: layers }, () => heads),
   ...(asked.has("kv") && { keyValueHeads: Array.from({ length: layers }, () => number("kv", 1)) }),
   causal: asked.get("causal") !== "0",

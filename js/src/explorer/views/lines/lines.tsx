@@ -21,6 +21,8 @@ import { type Line, linesOf, type Picked, pick } from "./picked";
 import { bring, pointing } from "./pointing";
 import { type Side, type Stage, sightOf, stageOf } from "./stage";
 
+/** Of the lines of a word the strongest are drawn, which hide the others. */
+const MOST_ALONE = 400;
 /** Tokens of a long map that are asked for around what is in sight, and the steps in which that moves. */
 const ASKED = 192;
 const STEP = 64;
@@ -136,7 +138,12 @@ function createLines(store: Store, answers: Answers, room: ReadonlySignal<number
       ? toldOf(store, scene.value.map, scene.value.maps, lit.value.lit, lit.value.lines)
       : "Point at a word to see its lines alone; click it to keep them.",
   );
-  const counted = computed(() => (picked.value ? countOf(picked.value) : ""));
+  const counted = computed(() => {
+    const all = lit.value?.lines.length;
+    if (all !== undefined)
+      return all > MOST_ALONE ? `The strongest ${MOST_ALONE} of ${grouped(all)} lines.` : "";
+    return picked.value ? countOf(picked.value) : "";
+  });
   const beyond = computed(() => beyondOf(scene.value, lit.value));
   return { scene, picked, lit, told, counted, beyond, alone };
 }
@@ -216,7 +223,7 @@ function Picture({ store, map, here }: { store: Store; map: MapFacts; here: Line
     over.current.dataset.lines = String(lit?.lines.length ?? 0);
     if (!lit) return;
     const font = store.colours.value.font;
-    paint(context, font, lineMarks(scene, look, maps, heads, lit.lines, true));
+    paint(context, font, lineMarks(scene, look, maps, heads, lit.lines.slice(-MOST_ALONE), true));
     paint(context, font, weightMarks(store, scene, look, maps, heads, lit.lit.side, lit.lines));
   });
 

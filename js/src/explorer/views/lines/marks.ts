@@ -16,6 +16,8 @@ const ALONE = 0.35;
 /** Weights below it are not written out. */
 const WRITTEN = 0.005;
 const SQUARE = 9;
+/** A paler square is not seen. */
+const SEEN = 0.04;
 
 /** How lines look: where a weight falls on the scale, and the colour of each head. */
 export interface Look {
@@ -93,7 +95,7 @@ export function* lineMarks(
       kind: "lines",
       segments: bundles.get(name)!,
       colour: look.colour(heads.indexOf(maps[at]!.head), alone ? ALONE + (1 - ALONE) * place : place),
-      line: (alone ? 1 : WIDTH.least) + (WIDTH.most - WIDTH.least) * place,
+      line: alone ? Math.max(1, WIDTH.most * place) : WIDTH.least + (WIDTH.most - WIDTH.least) * place,
       opacity: least + (1 - least) * place,
     };
   }
@@ -125,10 +127,10 @@ export function* weightMarks(
       yield { kind: "text", x, y, text: weight.toFixed(2).replace(/^0\./, "."), size, anchor, colour };
     } else {
       const head = heads.indexOf(maps[at]!.head);
-      if (head >= 12) continue;
+      if (head >= 12 || place < SEEN) continue;
       const x = other === "key" ? stage.width - stage.beside + 4 + head * SQUARE : head * SQUARE;
       const box = { x, y: y - SQUARE / 2 + 0.5, width: SQUARE - 1, height: SQUARE - 1 };
-      yield { kind: "box", ...box, fill: look.colour(head, place), opacity: Math.max(0.08, place) };
+      yield { kind: "box", ...box, fill: look.colour(head, place), opacity: Math.max(0.2, place) };
     }
   }
 }
