@@ -24,14 +24,14 @@ export function Between({ store, map }: { store: Store; map: MapFacts }) {
         part="lines-from"
         value={String(queries[from] ? from : -1)}
         options={optionsOf(map.queries, queries)}
-        onChange={(value) => (store.between.value = { from: Number(value), to })}
+        onChange={(value) => (store.between.value = { ...store.between.peek(), from: Number(value) })}
       />
       <Menu
         label="to"
         part="lines-to"
         value={String(keys[to] ? to : -1)}
         options={optionsOf(keysOf(map), keys)}
-        onChange={(value) => (store.between.value = { from, to: Number(value) })}
+        onChange={(value) => (store.between.value = { ...store.between.peek(), to: Number(value) })}
       />
     </div>
   );

@@ -1,6 +1,6 @@
 /** One column of words: real text, which is right in every script; a list that is walked by keys. */
 import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { bracketed } from "../../../drawing/naming";
 import { quoted, readable, shortened } from "../../../drawing/words";
 import type { Axis, MapFacts } from "../../../host/facts";
@@ -27,14 +27,14 @@ export function Column({ store, map, axis, side, stage, here }: Props) {
   const special = new Set(axis.special);
   const shift = yOf(stage, map, side, scrolled, 0) - stage.pitch / 2;
 
-  useEffect(() =>
+  useLayoutEffect(() =>
     effect(() => {
       const lit = here.lit.value?.lit;
       const words = new Set(lit?.side === side ? lit.words : []);
       const { query, key } = store.pin.value;
       const pins = new Set(side === "query" ? [query, ...store.also.value] : [key]);
-      for (const word of list.current!.children as Iterable<Element> & HTMLCollection) {
-        const index = Number((word as HTMLElement).dataset.index);
+      for (const word of list.current?.querySelectorAll<HTMLElement>(".token") ?? []) {
+        const index = Number(word.dataset.index);
         const pinned = pins.has(index);
         // Only what changes is written: this runs at every move of the pointer.
         set(word, "data-lit", words.has(index));

@@ -22,6 +22,7 @@ export function Heads({ store, map, alone }: Props) {
   const colours = coloursOf(shown);
 
   function toggle(head: number): void {
+    const shown = headsShown(store, map);
     const rest = shown.filter((other) => other !== head);
     // The last one stays: a picture of no head says nothing.
     if (rest.length === 0) return;

@@ -1,6 +1,6 @@
 /** Queries on the left, keys on the right, and between them a line for each weight of one head or several. */
 import { computed, effect, type ReadonlySignal, type Signal, signal, useComputed } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Fault } from "../../../controls/fault";
 import { penOf, prepare, useDrawing, useWidth } from "../../../drawing/canvas";
 import { paint } from "../../../drawing/paint";
@@ -152,7 +152,7 @@ const grouped = (count: number): string => count.toLocaleString("en");
 
 /** How many lines there are, and how many of them are drawn. */
 export function countOf({ lines, of, share }: Picked): string {
-  if (lines.length === of) return `${grouped(of)} lines.`;
+  if (lines.length === of) return `${grouped(of)} ${of === 1 ? "line" : "lines"}.`;
   return `${grouped(lines.length)} of ${grouped(of)} lines, with ${share.toFixed(2)} of the weight.`;
 }
 
@@ -182,7 +182,7 @@ function Picture({ store, map, here }: { store: Store; map: MapFacts; here: Line
   const over = useRef<HTMLCanvasElement>(null);
   const stage = useComputed(() => here.scene.value?.stage ?? null);
 
-  useEffect(() => pointing(frame.current!, store, here), [store, here]);
+  useLayoutEffect(() => pointing(frame.current!, store, here), [store, here]);
   useEffect(() => {
     if (!isWhole(map)) return askAround(store, map, here);
   }, [store, map, here]);

@@ -40,7 +40,8 @@ export function pointing(frame: HTMLElement, store: Store, here: Lines): () => v
   });
   listen("pointerleave", () => point(null));
   listen("click", (event) => {
-    const word = at(event);
+    // A press by whoever has no pointer is on the word itself.
+    const word = wordOf(event.target) ?? at(event);
     if (word) pin(word, event.shiftKey || event.ctrlKey || event.metaKey);
   });
 
