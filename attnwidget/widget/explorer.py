@@ -22,9 +22,8 @@ from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
-from attnwidget.widget.numbers import Index, Indices, Number
 from attnwidget.widget.rpc import reply
-from attnwidget.widget.spanning import Spanning
+from attnwidget.widget.selecting import Selecting
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
@@ -37,7 +36,7 @@ LOCKABLE = (
 )
 
 
-class Explorer(Spanning):
+class Explorer(Selecting):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -132,16 +131,6 @@ class Explorer(Spanning):
     facts = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
     opening = t.Bytes(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
-    layer = Index(0).tag(sync=True)
-    head = Index(0).tag(sync=True)
-    query = Index(None, allow_none=True).tag(sync=True)
-    key = Index(None, allow_none=True).tag(sync=True)
-    also = Indices().tag(sync=True)
-    joined = t.Enum(["mean", "sum"], "mean").tag(sync=True)
-    heads = Indices().tag(sync=True)
-    reading = t.Enum(["row", "column"], "row").tag(sync=True)
-    temperature = Number(1.0).tag(sync=True)
-    scaling = Number(1.0).tag(sync=True)
     view = t.Unicode("heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
@@ -170,10 +159,6 @@ class Explorer(Spanning):
         self.set_trait("opening", self._opening(choices))
         super().__init__(keep=keep, lesson=lesson, **choices)
         self.on_msg(self._answer)
-
-    @property
-    def _maps(self) -> Mapping[str, AttentionMaps]:
-        return self._shown.maps
 
     @property
     def maps(self) -> AttentionMaps:
@@ -422,38 +407,6 @@ class Explorer(Spanning):
             raise t.TraitError(f"map={name!r} does not exist; there are {', '.join(self._maps)}.")
         return name
 
-    @t.validate("layer", "head", "query", "key", "also", "heads")
-    def _valid_place(self, proposal: Any) -> Any:
-        """Positions from 0, where they exist; of lists each."""
-        name, value = proposal["trait"].name, proposal["value"]
-        maps = self.maps
-        if name == "layer":
-            size = maps.n_layers
-        elif name in {"head", "heads"}:
-            size = maps.heads[self.layer]
-        else:
-            size = maps.n_keys if name == "key" else maps.n_queries
-        for one in value if isinstance(value, list) else [] if value is None else [value]:
-            if not -size <= one < size:
-                raise t.TraitError(f"{name}={one} does not exist; it goes from 0 to {size - 1}.")
-        if isinstance(value, list):
-            return list(dict.fromkeys(one % size for one in value))
-        return None if value is None else value % size
-
-    @t.validate("temperature")
-    def _valid_temperature(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not 0 < value < float("inf"):
-            raise t.TraitError(f"temperature={value}; expected a number above 0.")
-        return value
-
-    @t.validate("scaling")
-    def _valid_scaling(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not 0 <= value < float("inf"):
-            raise t.TraitError(f"scaling={value}; expected 0 or more.")
-        return value
-
     def _first_layer(self, name: Any) -> int:
         """The layer that maps open at: of a rollout the last, up to which all are rolled."""
         kind, _ = self._shown.derived.get(name, ("", ""))
@@ -463,26 +416,6 @@ class Explorer(Spanning):
     def _open_at_its_layer(self, _change: Any) -> None:
         if self._own_layout is not None and self._maps and self._first_layer(self.map):
             self.layer = self._first_layer(self.map)
-
-    @t.observe("layer", "map")
-    def _keep_selection_inside(self, _change: Any) -> None:
-        """Another layer may have fewer heads, other maps fewer of everything."""
-        if not self._maps:
-            return
-        maps = self.maps
-        self.layer = min(self.layer, maps.n_layers - 1)
-        self.head = min(self.head, maps.heads[self.layer] - 1)
-        self.heads = [head for head in self.heads if head < maps.heads[self.layer]]
-        self.also = [query for query in self.also if query < maps.n_queries]
-        if self.query is not None and self.query >= maps.n_queries:
-            self.query = self.key = None
-        if self.key is not None and self.key >= maps.n_keys:
-            self.key = None
-
-    @t.observe("query")
-    def _unpin_all(self, _change: Any) -> None:
-        if self.query is None:
-            self.also = []
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:
