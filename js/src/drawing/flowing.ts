@@ -27,12 +27,6 @@ const LONGEST = 384;
 const UNSPACED =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\u3000-\u303f\u30fc\uff00-\uffef]/u;
 const SENTENCE = /[.!?。！？…]["”’)\]]?$/;
-/** What turns the text around it around, and must not. */
-const TURNING = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/;
-
-/** Whether a token has to be kept from its neighbours, or the order of both would change. */
-export const isTurning = (label: string): boolean => TURNING.test(label);
-
 const lastOf = (label: string): string => Array.from(label.slice(-2)).at(-1) ?? "";
 const firstOf = (label: string): string => Array.from(label.slice(0, 2))[0] ?? "";
 

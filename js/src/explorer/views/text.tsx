@@ -7,7 +7,7 @@ import { columnAsked } from "../column";
 import type { Need } from "../order";
 import { rowName } from "../pinned";
 import type { Store } from "../store";
-import { Key } from "./key";
+import { Ramp } from "./key";
 import { Path } from "./path";
 import { shadingOf } from "./shading";
 import { Words } from "./words";
@@ -45,7 +45,7 @@ export function TextView({ store, answers }: { store: Store; answers: Answers })
         />
       </div>
       <footer>
-        {largest !== null && <Key store={store} largest={largest} />}
+        {largest !== null && <Ramp store={store} largest={largest} />}
         <div class="notes">
           <p data-part="reading-note">{fault || noteOf(store, map)}</p>
           <p>{map.notes.join(" ")}</p>

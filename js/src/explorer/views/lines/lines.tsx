@@ -9,7 +9,7 @@ import type { Answers } from "../../answers";
 import type { Chosen } from "../../chosen";
 import type { Need } from "../../order";
 import type { Store } from "../../store";
-import { Key } from "../key";
+import { Ramp } from "../key";
 import { Path } from "../path";
 import { allowsOf, Between } from "./between";
 import { Column } from "./column";
@@ -97,7 +97,7 @@ export function LinesView({ store, answers }: { store: Store; answers: Answers }
       {fault !== undefined && <Fault sentence={fault} onRetry={() => answers.retry()} />}
       {fault === undefined && room.value > 60 && <Picture store={store} map={map} here={here} />}
       <footer>
-        {headsShown(store, map).length === 1 && <Key store={store} />}
+        {headsShown(store, map).length === 1 && <Ramp store={store} />}
         <div class="notes">
           <p data-part="lines-told">{here.told}</p>
           <p data-part="lines-count">{here.counted}</p>
@@ -271,9 +271,10 @@ function Beyond({ here }: { here: Lines }) {
   );
 }
 
-/** Of a map that is too long to be here, what is around what is in sight; other views of it look there too. */
+/** Of a map that is too long to be here, what is around what is in sight is asked for. */
 function askAround(store: Store, map: MapFacts, here: Lines): () => void {
-  return computed(() => {
+  const before = store.window.peek();
+  const stop = computed(() => {
     const scene = here.scene.value;
     if (!scene) return null;
     const around = (side: Side) => {
@@ -289,4 +290,9 @@ function askAround(store: Store, map: MapFacts, here: Lines): () => void {
   }).subscribe((window) => {
     if (window) store.lookAt(JSON.parse(window));
   });
+  return () => {
+    stop();
+    // The map is found again as it was left.
+    store.lookAt(before);
+  };
 }
