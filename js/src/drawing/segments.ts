@@ -17,9 +17,7 @@ export function segmentsOf(axis: Axis): readonly NamedSpan[] {
   }
   if (from < axis.labels.length && parts.length > 0) parts.push([from, axis.labels.length]);
   if (parts.length > 1) return parts.map(([start, stop], at) => [letter(at), start, stop]);
-  const found = Object.values(axis.found ?? {}).find((spans) => spans.length > 1);
-  const own = axis.spans && axis.spans.length > 1 ? axis.spans : found;
-  return own ?? [];
+  return axis.spans && axis.spans.length > 1 ? axis.spans : [];
 }
 
 const letter = (at: number): string => (at < 26 ? String.fromCharCode(65 + at) : String(at + 1));

@@ -73,13 +73,12 @@ describe("the texts of a line of tokens", () => {
     ]);
     expect(segmentsOf(axis(pair))).toEqual([]);
   });
-  it("or have names of their own, or were found", () => {
+  it("or have names of their own", () => {
     const spans: Axis["spans"] = [
       ["prompt", 0, 2],
       ["generated", 2, 3],
     ];
     expect(segmentsOf(axis(["a", "b", "c"], { spans }))).toBe(spans);
-    expect(segmentsOf(axis(["a", "b", "c"], { found: { role: spans } }))).toBe(spans);
     expect(segmentsOf(axis(["a"], { spans: [["all", 0, 1]] }))).toEqual([]);
   });
 });
