@@ -267,6 +267,8 @@ function spanRowsOf(map: MockMap, asked: SpansAsked): Answer {
   }
   const header = { layer: asked.layer, head: asked.head, spans, sampled: null };
   return { header, buffers: [unaligned(Float32Array.from(mass)), unaligned(new Uint8Array(queries.buffer))] };
+}
+
 /** As for long maps, of which every so many rows are read. */
 function columnOf(map: MockMap, { layer, head, key, temperature, scaling }: Question): Answer {
   const { n_queries } = map.facts;
