@@ -1,21 +1,21 @@
 """Figures: attention as matplotlib draws it, for print. `attnwidget.figure` is the door.
 
 Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
-heads), `row` (one query before and after), `image` (patches over their picture), `neurons` (what one score is the sum
-of), `plane` (queries and keys as points), `flow` (paths back through the layers), `entropy`, and `spans` (runs of
-tokens). pyplot is never touched.
+heads), `lines` (two columns of tokens), `row` (one query before and after), `image` (patches over their picture),
+`neurons` (what one score is the sum of), `plane` (queries and keys as points), `flow` (paths back through the layers),
+`entropy`, and `spans` (runs of tokens). pyplot is never touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.figures import entropy, flow, grid, heatmap, image, neurons, panels, plane, row
+from attnwidget.figures import entropy, flow, grid, heatmap, image, lines, neurons, panels, plane, row
 from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
@@ -29,6 +29,7 @@ _DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
     "heads": panels.draw,
     "layers": panels.draw,
     "grid": grid.draw,
+    "lines": lines.draw,
     "row": row.draw,
     "image": image.draw,
     "flow": flow.draw,
@@ -51,8 +52,8 @@ def figure(
     *,
     kind: str | None = None,
     layer: int | None = None,
-    head: int | str | None = None,
-    query: int | None = None,
+    head: int | str | Sequence[int] | None = None,
+    query: int | Sequence[int] | None = None,
     key: int | None = None,
     temperature: float = 1.0,
     scaling: float = 1.0,
@@ -81,23 +82,26 @@ def figure(
         * "heads": the heads of a layer side by side (``layer=``);
         * "layers": one head through the layers (``head=``);
         * "grid": all heads, as small pictures (nothing chosen);
-        * "row": what one query gives, as bars (``layer=``, ``head=``, ``query=``), before and after a temperature;
+        * "row": what one query gives, as bars (``layer=``, ``head=``, ``query=``), before and after a temperature; of
+          a list of queries the mean;
         * "image": the same over the picture whose patches the keys are;
         * "neurons": the products of query and key behind one score, sorted (``layer=``, ``head=``, ``query=``,
           ``key=``), by rotary pair where the layer is known to turn its vectors, as `measures.score_products` has them;
         * "plane": a head's queries and keys as points (``layer=``, ``head=``), as `measures.plane` places them;
         * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``).
 
-        "flow" is for the asking: the strongest paths from one token (``query=``) back through the layers, as
-        `attnwidget.measures.paths` finds them; so is
-        "entropy": of all heads as cells, of a layer's heads or of one head through the layers as
-        bars, of the queries of one head as a line, each beside the most that it can be.
+        "lines" is for the asking: queries and keys in two columns, a line for each weight (``layer=``, and ``head=``
+        one, a list of heads with a colour each, or left out for all). So is "flow": the strongest paths from one token
+        (``query=``) back through the layers, as `attnwidget.measures.paths` finds them; and "entropy": of all heads as
+        cells, of a layer's heads or of one head through the layers as bars, of the queries of one head as a line, each
+        beside the most that it can be.
     layer : int or None
         Which layer, among those of the maps; negative numbers count from the end. Titles bear the model's numbers.
-    head : int, "mean", "each" or None
-        Which head; "mean" is the mean of a layer's heads. Of "flow" "each" gives every head edges of its own.
-    query : int or None
-        Whose row.
+    head : int, "mean", "each", list of int, or None
+        Which head; "mean" is the mean of a layer's heads. Of "flow" "each" gives every head edges of its own. Several
+        are for "lines".
+    query : int, list of int, or None
+        Whose row. Several are for "row".
     key : int or None
         Which key, of "neurons"; None for the heaviest of the query.
     temperature, scaling : float
@@ -170,8 +174,9 @@ def of_view(view: Any, /, **changes: Any) -> Any:
     Parameters
     ----------
     view : Explorer
-        Its view decides the kind: the heatmap is "head", the grid "grid", the picture "image", the layers "layers",
-        the flow "flow", of the pinned query or the last, and the text "row", of the pinned query or the first.
+        Its view decides the kind: the heatmap is "head", the lines "lines", the grid "grid", the picture "image", the
+        layers "layers", the flow "flow", of the pinned query or the last, and the text "row", of the pinned query or
+        the first; of several pinned ones the mean.
     **changes
         Arguments of `figure` that shall be otherwise than in the view.
 

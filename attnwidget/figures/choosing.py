@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ KINDS = {
     "heads": ("layer",),
     "layers": ("head",),
     "grid": (),
+    "lines": ("layer",),
     "row": ("layer", "head", "query"),
     "image": ("layer", "head", "query"),
     "flow": ("query",),
@@ -35,7 +36,13 @@ KINDS = {
     "entropy": (),
     "spans": ("layer", "head"),
 }
-_MAY = {"entropy": ("layer", "head"), "flow": ("head",), "neurons": ("key",)}
+_MAY = {
+    "entropy": ("layer", "head"),
+    "flow": ("head",),
+    "lines": ("layer", "head"),
+    "neurons": ("key",),
+}
+_LISTED = {"lines": "head", "row": "query"}  # what of it may be several
 _ONE_HEAD = ("neurons", "plane")  # which no mean has
 FLOWING = 0.01  # least share of an edge, where nothing is said
 _SEVERAL = ("heads", "layers")  # axes
@@ -196,22 +203,27 @@ def _check_places(maps: AttentionMaps, places: dict[str, Any], *, words: tuple[s
     layer, head, query, key = (places.get(name) for name in ("layer", "head", "query", "key"))
     if layer is not None:
         places["layer"] = _inside("layer", whole("layer", layer), maps.n_layers, maps.layer_numbers)
-    if head is not None and head not in words:
+    if head is not None and not (isinstance(head, str) and head in words):
         if isinstance(head, str):
             raise ValueError(f"head={head!r} is not known; expected a number or {' or '.join(map(repr, words))}.")
         layers = range(maps.n_layers) if layer is None else [places["layer"]]
         fewest = min(layers, key=lambda i: maps.heads[i])
-        places["head"] = _inside(
-            "head",
-            whole("head", head),
-            maps.heads[fewest],
-            maps.head_numbers[fewest],
-            f"layer {maps.layer_numbers[fewest]}",
-        )
+        numbers, owner = maps.head_numbers[fewest], f"layer {maps.layer_numbers[fewest]}"
+        places["head"] = _each("head", head, lambda one: _inside("head", one, maps.heads[fewest], numbers, owner))
     if query is not None:
-        places["query"] = _inside("query", whole("query", query), maps.n_queries, range(maps.n_queries))
+        size = maps.n_queries
+        places["query"] = _each("query", query, lambda one: _inside("query", one, size, range(size)))
     if key is not None:
         places["key"] = _inside("key", whole("key", key), maps.n_keys, range(maps.n_keys))
+
+
+def _each(name: str, value: Any, inside: Callable[[int], int]) -> int | list[int]:
+    """A position that exists, or a list of such, each once."""
+    if not isinstance(value, (list, tuple, range)):
+        return inside(whole(name, value))
+    if not len(value):
+        raise ValueError(f"{name}=[] names none; leave it out, or give one.")
+    return list(dict.fromkeys(inside(whole(name, one)) for one in value))
 
 
 def _inside(name: str, value: int, size: int, numbers: Any, owner: str = "these maps") -> int:
@@ -253,9 +265,20 @@ def _kind(maps: AttentionMaps, kind: str | None, places: dict[str, Any]) -> str:
     idle = [
         name for name, value in places.items() if value is not None and name not in (*KINDS[kind], *_MAY.get(kind, ()))
     ]
+    _check_several(kind, places)
     if idle:
         raise ValueError(f"kind={kind!r} has no use for {', '.join(f'{name}=' for name in idle)}; leave it out.")
     return kind
+
+
+def _check_several(kind: str, places: Mapping[str, Any]) -> None:
+    """Refuse several heads or queries where the kind is of one."""
+    for name, value in places.items():
+        if isinstance(value, list) and _LISTED.get(kind) != name:
+            takes = "row" if name == "query" else "lines"
+            raise ValueError(
+                f"{name}={value} are several, and kind={kind!r} is of one; only kind={takes!r} takes more."
+            )
 
 
 def _inferred(maps: AttentionMaps, places: Mapping[str, Any]) -> str:

@@ -10,9 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize, PowerNorm
 
-__all__ = ["ACCENT", "FAINT", "HATCH", "MUTED", "SCALES", "TEXT", "colour_map", "ink_on", "norm"]
+__all__ = ["ACCENT", "FAINT", "HATCH", "HEADS", "MUTED", "SCALES", "TEXT", "colour_map", "ink_on", "norm"]
 
 TEXT, MUTED, FAINT, HATCH, ACCENT = "#1d2125", "#626b75", "#b4bbc3", "#dde1e6", "#1f66c1"
+# Apart on white for every kind of colour vision; the Explorer's.
+HEADS = ("#3b51d3", "#f25914", "#901308", "#5590f3", "#31079a", "#a18b95", "#510840", "#7d5279")
 SCALES = ("linear", "sqrt", "log")
 DECADES = 4  # how far below the largest weight the logarithmic scale reaches, in powers of ten
 _PAPER, _INK = (1.0, 0.0, 0.0), (0.36, -0.0289, -0.1234)  # in OKLab: equal steps between them look equal

@@ -16,7 +16,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
 from attnwidget.pooling import Grid, pool
 
-__all__ = ["Array", "Cells", "Head", "cells", "entropies", "heads_of", "row"]
+__all__ = ["Array", "Cells", "Head", "cells", "entropies", "heads_of", "mean_row", "row"]
 
 Head: TypeAlias = int | str
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -95,6 +95,14 @@ def row(maps: AttentionMaps, layer: int, head: Head, query: int, *, factor: floa
         if not bool(weights.sum() > 0):
             weights = torch.full_like(weights, math.nan)
     return weights.cpu().numpy(), visible.cpu().numpy(), float(outside[0, 0].exp())
+
+
+def mean_row(
+    maps: AttentionMaps, layer: int, head: Head, queries: list[int], *, factor: float
+) -> tuple[Array, Array, float]:
+    """The mean of some rows, as `row` gives one: NaN where one has no values, and seen where one sees."""
+    weights, visible, outside = zip(*(row(maps, layer, head, query, factor=factor) for query in queries), strict=True)
+    return np.mean(weights, 0), np.any(visible, 0), float(np.mean(outside))
 
 
 def entropies(

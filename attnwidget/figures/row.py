@@ -10,7 +10,7 @@ from attnwidget.figures.choosing import Chosen
 from attnwidget.figures.colours import ACCENT, FAINT, MUTED
 from attnwidget.figures.heatmap import BELOW, axis_names
 from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, readable
-from attnwidget.figures.reading import Array, row
+from attnwidget.figures.reading import Array, mean_row
 from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
 
 __all__ = ["LEFT", "draw", "plot_width", "query_name", "rule"]
@@ -23,17 +23,17 @@ LEFT = 0.55
 
 def draw(chosen: Chosen) -> Figure | Axes:
     """Bars of the weights of one query, for the keys that it may see."""
-    maps, layer, head, query = chosen.maps, chosen.layer, chosen.head, chosen.query
+    maps, layer, head = chosen.maps, chosen.layer, chosen.head
     series, captions = [], []
     for factor in dict.fromkeys((1.0, chosen.factor)):
-        weights, visible, outside = row(maps, layer, head, query, factor=factor)
+        weights, visible, outside = mean_row(maps, layer, head, queries_of(chosen), factor=factor)
         series.append((weights[visible], outside))
     keys = maps.key_tokens[np.flatnonzero(visible).tolist()]
     hidden = len(visible) - len(keys)
     if hidden:
-        captions.append(
-            f"{hidden:,} key{'s' * (hidden > 1)} that it may not see {'are' if hidden > 1 else 'is'} left out."
-        )
+        may_not = "it may not" if len(queries_of(chosen)) == 1 else "none of them may"
+        are = "s that {} see are" if hidden > 1 else " that {} see is"
+        captions.append(f"{hidden:,} key{are.format(may_not)} left out.")
     if not len(keys) or np.isnan(series[0][0]).any():
         captions.append("This row has no values.")
     stride = max(1, -(-len(keys) // MOST))
@@ -95,9 +95,16 @@ def rule(axes: Axes) -> None:
     axes.tick_params(axis="y", labelsize=SMALL, length=2.5, width=0.6, color=MUTED, pad=2)
 
 
+def queries_of(chosen: Chosen) -> list[int]:
+    """Whose rows are read."""
+    return chosen.query if isinstance(chosen.query, list) else [chosen.query]
+
+
 def query_name(chosen: Chosen) -> str:
     """Whose row it is, in words."""
-    return f"query “{readable(chosen.maps.tokens.labels[chosen.query])}” at {chosen.query}"
+    if len(queries_of(chosen)) > 1:
+        return f"mean of queries {', '.join(map(str, queries_of(chosen)))}"
+    return f"query “{readable(chosen.maps.tokens.labels[queries_of(chosen)[0]])}” at {queries_of(chosen)[0]}"
 
 
 def _pooled(weights: Array, stride: int) -> Array:

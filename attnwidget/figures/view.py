@@ -36,9 +36,13 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
         if view.figure_kind == kind:
             shown |= {"head": view.flow_heads, "threshold": view.flow_threshold}
         return {"kind": kind, **shown, **changes}
+    if kind == "row" and place.query is not None and place.also:
+        places["query"] = [place.query, *place.also]
+    if kind == "lines" and view.heads:
+        places["head"] = list(view.heads)
     return {
         "kind": kind,
-        **{name: places[name] for name in KINDS.get(kind, ())},
+        **{name: places[name] for name in (*KINDS.get(kind, ()), *(["head"] if kind == "lines" else []))},
         **({"key": view.key} if kind == "neurons" and place.query is not None and view.key is not None else {}),
         "temperature": place.temperature,
         "scaling": place.scaling,
@@ -63,4 +67,4 @@ def _end(color_range: str, kind: str) -> float | str | None:
         return 1.0
     if color_range == "row" and kind == "head":
         return "row"
-    return None if kind == "row" else "each"
+    return None if kind in {"row", "lines"} else "each"

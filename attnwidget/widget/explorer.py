@@ -22,9 +22,8 @@ from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import Place, opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
-from attnwidget.widget.numbers import Index, Number
 from attnwidget.widget.rpc import reply
-from attnwidget.widget.spanning import Spanning
+from attnwidget.widget.selecting import Selecting
 from attnwidget.widget.still import Still, still
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
@@ -37,7 +36,7 @@ LOCKABLE = (
 )
 
 
-class Explorer(Spanning):
+class Explorer(Selecting):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -69,10 +68,18 @@ class Explorer(Spanning):
         Heads that are chosen together, as [layer, head]: while there are two or more, their mean is one of the maps,
         "mean of chosen heads". Choosing maps with other heads empties it.
     query, key : int or None
-        The pinned row, and the pinned cell in it.
+        The pinned row, and the pinned cell in it; a key alone is a pinned column.
+    also : list of int
+        Further queries that are pinned with it: what is shown of them is their joined row.
+    joined : {"mean", "sum"}
+        How the rows of several pinned queries are made one.
+    heads : list of int
+        Heads of the layer whose lines are drawn; empty for the chosen head alone.
+    reading : {"row", "column"}
+        Whether the text is shaded by what the pinned word looks at, or by what looks at it.
     temperature, scaling : float
         The head is shown as softmax(scores * scaling / temperature).
-    view : {"heatmap", "text", "image", "spans", "grid", "rows", "layers", "flow", "neurons", "plane"}
+    view : {"heatmap", "lines", "text", "image", "spans", "grid", "rows", "layers", "flow", "neurons", "plane"}
         What the main area shows. "rows" is what every head gives from the pinned query; "layers" one head through all
         layers; "flow" the strongest paths from the pinned token back through them, for self-attention; "neurons" where
         one score comes from and "plane" queries and keys as points, for maps whose queries and keys are held; "image"
@@ -131,12 +138,6 @@ class Explorer(Spanning):
     facts = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
     opening = t.Bytes(read_only=True).tag(sync=True)
     map = t.Unicode().tag(sync=True)
-    layer = Index(0).tag(sync=True)
-    head = Index(0).tag(sync=True)
-    query = Index(None, allow_none=True).tag(sync=True)
-    key = Index(None, allow_none=True).tag(sync=True)
-    temperature = Number(1.0).tag(sync=True)
-    scaling = Number(1.0).tag(sync=True)
     view = t.Unicode("heatmap").tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     sort = t.Enum(["model", "highest", "lowest"], "model").tag(sync=True)
@@ -165,10 +166,6 @@ class Explorer(Spanning):
         self.set_trait("opening", self._opening(choices))
         super().__init__(keep=keep, lesson=lesson, **choices)
         self.on_msg(self._answer)
-
-    @property
-    def _maps(self) -> Mapping[str, AttentionMaps]:
-        return self._shown.maps
 
     @property
     def maps(self) -> AttentionMaps:
@@ -258,7 +255,8 @@ class Explorer(Spanning):
         return seen.figure if shown else "head"
 
     def _place(self, choices: Mapping[str, Any]) -> Place:
-        chosen = {name: choices[name] for name in ("map", "layer", "head", "query", "pooling") if name in choices}
+        named = ("map", "layer", "head", "query", "also", "key", "reading", "pooling")
+        chosen = {name: choices[name] for name in named if name in choices}
         tempers = choices["map"] not in self._maps or self._maps[choices["map"]].tempers
         if tempers and choices["map"] not in self._shown.derived:
             chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
@@ -418,44 +416,6 @@ class Explorer(Spanning):
             raise t.TraitError(f"map={name!r} does not exist; there are {', '.join(self._maps)}.")
         return name
 
-    @t.validate("layer")
-    def _valid_layer(self, proposal: Any) -> Any:
-        return self._valid_index("layer", proposal["value"], self.maps.n_layers)
-
-    @t.validate("head")
-    def _valid_head(self, proposal: Any) -> Any:
-        return self._valid_index("head", proposal["value"], self.maps.heads[self.layer])
-
-    @t.validate("query")
-    def _valid_query(self, proposal: Any) -> Any:
-        return self._valid_index("query", proposal["value"], self.maps.n_queries)
-
-    @t.validate("key")
-    def _valid_key(self, proposal: Any) -> Any:
-        return self._valid_index("key", proposal["value"], self.maps.n_keys)
-
-    @staticmethod
-    def _valid_index(name: str, value: Any, size: int) -> Any:
-        if value is None:
-            return None
-        if not -size <= value < size:
-            raise t.TraitError(f"{name}={value} does not exist; it goes from 0 to {size - 1}.")
-        return value % size
-
-    @t.validate("temperature")
-    def _valid_temperature(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not 0 < value < float("inf"):
-            raise t.TraitError(f"temperature={value}; expected a number above 0.")
-        return value
-
-    @t.validate("scaling")
-    def _valid_scaling(self, proposal: Any) -> float:
-        value = float(proposal["value"])
-        if not 0 <= value < float("inf"):
-            raise t.TraitError(f"scaling={value}; expected 0 or more.")
-        return value
-
     def _first_layer(self, name: Any) -> int:
         """The layer that maps open at: of a rollout the last, up to which all are rolled."""
         kind, _ = self._shown.derived.get(name, ("", ""))
@@ -465,19 +425,6 @@ class Explorer(Spanning):
     def _open_at_its_layer(self, _change: Any) -> None:
         if self._own_layout is not None and self._maps and self._first_layer(self.map):
             self.layer = self._first_layer(self.map)
-
-    @t.observe("layer", "map")
-    def _keep_selection_inside(self, _change: Any) -> None:
-        """Another layer may have fewer heads, other maps fewer of everything."""
-        if not self._maps:
-            return
-        maps = self.maps
-        self.layer = min(self.layer, maps.n_layers - 1)
-        self.head = min(self.head, maps.heads[self.layer] - 1)
-        if self.query is not None and self.query >= maps.n_queries:
-            self.query = self.key = None
-        if self.key is not None and self.key >= maps.n_keys:
-            self.key = None
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:

@@ -46,7 +46,7 @@ TEXT = 4 / 3  # bytes of a page for each of what is packed
 
 @dataclass(frozen=True)
 class Place:
-    """What is chosen: a head of some maps, the query whose row is read, and how points are made.
+    """What is chosen: a head of some maps, the queries whose rows are read, and how points are made.
 
     Parameters
     ----------
@@ -54,8 +54,10 @@ class Place:
         Name of the maps.
     layer, head : int
         Which of their heads.
-    query : int or None
-        The pinned query.
+    query, also : int or None, and list of int
+        The pinned query, and those pinned with it.
+    key, reading : int or None, {"row", "column"}
+        The pinned key, and whether it is read what is paid to it.
     temperature, scaling : float
         At which points are made that stand for several cells: no browser can temper these.
     pooling : {"max", "mean"}
@@ -66,6 +68,9 @@ class Place:
     layer: int
     head: int
     query: int | None = None
+    also: Sequence[int] = ()
+    key: int | None = None
+    reading: str = "row"
     temperature: float = 1.0
     scaling: float = 1.0
     pooling: str = "max"
@@ -325,11 +330,16 @@ class _Holding:
         return self.packer.add(request, halved(answered) if half else answered, spare=spare)
 
     def _zoom(self, maps: AttentionMaps) -> None:
-        """Finer tiles of the chosen head, and the row of the pinned query."""
+        """Finer tiles of the chosen head, the rows of the pinned queries, and what is paid to the word that is read."""
         place = self.place
-        if place.query is not None:
-            row = {"rows": (place.query, place.query + 1), "columns": (0, maps.n_keys), "height": 1, "whole": "row"}
+        for query in [] if place.query is None else dict.fromkeys([place.query, *place.also]):
+            row = {"rows": (query, query + 1), "columns": (0, maps.n_keys), "height": 1, "whole": "row"}
             _put(self.packer, self.shown, _tile(place, **row, width=maps.n_keys))
+        word = place.query if place.key is None and maps.key_tokens is maps.tokens else place.key
+        if place.reading == "column" and word is not None:
+            of_head = {"map": place.map, "layer": place.layer, "head": place.head, "key": word}
+            sharpness = {"temperature": place.temperature, "scaling": place.scaling}
+            _put(self.packer, self.shown, {"op": "column", **of_head, **sharpness})
         for zoom in ZOOMS[1:]:
             stride = -(-max(maps.n_queries, maps.n_keys) // (SIDE * zoom))
             side = SIDE * stride

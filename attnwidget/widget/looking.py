@@ -110,6 +110,7 @@ class Looking(Appearance):
     map: Any
     query: Any
     key: Any
+    also: Any
     facts: Any
     _shown: Shown
     _given: dict[str, AttentionMaps] = {}  # noqa: RUF012 - never changed, but replaced
@@ -183,11 +184,13 @@ class Looking(Appearance):
         source = self._shown.source(self.map)
         before, after = self._seen[source], seen[source]
         query, key = after.place("tokens", before, self.query), after.place("key_tokens", before, self.key)
+        also = [after.place("tokens", before, one) for one in self.also]
         with self.hold_sync():
             self._take(self._given, self.facts["title"], self._measures, seen)
             if self.map not in self._shown.maps:  # too short to be made of these
                 self.map = source
             self.query, self.key = query, key
+            self.also = [] if query is None else [one for one in also if one not in (None, query)]
             self._settle()
 
     @t.observe("map")

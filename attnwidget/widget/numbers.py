@@ -8,7 +8,7 @@ from typing import Any
 
 import traitlets as t
 
-__all__ = ["Index", "Number"]
+__all__ = ["Index", "Indices", "Number"]
 
 
 class Index(t.Int[Any, Any]):
@@ -20,6 +20,19 @@ class Index(t.Int[Any, Any]):
             with suppress(TypeError):  # an array of several is no index
                 value = operator.index(value)
         return super().validate(obj, value)
+
+
+class Indices(t.List[int]):
+    """Integers from anywhere, in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__(Index())
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The values as a list of int, where they are some."""
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+        return super().validate(obj, list(value) if isinstance(value, (tuple, range)) else value)
 
 
 class Number(t.Float[Any, Any]):

@@ -40,6 +40,7 @@ _PROJECTED = (
 
 VIEWS: dict[str, Seen] = {
     "heatmap": Seen("head"),
+    "lines": Seen("lines"),
     "text": Seen("row"),
     "spans": Seen("spans"),
     "grid": Seen("grid"),

@@ -1,4 +1,5 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
+ * ?on=0,2 switches heads of lines on, ?also=3,5 pins further words, ?text=lines and others are texts of several kinds.
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
  * ?held keeps queries and keys, ?width=64 wide, and ?rotary turned.
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
@@ -18,7 +19,16 @@ const TEXT =
 const asked = new URLSearchParams(location.search);
 const number = (name: string, fallback: number) => Number(asked.get(name) ?? fallback);
 const words = TEXT.split(" ");
-const tokens = Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
+const TEXTS: Record<string, string> = {
+  lines:
+    "The|nurse|examined|the|farmer|.|\n\n|She|was|late|,|and|nobody|had|seen|her|.|\n|The|end|.|\n\n|הילד|נתן|את|הכדור|ל|Ben|בגן|.",
+  hebrew: "הילד|נתן|את|הכדור|לאחותו|בגן|.|Then|he|said|שלום|עולם|to|her|and|left",
+  chinese: "我们|在|公园|里|看见|了|一|只|小|狗|。|Ben|说|：|“|它|真|可爱|！|”|我们|都|笑|了|。",
+  pair: "[CLS]|the|cat|sat|on|the|mat|[SEP]|a|dog|lay|on|the|rug|[SEP]",
+  hostile: "<b>x</b>|<script>alert(1)</script>||  |👩🏽‍🚀|\u202eabc|\u200b|שלום|你好|a\tb|end",
+};
+const given = TEXTS[asked.get("text") ?? ""]?.split("|");
+const tokens = given ?? Array.from({ length: number("tokens", 12) }, (_, at) => words[at % words.length]!);
 const FOUND = asked.has("found")
   ? {
       found: {
@@ -118,7 +128,9 @@ const layers = number("layers", 4);
 const heads = number("heads", 4);
 const map = new MockMap({
   queries: tokens,
-  ...(asked.has("keys") && { keys: TEXT.split(" ").slice(0, number("keys", 7)).reverse() }),
+  ...(asked.has("keys") && {
+    keys: Array.from({ length: number("keys", 7) }, (_, at) => words[at % words.length]!).reverse(),
+  }),
   heads: Array.from({ length: layers }, () => heads),
   ...(asked.has("held") && {
     held: "projections" as const,
@@ -132,7 +144,11 @@ const map = new MockMap({
   }),
   ...(asked.has("kv") && { keyValueHeads: Array.from({ length: layers }, () => number("kv", 1)) }),
   causal: asked.get("causal") !== "0",
-  special: asked.has("special") ? [0] : [],
+  special: given
+    ? [...tokens.keys()].filter((at) => /^\[[A-Z]+\]$/.test(tokens[at]!))
+    : asked.has("special")
+      ? [0]
+      : [],
   notes: asked.has("note") ? ["Scaling acts on the scores after the position bias."] : [],
   ...(asked.has("measures") && { measured: { without: [[0, 1]] } }),
   ...(asked.has("spans") && marked),
@@ -168,9 +184,14 @@ for (const name of [
   "color_map",
   "color_scale",
   "color_range",
+  "reading",
+  "joined",
 ]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
+const listed = (name: string) => asked.get(name)?.split(",").map(Number) ?? [];
+Object.assign(choices, { also: listed("also"), heads: listed("on") });
+if (asked.has("threshold")) Object.assign(choices, { threshold: number("threshold", 0) });
 const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));
 Object.assign(window, { model });
 if (asked.get("theme") === "dark") document.body.style.background = "#15181c";

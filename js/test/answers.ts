@@ -358,6 +358,19 @@ export function pathsOf(map: MockMap, query: number, heads: string, threshold = 
     ],
   };
 }
+
+/** As for long maps, of which every so many rows are read. */
+function columnOf(map: MockMap, { layer, head, key, temperature, scaling }: Question): Answer {
+  const { n_queries } = map.facts;
+  const every = n_queries > 4096 ? 4 : 1;
+  const weights = Float32Array.from({ length: n_queries }, (_, query) =>
+    query % every || map.masked(query, key!)
+      ? Number.NaN
+      : map.row(layer, head, query, temperature, scaling)[key!]!,
+  );
+  return { header: { read: Math.ceil(n_queries / every) }, buffers: [unaligned(weights)] };
+}
+
 const findingsOf = (map: MockMap): Answer => ({
   header: { findings: map.findings, healthy: HEALTHY },
   buffers: [],
@@ -381,6 +394,7 @@ export const OPERATIONS = {
   paths: (map: MockMap, { query, heads }: Question) => pathsOf(map, query!, heads!),
   products: (map: MockMap, asked: Question) => productsOf(map, asked),
   plane: (map: MockMap, asked: Question) => planeOf(map, asked),
+  column: (map: MockMap, asked: Question) => columnOf(map, asked),
   projections: (map: MockMap, { layer }: Question) => layerOf(map, layer),
   tile: (map: MockMap, asked: Question) => tileOf(map, asked.layer, asked.head, asked),
   profile: (map: MockMap, asked: Question) => profileOf(map, asked.layer),

@@ -67,3 +67,18 @@ def test_draws_into_axes_of_ones_own():
     assert aw.figure(projected(), layer=0, head=0, query=3, ax=axes) is axes
     assert len(axes.patches) == 4
     assert "left out" in axes.get_xlabel()
+
+
+def test_several_queries_are_their_mean():
+    maps = projected()
+    drawn = aw.figure(maps, layer=1, head=2, query=[3, -1])
+    (bars,) = heights(drawn.axes[0])
+    np.testing.assert_allclose(bars, maps.weights(1, 2)[[3, 13]].mean(0), atol=1e-6)
+    assert "mean of queries 3, 13" in texts(drawn)
+
+
+def test_words_pinned_together_in_a_view_are_their_mean():
+    maps = projected()
+    view = aw.Explorer(maps, view="text", layer=1, query=3, also=[7, 9])
+    (bars,) = heights(aw.figure(view).axes[0])
+    np.testing.assert_allclose(bars, maps.weights(1, 0)[[3, 7, 9], :10].mean(0), atol=1e-6)

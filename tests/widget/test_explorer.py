@@ -68,6 +68,11 @@ class TestChoices:
             ("flow_threshold", 2, "a share, 0 to 1"),
             ("flow_heads", "all", "mean"),
             ("map", "cross", "there are attention"),
+            ("also", [3, 14], "also=14 does not exist; it goes from 0 to 13"),
+            ("heads", [0, 4], "heads=4 does not exist; it goes from 0 to 3"),
+            ("heads", [0.5], "heads"),
+            ("joined", "max", "joined"),
+            ("reading", "diagonal", "reading"),
         ],
     )
     def test_that_do_not_exist_are_refused_and_change_nothing(self, view, choice, value, words):
@@ -87,6 +92,26 @@ class TestChoices:
         view = aw.Explorer(aw.AttentionMaps.from_arrays([matrices(4, 3, 3), matrices(2, 3, 3)]), head=3)
         view.layer = 1
         assert view.head == 1
+
+    def test_several_can_be_given_as_any_list_and_count_from_the_end(self):
+        view = aw.Explorer(projected(), query=3, also=np.array([5, -1, 5]), heads=(0, torch.tensor(-1)))
+        assert (view.also, view.heads) == ([5, 13], [0, 3])
+        assert view.state["also"] == [5, 13]
+
+    def test_nothing_is_pinned_beside_a_word_that_is_unpinned(self):
+        view = aw.Explorer(projected(), query=3, also=[5, 7])
+        view.query = 4
+        assert view.also == [5, 7]
+        view.query = None
+        assert view.also == []
+
+    def test_other_maps_keep_what_is_listed_inside(self):
+        view = aw.Explorer(aw.AttentionMaps.from_arrays([matrices(4, 3, 3), matrices(2, 3, 3)]), heads=[0, 3])
+        view.layer = 1
+        assert view.heads == [0]
+        view = aw.Explorer(projected(), query=2, also=[12, 5])
+        view.show(projected(8))
+        assert view.also == [5]
 
     def test_other_maps_keep_the_pin_inside(self):
         make, inputs = FAMILIES["bart"]

@@ -190,6 +190,13 @@ class TestPinned:
         view.hide = []
         assert (view.query, view.key) == (4, 1)
 
+    def test_words_that_are_pinned_together_go_along(self, view):
+        view.query, view.also = 6, [2, 9]
+        view.hide = ["special"]
+        assert [view.maps.tokens.labels[query] for query in view.also] == ["est"]
+        view.words = True
+        assert [view.maps.tokens.labels[query] for query in (view.query, *view.also)] == ["returning", "newest"]
+
     def test_is_let_go_where_it_is_hidden(self, view):
         view.query, view.key = 9, 3
         view.hide = ["special"]

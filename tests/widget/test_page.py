@@ -237,6 +237,16 @@ def test_a_long_map_is_held_at_several_zooms() -> None:
     assert "3 zooms" in index["missing"]
 
 
+def test_of_a_long_map_the_rows_and_the_column_that_are_read_are_held() -> None:
+    maps = made(n=1500, layers=1, heads=2)
+    view = aw.Explorer(maps, head=1, query=1200, also=[7], key=5, reading="column", temperature=0.5)
+    questions = [one["question"] for one in index_of(view.to_html())["entries"]]
+    rows = [one["rows"][0] for one in questions if one.get("whole") == "row"]
+    assert rows == [1200, 7]
+    (column,) = (one for one in questions if one["op"] == "column")
+    assert (column["head"], column["key"], column["temperature"]) == (1, 5, 0.5)
+
+
 def test_the_points_of_a_page_are_read_as_the_view_reads_them() -> None:
     maps = made(n=1500, layers=1, heads=2)
     view = aw.Explorer(maps, temperature=0.5, scaling=2.0, pooling="mean")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from attnwidget.widget.answers.answer import Answer
+from attnwidget.widget.answers.column import column
 from attnwidget.widget.answers.findings import findings, vitals
 from attnwidget.widget.answers.measures import measures
 from attnwidget.widget.answers.paths import paths
@@ -66,6 +67,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "paths": _of_maps(paths),
     "products": _of_maps(products),
     "plane": _of_maps(planes),
+    "column": _of_maps(column),
     "measures": _of_measures(measures),
     "vitals": _of_measures(vitals),
     "findings": _of_measures(findings),

@@ -44,19 +44,20 @@ export function Menu<T extends string>(props: MenuProps<T>) {
 
 interface SegmentsProps<T extends string> {
   label: string;
+  part: string;
   value: T;
   options: readonly (readonly [T, string])[];
   onChange: (value: T) => void;
 }
 
-export function Segments<T extends string>({ label, value, options, onChange }: SegmentsProps<T>) {
+export function Segments<T extends string>({ label, part, value, options, onChange }: SegmentsProps<T>) {
   return (
     <div class="segments" role="group" aria-label={label}>
       {options.map(([name, text]) => (
         <button
           type="button"
           key={name}
-          data-part={`view-${name}`}
+          data-part={`${part}-${name}`}
           aria-pressed={name === value}
           onClick={() => onChange(name)}
         >

@@ -44,10 +44,16 @@ export function directionOf(words: Iterable<string>): "ltr" | "rtl" {
   return "ltr";
 }
 
+/** What turns the text around it around. */
+const TURNING = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/;
+
+/** Whether a token has to be kept from its neighbours, or the order of both would change. */
+export const isTurning = (label: string): boolean => TURNING.test(label);
+
 /** The name of a token in a sentence; one that runs from right to left turns only itself around. */
 export function quoted(label: string | undefined): string {
   const name = shortened(readable(label ?? ""));
-  return RIGHT_TO_LEFT.test(name) ? `“\u2068${name}\u2069”` : `“${name}”`;
+  return RIGHT_TO_LEFT.test(name) || isTurning(name) ? `“\u2068${name}\u2069”` : `“${name}”`;
 }
 
 /** Four decimals; in scientific notation where these would hide the number. */

@@ -8,7 +8,8 @@ import { thumbnails } from "../answers/thumbnails";
 import type { Facts } from "../host/facts";
 import type { Reply, Source } from "../host/source";
 import { Chosen } from "./chosen";
-import { needsOf } from "./order";
+import { columnAsked } from "./column";
+import { needsOf, otherRows } from "./order";
 import type { Store } from "./store";
 import { picturedLayers } from "./views/grid";
 
@@ -53,6 +54,19 @@ export class Answers {
         const asked = map && thumbnails(map.name, store.layer.value);
         const there = asked && this.known.isFresh(asked) ? this.known.get(asked) : undefined;
         store.peak.value = there?.peak[store.head.value] || null;
+      }),
+      effect(() => {
+        const map = store.map.value;
+        store.otherRows.value = map
+          ? otherRows(store, map).flatMap((asked) => this.known.get(asked) ?? [])
+          : [];
+      }),
+      effect(() => {
+        const map = store.map.value;
+        const asked = map && columnAsked(store, map, store.lookedAt.value);
+        const there = asked && this.known.get(asked);
+        // The last one stays while a temperature moves.
+        if (there) store.askedColumn.value = there;
       }),
     ];
   }
@@ -113,7 +127,9 @@ export class Answers {
       const keep = (reply: Reply) => {
         if (!signal.aborted) this.known.keep(question, question.read(reply));
       };
-      keep(await this.#source.ask(body.op, body, { signal, background: true, later: keep }));
+      // What is asked for by several of one kind must not be withdrawn for each other.
+      const [kind] = name.split("/");
+      keep(await this.#source.ask(kind!, body, { signal, background: true, later: keep }));
     };
     return { name, run };
   }

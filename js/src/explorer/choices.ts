@@ -5,6 +5,7 @@ import type { Facts, NamedSpan } from "../host/facts";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
 import type { Answering, LessonFacts } from "../lesson/facts";
+import type { Joined } from "./pinned";
 
 /** Where the colours end: at each row's largest weight, at the map's, or at 1. */
 export type ColourRange = "row" | "map" | "shared";
@@ -20,6 +21,13 @@ export interface Choices {
   selected: readonly (readonly [number, number])[];
   query: number | null;
   key: number | null;
+  /** Queries that are pinned beside the first, and how their rows are made one. */
+  also: readonly number[];
+  joined: Joined;
+  /** Heads of the layer whose lines are drawn; empty for the chosen head alone. */
+  heads: readonly number[];
+  /** Whether a text is shaded by what the pinned word looks at, or by what looks at it. */
+  reading: "row" | "column";
   temperature: number;
   scaling: number;
   view: string;
@@ -65,6 +73,10 @@ export const DEFAULTS: Choices = {
   selected: [],
   query: null,
   key: null,
+  also: [],
+  joined: "mean",
+  heads: [],
+  reading: "row",
   temperature: 1,
   scaling: 1,
   view: "heatmap",

@@ -49,6 +49,8 @@ export class Chosen {
   /** Names of errands that failed, and how many came. */
   readonly #failed: Signal<ReadonlySet<string>> = signal(new Set());
   readonly #came = signal(0);
+  /** Whole maps of heads of the chosen layer, by the names of their questions. */
+  readonly #others: Signal<ReadonlyMap<string, Tile>> = signal(new Map());
   /** Facts that an answer may still be about: those on the screen, and what has come since. */
   #recent: Facts[] = [];
   /** What has come of facts that are not on the screen yet; null where all are. */
@@ -112,6 +114,7 @@ export class Chosen {
     this.#here.value = "";
     this.#cache.clear();
     this.#layers.clear();
+    this.#others.value = new Map();
     this.#failed.value = new Set();
     this.faults.value = {};
     this.#coming.value = {};
@@ -283,6 +286,45 @@ export class Chosen {
     this.tile.value;
     const place = this.#place();
     return place && this.#layers.projections(layerQuestion(place.map, place.layer).name);
+  }
+
+  /** Maps of further heads of the chosen layer, by head, as far as they are here; of the chosen one see `tile`. */
+  tiles(): ReadonlyMap<number, Tile> {
+    const place = this.#place();
+    const found = new Map<number, Tile>();
+    if (place && isWhole(place.facts))
+      for (const [head, wanted] of this.#headsWanted(place)) {
+        const tile = this.#others.value.get(wanted.name);
+        if (tile) found.set(head, tile);
+      }
+    return found;
+  }
+
+  /** The next of some heads of the chosen layer whose whole map is not here. */
+  heads(wanted: readonly number[]): Errand | null {
+    const place = this.#place();
+    if (!place || !isWhole(place.facts)) return null;
+    const asked = this.#headsWanted(place);
+    for (const head of wanted) {
+      const tile = asked.get(head);
+      if (!tile || this.#others.value.has(tile.name) || this.#failed.value.has(`head/${tile.name}`)) continue;
+      return this.#errand(`head/${tile.name}`, async (signal) => {
+        const facts = this.#facts;
+        const came =
+          this.#cache.get(tile.name) ?? (await this.#fetch(tile, "head", { signal, background: true })).shown;
+        if (facts !== this.#facts) throw new Withdrawn();
+        // Of other layers they are made again when somebody comes back.
+        const names = new Set([...asked.values()].map(({ name }) => name));
+        const kept = [...this.#others.value].filter(([name]) => names.has(name));
+        this.#others.value = new Map([...kept, [tile.name, came.tile]]);
+      });
+    }
+    return null;
+  }
+
+  #headsWanted(place: PlaceOfMap): Map<number, Wanted> {
+    const heads = place.facts.heads[place.layer] ?? 0;
+    return new Map([...Array(heads).keys()].map((head) => [head, wholeTile({ ...place, head })]));
   }
 
   /** What makes the next picture better or sooner: more rows of it once a person stays to look, then its neighbours. */

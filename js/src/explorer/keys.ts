@@ -10,6 +10,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["?", "these keys"],
   ["← ↑ → ↓", "move in the map, the text, the grid"],
   ["Enter", "pin what the cursor is on"],
+  ["Shift  Enter", "pin a word beside others; see one head alone"],
   ["Esc", "unpin; close what is open"],
   ["+  −  0", "zoom in, out, and back, in the map"],
 ];

@@ -100,7 +100,8 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   function unpin(event: KeyboardEvent): void {
     const at = event.target as Element;
     const inViews = at === root || (at.closest(".views") !== null && !at.matches("select"));
-    if (event.key !== "Escape" || !inViews || store.pin.peek().query === null) return;
+    const { query, key } = store.pin.peek();
+    if (event.key !== "Escape" || !inViews || (query === null && key === null)) return;
     event.stopPropagation();
     store.setPin({ query: null, key: null });
     store.said.value = "Unpinned";

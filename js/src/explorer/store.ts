@@ -1,14 +1,17 @@
 /** What the views share: the choices, what they lead to, and the transient hover. One a view; nothing is global. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Column } from "../answers/column";
 import type { Place } from "../answers/tile";
 import { colourOf, colourTable, type Rgb, ramp } from "../attention/colour";
-import { rowWeights, Temper, type Tempered, weightOf } from "../attention/temper";
+import { Temper, type Tempered, weightOf } from "../attention/temper";
 import { MASKED, type Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, isTempered, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import { Lesson } from "../lesson/lesson";
 import type { Traits } from "./choices";
+import { columnOf } from "./column";
+import { join, maskOf, type PinnedRow, rowOf } from "./pinned";
 import { Range, type UpperEnd } from "./range";
 
 export interface Cell {
@@ -37,15 +40,6 @@ export interface ShownTile extends Place {
 /** A tile with its temperature applied; the arrays are reused from step to step. */
 export interface Drawn extends ShownTile, Tempered {}
 
-export interface PinnedRow {
-  query: number;
-  before: Float32Array;
-  after: Float32Array;
-  masked: (key: number) => boolean;
-  entropyBefore: number;
-  entropyAfter: number;
-}
-
 /** Before the first layout. */
 const TALLEST = 720;
 
@@ -58,22 +52,6 @@ export function chosenFirst(store: Store, map: MapFacts): number[] {
 /** Whether a layer of the maps holds all those before it, or there is one layer for all. */
 const isSummed = ({ derived, heads }: MapFacts): boolean =>
   derived === "rollout" || (Boolean(derived) && heads.length === 1);
-
-/** One row of an exact tile as a tile of its own. */
-function rowOf(tile: Tile, query: number): Tile {
-  const width = tile.shape[1];
-  const at = query - tile.rows[0];
-  return {
-    ...tile,
-    rows: [query, query + 1],
-    shape: [1, width],
-    codes: tile.codes.subarray(at * width, (at + 1) * width),
-    missing: tile.missing.subarray(at, at + 1),
-    entropy: tile.entropy.subarray(at, at + 1),
-    largest: tile.largest.subarray(at, at + 1),
-    informative: tile.informative.subarray(at, at + 1),
-  };
-}
 
 const within = (value: number, count: number) =>
   Math.min(Math.max(0, Math.trunc(value) || 0), Math.max(0, count - 1));
@@ -104,6 +82,14 @@ export class Store {
   readonly device: Signal<[number, number] | null> = signal(null);
   /** Exact row of the query that is read, where the tile is pooled. */
   readonly exactRow: Signal<ShownTile | null> = signal(null);
+  /** Exact rows of the queries that are pinned beside it, as far as they are here; of tiles that are not pooled none. */
+  readonly otherRows: Signal<readonly Tile[]> = signal([]);
+  /** How far columns of words are scrolled that are longer than their window, in CSS pixels. */
+  readonly scrolled: Signal<number> = signal(0);
+  /** From which text of several to which lines are drawn, by their places; below 0 for all. */
+  readonly between: Signal<{ from: number; to: number }> = signal({ from: -1, to: -1 });
+  /** The newest column of a long map that was asked for. */
+  readonly askedColumn: Signal<Column | null> = signal(null);
   readonly drawn: Signal<Drawn | null> = signal(null);
   /** The largest weight of the chosen head, untempered; null where that is not known. */
   readonly peak: Signal<number | null> = signal(null);
@@ -141,6 +127,12 @@ export class Store {
   readonly pin: ReadonlySignal<Cell>;
   /** The query whose row is read: the pinned one, or where an image must show some row, its first token. */
   readonly reading: ReadonlySignal<number | null>;
+  /** Queries that are pinned beside it. */
+  readonly also: ReadonlySignal<readonly number[]>;
+  /** The word that is looked at, where what is read is who looks: the pinned key, or in one text the pinned word. */
+  readonly lookedAt: ReadonlySignal<number | null>;
+  /** What each query gives to it; null while that is not known. */
+  readonly column: ReadonlySignal<Omit<Column, "layer" | "head"> | null>;
   readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
   readonly paint: ReadonlySignal<{ table: Uint32Array } & UpperEnd>;
   /** The colour of a weight where the colours end at another. */
@@ -198,6 +190,25 @@ export class Store {
       key: index(traits.key.value, this.map.value?.n_keys ?? 0),
     }));
     this.reading = computed(() => this.pin.value.query ?? (kind.value.reads ? 0 : null));
+    this.also = computed(() => {
+      const { query } = this.pin.value;
+      const there = (other: number) =>
+        index(other, this.map.value?.n_queries ?? 0) !== null && other !== query;
+      return query === null ? [] : [...new Set(traits.also.value)].filter(there);
+    });
+    this.lookedAt = computed(() => {
+      const { query, key } = this.pin.value;
+      return key ?? (this.map.value?.keys === null ? query : null);
+    });
+    this.column = computed(() => {
+      const key = this.lookedAt.value;
+      if (key === null) return null;
+      const weights = columnOf(this, key);
+      if (weights) return { key, weights, read: weights.length };
+      const asked = this.askedColumn.value;
+      const same = asked?.key === key && asked.layer === this.layer.value && asked.head === this.head.value;
+      return same ? asked : null;
+    });
     this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
     this.paint = computed(() => {
       const end = this.#upperEnd();
@@ -220,13 +231,22 @@ export class Store {
         return colourOf(colours, hidden ? 0 : weight, largest, scale);
       };
     });
-    const source = computed(() => this.#pinnedSource());
-    const before = computed(() => {
-      if (!source.value) return null;
-      const tempered = this.#rowTemper.run(source.value, 1, 1);
-      return { weights: rowWeights(source.value, tempered, 0), entropy: tempered.entropy[0]! };
+    const source = computed(() => this.#pinnedRows());
+    const before = computed(() => source.value && this.#joined(source.value, 1, 1));
+    this.pinned = computed(() => {
+      if (!source.value || !before.value) return null;
+      const after = this.#joined(source.value, this.temperature.value, this.scaling.value);
+      return {
+        query: source.value[0]!.rows[0],
+        queries: source.value.map(({ rows }) => rows[0]),
+        joined: traits.joined.value,
+        before: before.value.weights,
+        after: after.weights,
+        masked: maskOf(source.value),
+        entropyBefore: before.value.entropy,
+        entropyAfter: after.entropy,
+      };
     });
-    this.pinned = computed(() => this.#pinnedRow(source.value, before.value));
   }
 
   /** Apply temperature and scaling to a tile and show it. */
@@ -289,8 +309,29 @@ export class Store {
     this.setPin(same ? { query: null, key: null } : cell);
   }
 
+  /** Pin a query beside those that are pinned, or take it away where it is among them. */
+  toggleAlso(query: number): void {
+    const also = this.also.peek();
+    const { query: pinned, key } = this.pin.peek();
+    if (pinned === null) {
+      this.setPin({ query, key });
+      return;
+    }
+    if (query !== pinned) {
+      const rest = also.filter((other) => other !== query);
+      this.traits.also.value = rest.length < also.length ? rest : [...also, query];
+      return;
+    }
+    batch(() => {
+      this.setPin({ query: also[0] ?? null, key: also.length > 0 ? key : null });
+      this.traits.also.value = also.slice(1);
+    });
+  }
+
   setPin(cell: Cell): void {
     batch(() => {
+      if (cell.query !== this.traits.query.peek() && this.traits.also.peek().length > 0)
+        this.traits.also.value = [];
       this.traits.query.value = cell.query;
       this.traits.key.value = cell.key;
     });
@@ -313,27 +354,24 @@ export class Store {
     return this.#range.endFor(drawn, map, this.isCurrent(drawn) ? this.peak.value : null);
   }
 
-  #pinnedSource(): Tile | null {
+  /** Rows of all queries that are read; null while one of them is not here. */
+  #pinnedRows(): Tile[] | null {
     const query = this.reading.value;
     if (query === null) return null;
-    for (const shown of [this.drawn.value, this.exactRow.value]) {
-      if (!shown?.tile.exact || !this.isCurrent(shown)) continue;
-      if (query >= shown.tile.rows[0] && query < shown.tile.rows[1]) return rowOf(shown.tile, query);
-    }
-    return null;
+    const shown = [this.drawn.value, this.exactRow.value].filter((one) => one && this.isCurrent(one));
+    const tiles = [...shown.map((one) => one!.tile), ...this.otherRows.value];
+    const rows = [query, ...this.also.value].map((wanted) => {
+      for (const tile of tiles) {
+        const row = rowOf(tile, wanted);
+        if (row) return row;
+      }
+      return null;
+    });
+    return rows.every((row) => row !== null) ? rows : null;
   }
 
-  #pinnedRow(tile: Tile | null, before: { weights: Float32Array; entropy: number } | null): PinnedRow | null {
-    if (!tile || !before) return null;
-    const tempered = this.#rowTemper.run(tile, this.temperature.value, this.scaling.value);
-    return {
-      query: tile.rows[0],
-      before: before.weights,
-      after: rowWeights(tile, tempered, 0),
-      masked: (key) => tile.codes[key] === MASKED,
-      entropyBefore: before.entropy,
-      entropyAfter: tempered.entropy[0]!,
-    };
+  #joined(rows: readonly Tile[], temperature: number, scaling: number) {
+    return join(rows, this.traits.joined.value, this.#rowTemper, temperature, scaling);
   }
 }
 

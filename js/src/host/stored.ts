@@ -9,6 +9,13 @@ import { rowsOf } from "../attention/rows";
 import { MASKED, type TileAsked, type TileHeader } from "../attention/tile";
 import type { Reply } from "./source";
 
+/** A column is of one key at one temperature; a tile is stored at the one that was chosen. */
+interface OfColumn {
+  key?: number;
+  temperature?: number;
+  scaling?: number;
+}
+
 interface Entry {
   question: {
     op: string;
@@ -20,7 +27,7 @@ interface Entry {
     kind?: string;
     number?: number;
     heads?: string;
-  };
+  } & OfColumn;
   header: Record<string, unknown>;
   sizes: number[];
   /** Bytes of a number, where those of the same place stand together, which packs better; 1 where they do not. */
@@ -46,8 +53,13 @@ interface Held extends Entry {
 /** The part of a tile's header that says where it lies. */
 type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | "step">;
 
-const nameOf = ({ op, map, layer, head, query, axis, kind, number, heads }: Entry["question"]) =>
-  [op, map, layer, head, query, axis, kind, number, heads].filter((part) => part !== undefined).join("/");
+function nameOf(question: Entry["question"]): string {
+  const { op, map, layer, head, query, axis, kind, number, heads, key, temperature, scaling } = question;
+  const ofColumn = op === "column" ? [key, temperature, scaling] : [];
+  return [op, map, layer, head, query, axis, kind, number, heads, ...ofColumn]
+    .filter((part) => part !== undefined)
+    .join("/");
+}
 
 export class Stored {
   readonly version: number;

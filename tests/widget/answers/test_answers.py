@@ -16,6 +16,7 @@ def test_every_question_is_answered_without_a_widget():
     asked |= {"products": {"layer": 1, "head": 2, "query": 5, "key": 3}}
     asked |= {"spans": {}} | {op: {"layer": 1, "kind": "sentences"} for op in ("span_mass", "span_rows")}
     asked |= {"findings": {}, "standouts": {}, "rows": {"layer": 1, "query": 5}, "paths": {"query": 5}}
+    asked |= {"column": {"layer": 1, "head": 2, "key": 5}}
     for op in QUESTIONS.keys() - {"picture"}:
         answered = answer(shown, {"op": op, "map": "attention", **asked.get(op, {"layer": 1})})
         assert isinstance(answered.header, dict)

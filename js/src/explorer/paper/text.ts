@@ -1,15 +1,18 @@
 /** The words with their shades on paper, in lines. */
 import { css } from "../../attention/colour";
 import { fontOf, penOf } from "../../drawing/canvas";
+import { type Paragraph, passagesOf, touch } from "../../drawing/flowing";
 import type { Mark } from "../../drawing/mark";
 import { opaque, type Sheet } from "../../drawing/sheet";
-import { elide, readable } from "../../drawing/words";
+import { elide, quoted, readable } from "../../drawing/words";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
+import { rowName } from "../pinned";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
-import { directionOfAxis, shadingOf, shownPart } from "../views/shading";
-import { aboutOf, framed, headTitle, queryName } from "./frame";
+import { isRead, type Role, shadingOf, shownPart } from "../views/shading";
+import { noteOf } from "../views/text";
+import { aboutOf, framed, headTitle } from "./frame";
 
 const WIDTH = 640;
 const WORD = { size: 16 };
@@ -20,8 +23,6 @@ const PADDING = 4;
 const HEIGHT = 26;
 /** Between queries and keys. */
 const APART = 10;
-
-type Role = "query" | "key" | "both";
 
 export function textSheet(store: Store, map: MapFacts): Sheet {
   const colours = opaque(store.colours.value);
@@ -47,17 +48,28 @@ export function textSheet(store: Store, map: MapFacts): Sheet {
   };
   if (crossed) block("Queries", map.queries, "query", map.following);
   block(crossed ? "Keys" : null, keysOf(map), crossed ? "key" : "both", crossed ? null : map.following);
-  const { largest } = shadingOf(store, "key");
-  const query = store.reading.value;
+  const column = store.traits.reading.value === "column";
+  const { largest } = shadingOf(store, column ? "query" : "key");
   return framed(colours, {
     width: WIDTH,
     height: y - APART,
     marks,
     title: headTitle(map, store.layer.value, store.head.value),
-    about: [...aboutOf(store, map), ...(query === null ? [] : [`Weights of ${queryName(map, query)}`])],
+    about: [...aboutOf(store, map), ...whose(store, map)],
     scale: largest === null ? null : { ...scaleOf(store, largest), masked: false, undefinedRows: false },
-    notes: map.notes,
+    notes: [noteOf(store, map), ...map.notes].filter(Boolean),
   });
+}
+
+/** Whose weights these are. */
+function whose(store: Store, map: MapFacts): string[] {
+  const { value: column } = store.column;
+  if (store.traits.reading.value === "column")
+    return column ? [`What looks at key ${column.key} ${quoted(keysOf(map).labels[column.key])}`] : [];
+  const row = store.pinned.value;
+  if (!row) return [];
+  const places = row.queries.length > 1 ? ` ${row.queries.join(", ")}` : "";
+  return [`Weights of ${rowName(map, row)}${places}`];
 }
 
 /** Words of one axis: placed from the side where the text begins. */
@@ -68,7 +80,7 @@ class Words {
   readonly #axis: Axis;
   readonly #of: Role;
   readonly #pen = penOf();
-  readonly #leftwards: boolean;
+  #leftwards = false;
   #x = 0;
   #y = 0;
 
@@ -77,22 +89,30 @@ class Words {
     this.#colours = colours;
     this.#axis = axis;
     this.#of = of;
-    this.#leftwards = directionOfAxis(axis) === "rtl";
   }
 
   *placed(top: number, following: string | null): Generator<Mark> {
     const { labels, special, spans = [] } = this.#axis;
-    const [pin, reading] = [this.#store.pin.value, this.#store.reading.value];
+    const pin = this.#store.pin.value;
     const { from, to } = shownPart(this.#axis, this.#of === "key" ? pin.key : pin.query);
-    const chosen = this.#of === "key" ? pin.key : reading;
+    const begins = new Map<number, Paragraph>();
+    for (const { paragraphs } of passagesOf(this.#axis))
+      for (const one of paragraphs) begins.set(one.from, one);
+    const space = (index: number) =>
+      joined.has(index + 1) || touch(labels[index] ?? "", labels[index + 1] ?? "") ? 0 : spaceWidth;
     const joined = new Set(this.#axis.continues);
     const small = new Set(special);
     const shading = shadingOf(this.#store, this.#of);
     const { muted, text, accentText } = this.#colours;
     this.#y = top;
-    const space = this.#measured(WORD, " ");
+    const spaceWidth = this.#measured(WORD, " ");
     if (from > 0) yield* this.#plain("…", WORD, muted);
     for (let index = from; index < to; index++) {
+      const paragraph = begins.get(index);
+      if (paragraph) {
+        if (this.#x > 0) this.#newLine();
+        this.#leftwards = paragraph.direction === "rtl";
+      }
       const opened = spans.filter(([, start]) => start === index);
       for (const [name] of opened) yield* this.#edge(name);
       if (opened.length === 0 && spans.some(([, , stop]) => stop === index)) yield* this.#edge("");
@@ -109,7 +129,7 @@ class Words {
       const radius = before && after ? 3 : 0;
       const area = { x, y: this.#y + (LINE - HEIGHT) / 2, width, height: HEIGHT, radius };
       if (shade) yield { kind: "box", ...area, fill: css(shade.background) };
-      if (chosen === index) yield { kind: "box", ...area, stroke: accentText, line: 2 };
+      if (isRead(this.#store, this.#of, index)) yield { kind: "box", ...area, stroke: accentText, line: 2 };
       const quiet = shading.masked(index) || (small.has(index) && !shade);
       const colour = shade?.ink ?? (quiet ? muted : text);
       const middle = x + (this.#leftwards ? after : before) + (width - before - after) / 2;
@@ -122,8 +142,7 @@ class Words {
         anchor: "middle",
         colour,
       };
-      this.#x += width + (joined.has(index + 1) ? 0 : space);
-      if (labels[index]?.includes("\n")) this.#newLine();
+      this.#x += width + space(index);
     }
     if (to < labels.length) yield* this.#plain("…", WORD, muted);
     else if (following) yield* this.#plain(readable(following), { ...WORD, italic: true }, muted);

@@ -9,6 +9,7 @@ import { keysOf, type MapFacts } from "../../host/facts";
 import { copied, downloaded } from "../../host/out";
 import type { Source } from "../../host/source";
 import type { Answers } from "../answers";
+import { rowName } from "../pinned";
 import type { Store } from "../store";
 import { viewOf } from "../views/table";
 import { codeOf } from "./code";
@@ -112,7 +113,7 @@ function copies(store: Store, map: MapFacts, way: Way): Action[] {
   }
   if (shown) {
     const { row } = shown;
-    const detail = `query ${row.query} ${quoted(map.queries.labels[row.query])}`;
+    const detail = rowName(map, row);
     actions.push({
       part: "copy-row",
       label: "Copy row",

@@ -1,7 +1,8 @@
 /** Weights as text: one, or the row of the query that is read. */
 import { readable } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
-import type { Cell, Drawn, PinnedRow, Store } from "../store";
+import type { PinnedRow } from "../pinned";
+import type { Cell, Drawn, Store } from "../store";
 import { DIGITS, isPooled } from "./csv";
 
 /**
@@ -23,7 +24,7 @@ export function weightShown(store: Store): { cell: Cell; text: string } | null {
     const shown = drawn.value;
     const row = pinned.value;
     if (!shown || !store.isCurrent(shown)) return null;
-    if (row?.query === cell.query) {
+    if (row?.query === cell.query && row.queries.length === 1) {
       const exact = isPooled(shown.tile) ? (store.exactRow.value ?? shown) : shown;
       const sharp = { tile: exact.tile, temperature: store.temperature.value, scaling: store.scaling.value };
       return row.masked(cell.key) ? null : { cell, text: known(row.after[cell.key]!, sharp) };

@@ -137,7 +137,7 @@ function explain(
     if (code === MASKED) return "masked";
     const pinned = store.pinned.value;
     const drawn = shown === store.drawn.value ? store.weight(query, key) : null;
-    const weight = pinned?.query === query ? pinned.after[key]! : drawn;
+    const weight = pinned?.query === query && pinned.queries.length === 1 ? pinned.after[key]! : drawn;
     if (weight === null) return null;
     return { steps: stepsOfWeight(tile.low + code * tile.step, weight, sharpness), whole: false };
   }

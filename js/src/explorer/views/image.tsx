@@ -10,6 +10,7 @@ import { bracketed } from "../../drawing/naming";
 import { exact, quoted } from "../../drawing/words";
 import { axisOf, imageAxis, imagesOf, isAllPicture, keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
+import { rowName } from "../pinned";
 import type { Store } from "../store";
 import { picturedLayers } from "./grid";
 import { Key } from "./key";
@@ -21,7 +22,7 @@ import { Large } from "./picture/large";
 import { Multiples } from "./picture/multiples";
 import { pickedOf, shownOf } from "./picture/picked";
 import { Strip } from "./picture/strip";
-import { Words } from "./text";
+import { Words } from "./words";
 
 const LARGEST = 560;
 const TALLEST = 620;
@@ -123,7 +124,9 @@ export const named = (map: MapFacts, query: number): string =>
 export function sentence(store: Store, map: MapFacts, mass: Mass | null): string {
   const query = store.reading.value ?? 0;
   const chosen = store.pin.value.query === null ? `Nothing is pinned, so this is ${named(map, query)}` : "";
-  const who = chosen || named(map, query).replace(/^q/, "Q");
+  const row = store.pinned.value;
+  const joined = row && row.queries.length > 1 ? rowName(map, row) : null;
+  const who = chosen || (joined ?? named(map, query)).replace(/^./, (first) => first.toUpperCase());
   if (!mass) return `${who}.`;
   const axis = imageAxis(map);
   const several = axis && imagesOf(axisOf(map, axis)).length > 1 ? " of all pictures" : "";

@@ -32,3 +32,8 @@ export function scaleOf(store: Store, largest?: number): Scale {
 }
 
 export const Key = ({ store, largest }: Props) => <Legend {...scaleOf(store, largest)} />;
+
+/** Where nothing is hatched: what a query may not see is not there, or is written in grey. */
+export const Ramp = ({ store, largest }: Props) => (
+  <Legend {...scaleOf(store, largest)} masked={false} undefinedRows={false} />
+);

@@ -58,6 +58,7 @@ export function* marksOf(
   yield* axisNames(placing, looking, looked);
   yield* spanMarks(placing, map.queries, keysOf(map));
   yield* cross(placing, pin, colours.accentText, 2);
+  for (const query of store.also.value) yield* cross(placing, { query, key: null }, colours.accentText, 2);
   if (hover) yield* cross(placing, hover, colours.text, 1);
 
   const lit = (axis: keyof Cell): Lit[] => {

@@ -3,7 +3,8 @@ import { css, inkOn } from "../../attention/colour";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
-import type { PinnedRow, Store } from "../store";
+import type { PinnedRow } from "../pinned";
+import type { Store } from "../store";
 import { endOfScale, type Mass, patchesIn } from "./patches";
 
 interface Props {

@@ -7,7 +7,8 @@ import type { Plot } from "../../drawing/geometry";
 import type { Mark, Segment } from "../../drawing/mark";
 import { type Axis, type ImageGrid, imagesOf } from "../../host/facts";
 import type { Colours } from "../../host/theme";
-import type { PinnedRow, Store } from "../store";
+import type { PinnedRow } from "../pinned";
+import type { Store } from "../store";
 
 /** So many tokens beside the patches are listed; the rest is summed. */
 const LISTED = 24;
@@ -79,7 +80,7 @@ export interface Mass {
   outside: number;
 }
 
-export function massOf(row: PinnedRow, axis: Axis): Mass {
+export function massOf(row: Pick<PinnedRow, "after" | "masked">, axis: Axis): Mass {
   const weights = row.after;
   const places = placesOf(axis);
   const each = imagesOf(axis).map(() => 0);

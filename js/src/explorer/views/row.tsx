@@ -1,11 +1,11 @@
 /** The pinned query: what it gives to each key before and after temperature and scaling. */
 import { useMemo } from "preact/hooks";
 import { Fault } from "../../controls/fault";
-import { bracketed } from "../../drawing/naming";
 import { exact, quoted, readable } from "../../drawing/words";
 import { keysOf } from "../../host/facts";
 import type { Answers } from "../answers";
-import type { PinnedRow, Store } from "../store";
+import { type PinnedRow, rowName } from "../pinned";
+import type { Store } from "../store";
 import { viewOf } from "./table";
 
 const ALL = 40;
@@ -19,8 +19,10 @@ interface Props {
   width: number;
 }
 
+type Weighed = Pick<PinnedRow, "before" | "after" | "masked">;
+
 /** All keys, or the heaviest, in the order of the text; keys that the query may not see are left out. */
-export function keysToShow({ before, after, masked }: PinnedRow): number[] {
+export function keysToShow({ before, after, masked }: Weighed): number[] {
   const seen = Array.from(after.keys()).filter((key) => !masked(key));
   if (seen.length <= ALL) return seen;
   const weight = (key: number) => Math.max(before[key]!, after[key]!);
@@ -30,7 +32,7 @@ export function keysToShow({ before, after, masked }: PinnedRow): number[] {
     .sort((a, b) => a - b);
 }
 
-const seenBy = ({ after, masked }: PinnedRow): number =>
+const seenBy = ({ after, masked }: Weighed): number =>
   after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
 
 /** Entropy of the row, of the largest that it could have: that of a query that looks at all its keys alike. */
@@ -93,8 +95,7 @@ export function Row({ store, answers, width }: Props) {
       data-entropy-after={row.entropyAfter}
     >
       <h3>
-        Query {row.query} {quoted(map.queries.labels[row.query])}
-        {bracketed(map.queries, row.query)}
+        {rowName(map, row).replace(/^./, (first) => first.toUpperCase())}
         <small class="end">
           {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
           {compared && (

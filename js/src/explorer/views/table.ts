@@ -12,6 +12,7 @@ import { gridSheet } from "../paper/grid";
 import { heatmapSheet } from "../paper/heatmap";
 import { imageSheet } from "../paper/image";
 import { layersSheet } from "../paper/layers";
+import { linesSheet } from "../paper/lines";
 import { neuronsSheet } from "../paper/neurons";
 import { planeSheet } from "../paper/plane";
 import { rowsSheet } from "../paper/rows";
@@ -22,12 +23,13 @@ import { needs as behindNeeds } from "./behind";
 import { FlowView, needs as flowNeeds, suits as flows } from "./flow/view";
 import { ImageView, needs as imageNeeds } from "./image";
 import { suits as hasDepth, LayersView, needs as layersNeeds } from "./layers/view";
+import { LinesView, needs as linesNeeds } from "./lines/lines";
 import { MapView } from "./map";
 import { NeuronsView, madeIn as neuronsMade } from "./neurons";
 import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane";
 import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows";
 import { SpansView, needs as spansNeeds } from "./spans";
-import { TextView } from "./text";
+import { TextView, needs as textNeeds } from "./text";
 
 export interface ViewProps {
   store: Store;
@@ -70,6 +72,16 @@ export const VIEWS: readonly View[] = [
     made: (store) => store.drawn.value,
   },
   {
+    name: "lines",
+    label: "Lines",
+    asked: "one head",
+    hint: "Click a query to pin it",
+    Main: LinesView,
+    sheet: linesSheet,
+    needs: linesNeeds,
+    made: (store) => store.drawn.value,
+  },
+  {
     name: "text",
     label: "Text",
     asked: "one head",
@@ -77,6 +89,7 @@ export const VIEWS: readonly View[] = [
     suits: (map) => !isAllPicture(map),
     Main: TextView,
     sheet: textSheet,
+    needs: textNeeds,
   },
   {
     name: "image",

@@ -1,155 +1,117 @@
-/** The text itself: each word shaded by what the pinned query gives to it. */
-import { Fragment } from "preact";
-import { css } from "../../attention/colour";
-import { bracketed } from "../../drawing/naming";
-import { exact, quoted, readable } from "../../drawing/words";
-import { type Axis, keysOf, type MapFacts } from "../../host/facts";
+/** The text itself: each word shaded by what the pinned words look at, or by how much it looks at the pinned one. */
+import { Segments } from "../../controls/menu";
+import { quoted } from "../../drawing/words";
+import { keysOf, type MapFacts } from "../../host/facts";
+import type { Answers } from "../answers";
+import { columnAsked } from "../column";
+import type { Need } from "../order";
+import { rowName } from "../pinned";
 import type { Store } from "../store";
+import { Ramp } from "./key";
 import { Path } from "./path";
-import { directionOfAxis, shadingOf, shownPart } from "./shading";
+import { shadingOf } from "./shading";
+import { Words } from "./words";
 
-export function TextView({ store }: { store: Store }) {
+export function* needs(store: Store, map: MapFacts): Generator<Need> {
+  if (store.traits.reading.value === "column") {
+    const asked = columnAsked(store, map, store.lookedAt.value);
+    if (asked) yield asked;
+  }
+}
+
+export function TextView({ store, answers }: { store: Store; answers: Answers }) {
   const map = store.map.value;
   if (!map) return null;
+  const crossed = map.keys !== null;
+  const column = store.traits.reading.value === "column";
+  const asked = column ? columnAsked(store, map, store.lookedAt.value) : null;
+  const fault = asked && answers.known.fault(asked);
+  const { largest } = shadingOf(store, column ? "query" : "key");
   return (
     <section class="map">
       <header>
         <Path store={store} />
+        <Reading store={store} map={map} />
       </header>
-      <Text store={store} map={map} />
+      <div class="text" data-part="text" onPointerLeave={() => (store.hover.value = null)}>
+        {crossed && <h3>Queries</h3>}
+        {crossed && <Words store={store} axis={map.queries} of="query" following={map.following} />}
+        {crossed && <h3>Keys</h3>}
+        <Words
+          store={store}
+          axis={keysOf(map)}
+          of={crossed ? "key" : "both"}
+          following={crossed ? null : map.following}
+        />
+      </div>
+      <footer>
+        {largest !== null && <Ramp store={store} largest={largest} />}
+        <div class="notes">
+          <p data-part="reading-note">{fault || noteOf(store, map)}</p>
+          <p>{map.notes.join(" ")}</p>
+        </div>
+      </footer>
     </section>
   );
 }
 
-function Text({ store, map }: { store: Store; map: MapFacts }) {
-  const crossed = map.keys !== null;
+/** Whose weights these are, and which of them. */
+function Reading({ store, map }: { store: Store; map: MapFacts }) {
+  const column = store.traits.reading.value === "column";
+  const several = store.also.value.length > 0 && !column;
+  const key = store.lookedAt.value;
+  const row = store.pinned.value;
+  const who = column
+    ? key !== null && `key ${key} ${quoted(keysOf(map).labels[key])}`
+    : row && rowName(map, { ...row, joined: "mean" }).replace(/^mean of /, "");
+  function read(next: "row" | "column"): void {
+    const { query, key: pinned } = store.pin.peek();
+    store.traits.reading.value = next;
+    // In one text the word that is read stays the same.
+    if (next === "row" && query === null && map.keys === null) store.setPin({ query: pinned, key: null });
+  }
   return (
-    <div class="text" data-part="text" onPointerLeave={() => (store.hover.value = null)}>
-      {crossed && <h3>Queries</h3>}
-      {crossed && <Words store={store} axis={map.queries} of="query" following={map.following} />}
-      {crossed && <h3>Keys</h3>}
-      <Words
-        store={store}
-        axis={keysOf(map)}
-        of={crossed ? "key" : "both"}
-        following={crossed ? null : map.following}
+    <div class="reading">
+      {several && (
+        <Segments
+          label="The rows of several words as one"
+          part="joined"
+          value={store.traits.joined.value}
+          options={[
+            ["mean", "mean"],
+            ["sum", "sum"],
+          ]}
+          onChange={(joined) => (store.traits.joined.value = joined)}
+        />
+      )}
+      <span class="who" data-part="read">
+        {who || (column ? "The pinned key" : "The pinned word")}
+      </span>
+      <Segments
+        label="What the shades say"
+        part="reading"
+        value={store.traits.reading.value}
+        options={[
+          ["row", several ? "look at" : "looks at"],
+          ["column", "is looked at by"],
+        ]}
+        onChange={read}
       />
     </div>
   );
 }
 
-interface WordsProps {
-  store: Store;
-  axis: Axis;
-  of: "query" | "key" | "both";
-  /** The token that was generated last, and has no row. */
-  following?: string | null | undefined;
-}
-
-export function Words({ store, axis, of, following }: WordsProps) {
-  const shading = shadingOf(store, of);
-  const pin = store.pin.value;
-  const hover = store.hover.value;
-  const special = new Set(axis.special);
-  const direction = directionOfAxis(axis);
-  const joined = new Set(axis.continues);
-  const { from, to } = shownPart(axis, of === "key" ? pin.key : pin.query);
-  const shown = axis.labels.slice(from, to);
-
-  function word(label: string, index: number) {
-    const shade = shading.of(index);
-    const weight = shade?.weight ?? null;
-    const style = shade ? { background: css(shade.background), color: shade.ink } : {};
-    const lit = of === "query" ? hover?.query === index : hover?.key === index;
-    const chosen = of === "key" ? pin.key === index : store.reading.value === index;
-    const spans = axis.spans ?? [];
-    const opened = spans.filter(([, start]) => start === index);
-    const closed = opened.length === 0 && spans.some(([, , stop]) => stop === index);
-    return (
-      <Fragment key={index}>
-        {opened.map(([name]) => (
-          <small class="span" data-part="span" key={name}>
-            {name}
-          </small>
-        ))}
-        {closed && <small class="span" />}
-        <span
-          class="word"
-          role="button"
-          tabIndex={chosen || (store.reading.value === null && index === 0) ? 0 : -1}
-          data-index={index}
-          data-weight={weight ?? ""}
-          data-lit={lit}
-          data-pinned={chosen}
-          data-special={special.has(index)}
-          data-joined={joined.has(index)}
-          data-masked={shading.masked(index)}
-          style={style}
-          title={weight === null ? "" : `${quoted(label)}${bracketed(axis, index)} ${exact(weight)}`}
-        >
-          <bdi>{readable(label)}</bdi>
-        </span>
-        {!joined.has(index + 1) && " "}
-        {label.includes("\n") && <br />}
-      </Fragment>
-    );
+/** What to do where nothing is shaded, and what of a long map was read. */
+export function noteOf(store: Store, map: MapFacts): string {
+  if (store.traits.reading.value === "column") {
+    if (store.lookedAt.value === null) return map.keys ? "Click a key." : "Click a word.";
+    const column = store.column.value;
+    if (!column) return "What looks at it is on its way.";
+    const { read, weights } = column;
+    return read < weights.length
+      ? `${read.toLocaleString("en")} of ${weights.length.toLocaleString("en")} queries were read; the others have no shade.`
+      : "";
   }
-
-  const indexOf = (event: Event): number | null => {
-    const word = (event.target as Element).closest<HTMLElement>("[data-index]");
-    return word ? Number(word.dataset.index) : null;
-  };
-
-  function choose(index: number): void {
-    if (of !== "key") store.togglePin({ query: index, key: null });
-    else if (store.reading.value !== null) store.togglePin({ query: store.reading.value, key: index });
-  }
-
-  function press(event: KeyboardEvent): void {
-    const index = indexOf(event);
-    if (index === null || event.ctrlKey || event.metaKey || event.altKey) return;
-    const right = direction === "rtl" ? -1 : 1;
-    const step = { ArrowLeft: -right, ArrowUp: -1, ArrowRight: right, ArrowDown: 1 }[event.key];
-    if (step !== undefined) {
-      const words = (event.currentTarget as HTMLElement).querySelector<HTMLElement>(
-        `[data-index="${index + step}"]`,
-      );
-      words?.focus();
-    } else if (event.key === "Enter" || event.key === " ") choose(index);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  function light(event: Event): void {
-    const index = indexOf(event);
-    if (index === null) return;
-    store.hover.value =
-      of === "query"
-        ? { query: index, key: null, from: "text" }
-        : { query: store.reading.value, key: index, from: "text" };
-  }
-
-  return (
-    <p
-      class="words"
-      dir={direction}
-      onClick={(event) => {
-        const index = indexOf(event);
-        if (index !== null) choose(index);
-      }}
-      onKeyDown={press}
-      onPointerOver={light}
-      onFocusIn={light}
-    >
-      {from > 0 && "… "}
-      {shown.map((label, at) => word(label, from + at))}
-      {to < axis.labels.length && "…"}
-      {following && to === axis.labels.length && (
-        <span class="following" title="Generated last and never a query: it has no row">
-          <bdi>{readable(following)}</bdi>
-        </span>
-      )}
-    </p>
-  );
+  if (store.reading.value === null) return "Click a word; with Shift or Ctrl several.";
+  return store.pinned.value ? "" : "The weights are on their way.";
 }

@@ -1,9 +1,9 @@
 /** The words around pictures, as queries to choose: patches among them are chosen in their picture. */
+import { directionOfAxis } from "../../../drawing/flowing";
 import { quoted, readable } from "../../../drawing/words";
 import type { MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
 import { patchOf } from "../patches";
-import { directionOfAxis } from "../shading";
 
 /** So many words are listed, those around the chosen one where there are more. */
 const MOST = 300;

@@ -6,7 +6,8 @@ import { paint } from "../../../drawing/paint";
 import { exact, quoted } from "../../../drawing/words";
 import { axisOf, imagesOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
-import type { Cell, Hover, PinnedRow, Store } from "../../store";
+import type { PinnedRow } from "../../pinned";
+import type { Cell, Hover, Store } from "../../store";
 import { named } from "../image";
 import {
   endOfScale,

@@ -1,5 +1,5 @@
 /** Where each query looks, as bands that are stacked: few enough to be told apart, the rest together. */
-import { HUES } from "../../../attention/hues";
+import { DISTINCT } from "../../../attention/palette";
 import type { NamedSpan } from "../../../host/facts";
 
 export interface Band {
@@ -25,7 +25,7 @@ export function bandsOf(spans: readonly NamedSpan[], queries: ArrayLike<number>,
   const column = (at: number) => Float32Array.from({ length: rows }, (_, row) => mass[row * columns + at]!);
   const all = spans.map(([name], at) => ({ name, at, mass: column(at), mean: 0 }));
   for (const one of all) one.mean = meanOf(one.mass);
-  const kept = [...all].sort((one, other) => other.mean - one.mean).slice(0, HUES - 1);
+  const kept = [...all].sort((one, other) => other.mean - one.mean).slice(0, DISTINCT - 1);
   const bands: Band[] = all
     .filter((one) => kept.includes(one))
     .map(({ name, mean, mass: of }, hue) => ({ name, mean, mass: of, hue }));
@@ -33,7 +33,7 @@ export function bandsOf(spans: readonly NamedSpan[], queries: ArrayLike<number>,
   if (others.length > 0) {
     const sum = new Float32Array(rows);
     for (const { mass: of } of others) for (let row = 0; row < rows; row++) sum[row]! += of[row]!;
-    bands.push({ name: `${others.length} other spans`, hue: HUES - 1, mass: sum, mean: meanOf(sum) });
+    bands.push({ name: `${others.length} other spans`, hue: DISTINCT - 1, mass: sum, mean: meanOf(sum) });
   }
   for (const [name, at] of [
     ["itself", spans.length],

@@ -1,7 +1,7 @@
 /** Where each query looks, from the first to the last: one band a run, stacked to what the row sums to. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { hue } from "../../../attention/hues";
+import { paletteOf } from "../../../attention/palette";
 import { labelFont } from "../../../drawing/axes";
 import { prepare, useDrawing } from "../../../drawing/canvas";
 import { exact, quoted } from "../../../drawing/words";
@@ -18,7 +18,7 @@ const BELOW = 18;
 const DRAG = 4;
 
 export const colourOf = ({ hue: at, name }: Band, colours: Colours): string =>
-  at === null ? (name === "itself" ? colours.muted : colours.line) : hue(at, colours.dark);
+  at === null ? (name === "itself" ? colours.muted : colours.line) : paletteOf(colours.dark)[at]!;
 
 interface Props {
   store: Store;

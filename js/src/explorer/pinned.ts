@@ -1,0 +1,87 @@
+/** What the pinned queries give to each key: the row of one, or those of several made one. */
+import { rowWeights, type Temper } from "../attention/temper";
+import { MASKED, type Tile } from "../attention/tile";
+import { bracketed } from "../drawing/naming";
+import { quoted } from "../drawing/words";
+import type { MapFacts } from "../host/facts";
+
+/** How the rows of several queries are made one. */
+export type Joined = "mean" | "sum";
+
+export interface PinnedRow {
+  /** The query that was pinned first. */
+  query: number;
+  /** All whose rows are in it. */
+  queries: readonly number[];
+  joined: Joined;
+  before: Float32Array;
+  after: Float32Array;
+  masked: (key: number) => boolean;
+  entropyBefore: number;
+  entropyAfter: number;
+}
+
+/** A row with its entropy, as some temperature has it. */
+export interface Read {
+  weights: Float32Array;
+  entropy: number;
+}
+
+/** One row of an exact tile as a tile of its own; null where it is not in it. */
+export function rowOf(tile: Tile, query: number): Tile | null {
+  if (!tile.exact || query < tile.rows[0] || query >= tile.rows[1]) return null;
+  const width = tile.shape[1];
+  const at = query - tile.rows[0];
+  return {
+    ...tile,
+    rows: [query, query + 1],
+    shape: [1, width],
+    codes: tile.codes.subarray(at * width, (at + 1) * width),
+    missing: tile.missing.subarray(at, at + 1),
+    entropy: tile.entropy.subarray(at, at + 1),
+    largest: tile.largest.subarray(at, at + 1),
+    informative: tile.informative.subarray(at, at + 1),
+  };
+}
+
+/** Rows made one, at a temperature and a scaling. */
+export function join(
+  rows: readonly Tile[],
+  joined: Joined,
+  temper: Temper,
+  temperature: number,
+  scaling: number,
+): Read {
+  const [first, ...others] = rows;
+  const tempered = temper.run(first!, temperature, scaling);
+  const weights = rowWeights(first!, tempered, 0);
+  if (others.length === 0) return { weights, entropy: tempered.entropy[0]! };
+  for (const row of others) {
+    const more = rowWeights(row, temper.run(row, temperature, scaling), 0);
+    for (let key = 0; key < weights.length; key++) weights[key]! += more[key]!;
+  }
+  if (joined === "mean") for (let key = 0; key < weights.length; key++) weights[key]! /= rows.length;
+  return { weights, entropy: entropyOf(weights) };
+}
+
+/** In nats, of weights rescaled to their sum; NaN where there are none. */
+function entropyOf(weights: Float32Array): number {
+  const sum = weights.reduce((a, b) => a + b, 0);
+  if (!(sum > 0)) return Number.NaN;
+  return weights.reduce(
+    (all, weight) => (weight > 0 ? all - (weight / sum) * Math.log(weight / sum) : all),
+    0,
+  );
+}
+
+/** A key is masked where no row sees it, and everywhere where one of the rows has no values. */
+export function maskOf(rows: readonly Tile[]): (key: number) => boolean {
+  const lost = rows.some(({ missing }) => Number.isNaN(missing[0]));
+  return (key) => lost || rows.every(({ codes }) => codes[key] === MASKED);
+}
+
+/** Whose row it is: the query by its place and word, or how many there are of them. */
+export function rowName(map: MapFacts, { query, queries, joined }: PinnedRow): string {
+  if (queries.length > 1) return `${joined} of ${queries.length} queries`;
+  return `query ${query} ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
+}
