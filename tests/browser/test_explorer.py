@@ -24,6 +24,15 @@ SHOW = "view = aw.Explorer(make()); view"
 TIMEOUT = 30_000
 
 
+def show_view(widget, name):
+    """Choose a view: side by side, or in a menu where there is little room."""
+    menu = part(widget, "view")
+    if menu.count():
+        menu.select_option(name)
+    else:
+        part(widget, f"view-{name}").click()
+
+
 def ready(widget):
     expect(widget).to_have_attribute("data-state", "ready", timeout=TIMEOUT)
     return widget

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_explorer import TIMEOUT, part, pixels, ready, shown
+from tests.browser.test_explorer import TIMEOUT, part, pixels, ready, show_view, shown
 
 GENERATED = """
 import torch, attnwidget as aw
@@ -40,7 +40,7 @@ def test_prompt_and_generated_part_are_marked(open_notebook):
     heatmap.hover(position={"x": x + width * 0.1, "y": y + height * 0.9})
     expect(part(widget, "tooltip")).to_contain_text("query 12 (generated), key 1 (prompt)")
     expect(widget).to_contain_text("key-value head 0, shared by heads 0 and 1")
-    part(widget, "view-text").click()
+    show_view(widget, "text")
     expect(part(widget, "span")).to_have_text(["prompt", "generated"])
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 import attnwidget as aw
 from attnwidget.layers import Mask
 from attnwidget.widget.module import inline_module
-from tests.browser.test_explorer import part, pixels, read_cells, ready, shown
+from tests.browser.test_explorer import part, pixels, read_cells, ready, show_view, shown
 from tests.make import matrices, projected
 
 STRICT = (
@@ -84,18 +84,18 @@ def test_a_page_is_the_view(open_page, policy):
     entropy = aw.measures.entropy(maps.weights(2, 1, temperature=2.51))[7].item()
     assert float(row.get_attribute("data-entropy-after")) == pytest.approx(entropy, abs=1e-3)
 
-    part(widget, "view-text").click()
+    show_view(widget, "text")
     word = part(widget, "text").locator("[data-index='3']")
     expect(word).to_have_attribute("data-weight", re.compile(r"\d"))
     weight = maps.weights(2, 1, temperature=2.51)[7, 3].item()
     assert float(word.get_attribute("data-weight")) == pytest.approx(weight, abs=1e-3)
 
-    part(widget, "view-grid").click()
+    show_view(widget, "grid")
     part(widget, "measure").select_option("entropy")
     exact = aw.summarize(maps)["entropy"].to_numpy().reshape(3, 4)
     badge = part(part(widget, "thumb", layer=2, head=3), "badge")
     assert float(badge.get_attribute("data-value")) == pytest.approx(exact[2, 3], abs=1e-5)
-    part(widget, "view-heatmap").click()
+    show_view(widget, "heatmap")
     part(widget, "map").select_option("rollout")
     shown(ready(widget), map="rollout")
 

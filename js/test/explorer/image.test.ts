@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { mount, press, slide } from "./mount";
+import { mount, press, showView, slide, viewsOffered } from "./mount";
 
 const GRID = { start: 1, rows: 4, columns: 6, picture: true, digest: 1 };
 const PATCHES = ["[CLS]", ...Array.from({ length: 24 }, (_, at) => `${Math.floor(at / 6)},${at % 6}`)];
@@ -39,12 +39,12 @@ describe("the image view", () => {
     const host = new MockModel([vit(), new MockMap({ name: "text", queries: ["a", "b"] })]);
     const view = mount(host);
     await view.ready();
-    view.part("view-image").click();
+    showView(view, "image");
     expect(host.get("view")).toBe("image");
     await view.ready();
     host.fromPython({ map: "text" });
     await vi.waitFor(() => expect(view.parts("heatmap")).toHaveLength(1));
-    expect(view.parts("view-image")).toEqual([]);
+    expect(viewsOffered(view)).not.toContain("image");
     await view.ready();
   });
 

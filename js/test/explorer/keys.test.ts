@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { type Mounted, mount, plotOf } from "./mount";
+import { type Mounted, mount, plotOf, showView } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
 const HEADS = [3, 4, 3];
@@ -66,7 +66,7 @@ describe("a click keeps the keys inside", () => {
     await view.ready();
     view.part("reset").focus();
     field.focus();
-    view.part("view-grid").click();
+    showView(view, "grid");
     await vi.waitFor(() => expect(view.parts("heatmap")).toEqual([]));
     expect(document.activeElement).toBe(field);
   });
@@ -131,7 +131,7 @@ describe("arrows", () => {
 });
 
 describe("Escape", () => {
-  it.each(["colours", "tokens", "measure", "view-text"])("on %s unpins nothing", async (name) => {
+  it.each(["colours", "tokens", "measure", "view"])("on %s unpins nothing", async (name) => {
     const host = model({ query: 3, key: 1 });
     const view = mount(host);
     await view.ready();

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { type MapOptions, MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { mount, pixelOf, point, pointOf, press } from "./mount";
+import { mount, pixelOf, point, pointOf, press, viewsOffered } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
 const told = (options: Partial<MapOptions> = {}) =>
@@ -197,7 +197,7 @@ it("facts of old kernels are enough", async () => {
   const view = mount(new MockModel([new MockMap({ queries: WORDS })]));
   await view.ready();
   expect(view.part("path").dataset.place).toBe("layer 0 · head 0");
-  expect(view.parts("view-image")).toEqual([]);
+  expect(viewsOffered(view)).not.toContain("image");
   expect(pixelOf(view.heatmap(), 3, 3)).toHaveLength(3);
 });
 

@@ -88,6 +88,21 @@ export function choose(select: HTMLSelectElement, value: string): void {
   select.dispatchEvent(new Event("change", { bubbles: true, composed: true }));
 }
 
+/** The views that can be chosen: side by side, or in a menu where there is little room. */
+export function viewsOffered(view: Mounted): string[] {
+  const [menu] = view.parts("view") as HTMLSelectElement[];
+  if (menu) return [...menu.options].map(({ value }) => value);
+  return [...view.part("views").querySelectorAll<HTMLElement>("button")].map(({ dataset }) =>
+    dataset.part!.slice(5),
+  );
+}
+
+export function showView(view: Mounted, name: string): void {
+  const [menu] = view.parts("view") as HTMLSelectElement[];
+  if (menu) choose(menu, name);
+  else view.part(`view-${name}`).click();
+}
+
 /** A control behind a button of the head line. */
 export async function behind<T extends HTMLElement>(view: Mounted, panel: string, part: string): Promise<T> {
   if (view.parts(`${panel}-panel`).length === 0) view.part(panel).click();

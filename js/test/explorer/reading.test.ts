@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
-import { mount, plotOf, point, press, slide, windowOf } from "./mount";
+import { mount, plotOf, point, press, showView, slide, windowOf } from "./mount";
 
 const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
 const map = () => new MockMap({ queries: WORDS });
@@ -308,7 +308,7 @@ describe("views", () => {
     const host = model();
     const view = mount(host);
     await view.ready();
-    view.part("view-grid").click();
+    showView(view, "grid");
     await vi.waitFor(() => expect(view.parts("heatmap")).toEqual([]));
     expect(host.get("view")).toBe("grid");
     host.fromPython({ view: "heatmap" });

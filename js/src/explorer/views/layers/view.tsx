@@ -280,7 +280,7 @@ function Along({ store, map, player, depth, room }: PartProps & { room: number }
         </small>
       </h3>
       {several && (
-        <p class="lines" aria-hidden="true">
+        <p class="traces" aria-hidden="true">
           <span class="own">{headName(map, layer, head)}</span>
           <span class="mean">mean of heads</span>
           <span class="range">from the least head to the largest</span>
