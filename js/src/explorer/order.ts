@@ -6,6 +6,7 @@ import type { Tile } from "../attention/tile";
 import { isWhole, type MapFacts } from "../host/facts";
 import type { Chosen } from "./chosen";
 import type { Store } from "./store";
+import { needs as column } from "./views/column";
 import { needs as findings } from "./views/findings";
 import { needs as formula } from "./views/formula";
 import { needs as grid } from "./views/grid";
@@ -26,6 +27,7 @@ export function otherRows(store: Store, map: MapFacts): Question<Tile>[] {
 export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator<Need> {
   yield* otherRows(store, map);
   yield* viewOf(store.view.value).needs?.(store, map, chosen) ?? [];
+  yield* column(store, map);
   yield* profile(store, map);
   yield* formula(store, map, chosen);
   yield chosen.layer();

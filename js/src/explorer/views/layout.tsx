@@ -9,6 +9,7 @@ import type { Answers } from "../answers";
 import { askingOf } from "../asking";
 import type { Part } from "../choices";
 import type { Store } from "../store";
+import { KeyColumn } from "./column";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid";
 import { Head } from "./head";
@@ -73,6 +74,7 @@ export function Layout({ store, answers, source, ready }: Props) {
       {has("heads") && <Profile store={store} answers={answers} width={beside} />}
       {has("sharpness") && <Sharpness store={store} answers={answers} />}
       {has("row") && <Row store={store} answers={answers} width={rest} />}
+      {has("row") && <KeyColumn store={store} answers={answers} width={rest} />}
       {!(grid !== "none" && (grid === "alone" || underGrid)) && findings}
     </div>
   );

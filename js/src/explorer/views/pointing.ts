@@ -31,7 +31,8 @@ export function zoomBy(store: Store, factor: number): void {
 
 /** What a screen reader hears of a cell. */
 export function spoken(store: Store, map: MapFacts, { query, key }: Cell): string {
-  if (query === null) return "";
+  if (query === null && key === null) return "";
+  if (query === null) return `key ${quoted(keysOf(map).labels[key!])}${bracketed(keysOf(map), key!)}`;
   const from = `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
   if (key === null) return from;
   const weight = store.weight(query, key);
@@ -66,8 +67,8 @@ export function pointing(
     return { plot, map, at, cell };
   }
 
-  /** A cell, or the query whose label is pointed at. */
-  const target = (cell: Cell): Cell | null => (cell.query === null ? null : cell);
+  /** A cell, or the query or key whose label is pointed at. */
+  const target = (cell: Cell): Cell | null => (cell.query === null && cell.key === null ? null : cell);
 
   const listen = <Name extends keyof HTMLElementEventMap>(
     name: Name,
@@ -190,14 +191,15 @@ export function pointing(
 
   function pinCursor(): void {
     const cursor = store.hover.peek();
-    if (cursor && cursor.query !== null) pin(cursor);
+    if (cursor) pin(cursor);
   }
 
   function pin({ query, key }: Cell): void {
     store.togglePin({ query, key });
     const map = store.map.peek();
     const pinned = store.pin.peek();
-    if (map) store.said.value = pinned.query === null ? "Unpinned" : `Pinned ${spoken(store, map, pinned)}`;
+    const nothing = pinned.query === null && pinned.key === null;
+    if (map) store.said.value = nothing ? "Unpinned" : `Pinned ${spoken(store, map, pinned)}`;
   }
 
   const touch = store.window.subscribe(() => {

@@ -71,6 +71,8 @@ export function Row({ store, answers, width }: Props) {
   if (!row || !shown) {
     const { hint } = viewOf(store.view.value);
     const waiting = store.pin.value.query !== null;
+    // A key alone has a column and no row.
+    if (!waiting && store.pin.value.key !== null) return null;
     if (waiting && answers.chosen.faults.value.tile !== undefined) return null;
     return (
       <section class="row" data-part="row">
