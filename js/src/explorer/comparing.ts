@@ -19,6 +19,15 @@ export interface Pair {
   second: PlaceOfMap;
 }
 
+/** The head that is shown; where two are compared both, or why they cannot be, and the one that is not shown. */
+export interface Places {
+  /** What layer and head say; it is shown but where the first of two is. */
+  chosen: PlaceOfMap | null;
+  shown: PlaceOfMap | null;
+  pair: Pair | string | null;
+  other: PlaceOfMap | null;
+}
+
 const within = (value: number, count: number) =>
   Math.min(Math.max(0, Math.trunc(value) || 0), Math.max(0, count - 1));
 

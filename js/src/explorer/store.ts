@@ -1,7 +1,7 @@
 /** What the views share: the choices, what they lead to, and the transient hover. One a view; nothing is global. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Column } from "../answers/column";
-import type { Place, PlaceOfMap } from "../answers/tile";
+import type { Place } from "../answers/tile";
 import {
   colourOf,
   colourTable,
@@ -11,16 +11,16 @@ import {
   ramp,
   signedColourOf,
 } from "../attention/colour";
-import { areAlike, differenceOf } from "../attention/difference";
 import { Temper } from "../attention/temper";
 import type { Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, isTempered, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import { Lesson } from "../lesson/lesson";
+import { bothDrawn, Differing } from "./both";
 import type { Traits } from "./choices";
 import { columnOf } from "./column";
-import { areRuns, type Compared, chosenIn, type Pair, pairIn } from "./comparing";
+import { areRuns, type Compared, chosenIn, type Pair, type Places, pairIn } from "./comparing";
 import { type Drawn, type DrawnDifference, isAt, numberOf, type Shown, type ShownTile } from "./drawn";
 import { comparedRow, type PinnedRow, pinnedRow, rowOf } from "./pinned";
 import { Range, type UpperEnd } from "./range";
@@ -49,15 +49,6 @@ export interface Kind {
   differs?: boolean;
   /** Whether it can show two heads side by side. */
   pairs?: boolean;
-}
-
-/** The head that is shown; where two are compared both, or why they cannot be, and the one that is not shown. */
-interface Places {
-  /** What layer and head say; it is shown but where the first of two is. */
-  chosen: PlaceOfMap | null;
-  shown: PlaceOfMap | null;
-  pair: Pair | string | null;
-  other: PlaceOfMap | null;
 }
 
 /** Before the first layout. */
@@ -189,8 +180,7 @@ export class Store {
   readonly #differences = new Range();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
   readonly #negative = colourTable([[0, 0, 0]], 1, "linear");
-  #lastDifference: DrawnDifference | null = null;
-  #differing: Facts | null = null;
+  readonly #differing = new Differing();
 
   /** The first of the views shows whatever the others cannot; `alone` where all answers are in this page. */
   constructor(traits: Traits, colours: Signal<Colours>, views: readonly Kind[], alone = false) {
@@ -235,8 +225,8 @@ export class Store {
       const pair = this.pair.value;
       return pair && areRuns(pair) && this.compared.value === "difference" ? pair.first.map : null;
     });
-    this.both = computed(() => this.#bothDrawn());
-    this.difference = computed(() => this.#differenceShown());
+    this.both = computed(() => bothDrawn(this));
+    this.difference = computed(() => this.#differing.of(this));
     this.picture = computed(() =>
       this.compared.value === "difference" ? this.difference.value : this.drawn.value,
     );
@@ -499,37 +489,5 @@ export class Store {
       return null;
     });
     return rows.every((row) => row !== null) ? rows : null;
-  }
-
-  #bothDrawn(): { first: Drawn; second: Drawn } | null {
-    const [drawn, other] = [this.drawn.value, this.otherDrawn.value];
-    if (
-      !this.pair.value ||
-      !drawn ||
-      !other ||
-      !this.isCurrent(drawn) ||
-      !isAt(other, this.places.value.other)
-    )
-      return null;
-    if (!areAlike(drawn.tile, other.tile)) return null;
-    // A tile that was tempered elsewhere may be here before that of the other at the same temperature.
-    const { first, second } = this.pair.value;
-    const alike = drawn.temperature === other.temperature && drawn.scaling === other.scaling;
-    if (!alike && isTempered(first.facts) && isTempered(second.facts)) return null;
-    return this.traits.compared.value === "first"
-      ? { first: drawn, second: other }
-      : { first: other, second: drawn };
-  }
-
-  #differenceShown(): DrawnDifference | null {
-    const [both, facts] = [this.both.value, this.facts.value];
-    // What is left standing is never of another text.
-    if (this.compared.value !== "difference" || facts !== this.#differing) this.#lastDifference = null;
-    this.#differing = facts;
-    if (this.compared.value === "difference" && both) {
-      const difference = differenceOf(both.first, both.second, this.#lastDifference?.values);
-      this.#lastDifference = { ...difference, ...both };
-    }
-    return this.#lastDifference;
   }
 }
