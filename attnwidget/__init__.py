@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attnwidget.teaching.collecting import collect
     from attnwidget.teaching.lesson import Lesson
     from attnwidget.tokens import ImageGrid, Span, Tokens
+    from attnwidget.widget.comparing import compare
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
     from attnwidget.widget.page import Page, page
@@ -48,6 +49,7 @@ _HOME = {
     "capture": "attnwidget.capturing",
     "dashboard": "attnwidget.charts.dashboard",
     "collect": "attnwidget.teaching.collecting",
+    "compare": "attnwidget.widget.comparing",
     "diagnose": "attnwidget.diagnosis",
     "explore": "attnwidget.widget.exploring",
     "page": "attnwidget.widget.page",
@@ -77,6 +79,7 @@ __all__ = [
     "capture",
     "charts",
     "collect",
+    "compare",
     "dashboard",
     "demo",
     "diagnose",

@@ -3,7 +3,7 @@
 Each kind has its file: `heatmap` (one head), `panels` (heads of a layer, one head through the layers), `grid` (all
 heads), `lines` (two columns of tokens), `row` (one query before and after), `image` (patches over their picture),
 `neurons` (what one score is the sum of), `plane` (queries and keys as points), `flow` (paths back through the layers),
-`entropy`, and `spans` (runs of tokens). pyplot is never touched.
+`entropy`, `spans` (runs of tokens), and `differing` (one head less another). pyplot is never touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.figures import entropy, flow, grid, heatmap, image, lines, neurons, panels, plane, row
+from attnwidget.figures import differing, entropy, flow, grid, heatmap, image, lines, neurons, panels, plane, row
 from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
@@ -37,13 +37,15 @@ _DRAWN: dict[str, Callable[[Chosen], Figure | Axes]] = {
     "plane": plane.draw,
     "entropy": entropy.draw,
     "spans": span_map.draw,
+    "difference": differing.draw,
+    "beside": panels.draw,
 }
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("kind", "layer", "head", "query", "key")),
     "temperature": 1.0,
     "scaling": 1.0,
     "scale": "linear",
-    **dict.fromkeys(("cmap", "threshold", "vmax", "values", "title", "width", "ax", "spans")),
+    **dict.fromkeys(("cmap", "threshold", "vmax", "values", "title", "width", "ax", "spans", "against", "labels")),
 }
 
 
@@ -66,6 +68,8 @@ def figure(
     width: float | None = None,
     ax: Axes | None = None,
     spans: SpansLike = None,
+    against: Any = None,
+    labels: Any = None,
     **others: Any,
 ) -> Any:
     """Attention as a matplotlib figure, for print.
@@ -88,7 +92,8 @@ def figure(
         * "neurons": the products of query and key behind one score, sorted (``layer=``, ``head=``, ``query=``,
           ``key=``), by rotary pair where the layer is known to turn its vectors, as `measures.score_products` has them;
         * "plane": a head's queries and keys as points (``layer=``, ``head=``), as `measures.plane` places them;
-        * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``).
+        * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``);
+        * "difference": one head less the one of ``against=``, on both sides of 0; "beside" has both side by side.
 
         "lines" is for the asking: queries and keys in two columns, a line for each weight (``layer=``, and ``head=``
         one, a list of heads with a colour each, or left out for all). So is "flow": the strongest paths from one token
@@ -123,12 +128,17 @@ def figure(
     width : float or None
         Inches; None is what the tokens need. The height follows.
     ax : Axes or None
-        Axes to draw into, of a figure of your own, without a colour bar. Not for "heads" and "layers", which have
-        several.
+        Axes to draw into, of a figure of your own, without a colour bar. Not for "heads", "layers" and "beside", which
+        have several.
     spans : str, sequence of Span or of (name, start, stop), or None
         For "spans": a kind that `attnwidget.find_spans` finds, or spans of one's own, as in
         `attnwidget.measures.span_mass`. None takes the first kind of several runs that was found: named spans, parts,
         roles, documents, paragraphs, sentences, pictures.
+    against : AttentionMaps, Capture, tuple or None
+        What the head is compared with: another run on the same tokens, at the same layer and head; ``(layer, head)`` of
+        the same maps; or ``(maps, layer, head)``.
+    labels : pair of str or None
+        What the head of ``against`` and the chosen one are called.
 
     Returns
     -------
@@ -152,6 +162,7 @@ def figure(
     >>> aw.figure(run, layer=5, head=3, query=-1, temperature=0.5)
     >>> aw.figure(run, kind="entropy")
     >>> aw.figure(run, layer=5, head="mean", spans="roles")
+    >>> aw.figure(after, layer=5, head=3, against=before, labels=("before", "after"))
     """
     refuse_unknown(others, list(_DEFAULTS), "figure")
     given: dict[str, Any] = {
@@ -160,6 +171,7 @@ def figure(
         "cmap": cmap, "scale": scale, "vmax": vmax,
         "threshold": threshold, "values": values, "title": title, "width": width, "ax": ax,
         "spans": spans,
+        "against": against, "labels": labels,
     }  # fmt: skip
     if is_view(maps):
         return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})
@@ -184,4 +196,5 @@ def of_view(view: Any, /, **changes: Any) -> Any:
     -------
     Figure, or Axes where ``ax`` was given
     """
-    return figure(view.maps, **choices_of(view, changes))
+    maps, choices = choices_of(view, changes)
+    return figure(maps, **choices)

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 
-from attnwidget.figures.colours import SCALES, colour_map
+from attnwidget.figures.colours import SCALES, colour_map, diverging
 from attnwidget.figures.lettering import written
 from attnwidget.figures.reading import Head
 from attnwidget.layers import check_factor
@@ -35,7 +35,10 @@ KINDS = {
     "plane": ("layer", "head"),
     "entropy": (),
     "spans": ("layer", "head"),
+    "difference": ("layer", "head"),
+    "beside": ("layer", "head"),
 }
+_COMPARING = ("difference", "beside")
 _MAY = {
     "entropy": ("layer", "head"),
     "flow": ("head",),
@@ -45,7 +48,17 @@ _MAY = {
 _LISTED = {"lines": "head", "row": "query"}  # what of it may be several
 _ONE_HEAD = ("neurons", "plane")  # which no mean has
 FLOWING = 0.01  # least share of an edge, where nothing is said
-_SEVERAL = ("heads", "layers")  # axes
+_SEVERAL = ("heads", "layers", "beside")  # axes
+
+
+@dataclass(frozen=True)
+class Other:
+    """The head that the chosen one is compared with, and what the two are called."""
+
+    maps: AttentionMaps
+    layer: int
+    head: Head
+    labels: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,7 @@ class Chosen:
     width: float | None
     ax: Axes | None
     spans: SpansLike = None
+    other: Other | None = None
 
     @property
     def factor(self) -> float:
@@ -83,14 +97,30 @@ class Chosen:
 
     def place(self, layer: int | None, head: Head | None) -> str:
         """What a layer, a head or both are called: by their numbers in the model."""
-        maps, parts = self.maps, []
-        if layer is not None:
-            parts.append(f"layer {maps.layer_numbers[layer]}")
-        if head == "mean":
-            parts.append("mean of heads")
-        elif head is not None and not (layer is not None and maps.head_numbers[layer] == (0,)):
-            parts.append(f"head {head_number(maps, layer, int(head))}")
-        return " · ".join(parts)
+        return _place(self.maps, layer, head)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the head that is compared with and the chosen one are called."""
+        if self.other is None:
+            return "", ""
+        if self.other.labels is not None:
+            return self.other.labels
+        return _place(self.other.maps, self.other.layer, self.other.head), self.place(self.layer, self.head)
+
+    @property
+    def compared(self) -> str:
+        """The place, and for a difference what is less what."""
+        place, (first, second) = self.place(self.layer, self.head), self.names
+        if self.other is None:
+            return place
+        if self.kind == "beside":
+            return place if self.other.labels else f"{first} and {second}"
+        if self.other.labels:
+            return f"{place}, {second} \N{MINUS SIGN} {first}"
+        return (
+            f"{second} \N{MINUS SIGN} {first}" if self.other.maps is self.maps else f"{place}, difference of two runs"
+        )
 
     def heading(self, *parts: str) -> str:
         """The title: what was given, or what is shown and under which temperature."""
@@ -98,6 +128,17 @@ class Chosen:
             return written(self.title)
         kind = "" if self.maps.name == "attention" else self.maps.name
         return ", ".join(part for part in (kind, *parts, self.tempered) if part)
+
+
+def _place(maps: AttentionMaps, layer: int | None, head: Head | None) -> str:
+    parts = []
+    if layer is not None:
+        parts.append(f"layer {maps.layer_numbers[layer]}")
+    if head == "mean":
+        parts.append("mean of heads")
+    elif head is not None and not (layer is not None and maps.head_numbers[layer] == (0,)):
+        parts.append(f"head {head_number(maps, layer, int(head))}")
+    return " · ".join(parts)
 
 
 def head_number(maps: AttentionMaps, layer: int | None, head: int) -> int:
@@ -142,6 +183,8 @@ def choose(
     width: float | None,
     ax: Axes | None,
     spans: SpansLike = None,
+    against: Any = None,
+    labels: Any = None,
 ) -> Chosen:
     """Check everything that `figure` was given.
 
@@ -154,11 +197,13 @@ def choose(
         raise ValueError(f"these maps have {maps.n_queries} queries x {maps.n_keys} keys: there is nothing to draw.")
     flow = kind == "flow"
     _check_places(maps, places, words=("mean", "each") if flow else ("mean",))
-    kind = _kind(maps, "spans" if kind is None and spans is not None else kind, places)
+    wanted = "difference" if kind is None and against is not None else kind
+    kind = _kind(maps, "spans" if kind is None and spans is not None else wanted, places)
     if spans is not None and kind != "spans":
         raise ValueError(f"kind={kind!r} has no use for spans=; leave it out, or draw kind='spans'.")
     if flow and (places["head"] not in {None, "mean", "each"} or temperature != 1 or scaling != 1):
         raise ValueError("kind='flow' takes head='mean' or 'each', and heads as the model has them: no temperature.")
+    other = _other(maps, kind, places, against, labels)
     check_factor(temperature, scaling, maps.layers[0])
     choice("scale", scale, SCALES)
     vmax = _end(vmax, kind)
@@ -176,11 +221,35 @@ def choose(
             )
         if width is not None:
             raise ValueError("width= is for a figure of its own; with ax= the axes decide.")
+    colours = diverging() if cmap is None and kind == "difference" else colour_map(cmap)
     return Chosen(
         maps, kind, places["layer"], places["head"], places["query"], places.get("key"), temperature, scaling,
-        colour_map(cmap), scale, vmax, threshold, values, title, width, ax,
-        spans,
+        colours, scale, vmax, threshold, values, title, width, ax, spans, other,
     )  # fmt: skip
+
+
+def _other(maps: AttentionMaps, kind: str, places: Mapping[str, Any], against: Any, labels: Any) -> Other | None:
+    """The head that the chosen one is compared with, where one is."""
+    if against is None:
+        if kind in _COMPARING:
+            raise ValueError(f"kind={kind!r} needs against=, the maps or the (layer, head) to compare with.")
+        return None
+    if kind not in _COMPARING:
+        raise ValueError(f"against= is for kind={' or '.join(map(repr, _COMPARING))}, and this is kind={kind!r}.")
+    layer, head, of = places["layer"], places["head"], against
+    if isinstance(against, tuple):
+        (of,), (layer, head) = ((maps,) if len(against) == 2 else against[:1]), against[-2:]
+    of = maps_of(of)
+    where = {"layer": layer, "head": head, "query": None}
+    _check_places(of, where, words=("mean",))
+    if of.tokens.labels != maps.tokens.labels or of.key_tokens.labels != maps.key_tokens.labels:
+        raise ValueError(
+            f"against= stands on other tokens ({of.n_queries} x {of.n_keys}, these maps {maps.n_queries} x "
+            f"{maps.n_keys}); compare runs on the same tokens, or let attnwidget.compare match them and draw its view."
+        )
+    if labels is not None and (len(labels) != 2 or not all(isinstance(label, str) for label in labels)):
+        raise ValueError(f"labels={labels!r}; expected two names, of against= and of the maps.")
+    return Other(of, where["layer"], where["head"], None if labels is None else (labels[0], labels[1]))
 
 
 def _end(vmax: Any, kind: str) -> float | str | None:
@@ -188,7 +257,7 @@ def _end(vmax: Any, kind: str) -> float | str | None:
     if vmax is None or vmax == "each":
         return None if vmax is None else "each"
     if vmax == "row":
-        if kind != "head":
+        if kind not in {"head", "difference"}:
             raise ValueError(f"vmax='row' is for the map of one head, and this is kind={kind!r}; give vmax='each'.")
         return "row"
     if isinstance(vmax, (bool, str)) or not hasattr(vmax, "__float__"):

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from attnwidget.figures.choosing import Chosen
-from attnwidget.figures.colours import FAINT, HATCH, MUTED, TEXT, ink_on, norm
+from attnwidget.figures.colours import FAINT, HATCH, MUTED, TEXT, ink_on, norm, signed_norm
 from attnwidget.figures.lettering import LABELLED, SMALL, depth, literal, mark_axis, room
 from attnwidget.figures.reading import Cells, cells
 from attnwidget.figures.sheet import EDGES, Sheet, entitle, inches
@@ -22,6 +22,7 @@ from attnwidget.maps import AttentionMaps
 __all__ = [
     "BAR",
     "BELOW",
+    "MOST",
     "NAME",
     "axis_names",
     "bar",
@@ -63,7 +64,7 @@ def draw_cells(chosen: Chosen, shown: Cells, title: str, captions: list[str], na
     axes = sheet.box(left, 0, width, height)
     image = _fill(chosen, axes, shown, largest, (width, height), own=True)
     rowwise = chosen.vmax == "row"
-    name = "share of its row's largest" if rowwise else name
+    name = f"share of its row's largest{' difference' * shown.signed}" if rowwise else name
     beyond = not rowwise and clipped([shown], largest)
     bar(sheet, image, left + width + 0.12, 0, height, name=name, beyond=beyond)
     return sheet
@@ -120,7 +121,7 @@ def paint(axes: Axes, shown: Cells, chosen: Chosen, largest: float, extent: Any 
     image = axes.imshow(
         coloured(chosen, shown),
         cmap=chosen.cmap,
-        norm=norm(chosen.scale, largest),
+        norm=(signed_norm if shown.signed else norm)(chosen.scale, largest),
         interpolation="nearest",
         aspect="auto",
         origin="upper",
@@ -136,9 +137,9 @@ def coloured(chosen: Chosen, shown: Cells) -> Any:
     """What the colours stand for: weights, or shares of each row's largest; nothing below the threshold."""
     weights = shown.weights
     if chosen.vmax == "row":
-        largest = weights.max(-1, keepdims=True).filled(0)
+        largest = np.abs(weights).max(-1, keepdims=True).filled(0)
         weights = weights / np.where(largest > 0, largest, 1)
-    return weights * (weights >= chosen.threshold)
+    return weights * (np.abs(weights) >= chosen.threshold)
 
 
 def frame(axes: Axes) -> None:
@@ -159,7 +160,7 @@ def end_of_scale(chosen: Chosen, shown: Sequence[Cells]) -> float:
 
 def clipped(shown: Sequence[Cells], largest: float) -> bool:
     """Whether some weight lies above the end of the colours."""
-    return any(float(one.weights.filled(0).max()) > largest * 1.000001 for one in shown)
+    return any(float(np.abs(one.weights.filled(0)).max()) > largest * 1.000001 for one in shown)
 
 
 def bar(
@@ -175,8 +176,10 @@ def bar(
     """A colour bar beside what it explains; pointed where larger weights have the last colour too."""
     height = max(height, LEAST)
     axes = sheet.box(left, top, 0.1, height)
-    drawn = sheet.colorbar(image, cax=axes, extend="max" if beyond else "neither", extendfrac=min(0.05, 0.08 / height))
-    if image.norm.vmax is not None and type(image.norm).__name__ != "LogNorm":
+    signed = type(image.norm).__name__ == "FuncNorm" or float(np.min(image.norm.vmin or 0)) < 0
+    extend = ("both" if signed else "max") if beyond else "neither"
+    drawn = sheet.colorbar(image, cax=axes, extend=extend, extendfrac=min(0.05, 0.08 / height))
+    if image.norm.vmax is not None and type(image.norm).__name__ not in {"LogNorm", "FuncNorm"}:
         drawn.locator = MaxNLocator(max(2, min(6, int(height / 0.4))), steps=[1, 2, 2.5, 5, 10])
         drawn.update_ticks()
     axes.tick_params(labelsize=SMALL, labelcolor=TEXT, length=2, width=0.6, color=MUTED, pad=2)
@@ -202,7 +205,7 @@ def _number(axes: Axes, image: AxesImage, chosen: Chosen, shown: Cells, size: fl
     colours = image.to_rgba(coloured(chosen, shown))
     for down, across in np.argwhere(~np.ma.getmaskarray(shown.weights)):
         style = literal(size=size, colour=ink_on(tuple(colours[down, across])))
-        text = f"{shown.weights[down, across]:.2f}"
+        text = f"{shown.weights[down, across]:{'+' if shown.signed else ''}.2f}".replace("-", "\N{MINUS SIGN}")
         axes.text(across, down, text, ha="center", va="center_baseline", **style)
 
 
@@ -214,7 +217,8 @@ def notes(shown: Sequence[Cells]) -> list[str]:
     (down, across), sampled = shown[0].stride, shown[0].sampled
     if max(down, across) > 1:
         read = "" if sampled is None else f", read in {sampled[0]} of its {sampled[1]} rows"
-        found.append(f"Each cell: the largest weight of {down} x {across}{read}.")
+        of = "the difference of the largest weights" if shown[0].signed else "the largest weight"
+        found.append(f"Each cell: {of} of {down} x {across}{read}.")
     outside = np.concatenate([one.outside for one in shown])
     without = int(np.isnan(outside).sum())
     if without:

@@ -1,4 +1,4 @@
-"""Panels: the heads of a layer, or one head through the layers, as maps side by side."""
+"""Panels: the heads of a layer, one head through the layers, or two that are compared, as maps side by side."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 
 from matplotlib.figure import Figure
 
-from attnwidget.figures.choosing import Chosen
+from attnwidget.figures.choosing import Chosen, Other
 from attnwidget.figures.heatmap import BAR, BELOW, NAME, axis_names, bar, clipped, end_of_scale, notes, paint
 from attnwidget.figures.lettering import depth, mark_axis, room
-from attnwidget.figures.reading import Head, cells
+from attnwidget.figures.reading import Cells, Head, cells
 from attnwidget.figures.sheet import EDGES, Sheet
+from attnwidget.maps import AttentionMaps
 
 __all__ = ["draw"]
 
@@ -25,6 +26,8 @@ def draw(chosen: Chosen) -> Figure:
     """One map a head of a layer, or a layer of a head, on one scale of colours unless each has its own."""
     maps = chosen.maps
     places: list[tuple[int, Head]]
+    if chosen.kind == "beside" and chosen.other is not None:
+        return _side_by_side(chosen, chosen.other)
     if chosen.kind == "heads":
         places = [(chosen.layer, head) for head in range(maps.heads[chosen.layer])]
         title = chosen.place(chosen.layer, None)
@@ -33,11 +36,26 @@ def draw(chosen: Chosen) -> Figure:
         places = [(layer, chosen.head) for layer in range(maps.n_layers)]
         title, names = chosen.place(None, chosen.head), [f"layer {number}" for number in maps.layer_numbers]
     shown = [cells(maps, *place, factor=chosen.factor, most=MOST, share=len(places)) for place in places]
+    return _drawn(chosen, shown, title, names)
+
+
+def _side_by_side(chosen: Chosen, other: Other) -> Figure:
+    """Two heads that are compared, each under its name."""
+    places: list[tuple[AttentionMaps, int, Head]] = [
+        (other.maps, other.layer, other.head),
+        (chosen.maps, chosen.layer, chosen.head),
+    ]
+    shown = [cells(*place, factor=chosen.factor, most=MOST, share=2) for place in places]
+    return _drawn(chosen, shown, chosen.compared, list(chosen.names))
+
+
+def _drawn(chosen: Chosen, shown: list[Cells], title: str, names: list[str]) -> Figure:
+    maps = chosen.maps
     n_rows, n_columns = shown[0].weights.shape
     down_stride, across_stride = shown[0].stride
     whole = chosen.width or WIDTH
-    columns = _columns(len(places), max(1, int(whole / ROOM)))
-    rows = math.ceil(len(places) / columns)
+    columns = _columns(len(shown), max(1, int(whole / ROOM)))
+    rows = math.ceil(len(shown) / columns)
     each = chosen.vmax == "each"
     beside = 0.0 if each else BAR
     left, wide = 0.5, 1.0
@@ -60,7 +78,7 @@ def draw(chosen: Chosen) -> Figure:
         axes.set(xticks=[], yticks=[])
         if column == 0:
             mark_axis(axes.yaxis, maps.tokens, tall / n_rows, stride=down_stride)
-        if number + columns >= len(places):
+        if number + columns >= len(shown):
             mark_axis(axes.xaxis, maps.key_tokens, wide / n_columns, stride=across_stride)
     down, across = axis_names(maps)
     sheet.write(0, bottom / 2, down, rotation=90, ha="left", va="center")

@@ -16,7 +16,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.rows import row_entropy
 from attnwidget.pooling import Grid, pool
 
-__all__ = ["Array", "Cells", "Head", "cells", "entropies", "heads_of", "mean_row", "row"]
+__all__ = ["Array", "Cells", "Head", "cells", "difference", "entropies", "heads_of", "mean_row", "row"]
 
 Head: TypeAlias = int | str
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -37,19 +37,22 @@ class Cells:
         Rows read of each cell, and rows it has; None where all were read.
     outside : array [height]
         Mean mass outside the map; NaN where rows hold NaN.
+    signed : bool
+        Whether these are differences of weights.
     """
 
     weights: np.ma.MaskedArray[Any, Any]
     stride: tuple[int, int]
     sampled: tuple[int, int] | None
     outside: Array
+    signed: bool = False
 
     @property
     def largest(self) -> float:
         """Largest weight of rows that see more than one key, for one key says nothing; 1 where there is none."""
         seen = ~np.ma.getmaskarray(self.weights)
         for rows in (seen.sum(1) > 1, seen.any(1)):
-            best = float(self.weights.filled(0)[rows].max(initial=0))
+            best = float(np.abs(self.weights.filled(0))[rows].max(initial=0))
             if best > 0:
                 return best
         return 1.0
@@ -82,6 +85,15 @@ def cells(maps: AttentionMaps, layer: int, head: Head, *, factor: float, most: i
         (read, stride[0]) if grid.sampled else None,
         pooled.missing.numpy(),
     )
+
+
+def difference(first: Cells, second: Cells) -> Cells:
+    """What the second gives more, cell by cell; a key that one of the two may not see gets nothing of it."""
+    masked = np.ma.getmaskarray(first.weights) & np.ma.getmaskarray(second.weights)
+    missing = np.isnan(first.outside) | np.isnan(second.outside)
+    less = second.weights.filled(0) - first.weights.filled(0)
+    weights = np.ma.masked_array(less, masked | missing[:, None])
+    return Cells(weights, second.stride, second.sampled, np.where(missing, np.nan, 0.0), signed=True)
 
 
 def row(maps: AttentionMaps, layer: int, head: Head, query: int, *, factor: float) -> tuple[Array, Array, float]:

@@ -42,6 +42,7 @@ def compare(
     b: Given,
     *,
     aligned: Tensor | Sequence[tuple[int, int]] | None = None,
+    rows: Tensor | Sequence[int] | None = None,
     mask: MaskLike = None,
     causal: bool = False,
 ) -> Comparison:
@@ -54,6 +55,8 @@ def compare(
     aligned : sequence of pairs of int, or None
         Positions that belong together, from `align_tokens`, where the tokens differ: only their rows and columns are
         compared, rescaled.
+    rows : Tensor or sequence of int, or None
+        Compare these queries only, of those that would be compared; None for all.
     mask, causal
         As in `attnwidget.measures.entropy`, for both.
 
@@ -71,6 +74,9 @@ def compare(
     """
     walks = [Walk(run, mask=mask, causal=causal) for run in (a, b)]
     pairs = _pairs(a, b, aligned, walks)
+    keys = pairs
+    if rows is not None:
+        pairs = pairs[torch.as_tensor(rows, dtype=torch.long)]
     layers: dict[int | None, list[Tensor]] = {}
     cells = math.prod(walks[0].leading) * max(walk.n_keys for walk in walks)
     faults = Faults()
@@ -82,7 +88,7 @@ def compare(
         for block, other in zip(*sides, strict=True):
             found = [block.weights, other.weights.to(block.weights)]
             if aligned is not None:
-                found = [weights[..., pairs[:, side]] for side, weights in enumerate(found)]
+                found = [weights[..., keys[:, side]] for side, weights in enumerate(found)]
             value = row_divergence(*found)
             layers.setdefault(block.layer, []).append(value.masked_fill(block.count <= 1, math.nan))
     faults.warn()

@@ -15,13 +15,14 @@ from attnwidget.arguments import refuse_unknown
 from attnwidget.capturing import Capture
 from attnwidget.diagnosis import Findings
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.table import by_name
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
+from attnwidget.widget.answers.runs import named
 from attnwidget.widget.asking import right_answer
-from attnwidget.widget.holding import Place, opening
+from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
+from attnwidget.widget.reference import Comparing, has_place
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.selecting import Selecting
 from attnwidget.widget.still import Still, still
@@ -31,12 +32,12 @@ from attnwidget.widget.views import VIEWS, refusal
 __all__ = ["Explorer", "are_maps", "check_choices"]
 
 LOCKABLE = (
-    *("map", "view", "measure", "sort", "temperature", "scaling"),
+    *("map", "view", "measure", "sort", "temperature", "scaling", "against"),
     *("color_map", "color_scale", "color_range", "threshold", "pooling", "tokens", "all"),
 )
 
 
-class Explorer(Selecting):
+class Explorer(Selecting, Comparing):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -122,6 +123,12 @@ class Explorer(Selecting):
         Share of an edge below which the flow does not draw it, in [0, 1]; the browser has none below 0.002.
     flow_heads : {"mean", "each"}
         Whether the flow has one edge between two tokens, or one for each head.
+    against : dict or None
+        The head that the shown one is compared with, as ``{"map": "attention", "layer": 0, "head": 3}``, on the same
+        tokens; `attnwidget.compare` names a run alone: the same place in that.
+    compared : {"difference", "beside", "first", "second"}
+        What is shown of two heads: what the chosen gives less what the other gives, both side by side, the one that
+        it is compared with, or the chosen one.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -155,7 +162,7 @@ class Explorer(Selecting):
         self._shown = Shown()  # a widget whose making failed half-way is closed too
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
-        heads = by_name(maps)
+        heads = named(maps)
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
         self._select(choices)
@@ -212,7 +219,7 @@ class Explorer(Selecting):
         if not self._maps:
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
-            heads = by_name(maps)
+            heads = named(maps)
             lens, seen = self._fitting(heads)
             self._take(heads, self.facts["title"] if title is None else title, measures, seen)
             self._choose(lens)
@@ -228,6 +235,8 @@ class Explorer(Selecting):
             self.view = "heatmap"
         if self.measure not in {"", *self._shown.measures}:
             self.measure = ""
+        if not has_place(self.against, self._shown):
+            self.against = None
         self._ask(self.lesson, self.state)
 
     def _ask(self, lesson: Lesson | None, choices: Mapping[str, Any]) -> None:
@@ -243,24 +252,11 @@ class Explorer(Selecting):
         return self._shown
 
     @property
-    def place(self) -> Place:
-        """Which head is chosen, which row, and how it is read: what is made of several heads or pieces, untempered."""
-        return self._place(self.state)
-
-    @property
     def figure_kind(self) -> str:
         """The kind of figure that its view is on paper; see `attnwidget.figure`."""
         seen = VIEWS[self.view]
         shown = seen.shows(self.maps) and (seen.derived or self.map not in self._shown.derived)
         return seen.figure if shown else "head"
-
-    def _place(self, choices: Mapping[str, Any]) -> Place:
-        named = ("map", "layer", "head", "query", "also", "key", "reading", "pooling")
-        chosen = {name: choices[name] for name in named if name in choices}
-        tempers = choices["map"] not in self._maps or self._maps[choices["map"]].tempers
-        if tempers and choices["map"] not in self._shown.derived:
-            chosen |= {name: float(choices[name]) for name in ("temperature", "scaling") if name in choices}
-        return Place(**chosen)
 
     @property
     def edition(self) -> tuple[int, dict[str, Any]]:

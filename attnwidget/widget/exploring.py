@@ -15,7 +15,7 @@ from attnwidget.tokens import Tokens
 from attnwidget.widget.explorer import Explorer, are_maps, check_choices
 from attnwidget.widget.kept import Keep
 
-__all__ = ["explore"]
+__all__ = ["explore", "read"]
 
 
 def explore(
@@ -81,10 +81,24 @@ def explore(
     >>> aw.explore(outputs.attentions, tokens=tokenizer.convert_ids_to_tokens(ids))
     """
     check_choices(choices)
-    labels: dict[str, Any] = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
+    if isinstance(what, str) and title is None:
+        title = what
+    labels = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
+    maps = read(what, model=model, tokenizer=tokenizer, generate=generate, example=example, **labels)
+    return Explorer(maps, title=title or "", measures=measures, keep=keep, lesson=lesson, **choices)
+
+
+def read(
+    what: Any,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    generate: Mapping[str, Any] | None = None,
+    example: int | None = None,
+    **labels: Any,
+) -> AttentionMaps | Mapping[str, AttentionMaps]:
+    """Maps of whatever came, as `explore` reads it."""
     labelled = [name for name, value in labels.items() if value is not None]
-    if isinstance(what, str):
-        title = what if title is None else title
     if isinstance(what, str) or model is not None:
         if labelled:
             raise TypeError(
@@ -99,9 +113,9 @@ def explore(
     if isinstance(what, AttentionMaps) or are_maps(what):
         if labelled or example is not None:
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
-    else:
-        what = AttentionMaps.from_arrays(what, example=example, **labels)
-    return Explorer(what, title=title or "", measures=measures, keep=keep, lesson=lesson, **choices)
+        maps: AttentionMaps | Mapping[str, AttentionMaps] = what
+        return maps
+    return AttentionMaps.from_arrays(what, example=example, **labels)
 
 
 def _run(what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None) -> Capture:
@@ -130,6 +144,6 @@ def _storyteller(text: str) -> tuple[Any, Any]:
             f"the storyteller knows {len(tokenizer)} words, and these are not among them: {', '.join(unknown)}. Pass "
             "model= and tokenizer= to use a model that knows them.",
             AttentionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return model, tokenizer

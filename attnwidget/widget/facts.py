@@ -30,9 +30,11 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     ]
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
     for fact in maps:
-        told = shown.lenses.get(shown.source(fact["name"]))
+        told, place = shown.lenses.get(shown.source(fact["name"])), shown.runs.get(fact["name"])
         if told:  # what is seen is not what the model saw
             fact["lens"] = told
+        if place:
+            fact.update(place._asdict())
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
     return {"title": title, "version": shown.version, "maps": maps}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -62,6 +63,8 @@ class Place:
         At which points are made that stand for several cells: no browser can temper these.
     pooling : {"max", "mean"}
         What such a point shows.
+    against : Place or None
+        The head that it is compared with.
     """
 
     map: str
@@ -74,6 +77,7 @@ class Place:
     temperature: float = 1.0
     scaling: float = 1.0
     pooling: str = "max"
+    against: Place | None = None
 
 
 def hold(
@@ -123,12 +127,13 @@ def hold(
     return _Holding(shown, place, limit, layers, precision).all(progress=progress)
 
 
-def paged(shown: Shown, chosen: str) -> Shown:
+def paged(shown: Shown, place: Place) -> Shown:
     """What of it a page shows: of long maps the heads alone, unless what was made of them is chosen."""
+    chosen = {place.map, place.against.map if place.against else place.map}
 
     def stays(name: str) -> bool:
         maps = shown.maps[name]
-        return name == chosen or name not in shown.derived or max(maps.n_queries, maps.n_keys) <= LONGEST
+        return name in chosen or name not in shown.derived or max(maps.n_queries, maps.n_keys) <= LONGEST
 
     return replace(
         shown,
@@ -144,10 +149,13 @@ def opening(shown: Shown, place: Place) -> bytes:
     if 0 in (maps.n_queries, maps.n_keys, maps.heads[place.layer]):
         return packer.finished()
     layer = {"map": place.map, "layer": place.layer}
-    if _bytes_of(maps, place.layer) <= OPENING * ROOM_FOR_LAYER:
-        _put(packer, shown, {"op": "projections", **layer})
-    else:
-        _put(packer, shown, _whole(maps, place, COARSE), coarse=True)
+    wanted = [one for one in (place, place.against) if one is not None]
+    for one in wanted:
+        of = shown.named(one.map)
+        if _bytes_of(of, one.layer) <= OPENING * ROOM_FOR_LAYER / len(wanted):
+            _put(packer, shown, {"op": "projections", "map": one.map, "layer": one.layer})
+        else:
+            _put(packer, shown, _whole(of, one, COARSE), coarse=True)
     if sum(maps.heads) * maps.n_queries * maps.n_keys > QUICK:
         return packer.finished()
     _put(packer, shown, {"op": "profile", **layer})
@@ -168,9 +176,13 @@ class _Holding:
         self.packer = Packer(shown.version, limit)
         chosen = shown.named(place.map)
         self.layers = None if layers is None else _chosen_layers(chosen, layers)
-        others = [name for name in shown.maps if name != place.map]
+        # The chosen head, and what it is compared with.
+        self.places = [one for one in (place, place.against) if one is not None]
+        self.chosen = list(dict.fromkeys(one.map for one in self.places))
+        others = [name for name in shown.maps if name not in self.chosen]
         # Heads of models before what was made of them.
-        self.names = [place.map, *sorted(others, key=lambda name: name in shown.derived)]
+        self.names = [*self.chosen, *sorted(others, key=lambda name: name in shown.derived)]
+        self.whole: set[tuple[str, int]] = set()  # maps and layers that are here
         # Layers of which coarse points are here, and layers of which not even these are.
         self.missing: dict[str, tuple[list[int], list[int]]] = {}
         self.zooms = 1
@@ -184,20 +196,27 @@ class _Holding:
                 for _ in self._put_small(name):
                     bar.update()
             self._put_paths()
-            for name in self.names:
-                for _ in self._put_layers(name):
-                    bar.update()
+            # Of two that are compared, every layer of the one goes with that of the other.
+            for names in (self.chosen, *([name] for name in self.names if name not in self.chosen)):
+                for put in zip_longest(*map(self._put_layers, names)):
+                    bar.update(len(put))
             self._put_behind()
         return self.packer.finished(self._sentence())
 
     def _put_chosen(self) -> None:
-        """The chosen head first: without it there is no page."""
-        maps, place = self.shown.named(self.place.map), self.place
+        """The chosen head first, and what it is compared with: without them there is no page."""
+        for place in self.places:
+            self._put_head(place)
+
+    def _put_head(self, place: Place) -> None:
+        maps = self.shown.named(place.map)
         if 0 in (maps.n_queries, maps.n_keys, maps.heads[place.layer]):
             return
         if max(maps.n_queries, maps.n_keys) <= LONGEST:
             if not self._put_layer(place.map, place.layer):
-                needed = math.ceil(_bytes_of(maps, place.layer) * TEXT / 1e5) / 10
+                layers = {(one.map, one.layer) for one in self.places}
+                taken = sum(_bytes_of(self.shown.named(name), layer) for name, layer in layers)
+                needed = math.ceil(taken * TEXT / 1e5) / 10
                 raise ValueError(
                     f"limit_mb leaves no room for the chosen layer, which takes up to {needed:g} MB; give limit_mb="
                     f"{math.ceil(needed) + 1} or more, or precision='float16', which halves single precision."
@@ -294,15 +313,17 @@ class _Holding:
     def _put_layers(self, name: str) -> Iterator[None]:
         """The layers of some maps, those near the chosen one first; of what does not fit, coarse points."""
         maps = self.shown.maps[name]
-        chosen = name == self.place.map
+        chosen = name in self.chosen
         long = max(maps.n_queries, maps.n_keys) > LONGEST
-        if chosen and long:
-            self._zoom(maps)
+        if long:
+            for place in self.places:
+                if place.map == name:
+                    self._zoom(maps, place)
         nearest = self.place.layer if self.shown.named(self.place.map).n_layers == maps.n_layers else 0
         order = [layer for layer in _around(nearest, maps.n_layers) if 0 not in maps.layers[layer].shape]
         for at, layer in enumerate(order):
             yield
-            if chosen and not long and layer == self.place.layer:
+            if (name, layer) in self.whole:
                 continue
             wanted = not (chosen and self.layers is not None and layer not in self.layers)
             # A layer that is whole must not cost the others their points.
@@ -324,14 +345,17 @@ class _Holding:
         self.missing.setdefault(name, ([], []))[0 if found else 1].append(layer)
 
     def _put_layer(self, name: str, layer: int, *, spare: int = 0) -> bool:
+        if (name, layer) in self.whole:
+            return True
         request = {"op": "projections", "map": name, "layer": layer}
         answered = answer(self.shown, request)
         half = self.precision == "float16"
-        return self.packer.add(request, halved(answered) if half else answered, spare=spare)
+        if self.packer.add(request, halved(answered) if half else answered, spare=spare):
+            self.whole.add((name, layer))
+        return (name, layer) in self.whole
 
-    def _zoom(self, maps: AttentionMaps) -> None:
-        """Finer tiles of the chosen head, the rows of the pinned queries, and what is paid to the word that is read."""
-        place = self.place
+    def _zoom(self, maps: AttentionMaps, place: Place) -> None:
+        """Finer tiles of a head, the rows of the pinned queries, and what is paid to the word that is read."""
         for query in [] if place.query is None else dict.fromkeys([place.query, *place.also]):
             row = {"rows": (query, query + 1), "columns": (0, maps.n_keys), "height": 1, "whole": "row"}
             _put(self.packer, self.shown, _tile(place, **row, width=maps.n_keys))
@@ -352,7 +376,7 @@ class _Holding:
                     }
                     if not _put(self.packer, self.shown, _tile(place, rows=rows, columns=columns, **cells)):
                         return
-            self.zooms += 1
+            self.zooms = max(self.zooms, 1 + ZOOMS.index(zoom))
 
     def _sentence(self) -> str:
         """What was left out, why, and how it is had."""

@@ -15,6 +15,7 @@ from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 from attnwidget.tokens import Tokens
 from attnwidget.widget.answers import Shown
+from attnwidget.widget.answers.runs import Runs
 from attnwidget.widget.appearance import Appearance
 from attnwidget.widget.facts import facts_of
 
@@ -124,7 +125,8 @@ class Looking(Appearance):
         """Hold maps, and tell the browser what is seen of them."""
         looked = {name: one.maps for name, one in seen.items()}
         told = {name: one.told for name, one in seen.items()}
-        self._shown = Shown.of(looked, measures, self._shown.version + 1, told)
+        runs = heads.place if isinstance(heads, Runs) else None
+        self._shown = Shown.of(looked, measures, self._shown.version + 1, told, runs)
         self._given, self._measures, self._seen = heads, measures, seen
         self.set_trait("facts", facts_of(self._shown, title))
 

@@ -33,7 +33,7 @@ class Placed:
     def __init__(self, part: Any, precision: str | None) -> None:
         view = _view(part)
         self.view, self.precision = view, precision
-        self.shown = paged(view.shown, view.map)
+        self.shown = paged(view.shown, view.place)
         self.title, self.widgets, self.answers = view.facts["title"], ("explorer",), ""
         facts = facts_of(self.shown, view.facts["title"]) | {"lesson": view.facts.get("lesson")}
         if precision == "float16":

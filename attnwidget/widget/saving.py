@@ -12,6 +12,7 @@ import numpy as np
 
 from attnwidget.arguments import refuse_unknown
 from attnwidget.files import check_path, write
+from attnwidget.widget.weights import shown_weights
 
 __all__ = ["save"]
 
@@ -40,7 +41,7 @@ def _picture(view: Any, path: Path, options: dict[str, Any]) -> Path:
 
 
 def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
-    """Weights of the chosen head, as they are shown; masked cells are empty."""
+    """Weights of the chosen head, or the difference that is shown; masked cells are empty."""
     refuse_unknown(options, [], "a table")
     maps = view.maps
     if maps.n_queries * maps.n_keys > LARGEST_TABLE:
@@ -48,11 +49,8 @@ def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
             f"{maps.n_queries:,} x {maps.n_keys:,} weights are too many for a table; take rows of "
             f"maps.weights({view.layer}, {view.head}), or save a picture."
         )
-    place = view.place
-    shown = maps.weights(place.layer, place.head, temperature=place.temperature, scaling=place.scaling)
-    weights = shown.detach().float().cpu().numpy()
-    source, heads = maps.locate(view.layer, view.head)
-    hidden = ~source.visible(heads, slice(0, maps.n_queries))[0].cpu().numpy()
+    shown, seen = shown_weights(view, slice(0, maps.n_queries))
+    weights, hidden = shown.float().numpy(), ~seen.numpy()
     cells = np.char.mod("%.9g", weights).astype(object)
     cells[hidden] = ""
     written = io.StringIO(newline="")

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from attnwidget.layers import temper
+from attnwidget.widget.weights import differs, name_of, shown_weights
 
 __all__ = ["Still", "still"]
 
@@ -34,15 +31,19 @@ class Still:
     place : str
         Which head, in the model's numbers.
     table : list of tuple of str and list of tuple of str and float
-        The last queries, each with the keys that get most of it and how much that is.
+        The last queries, each with the keys that get most of it and how much that is; of a difference, what is
+        farthest from 0.
     view : Explorer
         Where the picture comes from.
+    signed : bool
+        Whether the numbers are differences.
     """
 
     title: str
     place: str
     table: list[tuple[str, list[tuple[str, float]]]]
     view: Any
+    signed: bool = False
 
     @property
     def caption(self) -> str:
@@ -69,7 +70,10 @@ class Still:
     @property
     def text(self) -> str:
         """Title, place and table as plain text."""
-        lines = [f"{query} → {', '.join(f'{key} {weight:.3f}' for key, weight in keys)}" for query, keys in self.table]
+        lines = [
+            f"{query} → {', '.join(f'{key} {self._number(weight)}' for key, weight in keys)}"
+            for query, keys in self.table
+        ]
         return "\n".join([self.caption, *lines])
 
     def markup(self, *, pictured: bool = True, folded: str = "") -> str:
@@ -93,14 +97,18 @@ class Still:
         head = "".join(f"<th>{name} key</th><th>weight</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"
-            + "".join(f"<td>{html.escape(key)}</td><td>{weight:.3f}</td>" for key, weight in keys)
+            + "".join(f"<td>{html.escape(key)}</td><td>{self._number(weight)}</td>" for key, weight in keys)
             + "</tr>"
             for query, keys in self.table
         )
+        summary = f"{'What changed most' if self.signed else 'The largest weights'} of the last queries"
         return (
-            f"<p><b>{caption}</b></p>{picture}<details><summary>The largest weights of the last queries</summary>"
+            f"<p><b>{caption}</b></p>{picture}<details><summary>{summary}</summary>"
             f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table>{folded}</details>"
         )
+
+    def _number(self, weight: float) -> str:
+        return f"{weight:{'+' if self.signed else ''}.3f}".replace("-", "\N{MINUS SIGN}")
 
     @property
     def _keys(self) -> int:
@@ -113,11 +121,14 @@ def still(view: Any) -> Still:
     title = view.facts["title"] or f"{maps.n_queries} tokens"
     empty = 0 in (maps.n_queries, maps.n_keys, maps.heads[layer])
     derived = view.map in view.shown.derived
+    runs = view.shown.runs if view.place.against else {}
     one = derived and maps.heads == (1,)  # made of several layers, and in none of them
     place = "" if empty or one else f"layer {maps.layer_numbers[layer]} · head {maps.head_numbers[layer][head]}"
     if len(view.shown.measuring) > 1 or derived:
-        place = " · ".join(part for part in (view.map, place) if part)
-    return Still(_word(title), _word(place), [] if empty else _table(view), view)
+        name = runs[view.map].part if view.map in runs and derived else "" if view.map in runs else view.map
+        place = " · ".join(part for part in (name, place) if part)
+    place = " · ".join(part for part in (place, name_of(view)) if part)
+    return Still(_word(title), _word(place), [] if empty else _table(view), view, differs(view))
 
 
 def _reduced(figure: Any, dots: int, colours: int) -> bytes:
@@ -136,31 +147,20 @@ def _reduced(figure: Any, dots: int, colours: int) -> bytes:
 def _table(view: Any) -> list[tuple[str, list[tuple[str, float]]]]:
     maps = view.maps
     first = max(0, maps.n_queries - ROWS)
-    weights = _weights(view, slice(first, maps.n_queries))
-    largest, keys = weights.nan_to_num(0).topk(min(KEYS, maps.n_keys))
+    weights = shown_weights(view, slice(first, maps.n_queries))[0].nan_to_num(0)
+    keys = weights.abs().topk(min(KEYS, maps.n_keys))[1]
+    largest = weights.gather(1, keys)
     return [
         (
             _word(maps.tokens.labels[first + row]),
             [
                 (_word(maps.key_tokens.labels[int(key)]), float(weight))
                 for key, weight in zip(keys[row], largest[row], strict=True)
-                if weight > 0
+                if weight != 0
             ],
         )
         for row in range(len(weights))
     ]
-
-
-def _weights(view: Any, rows: slice) -> Tensor:
-    """Rows of the chosen head, as they are shown."""
-    source, heads = view.maps.locate(view.layer, view.head)
-    factor = view.place.scaling / view.place.temperature
-    with torch.no_grad():
-        weights: Tensor = source.weights(heads, rows)
-        if factor != 1:
-            log_weights, outside = source.log_weights(heads, rows)
-            weights = temper(log_weights, outside, factor)[0].exp()
-    return weights[0].cpu()
 
 
 def _word(text: str) -> str:

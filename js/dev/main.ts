@@ -1,5 +1,6 @@
 /** The Explorer on a page of its own: ?tokens=60&layers=12&heads=12&theme=dark&causal=0&query=5&temperature=0.5
  * ?on=0,2 switches heads of lines on, ?also=3,5 pins further words, ?text=lines and others are texts of several kinds.
+ * ?compare=heads holds the heads against one of them, ?compare=runs two runs; ?compared says what is shown of the two.
  * With ?measures and ?findings the kernel answers these too, and ?derived adds a map of that kind.
  * ?held keeps queries and keys, ?width=64 wide, and ?rotary turned.
  * ?kv=2 shares keys, ?spans marks prompt and generated part and ?spans=soft a soft prompt too, ?image is a ViT of 14 x 14 patches, ?image=words a caption
@@ -126,7 +127,7 @@ const marked: Partial<MapOptions> = {
 
 const layers = number("layers", 4);
 const heads = number("heads", 4);
-const map = new MockMap({
+const options: MapOptions = {
   queries: tokens,
   ...(asked.has("keys") && {
     keys: Array.from({ length: number("keys", 7) }, (_, at) => words[at % words.length]!).reverse(),
@@ -156,7 +157,10 @@ const map = new MockMap({
   ...FOUND,
   ...(asked.has("worth") && { standouts: STANDOUTS }),
   ...(asked.has("findings") && { findings: asked.get("findings") === "none" ? [] : FINDINGS }),
-});
+};
+const run = (name: string, seed: number) => new MockMap({ ...options, name, seed, run: name });
+const compared = asked.get("compare");
+const maps = compared === "runs" ? [run("after", 8), run("before", 7)] : [new MockMap(options)];
 const kind = asked.get("derived");
 const derived = kind
   ? [
@@ -189,10 +193,13 @@ for (const name of [
 ]) {
   if (asked.has(name)) Object.assign(choices, { [name]: asked.get(name) });
 }
+if (compared === "runs") Object.assign(choices, { against: { map: "before", layer: null, head: null } });
+else if (compared) Object.assign(choices, { against: { map: "attention", layer: 1, head: 1 } });
+if (asked.has("compared")) Object.assign(choices, { compared: asked.get("compared") });
 const listed = (name: string) => asked.get(name)?.split(",").map(Number) ?? [];
 Object.assign(choices, { also: listed("also"), heads: listed("on") });
 if (asked.has("threshold")) Object.assign(choices, { threshold: number("threshold", 0) });
-const model = new MockModel([map, ...derived], choices as Partial<Choices>, tokens.join(" "));
+const model = new MockModel([...maps, ...derived], choices as Partial<Choices>, tokens.join(" "));
 Object.assign(window, { model });
 if (asked.get("theme") === "dark") document.body.style.background = "#15181c";
 explorer.render({ model, el: document.body });

@@ -48,6 +48,9 @@ export interface MapOptions {
   layerNumbers?: number[];
   headNumbers?: number[][];
   following?: string;
+  /** Of which of two runs, and which of its maps. */
+  run?: string;
+  part?: string;
   spans?: NamedSpan[];
   keySpans?: NamedSpan[];
   /** Runs that the kernel found in the queries, by kind. */
@@ -134,6 +137,7 @@ export class MockMap {
       ...(options.findings && { diagnosed: true }),
       ...(options.derived && { derived: options.derived }),
       ...(options.standouts && { standouts: true }),
+      ...(options.run && { run: options.run, part: options.part ?? "attention" }),
     };
   }
 

@@ -337,3 +337,28 @@ def test_the_flow_moves_its_threshold_without_a_kernel(open_page):
     part(widget, "flow-heads").select_option("each")
     carried = aw.measures.paths(maps, 9, threshold=0.0032, heads="each").carried
     expect(part(widget, "flow-carried")).to_contain_text(f"carry {carried:.4f} of what reaches the input")
+
+
+def test_two_runs_are_compared_without_a_kernel(open_page):
+    before, after = projected(seed=0), projected(seed=1)
+    view = aw.compare(before, after, layer=1, head=2, query=6)
+    page = open_page(view.to_html(progress=False))
+    widget = only(page)
+    heatmap = shown(widget, layer=1, head=2, against="before/1/2")
+    visible = np.tri(14, dtype=bool)
+
+    def check(layer, head):
+        largest = float(heatmap.get_attribute("data-max"))
+        less = (after.weights(layer, head) - before.weights(layer, head)).numpy()
+        # The legend runs from the least to the most.
+        np.testing.assert_allclose(2 * read_cells(widget)[visible] - largest, less[visible], atol=0.02)
+
+    check(1, 2)
+    part(widget, "thumb", layer=2, head=0).click()
+    shown(widget, layer=2, head=0, against="before/2/0")
+    ready(widget)
+    check(2, 0)
+    entropy = float(aw.measures.entropy(before.weights(2, 0))[6])
+    assert float(part(widget, "row").get_attribute("data-entropy-before")) == pytest.approx(entropy, abs=1e-3)
+    part(widget, "show-first").click()
+    shown(widget, map="before", layer=2, head=0)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_explorer import TIMEOUT, part, ready
+from tests.browser.test_explorer import TIMEOUT, part, read_cells, ready, shown
 
 STORY = "import attnwidget as aw\nview = aw.explore('Lily and Ben went to the park . Lily gave the ball to'); view"
 LONGER = STORY.replace("to');", "to Ben . Ben was happy .');")
+TEXTS = tuple(f"Lily and Ben went to the park . Lily gave the {what} to" for what in ("ball", "dog"))
 
 
 def test_all_heads_and_all_layers(open_notebook):
@@ -152,3 +154,48 @@ def test_a_text_is_shaded_by_rows_and_by_columns(open_notebook):
     notebook.await_value("[view.query, view.also, view.key]", [None, [], 5])
     expect(part(widget, "read")).to_contain_text("key 5")
     shaded("[None] * 5 + view.maps.weights(1, 2)[5:, 5].tolist()")
+
+
+def test_two_runs_are_compared(open_notebook):
+    notebook = open_notebook(["import attnwidget as aw", f"view = aw.compare(*{TEXTS!r}, layer=1, head=2); view"])
+    notebook.run_all()
+    widget = ready(notebook.widget())
+    names = notebook.value("[place.run for place in view.shown.runs.values()][:2]")
+    heatmap = shown(widget, layer=1, head=2, against=f"{names[1]}/1/2")
+
+    def less(layer, head):
+        maps = "view.shown.maps[{!r}].weights({}, {})"
+        return np.array(
+            notebook.value(f"({maps.format(names[0], layer, head)} - {maps.format(names[1], layer, head)}).tolist()")
+        )
+
+    # The legend runs from the least to the most.
+    largest = float(heatmap.get_attribute("data-max"))
+    visible = np.tri(len(less(1, 2)), dtype=bool)
+    np.testing.assert_allclose(2 * read_cells(widget)[visible] - largest, less(1, 2)[visible], atol=0.02)
+
+    # The heads are in the order of how much they changed.
+    ranked = notebook.value(
+        f"[list(at) for at in aw.measures.compare(*(view.shown.maps[name] for name in {names[::-1]!r})).ranked[:3]]"
+    )
+    thumbs = part(widget, "thumb")
+    for at, (layer, head) in enumerate(ranked):
+        expect(thumbs.nth(at)).to_have_attribute("data-layer", str(layer), timeout=TIMEOUT)
+        expect(thumbs.nth(at)).to_have_attribute("data-head", str(head))
+    thumbs.first.click()
+    shown(widget, layer=ranked[0][0], head=ranked[0][1])
+    notebook.await_value("[view.layer, view.head]", ranked[0])
+
+    part(widget, "show-beside").click()
+    notebook.await_value("view.compared", "beside")
+    for side, name in zip(("first", "second"), names[::-1], strict=True):
+        expect(part(widget, f"heatmap-{side}")).to_have_attribute("data-map", name, timeout=TIMEOUT)
+    notebook.execute("view.compared = 'difference'; view.query = 11")
+    expect(part(widget, "row")).to_have_attribute("data-query", "11", timeout=TIMEOUT)
+    before = notebook.value(
+        f"aw.measures.entropy(view.shown.maps[{names[1]!r}].weights(view.layer, view.head))[11].item()"
+    )
+    assert abs(float(part(widget, "row").get_attribute("data-entropy-before")) - before) < 1e-3
+    part(widget, "compare").click()
+    notebook.await_value("view.against is None", True)
+    expect(part(widget, "compared")).to_have_count(0)

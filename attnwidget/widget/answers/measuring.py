@@ -11,13 +11,17 @@ from torch import Tensor
 
 from attnwidget.diagnosis import Findings, Vitals, judge, vitals_of
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.comparison import compare
 from attnwidget.measures.standouts import Reason, best_of
-from attnwidget.measures.table import HEAD_MEASURES, head_measures, measured
+from attnwidget.measures.table import HEAD_MEASURES, HeadMeasure, head_measures, measured
 from attnwidget.widget.answers.spread import even_rows
 
-__all__ = ["MEASURED", "Measuring", "own_measures"]
+__all__ = ["CHANGED", "MEASURED", "Measuring", "own_measures"]
+
+CHANGED = "changed"
 
 MEASURED = 1 << 23  # cells that the measures read of all heads of a layer: a third of a second
+_CHANGED = HeadMeasure("Changed", "nats", "How far its rows lie apart in the two runs: Jensen-Shannon divergence.")
 JUDGED_ROWS = 128  # findings are about what holds in most rows: an even spread of them is enough
 
 
@@ -30,10 +34,14 @@ class Measuring:
         What is measured.
     own : mapping of str to Tensor [layers, heads]
         Numbers that the caller has measured.
+    other : AttentionMaps or None
+        Another run on the same tokens: how much each head changed is measured too.
     """
 
-    def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor]) -> None:
-        self._maps, self._own = maps, own
+    def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None) -> None:
+        self._maps, self._own, self._other = maps, own, other
+        self._measures = {} if other is None or CHANGED in own else {CHANGED: _CHANGED}
+        self._measures |= measured(maps)
         self._vitals: dict[int, Vitals] = {}
         self._numbers: dict[int, Tensor] = {}
 
@@ -42,19 +50,20 @@ class Measuring:
         theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
         return theirs + [
             {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
-            for name, measure in measured(self._maps).items()
+            for name, measure in self._measures.items()
         ]
 
     def numbers(self, layer: int) -> Tensor:
         """All numbers of a layer's heads: float32 [measures, heads], NaN where a number does not exist."""
-        held, _ = self._maps.locate(layer, 0)
         if layer in self._numbers:
             return self._numbers[layer]
-        numbers = head_measures(
-            AttentionMaps([held], self._maps.tokens, self._maps.key_tokens), rows=even_rows(self._maps, MEASURED)
-        )
-        values = [own[layer, : held.shape[0]] for own in self._own.values()]
-        values += [numbers[name][0].float().cpu() for name in measured(self._maps)]
+        rows = even_rows(self._maps, MEASURED)
+        held = _alone(self._maps, layer)
+        numbers = head_measures(held, rows=rows)
+        if self._other is not None and CHANGED in self._measures:
+            numbers[CHANGED] = compare(_alone(self._other, layer), held, rows=rows).divergence
+        values = [own[layer, : held.heads[0]] for own in self._own.values()]
+        values += [numbers[name][0].float().cpu() for name in self._measures]
         self._numbers[layer] = torch.stack(values)
         return self._numbers[layer]
 
@@ -83,6 +92,11 @@ class Measuring:
         n_queries = self._maps.n_queries
         most = JUDGED_ROWS if few is None else min(JUDGED_ROWS, len(few))
         return None if n_queries <= most else torch.linspace(0, n_queries - 1, most).round().long()
+
+
+def _alone(maps: AttentionMaps, layer: int) -> AttentionMaps:
+    held, _ = maps.locate(layer, 0)
+    return AttentionMaps([held], maps.tokens, maps.key_tokens)
 
 
 def own_measures(given: Mapping[str, Any], maps: AttentionMaps) -> dict[str, Tensor]:

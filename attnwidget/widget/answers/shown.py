@@ -9,6 +9,7 @@ from typing import Any, Self
 from attnwidget.lenses import CHOSEN, derived_by_name, derived_name, mean_of_chosen
 from attnwidget.maps import AttentionMaps
 from attnwidget.widget.answers.measuring import Measuring, own_measures
+from attnwidget.widget.answers.runs import Run
 
 __all__ = ["Shown"]
 
@@ -32,6 +33,8 @@ class Shown:
         "learned" where sinks are.
     chosen : tuple of str and tuple of pairs of int
         Which heads (layer, head) of which maps have a mean of their own; none where these are fewer than two.
+    runs : mapping of str to Run
+        Where two runs are compared, of which of them all these maps are.
     """
 
     version: int = 0
@@ -40,6 +43,7 @@ class Shown:
     derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     lenses: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     chosen: tuple[str, tuple[tuple[int, int], ...]] = ("", ())
+    runs: Mapping[str, Run] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -48,8 +52,11 @@ class Shown:
         measures: Mapping[str, Any] | None = None,
         version: int = 1,
         lenses: Mapping[str, list[dict[str, Any]]] | None = None,
+        runs: Mapping[str, Run] | None = None,
     ) -> Self:
         """What is shown of some maps, with measures of one's own for every head of the first.
+
+        Of two runs it also says which maps belong together, and how much each head changed.
 
         Raises
         ------
@@ -59,12 +66,17 @@ class Shown:
         first = next(iter(heads))
         own = own_measures(measures or {}, heads[first])
         derived = derived_by_name(heads)
+        runs = runs or {}
         return cls(
             version,
             heads | {name: maps for name, (maps, _, _) in derived.items()},
-            {name: Measuring(maps, own if name == first else {}) for name, maps in heads.items()},
+            {
+                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs))
+                for name, maps in heads.items()
+            },
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
             lenses or {},
+            runs=_places(runs, derived),
         )
 
     def choosing(self, source: str, heads: Sequence[Sequence[int]]) -> Self:
@@ -76,11 +88,13 @@ class Shown:
         mean = self.mean_of_chosen
         maps = {name: one for name, one in self.maps.items() if name != mean}
         derived = {name: one for name, one in self.derived.items() if name != mean}
+        runs = {name: one for name, one in self.runs.items() if name != mean}
         name = derived_name(CHOSEN, source, self.measuring)
         if len(pairs) > 1:
             maps[name] = mean_of_chosen(maps[source], pairs)
             derived[name] = (CHOSEN, source)
-        return replace(self, version=self.version + 1, maps=maps, derived=derived, chosen=chosen)
+            runs |= {name: Run(runs[source].run, CHOSEN)} if source in runs else {}
+        return replace(self, version=self.version + 1, maps=maps, derived=derived, chosen=chosen, runs=runs)
 
     @property
     def mean_of_chosen(self) -> str | None:
@@ -119,3 +133,23 @@ class Shown:
     def measures(self) -> set[str]:
         """Names of all that can be measured."""
         return {fact["name"] for measuring in self.measuring.values() for fact in measuring.facts()}
+
+
+def _other(name: str, heads: Mapping[str, AttentionMaps], runs: Mapping[str, Run]) -> AttentionMaps | None:
+    """The same part of the other run, where that stands on the same tokens."""
+    if name not in runs:
+        return None
+    found = next(heads[one] for one, at in runs.items() if at.part == runs[name].part and at.run != runs[name].run)
+    alike = (found.tokens.labels, found.key_tokens.labels) == (heads[name].tokens.labels, heads[name].key_tokens.labels)
+    return found if alike else None
+
+
+def _places(runs: Mapping[str, Run], derived: Mapping[str, tuple[AttentionMaps, str, str]]) -> dict[str, Run]:
+    """Of which run all maps are, what was made of them included."""
+    several = len({place.part for place in runs.values()}) > 1
+    places = dict(runs)
+    for name, (_, kind, source) in derived.items():
+        if source in runs:
+            run, part = runs[source]
+            places[name] = Run(run, f"{part}: {kind}" if several else kind)
+    return places

@@ -59,6 +59,44 @@ export function ramp(name: ColourMap, palette: Palette): Rgb[] {
   return steps.map((step) => parse(INTERPOLATORS[name](reversed ? 1 - step : step)));
 }
 
+/** Colours away from 0 in both directions, each from the surface on: blue for more, orange for less. */
+export interface Diverging {
+  negative: Rgb[];
+  positive: Rgb[];
+}
+
+/** Tables of both directions, for sizes without their sign. */
+export interface SignedTable {
+  negative: Uint32Array;
+  positive: Uint32Array;
+}
+
+/** Hues that colour-blind readers tell apart, in equal steps of lightness and colour. */
+const HUES = { negative: 0.95, positive: 4.45 };
+
+export function diverging({ surface, dark }: Palette): Diverging {
+  const from = toLab(surface);
+  const [lightness, chroma] = dark ? [0.8, 0.125] : [0.45, 0.13];
+  const arm = (hue: number) =>
+    Array.from({ length: LEVELS }, (_, level) =>
+      toRgb(mix(from, [lightness, chroma * Math.cos(hue), chroma * Math.sin(hue)], level / (LEVELS - 1))),
+    );
+  return { negative: arm(HUES.negative), positive: arm(HUES.positive) };
+}
+
+export const signedColourOf = (
+  { negative, positive }: Diverging,
+  value: number,
+  largest: number,
+  scale: ColourScale,
+): Rgb => colourOf(value < 0 ? negative : positive, Math.abs(value), largest, scale);
+
+/** All colours of both directions in one row, from the least to the most. */
+export const bothWays = ({ negative, positive }: Diverging): Rgb[] => [
+  ...[...negative].reverse(),
+  ...positive,
+];
+
 /** Where a weight falls between the two ends of the legend, 0 to 1. */
 export function position(weight: number, largest: number, scale: ColourScale): number {
   const share = Math.min(1, Math.max(0, weight / largest));

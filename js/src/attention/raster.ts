@@ -24,7 +24,7 @@ export interface Picture {
   columns: Span;
 }
 
-function axis(count: number, origin: number, stride: number, visible: Span, device: number): Axis {
+export function axis(count: number, origin: number, stride: number, visible: Span, device: number): Axis {
   const length = visible.to - visible.from;
   const pooled = length / stride > device;
   if (!pooled) {

@@ -26,7 +26,11 @@ export interface Tempered {
 }
 
 /** Weight of a cell, counted row-major; 0 where masked. */
-export function weightOf(tile: Tile, { table, shares }: Tempered, cell: number): number {
+export function weightOf(
+  tile: Tile,
+  { table, shares }: Pick<Tempered, "table" | "shares">,
+  cell: number,
+): number {
   const code = tile.codes[cell] ?? MASKED;
   if (code === MASKED) return 0;
   const row = Math.floor(cell / tile.shape[1]);

@@ -1,22 +1,28 @@
 /** Which colour is which weight. */
-import { type Scale, stopsOf, ticks, tickText } from "../drawing/legend";
+import { endsInWords, type Scale, stopsOf, ticksOf } from "../drawing/legend";
 import { short } from "../drawing/words";
 
-export function Legend({ ramp, scale, largest, end, masked, undefinedRows }: Scale) {
+export function Legend(key: Scale) {
+  const { ramp, scale, largest, end, ends, masked, undefinedRows } = key;
   return (
     <figure
       class="legend"
       data-part="legend"
-      aria-label={`Colours from weight 0 to ${short(largest)}, ${scale} scale${end ? `, ${end}` : ""}`}
+      aria-label={`Colours from ${ends ? `−${short(largest)}, where ${ends[0]} gives more, to ${short(largest)}, where ${ends[1]} does` : `weight 0 to ${short(largest)}`}, ${scale} scale${end ? `, ${end}` : ""}`}
     >
       <div class="scale">
         <div class="ramp" style={{ background: `linear-gradient(to right, ${stopsOf(ramp).join()})` }} />
-        {ticks(largest, scale).map((tick) => (
-          <span class="tick" key={tick.weight} style={{ left: `${tick.place * 100}%` }}>
-            {tickText(scale, tick)}
+        {ticksOf(key).map(({ text, place }) => (
+          <span class="tick" key={place} style={{ left: `${place * 100}%` }}>
+            {text}
           </span>
         ))}
       </div>
+      {ends && (
+        <figcaption data-part="ends">
+          <bdi>{endsInWords(ends)}</bdi>
+        </figcaption>
+      )}
       {end && <figcaption>{end}</figcaption>}
       {masked && (
         <figcaption>

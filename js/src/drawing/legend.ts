@@ -4,7 +4,7 @@ import { type ColourScale, css, DECADES, position, type Rgb } from "../attention
 import type { Colours } from "../host/theme";
 import { labelFont } from "./axes";
 import type { Lettering, Mark } from "./mark";
-import { short } from "./words";
+import { short, shortened } from "./words";
 
 /** Share of the scale that a number takes. */
 const CLEAR = 0.15;
@@ -36,7 +36,9 @@ export function ticks(largest: number, scale: ColourScale): { weight: number; pl
 }
 
 export interface Scale {
-  /** Levels from the least weight to the largest. */
+  /** Of a difference: who gives more at the lower end, and who at the upper one. */
+  ends?: readonly [first: string, second: string];
+  /** Levels from the least weight to the largest; of a difference from what is least to what is most. */
   ramp: readonly Rgb[];
   scale: ColourScale;
   /** The weight at the upper end. */
@@ -47,6 +49,25 @@ export interface Scale {
   masked: boolean;
   undefinedRows: boolean;
 }
+
+/** The marks of a scale: from 0 up, or on both sides of 0. */
+export function ticksOf({
+  largest,
+  scale,
+  ends,
+}: Pick<Scale, "largest" | "scale" | "ends">): { text: string; place: number }[] {
+  if (!ends) return ticks(largest, scale).map((tick) => ({ text: tickText(scale, tick), place: tick.place }));
+  // Half the room on each side: the two ends and 0 say enough.
+  return [
+    { text: `−${short(largest)}`, place: 0 },
+    { text: "0", place: 0.5 },
+    { text: `+${short(largest)}`, place: 1 },
+  ];
+}
+
+/** What the colours of a difference mean, in words. */
+export const endsInWords = ([first, second]: readonly [string, string]): string =>
+  `← ${shortened(first, 24)} gives more · ${shortened(second, 24)} gives more →`;
 
 /** Enough colours of a ramp for what is between them to be mixed. */
 export const stopsOf = (ramp: readonly Rgb[]): string[] =>
@@ -67,7 +88,7 @@ export const LEGEND_HEIGHT = 28;
 export function legendMarks(
   pen: CanvasRenderingContext2D,
   colours: Colours,
-  { ramp, scale, largest, masked, undefinedRows }: Scale,
+  { ramp, scale, largest, ends, masked, undefinedRows }: Scale,
 ): { marks: Mark[]; width: number } {
   const said = (x: number, y: number, text: string, anchor: "start" | "middle"): Lettering => ({
     ...{ kind: "text", x, y, text, anchor, size: FONT_SIZE, colour: colours.muted },
@@ -75,8 +96,8 @@ export function legendMarks(
   const marks: Mark[] = [
     { kind: "box", x: 0, y: 0, width: WIDTH, height: HEIGHT, ramp: stopsOf(ramp) },
     { kind: "box", x: 0, y: 0, width: WIDTH, height: HEIGHT, stroke: colours.line, line: 0.5 },
-    ...ticks(largest, scale).map((tick, at) =>
-      said(tick.place * WIDTH, HEIGHT + 11, tickText(scale, tick), at === 0 ? "start" : "middle"),
+    ...ticksOf({ largest, scale, ...(ends && { ends }) }).map(({ text, place }, at) =>
+      said(place * WIDTH, HEIGHT + 11, text, at === 0 ? "start" : "middle"),
     ),
   ];
   pen.font = labelFont(colours, FONT_SIZE);
@@ -89,6 +110,11 @@ export function legendMarks(
     marks.push(said(x + SWATCH.width + 6, SWATCH.height / 2, name, "start"));
     x += SWATCH.width + 6 + pen.measureText(name).width + APART;
   };
+  if (ends) {
+    const words = endsInWords(ends);
+    marks.push(said(x, SWATCH.height / 2, words, "start"));
+    x += pen.measureText(words).width + APART;
+  }
   if (masked) swatch("masked", { hatched: colours.faint }, { stroke: colours.line });
   if (undefinedRows) swatch("NaN", { fill: colours.fault, opacity: 0.18 }, { stroke: colours.fault });
   return { marks, width: x - APART };

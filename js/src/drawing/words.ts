@@ -63,6 +63,10 @@ export function exact(value: number): string {
   return value.toFixed(4);
 }
 
+/** The same of a difference, which says whether it is more or less. */
+export const signed = (value: number): string =>
+  `${value > 0 ? "+" : value < 0 ? "−" : ""}${exact(Math.abs(value))}`;
+
 /** Three significant digits at most, without trailing zeros. */
 export function short(value: number): string {
   if (Number.isNaN(value)) return "–";

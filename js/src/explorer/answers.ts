@@ -10,8 +10,9 @@ import type { Reply, Source } from "../host/source";
 import { Chosen } from "./chosen";
 import { columnAsked } from "./column";
 import { needsOf, otherRows } from "./order";
+import { Reference } from "./reference";
 import type { Store } from "./store";
-import { picturedLayers } from "./views/grid";
+import { pictured } from "./views/grid";
 
 /** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
 const STANDING = 200;
@@ -24,6 +25,8 @@ export interface Progress {
 export class Answers {
   readonly known = new Known();
   readonly chosen: Chosen;
+  /** What the chosen head is compared with. */
+  readonly reference: Reference;
   readonly #store: Store;
   readonly #source: Source;
   readonly #order: Order;
@@ -69,18 +72,21 @@ export class Answers {
         if (there) store.askedColumn.value = there;
       }),
     ];
+    this.reference = new Reference(store, this.chosen);
   }
 
   close(): void {
     for (const stop of this.#stops) stop();
     this.#order.close();
     this.chosen.close();
+    this.reference.close();
   }
 
   retry(): void {
     this.known.forgive();
     this.#source.retry();
     this.chosen.retry();
+    this.reference.retry();
   }
 
   /** How many layers have the numbers of the measure that is chosen; none of none where there is no measure. */
@@ -94,7 +100,7 @@ export class Answers {
   pictured(): Progress {
     const map = this.#store.map.value;
     if (!map || map.heads.length === 0) return { there: 0, of: 0 };
-    return this.#count(picturedLayers(this.#store, map).map((layer) => thumbnails(map.name, layer)));
+    return this.#count([...pictured(this.#store, map)]);
   }
 
   #count(asked: readonly Question<unknown>[]): Progress {

@@ -5,6 +5,7 @@ import type { Facts, NamedSpan } from "../host/facts";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
 import type { Answering, LessonFacts } from "../lesson/facts";
+import type { Against, Compared } from "./comparing";
 import type { Joined } from "./pinned";
 
 /** Where the colours end: at each row's largest weight, at the map's, or at 1. */
@@ -55,6 +56,10 @@ export interface Choices {
   /** The least share of an edge that the flow draws, and whether each head has edges of its own. */
   flow_threshold: number;
   flow_heads: "mean" | "each";
+  /** The head that the chosen one is compared with; null for none. */
+  against: Against | null;
+  /** What is shown of the two. */
+  compared: Compared;
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -94,6 +99,8 @@ export const DEFAULTS: Choices = {
   height: null,
   flow_threshold: 0.01,
   flow_heads: "mean",
+  against: null,
+  compared: "difference",
   theme: "auto",
   measure: "",
   sort: "model",

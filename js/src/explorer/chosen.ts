@@ -38,7 +38,7 @@ export class Chosen {
   readonly faults: Signal<{ readonly [kind in Kind]?: string }> = signal({});
   /** Whether all that was told is on the screen, and the tile that is there belongs to the chosen head. */
   readonly isThere: ReadonlySignal<boolean>;
-  readonly #wanted = computed(() => this.#want());
+  readonly #wanted = computed(() => this.want());
   readonly #wantedRow = computed(() => this.#wantRow());
 
   readonly #store: Store;
@@ -142,21 +142,19 @@ export class Chosen {
   }
 
   #place(): PlaceOfMap | null {
-    const { told, traits } = this.#store;
-    const facts = told.value;
-    if (!facts) return null;
-    const inside = (value: number, count: number) => Math.min(Math.max(0, Math.trunc(value) || 0), count - 1);
-    const layer = inside(traits.layer.value, facts.heads.length);
-    const head = inside(traits.head.value, facts.heads[layer] ?? 0);
-    const empty = facts.n_queries * facts.n_keys * (facts.heads[layer] ?? 0) === 0;
-    return empty ? null : { facts, map: facts.name, layer, head };
+    const { shown } = this.#store.placesIn(this.#store.traits.facts.value);
+    if (!shown) return null;
+    const { facts, layer } = shown;
+    return facts.n_queries * facts.n_keys * (facts.heads[layer] ?? 0) === 0 ? null : shown;
   }
 
-  #want(place = this.#place()): Wanted | null {
+  /** The tile of a head that the screen has room for. */
+  want(place = this.#place()): Wanted | null {
     const store = this.#store;
     if (!place) return null;
     if (isWhole(place.facts)) return wholeTile(place);
-    const sharpness = { temperature: store.temperature.value, scaling: store.scaling.value };
+    const [temperature, scaling] = store.sharpnessOf(place.facts);
+    const sharpness = { temperature, scaling };
     // Without a heatmap on the screen a coarse tile is enough for what else is shown.
     const device = store.view.value === "heatmap" ? store.device.value : COARSE;
     return (
@@ -193,6 +191,21 @@ export class Chosen {
           this.#reveal(this.#facts);
         } else this.#revealWhenWhole();
       });
+  }
+
+  /** A tile that is here already. */
+  seen({ name }: Wanted, facts: Facts): ShownTile | null {
+    return facts === this.#facts ? (this.#cache.get(name) ?? null) : null;
+  }
+
+  /** Somebody else's tile, kept with the others; `show` is told when a better one comes after it. */
+  async fetched(
+    wanted: Wanted,
+    kind: string,
+    options: AskOptions,
+    show: (came: Came) => void,
+  ): Promise<void> {
+    show(await this.#fetch(wanted, kind, options, show));
   }
 
   #stir(): void {
@@ -273,9 +286,8 @@ export class Chosen {
     return { shown, name, facts };
   }
 
-  /** The layer of the chosen head, so that its other heads need nobody. */
-  layer(): Errand | null {
-    const place = this.#place();
+  /** The layer of a head, so that its other heads need nobody; null where it is here. */
+  layer(place = this.#place()): Errand | null {
     return place && this.#layerErrand(place, place.layer);
   }
 
@@ -337,7 +349,7 @@ export class Chosen {
     if (refine) return refine;
     if (!still && Math.max(facts.n_queries, facts.n_keys) > SMALL) return null;
     for (const near of this.#headsAround(place)) {
-      const wanted = this.#want({ ...place, head: near });
+      const wanted = this.want({ ...place, head: near });
       if (!wanted || this.#cache.has(wanted.name) || this.#failed.value.has(wanted.name)) continue;
       return this.#errand(wanted.name, async (signal) => {
         await this.#fetch(wanted, "prefetch", { signal, background: true });

@@ -18,6 +18,7 @@ import { followKeys } from "./keys";
 import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
+import { pointTogether } from "./together";
 import { Layout } from "./views/layout";
 import { VIEWS, viewOf } from "./views/table";
 
@@ -53,6 +54,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   let latest: ShownTile | null = null;
   const stopDrawing = effect(() => {
     const shown = chosen.tile.value;
+    store.otherTile.value;
     store.temperature.value;
     store.scaling.value;
     if (!shown) return;
@@ -70,6 +72,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     const drawn = store.drawn.value;
     if (!drawn || drawn.tile !== chosen.tile.value?.tile) return false;
     if (!store.isCurrent(drawn) || !chosen.settled()) return false;
+    if (!answers.reference.settled() || (store.pair.value && !store.both.value)) return false;
     const { made } = viewOf(store.view.value);
     const picture = made?.(store, answers);
     return picture === undefined || (picture !== null && store.onScreen.value === picture);
@@ -77,6 +80,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const stopState = effect(() => {
     const failed =
       chosen.faults.value.tile !== undefined ||
+      answers.reference.fault.value !== null ||
       ["lost", "absent"].includes(source.link.value) ||
       store.empty.value;
     const busy = source.patience.value !== "calm";
@@ -111,6 +115,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const stopKeeping = keepFocus(root);
   const stopKeys = followKeys(root, store);
   const stopCopying = followCopying(root, store);
+  const stopPointing = pointTogether(store);
 
   renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
 
@@ -123,6 +128,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     stopKeeping();
     stopKeys();
     stopCopying();
+    stopPointing();
     renderInto(null, root);
     root.removeEventListener("keydown", unpin);
     stopState();

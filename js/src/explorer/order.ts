@@ -31,6 +31,7 @@ export function* needsOf(store: Store, map: MapFacts, chosen: Chosen): Generator
   yield* profile(store, map);
   yield* formula(store, map, chosen);
   yield chosen.layer();
+  yield chosen.layer(store.places.value.other);
   yield* grid(store, map);
   yield chosen.better();
   yield* findings(store, map);

@@ -4,6 +4,7 @@ import { MASKED, type Tile } from "../attention/tile";
 import { bracketed } from "../drawing/naming";
 import { quoted } from "../drawing/words";
 import type { MapFacts } from "../host/facts";
+import type { Compared } from "./comparing";
 
 /** How the rows of several queries are made one. */
 export type Joined = "mean" | "sum";
@@ -14,8 +15,13 @@ export interface PinnedRow {
   /** All whose rows are in it. */
   queries: readonly number[];
   joined: Joined;
+  /** As the model made it, or where two heads are compared the first one's. */
   before: Float32Array;
+  /** At the temperature that is chosen, or the second one's. */
   after: Float32Array;
+  /** What the views show of it: weights, or what is more and less where the difference of two heads is shown. */
+  shown: Float32Array;
+  signed: boolean;
   masked: (key: number) => boolean;
   entropyBefore: number;
   entropyAfter: number;
@@ -79,6 +85,50 @@ export function maskOf(rows: readonly Tile[]): (key: number) => boolean {
   const lost = rows.some(({ missing }) => Number.isNaN(missing[0]));
   return (key) => lost || rows.every(({ codes }) => codes[key] === MASKED);
 }
+
+/** Temperature and scaling. */
+type Sharpness = readonly [temperature: number, scaling: number];
+
+/** Rows made one, before and after temperature and scaling. */
+export function pinnedRow(
+  rows: readonly Tile[],
+  joined: Joined,
+  temper: Temper,
+  sharpness: Sharpness,
+): PinnedRow {
+  const before = join(rows, joined, temper, 1, 1);
+  const after = join(rows, joined, temper, ...sharpness);
+  return { ...made(rows, joined, before, after), shown: after.weights, signed: false, masked: maskOf(rows) };
+}
+
+/** The rows of two heads, each at its own temperature and scaling; those of the head that is looked at come first. */
+export function comparedRow(
+  own: readonly Tile[],
+  other: readonly Tile[],
+  joined: Joined,
+  temper: Temper,
+  sharpness: Sharpness,
+  theirs: Sharpness,
+  compared: Compared | null,
+): PinnedRow {
+  const [looked, against] = [join(own, joined, temper, ...sharpness), join(other, joined, temper, ...theirs)];
+  const [first, second] = compared === "first" ? [looked, against] : [against, looked];
+  const signed = compared === "difference";
+  const [hidden, alike] = [maskOf(own), maskOf(other)];
+  const shown = signed ? second.weights.map((weight, key) => weight - first.weights[key]!) : looked.weights;
+  const masked = (key: number) => hidden(key) && (!signed || alike(key));
+  return { ...made(own, joined, first, second), shown, signed, masked };
+}
+
+const made = (rows: readonly Tile[], joined: Joined, before: Read, after: Read) => ({
+  query: rows[0]!.rows[0],
+  queries: rows.map((row) => row.rows[0]),
+  joined,
+  before: before.weights,
+  after: after.weights,
+  entropyBefore: before.entropy,
+  entropyAfter: after.entropy,
+});
 
 /** Whose row it is: the query by its place and word, or how many there are of them. */
 export function rowName(map: MapFacts, { query, queries, joined }: PinnedRow): string {

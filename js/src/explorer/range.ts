@@ -38,12 +38,12 @@ export class Range {
   #end: UpperEnd = { largest: 1, of: "map" };
 
   /** The end for what is drawn; `peak` is the largest weight of that head untempered, null where that is not known. */
-  endFor(drawn: Drawn, map: MapFacts, peak: number | null): UpperEnd {
+  endFor(drawn: Drawn, map: MapFacts, peak: number | null, what = ""): UpperEnd {
     const { tile, largest, temperature, scaling, layer, head } = drawn;
     if ((this.#maps.get(tile) ?? map) !== map) return this.#end;
     this.#maps.set(tile, map);
     const means = isMean(tile);
-    const key = [map, layer, head, temperature, scaling, means && String(tile.stride)];
+    const key = [map, layer, head, temperature, scaling, means && String(tile.stride), what];
     const before = key.every((part, at) => part === this.#key[at]) ? this.#end : null;
     const untempered = temperature === 1 && scaling === 1 && !means;
     const own = (untempered ? peak : null) ?? (isWhole(tile, map) ? largest : null);

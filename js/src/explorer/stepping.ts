@@ -2,17 +2,17 @@
 import { spokenName } from "../drawing/naming";
 import type { Store } from "./store";
 
-function go(store: Store, layer: number, head: number): void {
-  const map = store.map.peek();
-  if (!map) return;
+function go(store: Store, down: number, across: number): void {
+  const { chosen } = store.places.peek();
+  if (!chosen) return;
+  const { facts: map } = chosen;
+  const [layer, head] = [chosen.layer + down, chosen.head + across];
   const to = Math.min(Math.max(0, layer), map.heads.length - 1);
   const last = (map.heads[to] ?? 1) - 1;
   store.select(to, Math.min(Math.max(0, head), last));
   store.said.value = spokenName(map, store.layer.peek(), store.head.peek());
 }
 
-export const stepHead = (store: Store, by: number): void =>
-  go(store, store.layer.peek(), store.head.peek() + by);
+export const stepHead = (store: Store, by: number): void => go(store, 0, by);
 
-export const stepLayer = (store: Store, by: number): void =>
-  go(store, store.layer.peek() + by, store.head.peek());
+export const stepLayer = (store: Store, by: number): void => go(store, by, 0);

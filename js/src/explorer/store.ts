@@ -2,17 +2,31 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Column } from "../answers/column";
 import type { Place } from "../answers/tile";
-import { colourOf, colourTable, type Rgb, ramp } from "../attention/colour";
-import { Temper, type Tempered, weightOf } from "../attention/temper";
-import { MASKED, type Tile } from "../attention/tile";
+import {
+  colourOf,
+  colourTable,
+  type Diverging,
+  diverging,
+  type Rgb,
+  ramp,
+  signedColourOf,
+} from "../attention/colour";
+import { Temper } from "../attention/temper";
+import type { Tile } from "../attention/tile";
 import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, isTempered, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import { Lesson } from "../lesson/lesson";
+import { bothDrawn, Differing } from "./both";
 import type { Traits } from "./choices";
 import { columnOf } from "./column";
-import { join, maskOf, type PinnedRow, rowOf } from "./pinned";
+import { areRuns, type Compared, chosenIn, type Pair, type Places, pairIn } from "./comparing";
+import { type Drawn, type DrawnDifference, isAt, numberOf, type Shown, type ShownTile } from "./drawn";
+import { comparedRow, type PinnedRow, pinnedRow, rowOf } from "./pinned";
 import { Range, type UpperEnd } from "./range";
+
+export type { Drawn, DrawnDifference, Shown, ShownTile } from "./drawn";
+export { cellOf, isDifference, numberOf } from "./drawn";
 
 export interface Cell {
   query: number | null;
@@ -31,14 +45,11 @@ export interface Kind {
   suits?: (map: MapFacts) => boolean;
   /** Whether it shows the row of some query even where none is pinned: the first one's. */
   reads?: boolean;
+  /** Whether it can show the difference of two heads, by the colours and the numbers of `Store.tint` and `PinnedRow.shown`. */
+  differs?: boolean;
+  /** Whether it can show two heads side by side. */
+  pairs?: boolean;
 }
-
-export interface ShownTile extends Place {
-  tile: Tile;
-}
-
-/** A tile with its temperature applied; the arrays are reused from step to step. */
-export interface Drawn extends ShownTile, Tempered {}
 
 /** Before the first layout. */
 const TALLEST = 720;
@@ -53,8 +64,7 @@ export function chosenFirst(store: Store, map: MapFacts): number[] {
 const isSummed = ({ derived, heads }: MapFacts): boolean =>
   derived === "rollout" || (Boolean(derived) && heads.length === 1);
 
-const within = (value: number, count: number) =>
-  Math.min(Math.max(0, Math.trunc(value) || 0), Math.max(0, count - 1));
+const within = (value: number, count: number) => Math.min(Math.max(0, value), Math.max(0, count - 1));
 const index = (value: number | null, count: number) =>
   value !== null && value >= 0 && value < count ? value : null;
 
@@ -91,6 +101,10 @@ export class Store {
   /** The newest column of a long map that was asked for. */
   readonly askedColumn: Signal<Column | null> = signal(null);
   readonly drawn: Signal<Drawn | null> = signal(null);
+  /** Of two heads that are compared the one that the choices do not show: its tile, its exact row, and both drawn alike. */
+  readonly otherTile: Signal<ShownTile | null> = signal(null);
+  readonly otherRow: Signal<ShownTile | null> = signal(null);
+  readonly otherDrawn: Signal<Drawn | null> = signal(null);
   /** The largest weight of the chosen head, untempered; null where that is not known. */
   readonly peak: Signal<number | null> = signal(null);
   /** What the view of the main area has on the screen: whatever its picture was made of. */
@@ -113,6 +127,21 @@ export class Store {
   readonly told: ReadonlySignal<MapFacts | null>;
   /** The chosen view, where the map has it. */
   readonly view: ReadonlySignal<string>;
+  readonly places: ReadonlySignal<Places>;
+  /** The two heads that are compared; null where none are. */
+  readonly pair: ReadonlySignal<Pair | null>;
+  /** What is shown of them. */
+  readonly compared: ReadonlySignal<Compared | null>;
+  /** The maps that those of the grid are shown less of, where two runs are compared; null where they are not. */
+  readonly minus: ReadonlySignal<string | null>;
+  /** Why the chosen head and the one to compare it with cannot be. */
+  readonly incomparable: ReadonlySignal<string | null>;
+  /** Both as they are drawn, the first one first; null while one of them is not here. */
+  readonly both: ReadonlySignal<{ first: Drawn; second: Drawn } | null>;
+  /** Null where no difference is shown; while the next is on its way the last one stays. */
+  readonly difference: ReadonlySignal<DrawnDifference | null>;
+  /** What the picture of a map is made of. */
+  readonly picture: ReadonlySignal<Shown | null>;
   /** True where there is nothing to look at: no map, no token or no head. */
   readonly empty: ReadonlySignal<boolean>;
   /** Whether points stand for several cells where the map is small enough for single ones, or where nobody has finer. */
@@ -134,8 +163,11 @@ export class Store {
   /** What each query gives to it; null while that is not known. */
   readonly column: ReadonlySignal<Omit<Column, "layer" | "head"> | null>;
   readonly ramp: ReadonlySignal<ReturnType<typeof ramp>>;
-  readonly paint: ReadonlySignal<{ table: Uint32Array } & UpperEnd>;
-  /** The colour of a weight where the colours end at another. */
+  /** Colours of what is more and what is less. */
+  readonly diverging: ReadonlySignal<Diverging>;
+  /** Of a difference, `table` holds the colours of what is more, and `negative` of what is less. */
+  readonly paint: ReadonlySignal<{ table: Uint32Array; negative: Uint32Array } & UpperEnd>;
+  /** The colour of a weight, or of a difference where that is shown, where the colours end at another. */
   readonly tint: ReadonlySignal<(weight: number, largest: number) => Rgb>;
   readonly pinned: ReadonlySignal<PinnedRow | null>;
 
@@ -144,21 +176,28 @@ export class Store {
   readonly #range = new Range();
   readonly #temper = new Temper();
   readonly #rowTemper = new Temper();
+  readonly #otherTemper = new Temper();
+  readonly #differences = new Range();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
+  readonly #negative = colourTable([[0, 0, 0]], 1, "linear");
+  readonly #differing = new Differing();
 
   /** The first of the views shows whatever the others cannot; `alone` where all answers are in this page. */
   constructor(traits: Traits, colours: Signal<Colours>, views: readonly Kind[], alone = false) {
     this.traits = traits;
     this.colours = colours;
-    const chosen = ({ value: facts }: Signal<Facts | null>) =>
-      facts?.maps.find(({ name }) => name === traits.map.value) ?? facts?.maps[0] ?? null;
     this.facts = signal(traits.facts.peek());
     this.lesson = new Lesson(
       computed(() => traits.facts.value?.lesson ?? null),
       traits.guesses,
     );
-    this.map = computed(() => chosen(this.facts));
-    this.told = computed(() => chosen(traits.facts));
+    this.places = computed(() => this.placesIn(this.facts.value));
+    const place = computed(() => this.places.value.shown);
+    this.map = computed(() => place.value?.facts ?? null);
+    this.told = computed(() => this.placesIn(traits.facts.value).shown?.facts ?? null);
+    const pair = computed(() => this.places.value.pair);
+    this.pair = computed(() => (typeof pair.value === "string" ? null : pair.value));
+    this.incomparable = computed(() => (typeof pair.value === "string" ? pair.value : null));
     const kind = computed(() => {
       const map = this.map.value;
       const chosen = views.find(({ name }) => name === traits.view.value);
@@ -174,17 +213,30 @@ export class Store {
       return map !== null && drawn !== null && (alone || isWhole(map)) && !drawn.tile.exact;
     });
     this.window = computed(() => this.windowOf(this.map.value));
-    this.layer = computed(() => within(traits.layer.value, this.map.value?.heads.length ?? 0));
-    this.head = computed(() => within(traits.head.value, this.map.value?.heads[this.layer.value] ?? 0));
+    this.layer = computed(() => place.value?.layer ?? 0);
+    this.head = computed(() => place.value?.head ?? 0);
+    this.compared = computed(() => {
+      if (!this.pair.value) return null;
+      const { pairs, differs } = kind.value;
+      const wanted = traits.compared.value === "beside" && !pairs ? "difference" : traits.compared.value;
+      return wanted === "difference" && !differs ? "second" : wanted;
+    });
+    this.minus = computed(() => {
+      const pair = this.pair.value;
+      return pair && areRuns(pair) && this.compared.value === "difference" ? pair.first.map : null;
+    });
+    this.both = computed(() => bothDrawn(this));
+    this.difference = computed(() => this.#differing.of(this));
+    this.picture = computed(() =>
+      this.compared.value === "difference" ? this.difference.value : this.drawn.value,
+    );
     this.measure = computed(() => {
       const measures = this.map.value?.measures ?? [];
       const index = measures.findIndex(({ name }) => name === traits.measure.value);
       return index < 0 ? null : { ...measures[index]!, index };
     });
-    const effective = (value: number, valid: boolean) =>
-      valid && this.map.value && isTempered(this.map.value) ? value : 1;
-    this.temperature = computed(() => effective(traits.temperature.value, traits.temperature.value > 0));
-    this.scaling = computed(() => effective(traits.scaling.value, traits.scaling.value >= 0));
+    this.temperature = computed(() => (this.map.value ? this.sharpnessOf(this.map.value)[0] : 1));
+    this.scaling = computed(() => (this.map.value ? this.sharpnessOf(this.map.value)[1] : 1));
     this.pin = computed(() => ({
       query: index(traits.query.value, this.map.value?.n_queries ?? 0),
       key: index(traits.key.value, this.map.value?.n_keys ?? 0),
@@ -194,7 +246,9 @@ export class Store {
       const { query } = this.pin.value;
       const there = (other: number) =>
         index(other, this.map.value?.n_queries ?? 0) !== null && other !== query;
-      return query === null ? [] : [...new Set(traits.also.value)].filter(there);
+      // Of long maps that are compared one row of each is here.
+      const single = this.pair.value !== null && !isWhole(this.pair.value.second.facts);
+      return query === null || single ? [] : [...new Set(traits.also.value)].filter(there);
     });
     this.lookedAt = computed(() => {
       const { query, key } = this.pin.value;
@@ -205,64 +259,93 @@ export class Store {
       if (key === null) return null;
       const weights = columnOf(this, key);
       if (weights) return { key, weights, read: weights.length };
+      if (this.compared.value === "difference") return null;
       const asked = this.askedColumn.value;
       const same = asked?.key === key && asked.layer === this.layer.value && asked.head === this.head.value;
       return same ? asked : null;
     });
     this.ramp = computed(() => ramp(traits.color_map.value, colours.value));
+    this.diverging = computed(() => diverging(colours.value));
+    const signed = computed(() => this.compared.value === "difference");
     this.paint = computed(() => {
       const end = this.#upperEnd();
+      const { negative, positive } = this.diverging.value;
+      const [scale, threshold] = [traits.color_scale.value, traits.threshold.value];
+      const tableOf = (colours: readonly Rgb[], into: Uint32Array) =>
+        colourTable(colours, end.largest, scale, threshold, into);
       return {
-        table: colourTable(
-          this.ramp.value,
-          end.largest,
-          traits.color_scale.value,
-          traits.threshold.value,
-          this.#table,
-        ),
+        table: tableOf(signed.value ? positive : this.ramp.value, this.#table),
+        negative: signed.value ? tableOf(negative, this.#negative) : this.#negative,
         ...end,
       };
     });
     this.tint = computed(() => {
       const [colours, scale] = [this.ramp.value, traits.color_scale.value];
+      const ways = signed.value ? this.diverging.value : null;
       const [rowwise, threshold] = [traits.color_range.value === "row", traits.threshold.value];
       return (weight, largest) => {
-        const hidden = (rowwise ? weight / largest : weight) < threshold;
-        return colourOf(colours, hidden ? 0 : weight, largest, scale);
+        const hidden = (rowwise ? Math.abs(weight) / largest : Math.abs(weight)) < threshold;
+        const seen = hidden ? 0 : weight;
+        return ways ? signedColourOf(ways, seen, largest, scale) : colourOf(colours, seen, largest, scale);
       };
     });
-    const source = computed(() => this.#pinnedRows());
-    const before = computed(() => source.value && this.#joined(source.value, 1, 1));
+    const places = this.places;
+    const source = computed(() =>
+      this.#pinnedRows([this.drawn.value, this.exactRow.value], places.value.shown, this.otherRows.value),
+    );
+    const otherSource = computed(() =>
+      this.#pinnedRows([this.otherDrawn.value, this.otherRow.value], places.value.other, []),
+    );
     this.pinned = computed(() => {
-      if (!source.value || !before.value) return null;
-      const after = this.#joined(source.value, this.temperature.value, this.scaling.value);
-      return {
-        query: source.value[0]!.rows[0],
-        queries: source.value.map(({ rows }) => rows[0]),
-        joined: traits.joined.value,
-        before: before.value.weights,
-        after: after.weights,
-        masked: maskOf(source.value),
-        entropyBefore: before.value.entropy,
-        entropyAfter: after.entropy,
-      };
+      const [own, other] = [source.value, otherSource.value];
+      const { shown, other: against } = places.value;
+      if (!own || !shown) return null;
+      const joined = traits.joined.value;
+      const sharp = this.sharpnessOf(shown.facts);
+      if (!against) return pinnedRow(own, joined, this.#rowTemper, sharp);
+      if (!other) return null;
+      const theirs = this.sharpnessOf(against.facts);
+      return comparedRow(own, other, joined, this.#rowTemper, sharp, theirs, this.compared.value);
     });
   }
 
-  /** Apply temperature and scaling to a tile and show it. */
+  /** Temperature and scaling as they act on some maps: not at all on what was made of several heads. */
+  sharpnessOf(map: MapFacts): readonly [temperature: number, scaling: number] {
+    const { temperature, scaling } = this.traits;
+    const act = isTempered(map);
+    return [
+      act && temperature.value > 0 ? temperature.value : 1,
+      act && scaling.value >= 0 ? scaling.value : 1,
+    ];
+  }
+
+  /** What of some facts is chosen: the head that is shown, and where two are compared both. */
+  placesIn(facts: Facts | null): Places {
+    const { map, layer, head, against, compared } = this.traits;
+    const chosen = chosenIn(facts, map.value, layer.value, head.value);
+    const pair = pairIn(facts, chosen, against.value);
+    if (pair === null || typeof pair === "string") return { chosen, shown: chosen, pair, other: null };
+    const { first, second } = pair;
+    return compared.value === "first"
+      ? { chosen, shown: first, pair, other: second }
+      : { chosen, shown: second, pair, other: first };
+  }
+
+  /** Apply temperature and scaling to a tile, and to that of the head it is compared with, and show both. */
   draw(shown: ShownTile): void {
-    const tempered = this.#temper.run(shown.tile, this.temperature.peek(), this.scaling.peek());
-    this.drawn.value = { ...shown, ...tempered };
+    const other = this.otherTile.peek();
+    const { facts } = this.places.peek().other ?? {};
+    batch(() => {
+      const tempered = this.#temper.run(shown.tile, this.temperature.peek(), this.scaling.peek());
+      this.drawn.value = { ...shown, ...tempered };
+      const sharp = facts ? this.sharpnessOf(facts) : ([1, 1] as const);
+      this.otherDrawn.value = other && { ...other, ...this.#otherTemper.run(other.tile, ...sharp) };
+    });
   }
 
   /** True when what is drawn belongs to the chosen head. */
   isCurrent(place: Place | null): boolean {
-    return (
-      place !== null &&
-      place.map === this.map.value?.name &&
-      place.layer === this.layer.value &&
-      place.head === this.head.value
-    );
+    return isAt(place, this.places.value.shown);
   }
 
   /** The part of a map that is visible, or would be: all of it where nobody has zoomed. */
@@ -270,7 +353,7 @@ export class Store {
     const zoom = this.#zoom.value;
     const [queries, keys] = [map?.n_queries ?? 1, map?.n_keys ?? 1];
     const fits = zoom && zoom.window.rows.to <= queries && zoom.window.columns.to <= keys;
-    if (zoom && zoom.map === map?.name && fits) return zoom.window;
+    if (zoom && map && zoom.map === this.#zoomed(map) && fits) return zoom.window;
     return { rows: { from: 0, to: queries }, columns: { from: 0, to: keys } };
   }
 
@@ -278,7 +361,13 @@ export class Store {
     const map = this.map.peek();
     // What shows the whole map is no zoom: it goes on showing it all when the map grows.
     const part = map && window && !isFitted(window, { queries: map.n_queries, keys: map.n_keys });
-    this.#zoom.value = part ? { map: map.name, window } : null;
+    this.#zoom.value = part ? { map: this.#zoomed(map), window } : null;
+  }
+
+  /** Two heads that are compared have one window, whichever of them is looked at. */
+  #zoomed({ name }: MapFacts): string {
+    const pair = this.pair.value;
+    return pair && name === pair.first.map ? pair.second.map : name;
   }
 
   /** Choose other maps: what adds layers up opens at the last of them, and heads where they were left. */
@@ -299,8 +388,27 @@ export class Store {
     batch(() => {
       this.traits.layer.value = layer;
       this.traits.head.value = head;
+      // The first of two stays where it is: who chooses another head wants to see that.
+      const fixed = this.traits.against.peek()?.layer != null;
+      if (fixed && this.compared.peek() === "first") this.traits.compared.value = "difference";
     });
   };
+
+  /** Compare other heads with the one that is shown, or compare no more. */
+  toggleComparing(): void {
+    const place = this.places.peek().shown;
+    batch(() => {
+      if (this.traits.against.peek()) this.traits.against.value = null;
+      else if (place) {
+        const { run } = place.facts;
+        const other = run && this.facts.peek()?.maps.find((map) => map.run !== run)?.run;
+        this.traits.against.value = other
+          ? { map: other, layer: null, head: null }
+          : { map: place.map, layer: place.layer, head: place.head };
+        this.traits.compared.value = "difference";
+      }
+    });
+  }
 
   /** Pin a cell, or take the pin away where it is there already. */
   togglePin(cell: Cell): void {
@@ -337,12 +445,10 @@ export class Store {
     });
   }
 
-  /** Weight of a cell of the drawn tile; null where masked or not there. */
+  /** Weight of a cell of the picture, or the difference there; null where masked or not there. */
   weight(query: number, key: number): number | null {
-    const drawn = this.drawn.value;
-    const cell = drawn && cellOf(drawn.tile, query, key);
-    if (!drawn || cell === null || drawn.tile.codes[cell] === MASKED) return null;
-    return weightOf(drawn.tile, drawn, cell);
+    const shown = this.picture.value;
+    return shown && numberOf(shown, query, key);
   }
 
   #upperEnd(): UpperEnd {
@@ -350,16 +456,31 @@ export class Store {
     const map = this.map.value;
     const range = this.traits.color_range.value;
     if (range === "row") return { largest: 1, of: "rows" };
+    const both = this.both.value;
+    if (this.compared.value && map && range !== "shared") {
+      const compared = this.compared.value;
+      // Each of two ends where the larger of both does.
+      const largest =
+        compared === "difference"
+          ? this.difference.value?.largest
+          : both && Math.max(both.first.largest, both.second.largest);
+      if (!drawn || largest == null) return { largest: 1, of: "map" };
+      const what = JSON.stringify([compared === "difference", this.traits.against.value]);
+      return this.#differences.endFor({ ...drawn, largest: largest || 1 }, map, null, what);
+    }
     if (!drawn || drawn.map !== map?.name || range === "shared") return { largest: 1, of: "map" };
     return this.#range.endFor(drawn, map, this.isCurrent(drawn) ? this.peak.value : null);
   }
 
   /** Rows of all queries that are read; null while one of them is not here. */
-  #pinnedRows(): Tile[] | null {
+  #pinnedRows(
+    from: readonly (ShownTile | null)[],
+    place: Place | null,
+    more: readonly Tile[],
+  ): Tile[] | null {
     const query = this.reading.value;
-    if (query === null) return null;
-    const shown = [this.drawn.value, this.exactRow.value].filter((one) => one && this.isCurrent(one));
-    const tiles = [...shown.map((one) => one!.tile), ...this.otherRows.value];
+    if (query === null || !place) return null;
+    const tiles = [...from.flatMap((one) => (one && isAt(one, place) ? [one.tile] : [])), ...more];
     const rows = [query, ...this.also.value].map((wanted) => {
       for (const tile of tiles) {
         const row = rowOf(tile, wanted);
@@ -369,16 +490,4 @@ export class Store {
     });
     return rows.every((row) => row !== null) ? rows : null;
   }
-
-  #joined(rows: readonly Tile[], temperature: number, scaling: number) {
-    return join(rows, this.traits.joined.value, this.#rowTemper, temperature, scaling);
-  }
-}
-
-/** Index into a tile's cells of a query and a key; null outside the tile. */
-export function cellOf(tile: Tile, query: number, key: number): number | null {
-  const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
-  const column = Math.floor((key - tile.columns[0]) / tile.stride[1]);
-  const inside = row >= 0 && row < tile.shape[0] && column >= 0 && column < tile.shape[1];
-  return inside ? row * tile.shape[1] + column : null;
 }

@@ -102,6 +102,9 @@ export interface MapFacts {
   lens?: Lensed[];
   /** False where temperature and scaling cannot act, as on sums of weights. */
   tempers?: boolean;
+  /** Of two runs that are compared, which one it is of, and which of its maps; the other has the same part. */
+  run?: string;
+  part?: string;
   /** What the map was made into, as "rollout"; absent or empty where heads are the model's own. */
   derived?: string;
 }

@@ -10,6 +10,10 @@ export function literal(value: unknown): string {
   // The escapes of JSON are Python's too.
   if (typeof value === "string") return JSON.stringify(value).replace(UNSEEN, spelt);
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object") {
+    const entries = Object.entries(value).map(([name, held]) => `${literal(name)}: ${literal(held)}`);
+    return `{${entries.join(", ")}}`;
+  }
   if (Number.isFinite(value)) return String(value);
   return `float("${Number.isNaN(value) ? "nan" : (value as number) > 0 ? "inf" : "-inf"}")`;
 }

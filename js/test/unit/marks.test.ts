@@ -95,6 +95,8 @@ describe("the mass of a row over a picture", () => {
     query: 0,
     before: Float32Array.from(weights),
     after: Float32Array.from(weights),
+    shown: Float32Array.from(weights),
+    signed: false,
     masked: (key: number) => hidden.includes(key),
     entropyBefore: 0,
     entropyAfter: 0,

@@ -108,6 +108,8 @@ describe("the pinned row", () => {
     query: 0,
     before: Float32Array.from(weights),
     after: Float32Array.from(weights),
+    shown: Float32Array.from(weights),
+    signed: false,
     masked: (key: number) => hidden.has(key),
     entropyBefore: 0,
     entropyAfter: 0,

@@ -8,6 +8,7 @@ import type { Sheet } from "../../drawing/sheet";
 import { elide, quoted, short, shortened, wrapped } from "../../drawing/words";
 import type { MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
+import { areRuns, sideName } from "../comparing";
 import type { Store } from "../store";
 
 /** A picture from its own top left corner on. */
@@ -73,6 +74,17 @@ export function framed(colours: Colours, picture: Picture): Sheet {
 export function headTitle(map: MapFacts, layer: number, head: number): string {
   const group = sharing(map, layer, head);
   return `${placeName(map, layer, head)}${group ? ` (${group})` : ""}`;
+}
+
+/** What the picture is called: one head, or two that are compared. */
+export function comparedTitle(store: Store, map: MapFacts): string {
+  const pair = store.pair.value;
+  const [compared, { chosen }] = [store.compared.value, store.places.value];
+  if (!pair || !chosen || !compared) return headTitle(map, store.layer.value, store.head.value);
+  const sides = [sideName(pair, "second"), sideName(pair, "first")];
+  const place = areRuns(pair) ? `${headTitle(chosen.facts, chosen.layer, chosen.head)}: ` : "";
+  if (compared === "first" || compared === "second") return `${place}${sides[compared === "first" ? 1 : 0]}`;
+  return place + (compared === "beside" ? sides.reverse().join(" and ") : sides.join(" − "));
 }
 
 /** Whose attention it is, and what was done to it: away from the widget nothing else tells. */

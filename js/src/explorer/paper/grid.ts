@@ -8,10 +8,11 @@ import { brief } from "../../drawing/words";
 import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
+import { differenceName } from "../comparing";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
 import { ORDERS } from "../views/measuring";
-import { aspectOf, thumbPixels } from "../views/pictures";
+import { aspectOf, inksOf, pixelsOf } from "../views/pictures";
 import { type HeadPlace, ranked } from "../views/ranking";
 
 import { aboutOf, framed } from "./frame";
@@ -45,11 +46,16 @@ export function gridSheet(store: Store, map: MapFacts, answers: Answers): Sheet 
     title: map.derived ? "Layers" : sort === "model" ? "Layers by heads" : "Heads ranked",
     about: [
       ...aboutOf(store, map),
+      ...(store.minus.value !== null ? [`Each map: ${differenceName(store.pair.value!)}`] : []),
       ...(measure ? [`Numbers: ${measure.label}${unit}${sort === "model" ? "" : `, ${order}`}`] : []),
     ],
     scale: shared ? { ...scaleOf(store, 1), masked: false, undefinedRows: false } : null,
     notes: [
-      shared ? "" : "The colours of each map run from 0 to its own largest weight.",
+      shared
+        ? ""
+        : store.minus.value === null
+          ? "The colours of each map run from 0 to its own largest weight."
+          : "The colours of each map run to its own largest difference, on both sides of 0.",
       ...map.notes,
     ].filter(Boolean),
   });
@@ -154,13 +160,9 @@ function thumb(paper: Paper, place: HeadPlace, x: number, y: number, named: bool
   const marks: Mark[] = [];
   if (there && head < there.heads) {
     const [rows, columns] = there.shape;
-    const inks = {
-      ramp: store.ramp.value,
-      scale: store.traits.color_scale.value,
-      shared: store.traits.color_range.value === "shared",
-    };
     const smooth = Math.max(rows, columns) > size;
-    marks.push({ kind: "pixels", ...area, rows, columns, pixels: thumbPixels(there, head, inks), smooth });
+    const pixels = pixelsOf(answers.known, there, layer, head, inksOf(store));
+    if (pixels) marks.push({ kind: "pixels", ...area, rows, columns, pixels, smooth });
   }
   const chosen = store.layer.value === layer && store.head.value === head;
   marks.push({

@@ -1,29 +1,40 @@
 /** The map of the chosen head on paper: the part that is on the screen, with its tokens. */
-import { Raster, type Picture as Rastered } from "../../attention/raster";
+import type { Picture as Rastered } from "../../attention/raster";
 import { penOf } from "../../drawing/canvas";
 import { columnX, type Plot, rowY, type Window } from "../../drawing/geometry";
-import { inside, type Mark, type Pixels } from "../../drawing/mark";
+import { inside, type Mark, type Pixels, shifted } from "../../drawing/mark";
 import type { Sheet } from "../../drawing/sheet";
 import { opaque } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
-import { rowwise } from "../range";
-import type { Drawn, Store } from "../store";
+import { sideName } from "../comparing";
+import { isDifference, type Shown, type Store } from "../store";
 import { cellMarks } from "../views/cells";
+import { Inked } from "../views/inked";
 import { scaleOf } from "../views/key";
 import { marksOf, placingOf } from "../views/marks";
 import { lastWord, pooled } from "../views/notes";
 import { type Stage, stageOf } from "../views/stage";
-import { aboutOf, framed, headTitle, queryName } from "./frame";
+import { aboutOf, comparedTitle, framed, queryName } from "./frame";
 
 /** Where nothing says how much room there is. */
 const ROOM = 720;
+const SIDES = ["first", "second"] as const;
+const SIDE_TITLE = 22;
+const APART = 24;
+
+const sideTitle = (colours: Colours, { plot }: Stage, text: string): Mark => ({
+  ...{ kind: "text", x: plot.x, y: 8, text, size: 12, weight: 600, colour: colours.text },
+});
 
 export function heatmapSheet(store: Store, map: MapFacts): Sheet | null {
   const pen = penOf();
   const stage = stageOf(store, pen, store.room.value || ROOM);
-  const drawn = store.drawn.value;
-  if (!stage || !drawn || !store.isCurrent(drawn)) return null;
+  const both = store.compared.value === "beside" ? store.both.value : null;
+  const shown = both ? [both.first, both.second] : [store.picture.value].filter((one) => one !== null);
+  const [drawn] = shown;
+  const own = drawn && (isDifference(drawn) ? drawn.second : both ? both.second : drawn);
+  if (!stage || !drawn || !own || !store.isCurrent(own)) return null;
   const colours = opaque(store.colours.value);
   const fine = 2 * Math.max(1, window.devicePixelRatio || 1);
   const device: [number, number] = [
@@ -32,11 +43,22 @@ export function heatmapSheet(store: Store, map: MapFacts): Sheet | null {
   ];
   const placing = placingOf(store, pen, stage, colours, map);
   const { query } = store.pin.value;
+  const names = both && store.pair.value ? SIDES.map((side) => sideName(store.pair.value!, side)) : [];
+  const pictures = shown.map((one, at) => {
+    const name = names[at];
+    const titled: Mark[] = name === undefined ? [] : [sideTitle(colours, stage, name)];
+    const marks = [
+      ...cells(store, colours, one, stage, device),
+      ...marksOf(placing, store, stage, map, null),
+    ];
+    const down = marks.map((mark) => shifted(mark, 0, titled.length * SIDE_TITLE));
+    return [...titled, ...down].map((mark) => shifted(mark, at * (stage.width + APART), 0));
+  });
   return framed(colours, {
-    width: stage.width,
-    height: stage.height,
-    marks: [...cells(store, colours, drawn, stage, device), ...marksOf(placing, store, stage, map, null)],
-    title: headTitle(map, drawn.layer, drawn.head),
+    width: shown.length * (stage.width + APART) - APART,
+    height: stage.height + (names.length && SIDE_TITLE),
+    marks: pictures.flat(),
+    title: comparedTitle(store, map),
     about: [...aboutOf(store, map), ...(query === null ? [] : [`Pinned: ${queryName(map, query)}`])],
     scale: scaleOf(store),
     inset: stage.plot.x,
@@ -47,16 +69,16 @@ export function heatmapSheet(store: Store, map: MapFacts): Sheet | null {
 function* cells(
   store: Store,
   colours: Colours,
-  drawn: Drawn,
+  drawn: Shown,
   { plot }: Stage,
   device: [number, number],
 ): Generator<Mark> {
   const visible = store.window.value;
-  if (drawn.tile.hasMasked) yield { kind: "box", ...plot, hatched: colours.hatch };
-  const raster = new Raster();
-  const { table, of } = store.paint.value;
-  const picture = raster.paint(drawn.tile, of === "rows" ? rowwise(drawn) : drawn, table, visible, device);
-  const seen = cropped(raster.pixels, picture, visible, plot);
+  if (isDifference(drawn) ? drawn.hasMasked : drawn.tile.hasMasked)
+    yield { kind: "box", ...plot, hatched: colours.hatch };
+  const inked = new Inked();
+  const picture = inked.paint(store, drawn, visible, device);
+  const seen = cropped(inked.pixels, picture, visible, plot);
   if (seen) yield seen;
   for (const mark of cellMarks(store, drawn, plot)) {
     // At the edges of a part of the map, what is written in a cell may be outside with the middle of it.

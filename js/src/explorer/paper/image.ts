@@ -10,7 +10,7 @@ import { pictureWidth, sentence } from "../views/image";
 import { scaleOf } from "../views/key";
 import { endOfScale, formOf, massOf, patchAt, patchMarks, patchOf, weightsOf } from "../views/patches";
 import { shownOf } from "../views/picture/picked";
-import { aboutOf, framed, headTitle } from "./frame";
+import { aboutOf, comparedTitle, framed } from "./frame";
 
 /** Where nothing says how much room there is. */
 const ROOM = 720;
@@ -70,7 +70,7 @@ export function imageSheet(store: Store, map: MapFacts, answers: Answers): Sheet
     width: columns * (width + GAP) - GAP,
     height: Math.ceil(images.length / columns) * line - GAP,
     marks,
-    title: headTitle(map, store.layer.value, store.head.value),
+    title: comparedTitle(store, map),
     about: [...aboutOf(store, map), sentence(store, map, mass)],
     scale: mass && scaleOf(store, largest),
     notes: map.notes,

@@ -12,7 +12,7 @@ import type { Store } from "../store";
 import { scaleOf } from "../views/key";
 import { isRead, type Role, shadingOf, shownPart } from "../views/shading";
 import { noteOf } from "../views/text";
-import { aboutOf, framed, headTitle } from "./frame";
+import { aboutOf, comparedTitle, framed } from "./frame";
 
 const WIDTH = 640;
 const WORD = { size: 16 };
@@ -54,7 +54,7 @@ export function textSheet(store: Store, map: MapFacts): Sheet {
     width: WIDTH,
     height: y - APART,
     marks,
-    title: headTitle(map, store.layer.value, store.head.value),
+    title: comparedTitle(store, map),
     about: [...aboutOf(store, map), ...whose(store, map)],
     scale: largest === null ? null : { ...scaleOf(store, largest), masked: false, undefinedRows: false },
     notes: [noteOf(store, map), ...map.notes].filter(Boolean),

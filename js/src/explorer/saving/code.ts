@@ -9,16 +9,31 @@ export function codeOf(store: Store): string {
     Object.keys(DEFAULTS).map((name) => [name, traits[name as keyof Choices].value]),
   );
   // What is shown, where a choice cannot be.
+  const { chosen } = store.places.value;
+  const maps = store.facts.value?.maps ?? [];
   const shown: Partial<Choices> = {
-    map: (store.facts.value?.maps.length ?? 0) > 1 ? (store.map.value?.name ?? "") : "",
-    layer: store.layer.value,
-    head: store.head.value,
+    map: maps.length > 1 ? (chosen?.map ?? "") : "",
+    layer: chosen?.layer ?? 0,
+    head: chosen?.head ?? 0,
     ...store.pin.value,
     view: store.view.value,
   };
+  const runs = [...new Set(maps.flatMap(({ run }) => run ?? []))].reverse();
+  const [before] = runs;
+  // What compare() chooses by itself.
+  const defaults: Choices =
+    before === undefined
+      ? DEFAULTS
+      : {
+          ...DEFAULTS,
+          ...{ map: maps[0]!.name, layer: -1, head: -1, measure: "changed", sort: "highest" },
+          against: { map: before, layer: null, head: null },
+        };
   const differing = Object.entries({ ...choices, ...shown }).filter(
-    ([name, value]) => literal(value) !== literal(DEFAULTS[name as keyof Choices]),
+    ([name, value]) => literal(value) !== literal(defaults[name as keyof Choices]),
   );
   const options = differing.map(([name, value]) => `${name}=${literal(value)}`);
-  return `aw.explore(${["run", ...options].join(", ")})`;
+  if (before === undefined) return `aw.explore(${["run", ...options].join(", ")})`;
+  const labels = literal(runs) === literal(["before", "after"]) ? [] : [`labels=${literal(runs)}`];
+  return `aw.compare(${["before", "after", ...labels, ...options].join(", ")})`;
 }

@@ -2,7 +2,7 @@
 import { weightOf } from "../../attention/temper";
 import { MASKED, type Tile } from "../../attention/tile";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
-import type { Drawn } from "../store";
+import { isDifference, type Shown } from "../store";
 
 /** Excel reads UTF-8 as such with this alone; pandas, polars and R skip it. */
 const MARK = "\ufeff";
@@ -19,10 +19,10 @@ export function field(label: string): string {
 /** A weight that can be read back; powers of ten where these are shorter. */
 const number = (weight: number): string => String(Number(weight.toPrecision(DIGITS)));
 
-export const isPooled = ({ stride }: Tile): boolean => stride[0] * stride[1] > 1;
+export const isPooled = ({ stride }: Pick<Tile, "stride">): boolean => stride[0] * stride[1] > 1;
 
 /** What a cell is, where it is not one weight. */
-export function pooledAs({ stride, pooling, sampled }: Tile): string {
+export function pooledAs({ stride, pooling, sampled }: Pick<Tile, "stride" | "pooling" | "sampled">): string {
   const what = pooling === "mean" ? "mean" : "largest";
   const read = sampled ? `, ${sampled[0]} of ${sampled[1]} rows read` : "";
   return `${what} of ${stride[0]} x ${stride[1]} cells${read}`;
@@ -38,19 +38,27 @@ function namesOf(axis: Axis, [from, to]: readonly [number, number], stride: numb
   });
 }
 
-export function csvOf(map: MapFacts, drawn: Drawn): string {
-  const { tile } = drawn;
-  const corner = isPooled(tile) ? pooledAs(tile) : "query";
+export function csvOf(map: MapFacts, shown: Shown): string {
+  const { tile } = shown;
+  const corner = `${isDifference(shown) ? "difference, " : ""}${isPooled(tile) ? pooledAs(tile) : "query"}`;
+  const undefinedRows = new Set(isDifference(shown) ? shown.undefinedRows : shown.tile.undefinedRows);
   const across = namesOf(keysOf(map), tile.columns, tile.stride[1]);
   const down = namesOf(map.queries, tile.rows, tile.stride[0]);
   const lines = [[corner, ...across].map(field).join()];
   const [, width] = tile.shape;
   for (const [row, name] of down.entries()) {
-    const nan = Number.isNaN(tile.missing[row]);
+    const nan = undefinedRows.has(row);
     const line = [field(name)];
     for (let cell = row * width; cell < (row + 1) * width; cell++) {
       if (nan) line.push("NaN");
-      else line.push(tile.codes[cell] === MASKED ? "" : number(weightOf(tile, drawn, cell)));
+      else {
+        const value = isDifference(shown)
+          ? shown.values[cell]!
+          : shown.tile.codes[cell] === MASKED
+            ? Number.NaN
+            : weightOf(shown.tile, shown, cell);
+        line.push(Number.isNaN(value) ? "" : number(value));
+      }
     }
     lines.push(line.join());
   }

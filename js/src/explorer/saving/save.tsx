@@ -9,8 +9,9 @@ import { keysOf, type MapFacts } from "../../host/facts";
 import { copied, downloaded } from "../../host/out";
 import type { Source } from "../../host/source";
 import type { Answers } from "../answers";
+import { areRuns } from "../comparing";
 import { rowName } from "../pinned";
-import type { Store } from "../store";
+import { isDifference, type Shown, type Store } from "../store";
 import { viewOf } from "../views/table";
 import { codeOf } from "./code";
 import { csvOf, isPooled, pooledAs } from "./csv";
@@ -130,11 +131,21 @@ function copies(store: Store, map: MapFacts, way: Way): Action[] {
   return actions;
 }
 
+/** Map, layer and head, and of a difference what it is less of. */
+function partsOf(store: Store, map: MapFacts): string[] {
+  const parts = headParts(map, store.layer.value, store.head.value);
+  const pair = store.pair.value;
+  if (!pair || store.compared.value === "first" || store.compared.value === "second") return parts;
+  const { facts, layer, head } = pair.first;
+  const word = store.compared.value === "beside" ? "beside" : "minus";
+  return [...parts, word, ...(areRuns(pair) ? [pair.first.map] : headParts(facts, layer, head))];
+}
+
 /** What the picture of a view is called. */
 function pictureParts(store: Store, map: MapFacts): string[] {
   const view = store.view.value;
   if (view === "grid") return [map.name, "grid", store.measure.value?.name ?? ""];
-  const parts = headParts(map, store.layer.value, store.head.value);
+  const parts = partsOf(store, map);
   const query = store.reading.value;
   return view === "heatmap" ? parts : [...parts, query === null ? "" : `query ${query}`, view];
 }
@@ -168,14 +179,16 @@ function files(store: Store, map: MapFacts, answers: Answers, way: Way): Action[
       picture("save-svg", "SVG", "svg", async (sheet) => new Blob([svgOf(sheet)], { type: "image/svg+xml" })),
     );
   }
-  if (there) {
-    const { tile } = drawn;
-    const name = fileName([...headParts(map, drawn.layer, drawn.head), ...partOf(map, tile)], "csv");
-    const run = () => void way.download(new Blob([csvOf(map, drawn)], { type: "text/csv" }), name);
+  const shown = store.picture.value;
+  if (there && shown) {
+    const { tile } = shown;
+    const differs = isDifference(shown);
+    const name = fileName([...partsOf(store, map), ...partOf(map, tile)], "csv");
+    const run = () => void way.download(new Blob([csvOf(map, shown)], { type: "text/csv" }), name);
     actions.push({
       part: "save-csv",
       label: "CSV",
-      detail: isPooled(tile) ? pooledAs(tile) : "weights",
+      detail: `${differs ? "difference" : ""}${differs && isPooled(tile) ? ", " : ""}${isPooled(tile) ? pooledAs(tile) : differs ? "" : "weights"}`,
       run,
     });
   }
@@ -183,7 +196,7 @@ function files(store: Store, map: MapFacts, answers: Answers, way: Way): Action[
 }
 
 /** Which part of a map a tile is, and what its cells are, where it is not all of it. */
-function partOf(map: MapFacts, tile: Parameters<typeof pooledAs>[0]): string[] {
+function partOf(map: MapFacts, tile: Shown["tile"]): string[] {
   const span = (name: string, [from, to]: readonly [number, number], count: number) =>
     to - from < count ? `${name} ${from}-${to - 1}` : "";
   return [
@@ -223,12 +236,8 @@ function looks(store: Store): Action[] {
 function pages(store: Store, map: MapFacts, source: Source, way: Way): Action[] {
   if (source.link.value !== "live") return [];
   // Hosts hold choices back while the kernel is busy, and then they come behind this question.
-  const place = {
-    map: map.name,
-    layer: store.layer.value,
-    head: store.head.value,
-    query: store.pin.value.query,
-  };
+  const { map: name, layer, head } = store.places.value.chosen!;
+  const place = { map: name, layer, head, query: store.pin.value.query };
   async function run(): Promise<void> {
     way.say("The page is being written");
     try {

@@ -27,7 +27,7 @@ export function weightShown(store: Store): { cell: Cell; text: string } | null {
     if (row?.query === cell.query && row.queries.length === 1) {
       const exact = isPooled(shown.tile) ? (store.exactRow.value ?? shown) : shown;
       const sharp = { tile: exact.tile, temperature: store.temperature.value, scaling: store.scaling.value };
-      return row.masked(cell.key) ? null : { cell, text: known(row.after[cell.key]!, sharp) };
+      return row.masked(cell.key) ? null : { cell, text: known(row.shown[cell.key]!, sharp) };
     }
     const weight = isPooled(shown.tile) ? null : store.weight(cell.query, cell.key);
     return weight === null ? null : { cell, text: known(weight, shown) };
@@ -38,13 +38,13 @@ export function weightShown(store: Store): { cell: Cell; text: string } | null {
 /** The keys that the query sees, and its weights, where there are any. */
 export function rowShown(store: Store): { row: PinnedRow; keys: number[] } | null {
   const row = store.pinned.value;
-  const keys = row ? Array.from(row.after.keys()).filter((key) => !row.masked(key)) : [];
+  const keys = row ? Array.from(row.shown.keys()).filter((key) => !row.masked(key)) : [];
   return row && keys.length > 0 ? { row, keys } : null;
 }
 
 /** Token and weight a line, between them a tab; masked keys are left out. */
 export function rowText(map: MapFacts, { row, keys }: NonNullable<ReturnType<typeof rowShown>>): string {
   const { labels } = keysOf(map);
-  const weight = (key: number) => String(Number(row.after[key]!.toPrecision(DIGITS)));
+  const weight = (key: number) => String(Number(row.shown[key]!.toPrecision(DIGITS)));
   return keys.map((key) => `${readable(labels[key] ?? "")}\t${weight(key)}\n`).join("");
 }

@@ -1,23 +1,29 @@
 /** What is written in the cells of a map: their numbers, where there is room, and which rows are NaN. */
 import { inkOn } from "../../attention/colour";
-import { weightOf } from "../../attention/temper";
-import { MASKED } from "../../attention/tile";
 import { cellSize, columnX, type Plot, rowY } from "../../drawing/geometry";
 import type { Mark } from "../../drawing/mark";
-import type { Drawn, Store } from "../store";
+import { isDifference, numberOf, type Shown, type Store } from "../store";
 
 /** Cells this large have room for their number. */
 const NUMBERED = { width: 30, height: 15 };
 
-export function* cellMarks(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
-  yield* numbers(store, drawn, plot);
-  yield* undefinedRows(store, drawn, plot);
+export function* cellMarks(store: Store, shown: Shown, plot: Plot): Generator<Mark> {
+  yield* numbers(store, shown, plot);
+  yield* undefinedRows(store, shown, plot);
 }
 
-function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
+/** Two digits after the point, without the zero before it; of a difference with its sign. */
+function written(weight: number, signed: boolean): string {
+  const digits = Math.abs(weight).toFixed(2).replace(/^0\./, ".");
+  if (!signed || digits === ".00") return digits;
+  return `${weight < 0 ? "−" : "+"}${digits}`;
+}
+
+function* numbers(store: Store, shown: Shown, plot: Plot): Generator<Mark> {
   const visible = store.window.value;
   const room = cellSize(plot, visible);
-  const { tile } = drawn;
+  const { tile } = shown;
+  const signed = isDifference(shown);
   if (room.width < NUMBERED.width || room.height < NUMBERED.height || tile.stride[0] * tile.stride[1] > 1)
     return;
   const tint = store.tint.value;
@@ -25,31 +31,32 @@ function* numbers(store: Store, drawn: Drawn, plot: Plot): Generator<Mark> {
   const size = room.width < 38 ? 10 : 11;
   for (let row = Math.floor(visible.rows.from); row < visible.rows.to; row++) {
     for (let column = Math.floor(visible.columns.from); column < visible.columns.to; column++) {
-      const cell = (row - tile.rows[0]) * tile.shape[1] + column - tile.columns[0];
-      const code = tile.codes[cell];
-      if (code === undefined || code === MASKED) continue;
-      const weight = weightOf(tile, drawn, cell);
-      const end = of === "rows" ? drawn.shares[row - tile.rows[0]]! : largest;
+      const weight = numberOf(shown, row, column);
+      if (weight === null) continue;
+      const rows = signed ? shown.ofRows : shown.shares;
+      const end = of === "rows" ? rows[row - tile.rows[0]] || 1 : largest;
       yield {
         kind: "text",
         x: columnX(plot, visible, column + 0.5),
         y: rowY(plot, visible, row + 0.5),
-        text: weight.toFixed(2).replace(/^0\./, "."),
+        text: written(weight, signed),
         size,
         anchor: "middle",
         colour: inkOn(tint(weight, end)),
         // Cells that round to nothing step back, so that the others can be read.
-        opacity: weight < 0.005 ? 0.45 : 1,
+        opacity: Math.abs(weight) < 0.005 ? 0.45 : 1,
       };
     }
   }
 }
 
 /** Rows of NaN: neither masked nor zero, so they look like neither. */
-function* undefinedRows(store: Store, { tile }: Drawn, plot: Plot): Generator<Mark> {
+function* undefinedRows(store: Store, shown: Shown, plot: Plot): Generator<Mark> {
+  const { tile } = shown;
+  const rows = isDifference(shown) ? shown.undefinedRows : shown.tile.undefinedRows;
   const visible = store.window.value;
   const colour = store.colours.value.fault;
-  for (const row of tile.undefinedRows) {
+  for (const row of rows) {
     const top = rowY(plot, visible, tile.rows[0] + row * tile.stride[0]);
     const height = rowY(plot, visible, tile.rows[0] + (row + 1) * tile.stride[0]) - top;
     yield { kind: "box", x: plot.x, y: top, width: plot.width, height, fill: colour, opacity: 0.18 };

@@ -1,5 +1,5 @@
 /** How weights are coloured: one button that shows the ramp itself, and all choices of colour behind it. */
-import type { ColourMap, ColourScale } from "../../attention/colour";
+import { bothWays, type ColourMap, type ColourScale } from "../../attention/colour";
 import { Menu } from "../../controls/menu";
 import { Panel } from "../../controls/panel";
 import { Slider } from "../../controls/slider";
@@ -38,22 +38,20 @@ export function Colouring({ store }: { store: Store }) {
   const long = store.map.value !== null && !isWhole(store.map.value);
   const free = (name: string) => !lesson.isLocked(name);
   const threshold = traits.threshold.value;
+  // Less and more have colours of their own.
+  const signed = store.compared.value === "difference";
+  const ramp = signed ? bothWays(store.diverging.value) : store.ramp.value;
   if (!["color_map", "color_scale", "color_range"].some(free)) return null;
   return (
     <Panel
       part="colours"
       title="Colours"
       value={traits.color_map.value}
-      face={
-        <i
-          class="face"
-          style={{ background: `linear-gradient(to right, ${stopsOf(store.ramp.value).join()})` }}
-        />
-      }
+      face={<i class="face" style={{ background: `linear-gradient(to right, ${stopsOf(ramp).join()})` }} />}
     >
       {() => (
         <div class="choices">
-          {free("color_map") && (
+          {free("color_map") && !signed && (
             <Menu
               label="Colours"
               part="color-map"

@@ -6,7 +6,8 @@ import { prepare, useDrawing } from "../../drawing/canvas";
 import { cellAt, rowY } from "../../drawing/geometry";
 import { exact, quoted } from "../../drawing/words";
 import type { MapFacts } from "../../host/facts";
-import type { Drawn, Store } from "../store";
+import { namesOf } from "../comparing";
+import { type Drawn, isDifference, type Shown, type Store } from "../store";
 import type { Stage } from "./stage";
 
 /** Room at the right of the longest bar, for the number of the largest. */
@@ -20,13 +21,17 @@ const mostOf = (map: MapFacts): number => Math.log(map.n_keys);
 interface Props {
   store: Store;
   stage: ReadonlySignal<Stage | null>;
+  of?: () => Shown | null;
 }
 
-export function QueryEntropy({ store, stage }: Props) {
+const own = (shown: Shown | null): Drawn | null => (shown && isDifference(shown) ? shown.second : shown);
+
+export function QueryEntropy({ store, stage, of }: Props) {
+  const shown = of ?? (() => store.picture.value);
   const canvas = useRef<HTMLCanvasElement>(null);
 
   useDrawing(() => {
-    if (canvas.current && stage.value) draw(canvas.current, store, stage.value);
+    if (canvas.current && stage.value) draw(canvas.current, store, stage.value, shown());
   });
 
   function point(event: PointerEvent): void {
@@ -49,7 +54,7 @@ export function QueryEntropy({ store, stage }: Props) {
   }
 
   const map = store.map.value;
-  const drawn = store.drawn.value;
+  const drawn = own(shown());
   return (
     <canvas
       ref={canvas}
@@ -73,9 +78,23 @@ function largestRow({ entropy }: Drawn): number {
   return best;
 }
 
-function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWidth }: Stage): void {
+/** What the bars are, and of two heads which lines the other's; as much of it as there is room for. */
+function titled(pen: CanvasRenderingContext2D, store: Store, two: boolean, width: number): string {
+  const [first, second] = store.pair.value ? namesOf(store.pair.value) : ["A", "B"];
+  const room = width >= ENDED ? width - NUMBER - 24 : width;
+  const pair = [`entropy: ▮ ${second} ❘ ${first}`, `▮ ${second} ❘ ${first}`];
+  const texts = [...(two ? pair : []), "row entropy, nats", "row entropy", "entropy"];
+  return texts.find((text) => pen.measureText(text).width <= room) ?? "";
+}
+
+function draw(
+  canvas: HTMLCanvasElement,
+  store: Store,
+  { plot, height, entropyWidth }: Stage,
+  shown: Shown | null,
+): void {
   const context = prepare(canvas, entropyWidth, height);
-  const drawn = store.drawn.value;
+  const drawn = own(shown);
   const colours = store.colours.value;
   const window = store.window.value;
   const hovered = store.hover.value?.query ?? null;
@@ -84,14 +103,16 @@ function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWi
   context.fillStyle = colours.muted;
   context.textBaseline = "middle";
   context.textAlign = "left";
-  context.fillText(entropyWidth < 110 ? "row entropy" : "row entropy, nats", 0, plot.y - 12);
+  const first = shown && isDifference(shown) ? shown.first.entropy : null;
+  context.fillText(titled(context, store, first !== null, entropyWidth), 0, plot.y - 12);
   context.strokeStyle = colours.line;
   context.beginPath();
   context.moveTo(0.5, plot.y);
   context.lineTo(0.5, plot.y + plot.height);
   context.stroke();
   const map = store.map.value;
-  if (!map || !drawn || drawn.map !== map.name) return;
+  const pair = store.pair.value;
+  if (!map || !drawn || ![map.name, pair?.first.map, pair?.second.map].includes(drawn.map)) return;
 
   const most = mostOf(map);
   const room = entropyWidth - NUMBER;
@@ -135,6 +156,11 @@ function draw(canvas: HTMLCanvasElement, store: Store, { plot, height, entropyWi
       Math.max(widthOf(entropy[row]!), 1),
       Math.max(bottom - top - 2 * gap, 0.5),
     );
+    // Where the first of two ends.
+    if (first && !Number.isNaN(first[row]!)) {
+      context.fillStyle = colours.text;
+      context.fillRect(widthOf(first[row]!), top + gap, 1.5, Math.max(bottom - top - 2 * gap, 1));
+    }
     if (covers(hovered)) label = { row, y: middle, colour: colours.text };
     else if (row === best && !label) label = { row, y: middle, colour: colours.text };
   }

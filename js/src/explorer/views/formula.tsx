@@ -4,6 +4,7 @@ import type { Question } from "../../answers/question";
 import { scores as scoresOf } from "../../answers/scores";
 import { cellNumbers } from "../../attention/cell";
 import { type RowScores, rowScores } from "../../attention/scores";
+import { weightOf } from "../../attention/temper";
 import { MASKED } from "../../attention/tile";
 import { sharing } from "../../drawing/naming";
 import { quoted } from "../../drawing/words";
@@ -136,8 +137,11 @@ function explain(
     const code = tile.codes[at]!;
     if (code === MASKED) return "masked";
     const pinned = store.pinned.value;
-    const drawn = shown === store.drawn.value ? store.weight(query, key) : null;
-    const weight = pinned?.query === query && pinned.queries.length === 1 ? pinned.after[key]! : drawn;
+    const first = store.compared.value === "first";
+    const drawn = store.drawn.value;
+    const own = drawn && shown === drawn ? weightOf(tile, drawn, at) : null;
+    const alone = pinned?.query === query && pinned.queries.length === 1;
+    const weight = alone ? (first ? pinned.before : pinned.after)[key]! : own;
     if (weight === null) return null;
     return { steps: stepsOfWeight(tile.low + code * tile.step, weight, sharpness), whole: false };
   }

@@ -8,6 +8,7 @@ import { thumbnails } from "../../answers/thumbnails";
 import { Fault } from "../../controls/fault";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
+import { differenceName } from "../comparing";
 import { chosenFirst, type Store } from "../store";
 import { type Told, toldOf } from "./alarms";
 import { Ranking, Rows, thumbOf } from "./arranged";
@@ -34,13 +35,22 @@ export function picturedLayers(store: Store, map: MapFacts): number[] {
   return chosenFirst(store, map).filter((layer, at) => at === 0 || seen?.has(layer));
 }
 
+/** The thumbnails that are wanted; of two runs that are compared those of both. */
+export function* pictured(store: Store, map: MapFacts): Generator<Question<unknown>> {
+  const minus = store.minus.value;
+  for (const layer of picturedLayers(store, map)) {
+    yield thumbnails(map.name, layer);
+    if (minus !== null) yield thumbnails(minus, layer);
+  }
+}
+
 /**
  * Numbers are read when somebody wants to see them, and then before the pictures: nothing is ranked until all are there.
  * What comes after waits until it is known which pictures are in sight.
  */
 export function* needs(store: Store, map: MapFacts): Generator<Question<unknown> | "sight"> {
   if (store.measure.value) for (const layer of chosenFirst(store, map)) yield measures(map, layer);
-  for (const layer of picturedLayers(store, map)) yield thumbnails(map.name, layer);
+  yield* pictured(store, map);
   if (store.inSight.value === null && !isSingle(map)) yield "sight";
 }
 
@@ -72,6 +82,9 @@ export function Grid({ store, answers, room }: Props) {
         <h3>
           {map.derived || !places ? "Layers" : "Heads"}{" "}
           {places ? <small>ranked</small> : !map.derived && <small>by heads</small>}
+          {store.minus.value !== null && store.pair.value && (
+            <small data-part="minus">{differenceName(store.pair.value)}</small>
+          )}
           <Measured answers={answers} />
         </h3>
         <Measuring store={store} />

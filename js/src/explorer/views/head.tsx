@@ -8,6 +8,7 @@ import { type Kept, Save } from "../saving/save";
 import type { Store } from "../store";
 import { Alarms } from "./alarms";
 import { Colouring } from "./colouring";
+import { CompareButton } from "./compared";
 import { Keys } from "./keys";
 import { Lens } from "./lens";
 import { Tabs } from "./tabs";
@@ -39,6 +40,7 @@ export function Head({ store, answers, source, width }: Props) {
       <div class="tools">
         <Tabs store={store} width={width} />
         <TokensPanel store={store} source={source} />
+        <CompareButton store={store} />
         <Colouring store={store} />
         <Save store={store} answers={answers} source={source} kept={kept} />
       </div>

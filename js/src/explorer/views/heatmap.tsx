@@ -1,18 +1,18 @@
 /** The map of the selected head: cells, tokens on both axes, and above them what is hovered and pinned. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { Raster } from "../../attention/raster";
 import { meanEntropy } from "../../attention/temper";
 import { MASKED } from "../../attention/tile";
 import { prepare, useDrawing } from "../../drawing/canvas";
 import { columnX, rowY } from "../../drawing/geometry";
 import { bracketed, placeName, sharing, spokenName } from "../../drawing/naming";
 import { paint } from "../../drawing/paint";
-import { exact, quoted } from "../../drawing/words";
+import { exact, quoted, signed } from "../../drawing/words";
 import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../../host/facts";
-import { rowwise } from "../range";
-import type { Drawn, Store } from "../store";
+import { differenceName } from "../comparing";
+import { type Drawn, type DrawnDifference, isDifference, type Shown, type Store } from "../store";
 import { cellMarks } from "./cells";
+import { Inked } from "./inked";
 import { drawMarks } from "./marks";
 import { pointing } from "./pointing";
 import type { Stage } from "./stage";
@@ -21,9 +21,13 @@ interface Props {
   store: Store;
   stage: ReadonlySignal<Stage | null>;
   describedBy: string;
+  /** What is drawn, where that is not the picture; one of two side by side has a name of its own. */
+  of?: () => Shown | null;
+  part?: string;
 }
 
-export function Heatmap({ store, stage, describedBy }: Props) {
+export function Heatmap({ store, stage, describedBy, of, part = "heatmap" }: Props) {
+  const shown = of ?? (() => store.picture.value);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
   const painter = useRef<Painter>(null);
@@ -40,8 +44,8 @@ export function Heatmap({ store, stage, describedBy }: Props) {
       Math.round(value.plot.width * ratio),
     ];
     if (String(store.device.peek()) !== String(pixels)) store.device.value = pixels;
-    painter.current!.draw(canvas.current, store, value);
-    store.onScreen.value = store.drawn.value;
+    painter.current!.draw(canvas.current, store, value, shown());
+    store.onScreen.value = store.picture.value;
   });
 
   useDrawing(() => {
@@ -50,19 +54,19 @@ export function Heatmap({ store, stage, describedBy }: Props) {
   });
 
   const map = store.map.value;
-  const drawn = store.drawn.value;
+  const drawn = shown();
   return (
     <div class="heatmap">
       <canvas
         ref={canvas}
-        data-part="heatmap"
+        data-part={part}
         tabIndex={0}
         role="application"
         aria-roledescription="attention map"
         aria-label={map ? label(map, store) : "attention map"}
         aria-describedby={describedBy}
       >
-        {map && drawn ? summary(map, drawn) : null}
+        {map && drawn ? summary(store, map, drawn) : null}
       </canvas>
       <canvas ref={marks} class="marks" role="presentation" />
     </div>
@@ -70,34 +74,30 @@ export function Heatmap({ store, stage, describedBy }: Props) {
 }
 
 class Painter {
-  readonly #raster = new Raster();
+  readonly #inked = new Inked();
   readonly #cells = document.createElement("canvas");
   #image: ImageData | null = null;
 
-  draw(canvas: HTMLCanvasElement, store: Store, { plot, width, height }: Stage): void {
+  draw(canvas: HTMLCanvasElement, store: Store, { plot, width, height }: Stage, drawn: Shown | null): void {
     const map = store.map.value;
-    const drawn = store.drawn.value;
     const colours = store.colours.value;
     const visible = store.window.value;
-    const { table, largest, of } = store.paint.value;
+    const { largest } = store.paint.value;
     const context = prepare(canvas, width, height);
     if (!map) return;
     const ratio = window.devicePixelRatio || 1;
-    if (drawn && drawn.map === map.name) {
+    const pair = store.pair.value;
+    const own = drawn && (isDifference(drawn) ? drawn.second : drawn);
+    const maps = [map.name, pair?.first.map, pair?.second.map];
+    if (drawn && maps.includes(own!.map)) {
       context.save();
       context.beginPath();
       context.rect(plot.x, plot.y, plot.width, plot.height);
       context.clip();
-      if (drawn.tile.hasMasked)
+      if (isDifference(drawn) ? drawn.hasMasked : drawn.tile.hasMasked)
         paint(context, colours.font, [{ kind: "box", ...plot, hatched: colours.hatch }]);
       const device: [number, number] = [Math.round(plot.height * ratio), Math.round(plot.width * ratio)];
-      const picture = this.#raster.paint(
-        drawn.tile,
-        of === "rows" ? rowwise(drawn) : drawn,
-        table,
-        visible,
-        device,
-      );
+      const picture = this.#inked.paint(store, drawn, visible, device);
       this.#put(picture.width, picture.height);
       const x = columnX(plot, visible, picture.columns.from);
       const y = rowY(plot, visible, picture.rows.from);
@@ -118,21 +118,25 @@ class Painter {
       window: [rows.from, rows.to, columns.from, columns.to].map((edge) => Number(edge.toFixed(3))).join(),
       max: String(largest),
     });
-    if (!drawn) {
-      for (const name of ["map", "layer", "head", "temperature", "scaling"]) delete canvas.dataset[name];
+    if (!drawn || !own) {
+      for (const name of ["map", "layer", "head", "temperature", "scaling", "against"])
+        delete canvas.dataset[name];
       return;
     }
     Object.assign(canvas.dataset, {
-      map: drawn.map,
-      layer: String(drawn.layer),
-      head: String(drawn.head),
-      temperature: String(drawn.temperature),
-      scaling: String(drawn.scaling),
+      map: own.map,
+      layer: String(own.layer),
+      head: String(own.head),
+      temperature: String(own.temperature),
+      scaling: String(own.scaling),
     });
+    const first = isDifference(drawn) ? drawn.first : null;
+    if (first) canvas.dataset.against = `${first.map}/${first.layer}/${first.head}`;
+    else delete canvas.dataset.against;
   }
 
   #put(width: number, height: number): void {
-    const { pixels } = this.#raster;
+    const { pixels } = this.#inked;
     if (this.#image?.width !== width || this.#image.height !== height) {
       this.#image = new ImageData(width, height);
       this.#cells.width = width;
@@ -154,8 +158,25 @@ function label(map: MapFacts, store: Store): string {
   return `${map.name}, ${name}${group ? `, ${group}` : ""}: ${map.n_queries} queries by ${map.n_keys} keys.${named} Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
 }
 
+function summary(store: Store, map: MapFacts, shown: Shown): string {
+  return isDifference(shown) ? differenceSummary(store, map, shown) : ownSummary(map, shown);
+}
+
+/** What changed most, in a sentence. */
+function differenceSummary(
+  store: Store,
+  map: MapFacts,
+  { tile, values, strongest }: DrawnDifference,
+): string {
+  const pair = store.pair.value;
+  const [row, column] = [Math.floor(strongest / tile.shape[1]), strongest % tile.shape[1]];
+  const [query, key] = [tile.rows[0] + row * tile.stride[0], tile.columns[0] + column * tile.stride[1]];
+  const names = `query ${quoted(map.queries.labels[query])}, key ${quoted(keysOf(map).labels[key])}`;
+  return `${pair ? differenceName(pair) : "Difference"}. Farthest apart: ${names}, ${signed(values[strongest] ?? Number.NaN)}.`;
+}
+
 /** The picture in a sentence: its strongest cell, and how spread its rows are. */
-function summary(map: MapFacts, drawn: Drawn): string {
+function ownSummary(map: MapFacts, drawn: Drawn): string {
   const { tile, strongestRow, layer, head } = drawn;
   const width = tile.shape[1];
   const codes = tile.codes.subarray(strongestRow * width, (strongestRow + 1) * width);

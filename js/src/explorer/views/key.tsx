@@ -1,6 +1,8 @@
 /** Which colour is which weight of what is drawn. */
+import { bothWays } from "../../attention/colour";
 import { Legend } from "../../controls/legend";
 import type { Scale } from "../../drawing/legend";
+import { namesOf } from "../comparing";
 import type { Store } from "../store";
 
 interface Props {
@@ -17,17 +19,26 @@ const ENDS = {
   means: "up to the largest mean seen at this zoom",
 };
 
+const DIFFERENCE_ENDS = {
+  ...ENDS,
+  rows: "of each row's largest difference",
+  means: "up to the largest difference of means seen at this zoom",
+};
+
 export function scaleOf(store: Store, largest?: number): Scale {
   const paint = store.paint.value;
   const own = largest === undefined && store.traits.color_range.value !== "shared";
+  const difference = store.compared.value === "difference" ? store.difference.value : null;
+  const pair = store.pair.value;
   const tile = store.drawn.value?.tile;
   return {
-    ramp: store.ramp.value,
+    ramp: difference ? bothWays(store.diverging.value) : store.ramp.value,
+    ...(difference && pair && { ends: namesOf(pair) }),
     scale: store.traits.color_scale.value,
     largest: largest ?? paint.largest,
-    end: own ? ENDS[paint.of] : undefined,
-    masked: tile?.hasMasked ?? false,
-    undefinedRows: (tile?.undefinedRows.length ?? 0) > 0,
+    end: own ? (difference ? DIFFERENCE_ENDS : ENDS)[paint.of] : undefined,
+    masked: (difference ?? tile)?.hasMasked ?? false,
+    undefinedRows: ((difference ?? tile)?.undefinedRows.length ?? 0) > 0,
   };
 }
 

@@ -6,10 +6,11 @@ import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
 import { useDrawing } from "../../drawing/canvas";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
+import { areRuns } from "../comparing";
 import type { Store } from "../store";
 import type { Told } from "./alarms";
 import { shownOf } from "./picture/picked";
-import type { Over, Pictures } from "./pictures";
+import { inksOf, type Over, type Pictures } from "./pictures";
 import type { HeadPlace } from "./ranking";
 import type { Sight } from "./sight";
 import { Thumb } from "./thumb";
@@ -71,9 +72,7 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
   useDrawing(() => {
     const { map: shown, ...heads } = changed.value;
     if (!(visible.value || store.colours.value.paper) || !canvas.current) return;
-    const { color_range, color_scale } = store.traits;
-    const inks = { ramp: store.ramp.value, scale: color_scale.value, shared: color_range.value === "shared" };
-    pictures.draw(canvas.current, answers.known, shown, heads, inks, overOf(store, shown));
+    pictures.draw(canvas.current, answers.known, shown, heads, inksOf(store), overOf(store, shown));
   });
 
   const measure = store.measure.value;
@@ -82,6 +81,8 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
     ({ layer }) => answers.known.get(asked(layer)) !== undefined && !answers.known.isFresh(asked(layer)),
   );
   const span = (starts.at(-1) ?? 0) + size;
+  const pair = store.pair.value;
+  const first = pair && !areRuns(pair) && pair.first.map === map.name ? pair.first : null;
   return (
     <div
       class="heads"
@@ -104,6 +105,7 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
           named={named}
           told={told.get(`${layer}/${head}`)}
           chosen={at === chosen.value}
+          reference={layer === first?.layer && head === first.head}
           loaded={answers.known.get(asked(layer)) !== undefined}
           fresh={answers.known.isFresh(asked(layer))}
           onChoose={store.select}

@@ -8,6 +8,7 @@ import { isFitted, isNearest } from "../../drawing/geometry";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
+import { Beside } from "./beside";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
 import { Key } from "./key";
@@ -31,7 +32,7 @@ export function MapView({ store, answers, ready }: Props) {
   const stage = useMemo(() => createStage(store, width), [store, width]);
   const help = useId();
   const map = store.map.value;
-  const fault = answers.chosen.faults.value.tile;
+  const fault = answers.chosen.faults.value.tile ?? answers.reference.fault.value ?? undefined;
   if (!map) return null;
   return (
     <section class="map" data-stale={!ready.value} style={{ "--plot": `${stage.value?.plot.x ?? 0}px` }}>
@@ -40,11 +41,15 @@ export function MapView({ store, answers, ready }: Props) {
         <Path store={store} />
         <Zoom store={store} />
       </header>
-      <div class="stage" hidden={fault !== undefined}>
-        <Heatmap store={store} stage={stage} describedBy={help} />
-        <QueryEntropy store={store} stage={stage} />
-        <Pointed store={store} stage={stage} />
-      </div>
+      {store.compared.value === "beside" && fault === undefined ? (
+        <Beside store={store} map={map} describedBy={help} />
+      ) : (
+        <div class="stage" hidden={fault !== undefined}>
+          <Heatmap store={store} stage={stage} describedBy={help} />
+          <QueryEntropy store={store} stage={stage} />
+          <Pointed store={store} stage={stage} />
+        </div>
+      )}
       {store.tabled.value && <Numbers store={store} map={map} />}
       {fault !== undefined && <Fault sentence={fault} onRetry={() => answers.retry()} />}
       <footer hidden={fault !== undefined}>
@@ -88,7 +93,7 @@ function Zoom({ store }: { store: Store }) {
       <Button part="zoom-in" label="Zoom in" idle={nearest} onClick={() => zoomBy(store, 1.5)}>
         +
       </Button>
-      <Button part="zoom-fit" label="Show the whole map" idle={fitted} onClick={() => zoomBy(store, 0)}>
+      <Button part="zoom-fit" label="Fit: show the whole map" idle={fitted} onClick={() => zoomBy(store, 0)}>
         Fit
       </Button>
     </div>

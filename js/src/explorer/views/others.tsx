@@ -27,7 +27,7 @@ export function Others({ store, map, row, mass }: Props) {
   return (
     <ul class="others" aria-label={`Tokens beside the ${patchesIn(keys)} patches`}>
       {mass.others.map((key) => {
-        const weight = row.after[key]!;
+        const weight = row.shown[key]!;
         const colour = store.tint.value(weight, largest);
         const label = `${quoted(keys.labels[key])}${bracketed(keys, key)}`;
         return (

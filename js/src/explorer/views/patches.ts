@@ -80,8 +80,8 @@ export interface Mass {
   outside: number;
 }
 
-export function massOf(row: Pick<PinnedRow, "after" | "masked">, axis: Axis): Mass {
-  const weights = row.after;
+export function massOf(row: Pick<PinnedRow, "shown" | "signed" | "masked">, axis: Axis): Mass {
+  const weights = row.shown;
   const places = placesOf(axis);
   const each = imagesOf(axis).map(() => 0);
   let [patches, beside, largest] = [0, 0, -1];
@@ -93,13 +93,15 @@ export function massOf(row: Pick<PinnedRow, "after" | "masked">, axis: Axis): Ma
     if (patch) {
       patches += weight;
       each[patch.image]! += weight;
-      if (weight > largest) [largest, strongest] = [weight, patch];
+      if (Math.abs(weight) > largest) [largest, strongest] = [Math.abs(weight), patch];
     } else if (!row.masked(key)) {
       beside += weight;
       others.push(key);
     }
   }
-  const heaviest = [...others].sort((one, other) => weights[other]! - weights[one]!).slice(0, LISTED);
+  const heaviest = [...others]
+    .sort((one, other) => Math.abs(weights[other]!) - Math.abs(weights[one]!))
+    .slice(0, LISTED);
   const listed = heaviest.reduce((sum, key) => sum + weights[key]!, 0);
   return {
     patches,
@@ -110,7 +112,7 @@ export function massOf(row: Pick<PinnedRow, "after" | "masked">, axis: Axis): Ma
     unlisted: others.length - heaviest.length,
     rest: beside - listed,
     beside,
-    outside: 1 - patches - beside,
+    outside: (row.signed ? 0 : 1) - patches - beside,
   };
 }
 
@@ -131,7 +133,7 @@ export interface Layers {
 export const weightsOf =
   (row: PinnedRow) =>
   (place: number): number | null =>
-    row.masked(place) ? null : row.after[place]!;
+    row.masked(place) ? null : row.shown[place]!;
 
 /** A picture, and over it one cell a patch: the more weight, the less of the picture is seen. */
 export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: Layers): Generator<Mark> {
@@ -173,7 +175,7 @@ export function veil(
     if (weight === null) hidden.push(at);
     if (place < 0 || weight === null) continue;
     const colour = tint(weight, largest);
-    const share = !picture ? 1 : colour === nothing ? 0 : position(weight, largest, scale);
+    const share = !picture ? 1 : colour === nothing ? 0 : position(Math.abs(weight), largest, scale);
     pixels[at] = ((pack(colour) & 0xffffff) | (Math.round(255 * share) << 24)) >>> 0;
   }
   return { pixels, hidden };

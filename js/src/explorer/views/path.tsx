@@ -1,8 +1,10 @@
 /** Which map is shown, as the picture's title: the kind of maps, the layer and the head, each with steps to its neighbours. */
 import { headName, placeName, sharing } from "../../drawing/naming";
 import { headNumber, layerNumber, type MapFacts } from "../../host/facts";
+import { areRuns } from "../comparing";
 import { stepHead, stepLayer } from "../stepping";
 import type { Store } from "../store";
+import { Letter, Sides } from "./compared";
 
 interface StepsProps {
   what: "layer" | "head";
@@ -38,17 +40,19 @@ function Steps({ what, number, first, last, step }: StepsProps) {
 
 /** The kinds of maps: those of the model, and what was made of them. */
 function Maps({ store, map }: { store: Store; map: MapFacts }) {
-  const maps = store.facts.value?.maps ?? [];
+  // Of two runs the one that is looked at: what of it, is chosen here.
+  const maps = (store.facts.value?.maps ?? []).filter(({ run }) => run === map.run);
+  const nameOf = ({ name, part }: MapFacts) => (store.pair.value && part ? part : name);
   const named = (derived: boolean) =>
     maps
       .filter((one) => Boolean(one.derived) === derived)
-      .map(({ name }) => (
-        <option key={name} value={name} selected={name === map.name}>
-          {name}
+      .map((one) => (
+        <option key={one.name} value={one.name} selected={one.name === map.name}>
+          {nameOf(one)}
         </option>
       ));
   if (maps.length < 2 || store.lesson.isLocked("map")) {
-    return map.derived || maps.length > 1 ? <span class="kind">{map.name}</span> : null;
+    return map.derived || maps.length > 1 ? <span class="kind">{nameOf(map)}</span> : null;
   }
   return (
     <select
@@ -65,12 +69,12 @@ function Maps({ store, map }: { store: Store; map: MapFacts }) {
 }
 
 export function Path({ store }: { store: Store }) {
-  const map = store.map.value;
-  if (!map) return null;
-  const layer = store.layer.value;
-  const head = store.head.value;
+  const { chosen } = store.places.value;
+  if (!chosen) return null;
+  const { facts: map, layer, head } = chosen;
   const layers = map.heads.length;
   const heads = map.heads[layer] ?? 0;
+  const pair = store.pair.value;
   const group = sharing(map, layer, head);
   const single = map.derived && layers === 1;
   return (
@@ -80,6 +84,7 @@ export function Path({ store }: { store: Store }) {
       data-place={placeName(map, layer, head)}
       title={map.layer_names[layer] ?? ""}
     >
+      {pair && !areRuns(pair) && <Letter name="B" />}
       <Maps store={store} map={map} />
       {!single && (
         <Steps
@@ -102,6 +107,7 @@ export function Path({ store }: { store: Store }) {
         />
       )}
       {group && <small>{group}</small>}
+      <Sides store={store} />
     </h2>
   );
 }

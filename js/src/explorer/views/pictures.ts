@@ -2,9 +2,17 @@
 import type { Known } from "../../answers/known";
 import { type HeadRows, rows as rowsOf, weightIn } from "../../answers/rows";
 import { type Thumbnails, thumbnails as thumbnailsOf } from "../../answers/thumbnails";
-import { type ColourScale, colourOf, pack, type Rgb } from "../../attention/colour";
+import {
+  type ColourScale,
+  colourOf,
+  type Diverging,
+  pack,
+  type Rgb,
+  signedColourOf,
+} from "../../attention/colour";
 import { prepare } from "../../drawing/canvas";
 import type { ImageGrid, MapFacts } from "../../host/facts";
+import type { Store } from "../store";
 import { countOf, positionOf, strongest } from "./patches";
 import type { HeadPlace } from "./ranking";
 
@@ -13,7 +21,17 @@ export interface Inks {
   scale: ColourScale;
   /** Whether the colours of every head end at 1. */
   shared: boolean;
+  /** The maps that these are shown less of, and the colours of more and less. */
+  minus?: { map: string; colours: Diverging } | null;
 }
+
+/** Of a store, as the choices are. */
+export const inksOf = (store: Store): Inks => ({
+  ramp: store.ramp.value,
+  scale: store.traits.color_scale.value,
+  shared: store.traits.color_range.value === "shared",
+  minus: store.minus.value === null ? null : { map: store.minus.value, colours: store.diverging.value },
+});
 
 const within = (form: number): number => Math.max(0.25, Math.min(4, form));
 
@@ -48,7 +66,9 @@ export class Pictures {
       if (!there || (!row && head >= there.heads)) return;
       const aspect = over && row ? within(over.image.columns / over.image.rows) : aspectOf(map);
       const [width, height] = [size * Math.min(1, aspect), size / Math.max(1, aspect)];
-      this.#put(there, over && row ? 0 : head, inks);
+      const pixels = over && row ? thumbPixels(there, 0, inks) : pixelsOf(known, there, layer, head, inks);
+      if (!pixels) return;
+      this.#put(there, pixels);
       // Cells larger than a pixel have edges; smaller ones are averaged, so that none is lost.
       context.imageSmoothingEnabled = Math.max(...there.shape) > size;
       context.imageSmoothingQuality = "high";
@@ -57,10 +77,10 @@ export class Pictures {
     });
   }
 
-  #put(there: Thumbnails, head: number, inks: Inks): void {
+  #put(there: Thumbnails, pixels: Uint32Array): void {
     const [height, width] = there.shape;
     const image = new ImageData(width, height);
-    new Uint32Array(image.data.buffer).set(thumbPixels(there, head, inks));
+    new Uint32Array(image.data.buffer).set(pixels);
     if (this.#cells.width !== width || this.#cells.height !== height) {
       this.#cells.width = width;
       this.#cells.height = height;
@@ -69,7 +89,38 @@ export class Pictures {
   }
 }
 
-/** Little-endian RGBA of a head's cells. */
+/** Little-endian RGBA of a head's cells; null while the maps that they are less of are not here. */
+export function pixelsOf(
+  known: Known,
+  there: Thumbnails,
+  layer: number,
+  head: number,
+  inks: Inks,
+): Uint32Array | null {
+  if (!inks.minus) return thumbPixels(there, head, inks);
+  const first = known.get(thumbnailsOf(inks.minus.map, layer));
+  const alike = first && head < first.heads && String(first.shape) === String(there.shape);
+  return alike ? differencePixels(first, there, head, inks.minus.colours, inks) : null;
+}
+
+/** What the second gives more or less than the first, on a scale of this head's own unless all end at 1. */
+function differencePixels(
+  first: Thumbnails,
+  second: Thumbnails,
+  head: number,
+  colours: Diverging,
+  { scale, shared }: Inks,
+): Uint32Array {
+  const count = second.shape[0] * second.shape[1];
+  const weight = ({ values }: Thumbnails, cell: number) => (values[head * count + cell]! / 255) ** 2;
+  const values = Float32Array.from(
+    { length: count },
+    (_, cell) => weight(second, cell) - weight(first, cell),
+  );
+  const largest = shared ? 1 : values.reduce((top, value) => Math.max(top, Math.abs(value)), 0) || 1;
+  return Uint32Array.from(values, (value) => pack(signedColourOf(colours, value, largest, scale)));
+}
+
 export function thumbPixels(
   { shape, values, peak }: Thumbnails,
   head: number,

@@ -3,7 +3,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import type { Span } from "../../attention/raster";
 import { cellAt, including, isFitted, panned, type Shape, zoomed } from "../../drawing/geometry";
 import { bracketed } from "../../drawing/naming";
-import { exact, quoted } from "../../drawing/words";
+import { exact, quoted, signed } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
 import type { Cell, Store } from "../store";
 import type { Stage } from "./stage";
@@ -37,7 +37,8 @@ export function spoken(store: Store, map: MapFacts, { query, key }: Cell): strin
   if (key === null) return from;
   const weight = store.weight(query, key);
   const keys = keysOf(map);
-  return `${from} → key ${quoted(keys.labels[key])}${bracketed(keys, key)}: ${weight === null ? "masked" : exact(weight)}`;
+  const said = store.compared.value === "difference" ? signed : exact;
+  return `${from} → key ${quoted(keys.labels[key])}${bracketed(keys, key)}: ${weight === null ? "masked" : said(weight)}`;
 }
 
 export function pointing(

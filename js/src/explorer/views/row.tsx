@@ -1,9 +1,10 @@
 /** The pinned query: what it gives to each key before and after temperature and scaling. */
 import { useMemo } from "preact/hooks";
 import { Fault } from "../../controls/fault";
-import { exact, quoted, readable } from "../../drawing/words";
+import { exact, quoted, readable, shortened } from "../../drawing/words";
 import { keysOf } from "../../host/facts";
 import type { Answers } from "../answers";
+import { namesOf } from "../comparing";
 import { type PinnedRow, rowName } from "../pinned";
 import type { Store } from "../store";
 import { viewOf } from "./table";
@@ -86,7 +87,9 @@ export function Row({ store, answers, width }: Props) {
   const hovered = store.hover.value?.key ?? null;
   const pinned = store.pin.value.key;
   // With nothing moved, and on a derived map, there is one state only.
-  const compared = store.temperature.value !== 1 || store.scaling.value !== 1;
+  const pair = store.pair.value;
+  const compared = pair !== null || store.temperature.value !== 1 || store.scaling.value !== 1;
+  const [before, after] = pair ? namesOf(pair) : ["before", "after"];
   const upright = width / Math.max(1, keys.length) >= UPRIGHT;
   return (
     <section
@@ -102,7 +105,8 @@ export function Row({ store, answers, width }: Props) {
           {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
           {compared && (
             <>
-              <i class="swatch before" /> before <i class="swatch after" /> after
+              <i class="swatch before" /> <bdi>{shortened(before, 24)}</bdi> <i class="swatch after" />{" "}
+              <bdi>{shortened(after, 24)}</bdi>
             </>
           )}
         </small>
@@ -125,7 +129,7 @@ export function Row({ store, answers, width }: Props) {
             }
             aria-label={
               compared
-                ? `${quoted(labels[key])}: ${exact(row.before[key]!)} before, ${exact(row.after[key]!)} after`
+                ? `${quoted(labels[key])}: ${exact(row.before[key]!)} ${before}, ${exact(row.after[key]!)} ${after}`
                 : `${quoted(labels[key])}: ${exact(row.after[key]!)}`
             }
             onPointerEnter={() => (store.hover.value = { query: row.query, key, from: "row" })}

@@ -32,7 +32,7 @@ export function shadingOf(store: Store, of: Role): Shading {
 
 function byRow(store: Store): Shading {
   const row = store.pinned.value;
-  return row ? shaded(store, row.after, row.masked) : NONE;
+  return row ? shaded(store, row.shown, row.masked) : NONE;
 }
 
 function byColumn(store: Store): Shading {
@@ -45,7 +45,9 @@ function byColumn(store: Store): Shading {
 function shaded(store: Store, weights: Float32Array, masked: (index: number) => boolean): Shading {
   const tint = store.tint.value;
   const shared = store.traits.color_range.value === "shared";
-  const largest = shared ? 1 : weights.reduce((a, b) => (Number.isNaN(b) ? a : Math.max(a, b)), 1e-12);
+  const largest = shared
+    ? 1
+    : weights.reduce((top, one) => (Number.isNaN(one) ? top : Math.max(top, Math.abs(one))), 1e-12);
   return {
     largest,
     masked,

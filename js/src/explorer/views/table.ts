@@ -69,7 +69,9 @@ export const VIEWS: readonly View[] = [
     hint: "Click a row to pin a query",
     Main: MapView,
     sheet: heatmapSheet,
-    made: (store) => store.drawn.value,
+    made: (store) => store.picture.value,
+    differs: true,
+    pairs: true,
   },
   {
     name: "lines",
@@ -84,6 +86,7 @@ export const VIEWS: readonly View[] = [
   {
     name: "text",
     label: "Text",
+    differs: true,
     asked: "one head",
     hint: "Click a word to pin its query",
     suits: (map) => !isAllPicture(map),
@@ -94,6 +97,7 @@ export const VIEWS: readonly View[] = [
   {
     name: "image",
     label: "Image",
+    differs: true,
     asked: "one head",
     hint: "Click a patch to pin its query",
     suits: (map) => imageAxis(map) !== null,
@@ -115,6 +119,7 @@ export const VIEWS: readonly View[] = [
   {
     name: "grid",
     label: "Grid",
+    differs: true,
     asked: "all heads",
     hint: "Pin a query in the map to see its keys",
     suits: (map) => map.heads.reduce((sum, heads) => sum + heads, 0) > 1,

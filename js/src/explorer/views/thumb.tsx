@@ -25,13 +25,15 @@ interface Props {
   /** What the findings say of it. */
   told: Told | undefined;
   chosen: boolean;
+  /** Whether others are compared with it. */
+  reference: boolean;
   loaded: boolean;
   fresh: boolean;
   onChoose: (layer: number, head: number) => void;
 }
 
 export function Thumb({ map, layer, head, before, size, measure, value, named, ...state }: Props) {
-  const { told, chosen, loaded, fresh, onChoose } = state;
+  const { told, chosen, reference, loaded, fresh, onChoose } = state;
   const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
@@ -46,10 +48,16 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       data-loaded={loaded}
       data-stale={loaded && !fresh}
       aria-selected={chosen}
-      aria-label={[spokenName(map, layer, head), group, number && spokenNumber(number), told?.words]
+      aria-label={[
+        spokenName(map, layer, head),
+        reference && "compared with: A",
+        group,
+        number && spokenNumber(number),
+        told?.words,
+      ]
         .filter(Boolean)
         .join(", ")}
-      title={[placeName(map, layer, head), group, number && written(number), told?.words]
+      title={[placeName(map, layer, head), reference && "A", group, number && written(number), told?.words]
         .filter(Boolean)
         .join(" · ")}
       tabIndex={chosen ? 0 : -1}
@@ -57,6 +65,11 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       onClick={() => onChoose(layer, head)}
     >
       {told && <Flag severity={told.severity} />}
+      {reference && (
+        <i class="reference" data-part="reference" aria-hidden="true">
+          A
+        </i>
+      )}
       {(named || measure) && (
         <span class="caption">
           {named && <span class="place">{shortName(map, layer, head)}</span>}

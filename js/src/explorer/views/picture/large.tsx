@@ -176,7 +176,7 @@ function beside({ row, column }: Patch, grid: { rows: number; columns: number })
 function weightIn(row: PinnedRow | null, key: number | null): string {
   if (!row || key === null) return "";
   if (key < 0) return "no token";
-  return row.masked(key) ? "masked" : exact(row.after[key]!);
+  return row.masked(key) ? "masked" : exact(row.shown[key]!);
 }
 
 /** The picture in a sentence. */
