@@ -195,11 +195,13 @@ class _Holding:
             for name in self.names:
                 for _ in self._put_small(name):
                     bar.update()
-            self._put_paths()
             # Of two that are compared, every layer of the one goes with that of the other.
-            for names in (self.chosen, *([name] for name in self.names if name not in self.chosen)):
-                for put in zip_longest(*map(self._put_layers, names)):
-                    bar.update(len(put))
+            for put in zip_longest(*map(self._put_layers, self.chosen)):
+                bar.update(len(put))
+            self._put_paths()
+            for name in self.names[len(self.chosen) :]:
+                for _ in self._put_layers(name):
+                    bar.update()
             self._put_behind()
         return self.packer.finished(self._sentence())
 

@@ -94,14 +94,17 @@ class TestShown:
         found = answer(view.shown, {"op": "measures", "map": "attention", "layer": 1})
         assert np.frombuffer(found.buffers[0], "<f4")[:4].tolist() == [4, 5, 6, 7]
 
-    def test_lose_a_picture_of_which_a_patch_is_hidden(self):
+    def test_keep_the_patches_of_a_picture_that_are_left(self):
         tokens = Tokens.positions(6).with_image(ImageGrid(1, 2, 2, torch.zeros(4, 4, 3, dtype=torch.uint8)))
         view = aw.Explorer(aw.AttentionMaps([DenseLayer(matrices(2, 6, 6))], tokens), view="image")
         view.hide = [0]
-        assert (view.view, fact(view)["queries"]["image"]["start"]) == ("image", 0)
+        assert (view.view, fact(view)["queries"]["images"][0]["start"]) == ("image", 0)
         view.hide = [2]
+        assert fact(view)["queries"]["images"][0]["places"] == [1, -1, 2, 3]
+        assert "1 of the 4 patches of pictures are left out." in fact(view)["notes"]
+        view.hide = [1, 2, 3, 4]
         assert view.view == "heatmap"
-        assert any("picture" in note for note in fact(view)["notes"])
+        assert "images" not in fact(view)["queries"]
 
     def test_of_a_long_map_are_read_in_tiles(self):
         draw = torch.Generator().manual_seed(0)
