@@ -12,7 +12,7 @@ import { columnAsked } from "./column";
 import { needsOf, otherRows } from "./order";
 import { Reference } from "./reference";
 import type { Store } from "./store";
-import { pictured } from "./views/grid";
+import { pictured } from "./views/grid/grid";
 
 /** So long new facts must have stood, in ms, before more than their tile is asked for: a text may be growing. */
 const STANDING = 200;

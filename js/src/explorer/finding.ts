@@ -3,7 +3,7 @@ import { including } from "../drawing/geometry";
 import { readable } from "../drawing/words";
 import { type Axis, keysOf, type MapFacts } from "../host/facts";
 import type { Cell, Store } from "./store";
-import { shapeOf } from "./views/pointing";
+import { shapeOf } from "./views/map/pointing";
 
 export interface Found {
   axis: keyof Cell;

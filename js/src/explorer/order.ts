@@ -9,10 +9,10 @@ import type { Store } from "./store";
 import { needs as column } from "./views/column";
 import { needs as findings } from "./views/findings";
 import { needs as formula } from "./views/formula";
-import { needs as grid } from "./views/grid";
+import { needs as grid } from "./views/grid/grid";
+import { needs as worth } from "./views/head/worth";
 import { needs as profile } from "./views/profile";
 import { viewOf } from "./views/table";
-import { needs as worth } from "./views/worth";
 
 /** A question, an errand, or that nothing more is known to be needed before it is known what is in sight. */
 export type Need = Question<unknown> | Errand | null | "sight";

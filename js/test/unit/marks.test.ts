@@ -6,7 +6,7 @@ import type { Question } from "../../src/answers/question";
 import { thumbnails } from "../../src/answers/thumbnails";
 import { bracketed, placeName, sharing, shortName, spokenName } from "../../src/drawing/naming";
 import { edgesOf, gutterOf, laned } from "../../src/drawing/spans";
-import { massOf, patchOf } from "../../src/explorer/views/patches";
+import { massOf, patchOf } from "../../src/explorer/views/image/patches";
 import type { Axis, Facts, ImageGrid, MapFacts } from "../../src/host/facts";
 
 const axis = (spans: Axis["spans"], n = 10): Axis => ({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { placeName, shortName, spokenName, withArticle } from "../../src/drawing/naming";
 import { brief } from "../../src/drawing/words";
-import { inModelOrder, ranked, stepped } from "../../src/explorer/views/ranking";
+import { inModelOrder, ranked, stepped } from "../../src/explorer/views/grid/ranking";
 import type { MapFacts } from "../../src/host/facts";
 
 const names = (places: { layer: number; head: number }[]) =>

@@ -10,10 +10,10 @@ import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
 import { differenceName } from "../comparing";
 import type { Store } from "../store";
+import { ORDERS } from "../views/grid/measuring";
+import { aspectOf, inksOf, pixelsOf } from "../views/grid/pictures";
+import { type HeadPlace, ranked } from "../views/grid/ranking";
 import { scaleOf } from "../views/key";
-import { ORDERS } from "../views/measuring";
-import { aspectOf, inksOf, pixelsOf } from "../views/pictures";
-import { type HeadPlace, ranked } from "../views/ranking";
 
 import { aboutOf, framed } from "./frame";
 

@@ -9,12 +9,12 @@ import type { MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import { sideName } from "../comparing";
 import { isDifference, type Shown, type Store } from "../store";
-import { cellMarks } from "../views/cells";
-import { Inked } from "../views/inked";
 import { scaleOf } from "../views/key";
-import { marksOf, placingOf } from "../views/marks";
-import { lastWord, pooled } from "../views/notes";
-import { type Stage, stageOf } from "../views/stage";
+import { cellMarks } from "../views/map/cells";
+import { Inked } from "../views/map/inked";
+import { marksOf, placingOf } from "../views/map/marks";
+import { lastWord, pooled } from "../views/map/notes";
+import { type Stage, stageOf } from "../views/map/stage";
 import { aboutOf, comparedTitle, framed, queryName } from "./frame";
 
 /** Where nothing says how much room there is. */

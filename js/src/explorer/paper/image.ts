@@ -6,10 +6,10 @@ import { short } from "../../drawing/words";
 import { axisOf, type ImageGrid, imagesOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { pictureWidth, sentence } from "../views/image";
+import { endOfScale, formOf, massOf, patchAt, patchMarks, patchOf, weightsOf } from "../views/image/patches";
+import { shownOf } from "../views/image/picked";
+import { pictureWidth, sentence } from "../views/image/view";
 import { scaleOf } from "../views/key";
-import { endOfScale, formOf, massOf, patchAt, patchMarks, patchOf, weightsOf } from "../views/patches";
-import { shownOf } from "../views/picture/picked";
 import { aboutOf, comparedTitle, framed } from "./frame";
 
 /** Where nothing says how much room there is. */

@@ -9,11 +9,11 @@ import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
-import { countOf, litLines, pickedOf, type Scene, sceneOf } from "../views/lines/lines";
 import { litOf } from "../views/lines/lit";
 import { HeadMaps } from "../views/lines/maps";
 import { lineMarks, weightMarks } from "../views/lines/marks";
 import { type Side, sightOf, yOf } from "../views/lines/stage";
+import { countOf, litLines, pickedOf, type Scene, sceneOf } from "../views/lines/view";
 import { aboutOf, framed, headTitle } from "./frame";
 
 const ROOM = 640;

@@ -3,9 +3,9 @@ import { opaque, type Sheet } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { HEIGHT, termMarks } from "../views/bars";
-import { behindOf } from "../views/behind";
-import { nameOf, notesIn, nounOf, resting, wayOf } from "../views/reasons";
+import { HEIGHT, termMarks } from "../views/neurons/bars";
+import { behindOf } from "../views/neurons/behind";
+import { nameOf, notesIn, nounOf, resting, wayOf } from "../views/neurons/reasons";
 import { aboutOf, framed, headTitle } from "./frame";
 
 const WIDTH = 680;

@@ -4,7 +4,6 @@ import { opaque, type Sheet } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { notesIn, planeOf, verdict } from "../views/plane";
 import {
   inWords,
   litIn,
@@ -14,7 +13,8 @@ import {
   positionsIn,
   sizeOf,
   verdictMarks,
-} from "../views/points";
+} from "../views/plane/points";
+import { notesIn, planeOf, verdict } from "../views/plane/view";
 import { aboutOf, framed, headTitle } from "./frame";
 
 const SIDE = 520;

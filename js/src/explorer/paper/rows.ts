@@ -5,8 +5,8 @@ import { opaque, type Sheet } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { lookedFrom, notes, sentence } from "../views/rows";
-import { stageOf, stripMarks, tokenMarks } from "../views/strips";
+import { stageOf, stripMarks, tokenMarks } from "../views/rows/strips";
+import { lookedFrom, notes, sentence } from "../views/rows/view";
 import { aboutOf, framed } from "./frame";
 
 const ROOM = 880;

@@ -8,10 +8,10 @@ import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
-import { shownOf } from "../views/spans";
 import { titleOf } from "../views/spans/kinds";
 import { endOf } from "../views/spans/matrix";
 import { colourOf } from "../views/spans/stack";
+import { shownOf } from "../views/spans/view";
 import { aboutOf, framed, headTitle } from "./frame";
 
 const LABEL = 120;

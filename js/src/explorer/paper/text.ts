@@ -10,8 +10,8 @@ import type { Colours } from "../../host/theme";
 import { rowName } from "../pinned";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
-import { isRead, type Role, shadingOf, shownPart } from "../views/shading";
-import { noteOf } from "../views/text";
+import { isRead, type Role, shadingOf, shownPart } from "../views/text/shading";
+import { noteOf } from "../views/text/view";
 import { aboutOf, comparedTitle, framed } from "./frame";
 
 const WIDTH = 640;

@@ -11,15 +11,15 @@ import type { Part } from "../choices";
 import type { Store } from "../store";
 import { KeyColumn } from "./column";
 import { FindingsView } from "./findings";
-import { Grid } from "./grid";
-import { Head } from "./head";
+import { Grid } from "./grid/grid";
+import { Head } from "./head/head";
+import { Worth } from "./head/worth";
 import { Profile } from "./profile";
 import { COLUMN, REST, roomFor, tallest } from "./room";
 import { Row } from "./row";
 import { Sharpness } from "./sharpness";
 import { Status } from "./status";
 import { viewOf } from "./table";
-import { Worth } from "./worth";
 
 /** So wide, heads and sliders stand side by side below the picture; the style sheet has the same numbers. */
 const HALVED = 520;

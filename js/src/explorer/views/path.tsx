@@ -4,7 +4,7 @@ import { headNumber, layerNumber, type MapFacts } from "../../host/facts";
 import { areRuns } from "../comparing";
 import { stepHead, stepLayer } from "../stepping";
 import type { Store } from "../store";
-import { Letter, Sides } from "./compared";
+import { Letter, Sides } from "./head/compared";
 
 interface StepsProps {
   what: "layer" | "head";

@@ -19,17 +19,17 @@ import { rowsSheet } from "../paper/rows";
 import { spansSheet } from "../paper/spans";
 import { textSheet } from "../paper/text";
 import type { Kind, Store } from "../store";
-import { needs as behindNeeds } from "./behind";
 import { FlowView, needs as flowNeeds, suits as flows } from "./flow/view";
-import { ImageView, needs as imageNeeds } from "./image";
+import { ImageView, needs as imageNeeds } from "./image/view";
 import { suits as hasDepth, LayersView, needs as layersNeeds } from "./layers/view";
-import { LinesView, needs as linesNeeds } from "./lines/lines";
-import { MapView } from "./map";
-import { NeuronsView, madeIn as neuronsMade } from "./neurons";
-import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane";
-import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows";
-import { SpansView, needs as spansNeeds } from "./spans";
-import { TextView, needs as textNeeds } from "./text";
+import { LinesView, needs as linesNeeds } from "./lines/view";
+import { MapView } from "./map/view";
+import { needs as behindNeeds } from "./neurons/behind";
+import { NeuronsView, madeIn as neuronsMade } from "./neurons/view";
+import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane/view";
+import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows/view";
+import { SpansView, needs as spansNeeds } from "./spans/view";
+import { TextView, needs as textNeeds } from "./text/view";
 
 export interface ViewProps {
   store: Store;

@@ -5,7 +5,7 @@ import type { Mark } from "../../../drawing/mark";
 import type { MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Cell, Store } from "../../store";
-import { aspectOf, type Inks, thumbPixels } from "../pictures";
+import { aspectOf, type Inks, thumbPixels } from "../grid/pictures";
 
 const [SMALLEST, LARGEST] = [48, 168];
 const GAP = 10;

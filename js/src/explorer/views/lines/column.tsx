@@ -5,8 +5,8 @@ import { bracketed } from "../../../drawing/naming";
 import { quoted, readable, shortened } from "../../../drawing/words";
 import type { Axis, MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
-import type { Lines } from "./lines";
 import { type Side, type Stage, sightOf, yOf } from "./stage";
+import type { Lines } from "./view";
 
 interface Props {
   store: Store;

@@ -1,8 +1,8 @@
 /** Mouse and keyboard on lines: a word is pointed at from its row on, walked to, and pinned. */
 import type { MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
-import type { Lines } from "./lines";
 import { type Side, type Stage, sightOf, wordAt } from "./stage";
+import type { Lines } from "./view";
 
 export function pointing(frame: HTMLElement, store: Store, here: Lines): () => void {
   const stop = new AbortController();
