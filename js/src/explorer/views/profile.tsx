@@ -81,6 +81,11 @@ export function Profile({ store, answers, width }: Props) {
     <section class="profile" data-part="profile">
       <h3>
         Heads of layer {layerNumber(map, layer)} <small>mean row entropy, nats</small>
+        {profile && (
+          <small class="ceiling">
+            <i aria-hidden="true" /> all keys alike {profile.uniform.toFixed(2)}
+          </small>
+        )}
       </h3>
       {fault ? (
         <Fault sentence={fault} onRetry={() => answers.retry()} />
@@ -93,11 +98,7 @@ export function Profile({ store, answers, width }: Props) {
           ref={list}
           onKeyDown={move}
         >
-          {profile && (
-            <div class="uniform" style={{ "--share": profile.uniform / top }}>
-              <span>all keys alike {profile.uniform.toFixed(2)}</span>
-            </div>
-          )}
+          {profile && <div class="uniform" style={{ "--share": profile.uniform / top }} />}
           {values.map((value, at) => (
             <button
               type="button"
