@@ -323,6 +323,7 @@ class _Holding:
                     self._zoom(maps, place)
         nearest = self.place.layer if self.shown.named(self.place.map).n_layers == maps.n_layers else 0
         order = [layer for layer in _around(nearest, maps.n_layers) if 0 not in maps.layers[layer].shape]
+        fits = True  # a layer is whole only where all that are nearer are
         for at, layer in enumerate(order):
             yield
             if (name, layer) in self.whole:
@@ -330,7 +331,11 @@ class _Holding:
             wanted = not (chosen and self.layers is not None and layer not in self.layers)
             # A layer that is whole must not cost the others their points.
             points = sum(maps.heads[other] for other in order[at + 1 :]) * _coarse_bytes(maps) if chosen else 0
-            if long or not wanted or not self._put_layer(name, layer, spare=points):
+            if long or not wanted:
+                self._put_points(name, layer)
+                continue
+            fits = fits and self._put_layer(name, layer, spare=points)
+            if not fits:
                 self._put_points(name, layer)
 
     def _put_points(self, name: str, layer: int) -> None:

@@ -144,12 +144,13 @@ def test_findings_come_with_the_page(open_page):
 
 def test_what_is_coarse_says_so_at_its_place_and_how_it_is_had_whole(open_page):
     view = aw.Explorer(projected(200, layers=6, width=32), layer=3)
-    room = len(inline_module("explorer").encode()) / 1e6 + 0.7
+    room = len(inline_module("explorer").encode()) / 1e6 + 0.8
     widget = only(open_page(view.to_html(limit_mb=room)))
     expect(part(widget, "status")).to_be_empty()
     part(widget, "thumb", layer=0, head=1).click()
     shown(ready(widget), layer=0, head=1)
-    expect(part(widget, "status")).to_contain_text("Of attention, layers 0 to 2, 5 are here in coarse points only.")
+    coarse = "Of attention, layers 0 to 1, 4 to 5 are here in coarse points only."
+    expect(part(widget, "status")).to_contain_text(coarse)
     expect(part(widget, "status")).to_contain_text("That is to stay within limit_mb: save again with more")
     expect(part(widget, "temperature")).to_be_disabled()
     part(widget, "thumb", layer=3, head=1).click()
