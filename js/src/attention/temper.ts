@@ -127,12 +127,12 @@ function sink(tile: Tile, row: number, top: number, sharpness: number): number {
   return missing > 0 ? Math.exp((Math.log(missing) - tile.low - top * tile.step) * sharpness) : 0;
 }
 
-/** Mean over the rows that have an entropy; NaN when none has. */
-export function meanEntropy(entropy: ArrayLike<number>): number {
+/** Mean of the values that there are; NaN when there is none. */
+export function meanOf(values: ArrayLike<number>): number {
   let sum = 0;
   let count = 0;
-  for (let row = 0; row < entropy.length; row++) {
-    const value = entropy[row]!;
+  for (let place = 0; place < values.length; place++) {
+    const value = values[place]!;
     if (Number.isNaN(value)) continue;
     sum += value;
     count++;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { meanEntropy, Temper, weightOf } from "../../src/attention/temper";
+import { meanOf, Temper, weightOf } from "../../src/attention/temper";
 import type { Tile } from "../../src/attention/tile";
 import { entropy, type Row, randomRows, tempered, tileFrom } from "./reference";
 
@@ -107,7 +107,7 @@ describe("limits", () => {
     const after = run([logs(0, 0, 0), logs(0.5, 0.5, 0)], 0.7, 1);
     expect([...after.weights.slice(0, 3)]).toEqual([0, 0, 0]);
     expect(after.entropy[0]).toBeNaN();
-    expect(meanEntropy(after.entropy)).toBeCloseTo(Math.log(2), 12);
+    expect(meanOf(after.entropy)).toBeCloseTo(Math.log(2), 12);
   });
 
   it("masked cells stay 0 at every temperature", () => {

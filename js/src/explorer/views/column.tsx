@@ -1,6 +1,7 @@
 /** The pinned key: what every query gives to it, in the order of the text. */
 import { useMemo } from "preact/hooks";
 import type { Question } from "../../answers/question";
+import { meanOf } from "../../attention/temper";
 import { Fault } from "../../controls/fault";
 import { bracketed } from "../../drawing/naming";
 import { exact, quoted, readable } from "../../drawing/words";
@@ -8,9 +9,8 @@ import { keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import { columnAsked, columnOf } from "../column";
 import type { Store } from "../store";
+import { heaviest } from "./heaviest";
 
-const ALL = 40;
-const MOST = 24;
 /** Bars this wide hold their word without turning it. */
 const UPRIGHT = 46;
 
@@ -19,17 +19,10 @@ export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>
   if (asked) yield asked;
 }
 
-/** All queries that see the key, or those that give it most, in the order of the text. */
+/** The queries that see the key, or those of them that give it most. */
 function queriesToShow(weights: Float32Array): { queries: number[]; total: number } {
   const seeing = Array.from(weights.keys()).filter((query) => !Number.isNaN(weights[query]));
-  const shown =
-    seeing.length <= ALL
-      ? seeing
-      : [...seeing]
-          .sort((one, other) => weights[other]! - weights[one]!)
-          .slice(0, MOST)
-          .sort((one, other) => one - other);
-  return { queries: shown, total: seeing.length };
+  return { queries: heaviest(seeing, (query) => weights[query]!), total: seeing.length };
 }
 
 interface Props {
@@ -63,7 +56,7 @@ export function KeyColumn({ store, answers, width }: Props) {
     );
   }
   const { weights, read, queries, total } = column;
-  const mean = queries.length > 0 ? meanOf(weights) : Number.NaN;
+  const mean = meanOf(weights);
   const top = Math.max(1e-12, ...queries.map((query) => weights[query]!));
   const hovered = store.hover.value?.query ?? null;
   return (
@@ -114,15 +107,4 @@ export function KeyColumn({ store, answers, width }: Props) {
       </div>
     </section>
   );
-}
-
-function meanOf(weights: Float32Array): number {
-  let sum = 0;
-  let count = 0;
-  for (const weight of weights) {
-    if (Number.isNaN(weight)) continue;
-    sum += weight;
-    count++;
-  }
-  return sum / count;
 }

@@ -2,7 +2,7 @@
 import { useRef } from "preact/hooks";
 import { profile as profileOf } from "../../answers/profile";
 import type { Question } from "../../answers/question";
-import { meanEntropy } from "../../attention/temper";
+import { meanOf } from "../../attention/temper";
 import { Fault } from "../../controls/fault";
 import { exact } from "../../drawing/words";
 import type { MapFacts } from "../../host/facts";
@@ -29,7 +29,7 @@ function liveEntropy(store: Store): number | null {
   const drawn = store.drawn.value;
   if (!drawn || !store.isCurrent(drawn) || !drawn.tile.exact) return null;
   if (drawn.temperature === 1 && drawn.scaling === 1) return null;
-  return meanEntropy(drawn.entropy);
+  return meanOf(drawn.entropy);
 }
 
 export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {

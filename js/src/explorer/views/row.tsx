@@ -7,10 +7,9 @@ import type { Answers } from "../answers";
 import { namesOf } from "../comparing";
 import { type PinnedRow, rowName } from "../pinned";
 import type { Store } from "../store";
+import { heaviest } from "./heaviest";
 import { viewOf } from "./table";
 
-const ALL = 40;
-const MOST = 24;
 /** Columns this wide hold their word without turning it. */
 const UPRIGHT = 46;
 
@@ -22,15 +21,10 @@ interface Props {
 
 type Weighed = Pick<PinnedRow, "before" | "after" | "masked">;
 
-/** All keys, or the heaviest, in the order of the text; keys that the query may not see are left out. */
+/** All keys, or the heaviest; keys that the query may not see are left out. */
 export function keysToShow({ before, after, masked }: Weighed): number[] {
   const seen = Array.from(after.keys()).filter((key) => !masked(key));
-  if (seen.length <= ALL) return seen;
-  const weight = (key: number) => Math.max(before[key]!, after[key]!);
-  return seen
-    .sort((a, b) => weight(b) - weight(a))
-    .slice(0, MOST)
-    .sort((a, b) => a - b);
+  return heaviest(seen, (key) => Math.max(before[key]!, after[key]!));
 }
 
 const seenBy = ({ after, masked }: Weighed): number =>

@@ -1,7 +1,7 @@
 /** The map of the selected head: cells, tokens on both axes, and above them what is hovered and pinned. */
 import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { meanEntropy } from "../../../attention/temper";
+import { meanOf } from "../../../attention/temper";
 import { MASKED } from "../../../attention/tile";
 import { prepare, useDrawing } from "../../../drawing/canvas";
 import { columnX, rowY } from "../../../drawing/geometry";
@@ -186,5 +186,5 @@ function ownSummary(map: MapFacts, drawn: Drawn): string {
   const weight = exact(drawn.shares[strongestRow] ?? 0);
   const keys = keysOf(map);
   const names = `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}, key ${quoted(keys.labels[key])}${bracketed(keys, key)}`;
-  return `${spokenName(map, layer, head)}. Strongest cell: ${names}, ${weight}. Mean entropy ${exact(meanEntropy(drawn.entropy))} nats.`;
+  return `${spokenName(map, layer, head)}. Strongest cell: ${names}, ${weight}. Mean entropy ${exact(meanOf(drawn.entropy))} nats.`;
 }

@@ -5,6 +5,7 @@ import type { Question } from "../../../answers/question";
 import { Fault } from "../../../controls/fault";
 import { Menu } from "../../../controls/menu";
 import { penOf, prepare, useDrawing, useWidth } from "../../../drawing/canvas";
+import { spokenName } from "../../../drawing/naming";
 import { paint } from "../../../drawing/paint";
 import type { MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
@@ -193,7 +194,7 @@ function Big({ store, map, plane, side }: BigProps) {
           tabIndex={0}
           role="application"
           aria-roledescription="plane of points"
-          aria-label={`Queries and keys of ${store.map.value!.name}, layer ${store.layer.value}, head ${store.head.value}, as points. ${verdict(plane)} Left and right move along the text, up and down between queries and keys, Enter pins, Escape unpins.`}
+          aria-label={`Queries and keys of ${spokenName(map, store.layer.value, store.head.value)}, as points. ${verdict(plane)} Left and right move along the text, up and down between queries and keys, Enter pins, Escape unpins.`}
         />
         <canvas ref={over} class="marks" role="presentation" />
       </div>

@@ -1,5 +1,6 @@
 /** Where each query looks, as bands that are stacked: few enough to be told apart, the rest together. */
 import { DISTINCT } from "../../../attention/palette";
+import { meanOf } from "../../../attention/temper";
 import type { NamedSpan } from "../../../host/facts";
 
 export interface Band {
@@ -44,15 +45,4 @@ export function bandsOf(spans: readonly NamedSpan[], queries: ArrayLike<number>,
     if (mean > 5e-4) bands.push({ name, hue: null, mass: of, mean });
   }
   return { queries, bands };
-}
-
-function meanOf(values: Float32Array): number {
-  let sum = 0;
-  let count = 0;
-  for (const value of values) {
-    if (Number.isNaN(value)) continue;
-    sum += value;
-    count++;
-  }
-  return count === 0 ? Number.NaN : sum / count;
 }
