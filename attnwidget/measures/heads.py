@@ -261,7 +261,7 @@ def row_unlike(rows: Rows) -> Tensor:
         return torch.full_like(rows.total, math.nan)
     weights = rows.weights.masked_fill(~seeing[..., None], 0)
     mean = weights.sum(0, keepdim=True) / seeing.sum(0).clamp(min=1)[None, :, None]
-    unlike = row_divergence(weights, mean.expand_as(weights))
+    unlike = row_divergence(weights, mean)
     return unlike.masked_fill(~seeing | (rows.count <= 1), math.nan)
 
 

@@ -74,7 +74,7 @@ export const stopsOf = (ramp: readonly Rgb[]): string[] =>
   ramp.filter((_, level) => level % 15 === 0).map(css);
 
 /** What a tick says; the lower end of a logarithmic scale holds all that is less. */
-export const tickText = (scale: ColourScale, { weight, place }: { weight: number; place: number }): string =>
+const tickText = (scale: ColourScale, { weight, place }: { weight: number; place: number }): string =>
   `${scale === "log" && place === 0 ? "≤ " : ""}${short(weight)}`;
 
 const WIDTH = 220;

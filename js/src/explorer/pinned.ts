@@ -81,7 +81,7 @@ function entropyOf(weights: Float32Array): number {
 }
 
 /** A key is masked where no row sees it, and everywhere where one of the rows has no values. */
-export function maskOf(rows: readonly Tile[]): (key: number) => boolean {
+function maskOf(rows: readonly Tile[]): (key: number) => boolean {
   const lost = rows.some(({ missing }) => Number.isNaN(missing[0]));
   return (key) => lost || rows.every(({ codes }) => codes[key] === MASKED);
 }

@@ -39,7 +39,7 @@ function own(made: ScoreFacts): string {
 }
 
 /** What the sliders do to the scores: " × √32 / 0.5"; empty where they do nothing. */
-export function turnedBy({ temperature, scaling }: Sharpness, made: ScoreFacts | null): string {
+function turnedBy({ temperature, scaling }: Sharpness, made: ScoreFacts | null): string {
   const root = made && rootOf(made);
   const factor = root !== null && near(scaling, root) ? `√${made!.width}` : written(scaling);
   return `${scaling === 1 ? "" : ` × ${factor}`}${temperature === 1 ? "" : ` / ${written(temperature)}`}`;

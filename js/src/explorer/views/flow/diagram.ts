@@ -77,9 +77,9 @@ export const xOf = ({ plot, columns, tokens }: Stage, token: number): number =>
 export const yOf = ({ plot, levels }: Stage, level: number): number =>
   plot.y + (1 - level / levels) * plot.height;
 
-export const lineOf = (share: number): number => Math.max(0.75, share * WIDEST_LINE);
+const lineOf = (share: number): number => Math.max(0.75, share * WIDEST_LINE);
 
-export const dotOf = (share: number): number =>
+const dotOf = (share: number): number =>
   Math.max(LEAST_DOT, Math.sqrt(Number.isNaN(share) ? 0 : share) * LARGEST_DOT);
 
 /** Edges, the lightest first, so that none hides a heavier one. */

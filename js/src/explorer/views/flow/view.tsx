@@ -129,7 +129,7 @@ export function sentence(store: Store, map: MapFacts, flow: Flow): string {
 }
 
 /** The tokens of the input that are drawn, those first of which there is most in it. */
-export function sources(map: MapFacts, flow: Flow, most = 4): string {
+function sources(map: MapFacts, flow: Flow, most = 4): string {
   return flow.nodes
     .filter(({ level, share }) => level === 0 && share > 0)
     .sort((one, other) => other.share - one.share)

@@ -159,7 +159,7 @@ export function* patchMarks(store: Store, colours: Colours, area: Plot, layers: 
 }
 
 /** The colour of each patch, over a picture as opaque as its weight is large; and patches that may not be seen. */
-export function veil(
+function veil(
   store: Store,
   { image, picture, largest }: Pick<Layers, "image" | "picture" | "largest">,
   weightOf: (place: number) => number | null,

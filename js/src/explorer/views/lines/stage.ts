@@ -64,12 +64,7 @@ export function stageOf(
 const countOf = (map: MapFacts, side: Side): number => (side === "query" ? map.n_queries : map.n_keys);
 
 /** How far a column is scrolled: both come to their ends together. */
-export function shiftOf(
-  { whole, height, pitch }: Stage,
-  map: MapFacts,
-  side: Side,
-  scrolled: number,
-): number {
+function shiftOf({ whole, height, pitch }: Stage, map: MapFacts, side: Side, scrolled: number): number {
   const own = Math.max(0, countOf(map, side) * pitch - height);
   return whole > height ? (scrolled / (whole - height)) * own : 0;
 }

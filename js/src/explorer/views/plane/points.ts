@@ -48,7 +48,7 @@ export function placing({ queries, keys }: Plane, side: number, padding = PADDIN
   return (x, y) => [side / 2 + (x - middle[0]) * scale, side / 2 - (y - middle[1]) * scale];
 }
 
-export const xyOf = (plane: Plane, { of, at }: Point, place: Placing): [number, number] =>
+const xyOf = (plane: Plane, { of, at }: Point, place: Placing): [number, number] =>
   place(plane[of][2 * at]!, plane[of][2 * at + 1]!);
 
 /** The point of a token; null where a long map has none for it. */

@@ -28,7 +28,7 @@ function placeOn({ origins, labels }: Axis, position: number): number {
 }
 
 /** Spans that were named by hand, where they are on the axis of the keys. */
-export function ownSpans(store: Store, map: MapFacts): NamedSpan[] {
+function ownSpans(store: Store, map: MapFacts): NamedSpan[] {
   const axis = keysOf(map);
   return store.traits.spans.value
     .map(([name, start, stop]): NamedSpan => [name, placeOn(axis, start), placeOn(axis, stop)])
