@@ -14,7 +14,8 @@ from attnwidget.intake import AttentionWarning
 from attnwidget.layers import DenseLayer, Layer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.heads import divergences
-from attnwidget.measures.rows import mass_received, normalized_entropy, sink_scores, times_seen
+from attnwidget.measures.information import over_largest
+from attnwidget.measures.rows import mass_received, sink_scores, times_seen
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries
 
 __all__ = ["Vitals", "vitals_of"]
@@ -155,7 +156,7 @@ def _measures(walk: Walk) -> dict[str, Measure]:
     measures: dict[str, Measure] = {
         "total": lambda rows: rows.total,
         "masked": lambda rows: (rows.count == 0).to(rows.total).expand_as(rows.total),
-        "entropy": lambda rows: normalized_entropy(rows.weights, rows.count),
+        "entropy": lambda rows: over_largest(rows.entropy, rows.count),
         "confidence": lambda rows: informative(rows, rows.weights.amax(-1)),
         "reached": lambda rows: (rows.weights > 0).sum(-1).to(rows.total).masked_fill(rows.without, math.nan),
         "zeros": lambda rows: informative(rows, (rows.visible & (rows.weights == 0)).sum(-1) / rows.count),

@@ -13,7 +13,7 @@ from torch import Tensor
 from attnwidget.layers import Layer, blocks, temper
 from attnwidget.lenses.heads import MeanOfHeads
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from attnwidget.pooling import Grid, pool
 
 __all__ = ["Array", "Cells", "Head", "cells", "difference", "entropies", "heads_of", "mean_row", "row"]

@@ -17,7 +17,8 @@ from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.given import Given, MaskLike, as_weights, excluded_keys
-from attnwidget.measures.rows import mass_received, normalized_entropy, row_entropy, times_seen
+from attnwidget.measures.information import over_largest
+from attnwidget.measures.rows import mass_received, times_seen
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, settle
 
 __all__ = [
@@ -240,7 +241,7 @@ def alignment_entropy(
     """
 
     def measure(rows: Rows) -> Tensor:
-        return normalized_entropy(rows.weights, rows.count) if normalize else row_entropy(rows.weights)
+        return over_largest(rows.entropy, rows.count) if normalize else rows.entropy
 
     return mean_over_queries(_gathered(c, exclude_source, mask, {"": measure})[""])
 

@@ -15,11 +15,11 @@ from attnwidget.layers import blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.faults import Faults
 from attnwidget.measures.given import Given, MaskLike
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_divergence
 from attnwidget.measures.walk import Walk, mean_over_queries, stack_layers
 from attnwidget.tokens import Tokens
 
-__all__ = ["Comparison", "align_tokens", "compare", "row_divergence"]
+__all__ = ["Comparison", "align_tokens", "compare"]
 
 
 class Comparison(NamedTuple):
@@ -116,12 +116,6 @@ def align_tokens(a: AttentionMaps | Tokens | Sequence[str], b: AttentionMaps | T
     matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
     pairs = [(i + step, j + step) for i, j, size in matcher.get_matching_blocks() for step in range(size)]
     return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
-
-
-def row_divergence(p: Tensor, q: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of rows, in nats: [...]."""
-    p, q = p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True)
-    return (row_entropy((p + q) / 2) - (row_entropy(p) + row_entropy(q)) / 2).clamp(min=0)
 
 
 def _pairs(a: Given, b: Given, aligned: Tensor | Sequence[tuple[int, int]] | None, walks: list[Walk]) -> Tensor:

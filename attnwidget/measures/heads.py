@@ -16,10 +16,9 @@ from torch.nn.functional import pad
 from attnwidget.layers import DenseLayer, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions, whole
-from attnwidget.measures.comparison import row_divergence
 from attnwidget.measures.faults import Faults
 from attnwidget.measures.given import Excluded, Given, MaskLike, as_weights
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from attnwidget.measures.walk import Rows, Walk, mean_over_queries, root
 from attnwidget.progress import progress_bar
 from attnwidget.tokens import Tokens
@@ -259,9 +258,12 @@ def row_unlike(rows: Rows) -> Tensor:
     seeing = ~rows.without
     if rows.weights.shape[0] < 2:
         return torch.full_like(rows.total, math.nan)
-    weights = rows.weights.masked_fill(~seeing[..., None], 0)
-    mean = weights.sum(0, keepdim=True) / seeing.sum(0).clamp(min=1)[None, :, None]
-    unlike = row_divergence(weights, mean)
+    weights = rows.weights if bool(seeing.all()) else rows.weights.masked_fill(~seeing[..., None], 0)
+    mean = weights.sum(0)
+    mean = mean / mean.sum(-1, keepdim=True)
+    # Twice the mixture of the two: an entropy rescales its rows.
+    mixed = (weights / weights.sum(-1, keepdim=True)).add_(mean)
+    unlike = (row_entropy(mixed) - (rows.entropy + row_entropy(mean)) / 2).clamp(min=0)
     return unlike.masked_fill(~seeing | (rows.count <= 1), math.nan)
 
 

@@ -15,7 +15,7 @@ from attnwidget.layers import ROW_SUM_TOLERANCE, blocks
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, numeric
 from attnwidget.measures.given import Excluded, Given, MaskLike
-from attnwidget.measures.rows import normalized_entropy, row_entropy
+from attnwidget.measures.information import over_largest, row_entropy
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 from attnwidget.tokens import Tokens
 
@@ -112,7 +112,7 @@ def pattern_rows(first: Tensor, sparsity: str = "hoyer") -> dict[str, Measure]:
         measures[name] = on(steps, of="weights")
         measures[f"{name}_baseline"] = on(steps, of="uniform")
     measures["first"], measures["first_baseline"] = to_first("weights"), to_first("uniform")
-    measures["uniform"] = lambda rows: normalized_entropy(rows.weights, rows.count)
+    measures["uniform"] = lambda rows: over_largest(rows.entropy, rows.count)
     measures["uniform_baseline"] = lambda rows: _constant(rows, 1.0)
     measures["sparse"], measures["sparse_baseline"] = sparse, lambda rows: _constant(rows, 0.0)
     return measures

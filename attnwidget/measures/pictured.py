@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from attnwidget.measures.walk import Measure, Rows
 from attnwidget.tokens import Tokens
 

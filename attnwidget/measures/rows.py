@@ -12,6 +12,7 @@ from torch import Tensor
 from attnwidget.layers import ROW_SUM_TOLERANCE
 from attnwidget.measures.arguments import choice, numeric, positions, whole
 from attnwidget.measures.given import Excluded, Given, MaskLike
+from attnwidget.measures.information import over_largest, row_entropy
 from attnwidget.measures.walk import Measure, Rows, Walk, mean_over_queries, root
 
 __all__ = [
@@ -19,11 +20,8 @@ __all__ = [
     "entropy",
     "locality",
     "mass_received",
-    "normalized_entropy",
-    "over_largest",
     "prefix_mass",
     "row_distance",
-    "row_entropy",
     "row_outside",
     "row_window",
     "sink_scores",
@@ -34,51 +32,6 @@ __all__ = [
 ]
 
 LEAST_QUERIES = 5  # a causal column that fewer queries see is mostly its own diagonal
-
-
-def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
-    """Entropy of each row in nats.
-
-    Parameters
-    ----------
-    weights : Tensor [..., keys]
-        Weights; a row that does not sum to 1 is rescaled first.
-    epsilon : float
-        Added inside the logarithm, as some course texts do; rows are then taken as they are.
-
-    Returns
-    -------
-    Tensor [...]
-        NaN for a row without mass or with NaN.
-    """
-    total = weights.sum(-1)
-    if epsilon:
-        return (-(weights * (weights + epsilon).log()).sum(-1)).masked_fill(total == 0, math.nan)
-    # H(w / s) = H(w) / s + log s, without a second tensor of rescaled rows.
-    rescaled: Tensor = -_plogp(weights).sum(-1) / total + total.log()
-    # All mass on one key is certain, to the last digit.
-    certain = weights.amax(-1) == total
-    return rescaled.clamp(min=0).masked_fill(certain, 0).masked_fill(total == 0, math.nan)
-
-
-def normalized_entropy(weights: Tensor, count: Tensor) -> Tensor:
-    """Entropy of each row over the logarithm of the number of keys it may see; NaN where that is 1."""
-    return over_largest(row_entropy(weights), count)
-
-
-def over_largest(entropy: Tensor, count: Tensor) -> Tensor:
-    """Entropy over its largest value, the logarithm of the number of keys; NaN where that is 1."""
-    # Rounding may put a uniform row a hair above 1.
-    largest = count.log().masked_fill(count <= 1, 1)  # a division by 0 would spoil the gradient
-    return (entropy / largest).clamp(max=1).masked_fill(count <= 1, math.nan)
-
-
-def _plogp(weights: Tensor) -> Tensor:
-    """Weights times their logarithm; the gradient at 0 is finite, so that it can pass through a softmax."""
-    logs = weights.clamp(min=torch.finfo(weights.dtype).tiny)
-    if not weights.requires_grad:
-        return logs.log_().mul_(weights)  # entr and xlogy take ten times as long
-    return torch.xlogy(weights, logs)
 
 
 def row_distance(rows: Rows) -> Tensor:
@@ -188,9 +141,7 @@ def entropy(
     numeric("epsilon", epsilon, 0, math.inf)
 
     def measure(rows: Rows) -> Tensor:
-        if normalize and not epsilon:
-            return normalized_entropy(rows.weights, rows.count)
-        value = row_entropy(rows.weights, epsilon)
+        value = row_entropy(rows.weights, epsilon) if epsilon else rows.entropy
         if normalize:
             return over_largest(value, rows.count)
         return value / math.log(2) if unit == "bits" else value

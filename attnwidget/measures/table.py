@@ -13,15 +13,14 @@ from torch import Tensor
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import expected_position, tau
 from attnwidget.measures.heads import row_unlike
+from attnwidget.measures.information import over_largest
 from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
 from attnwidget.measures.pictured import PICTURE_ROWS, holds_pictures, picture_rows
 from attnwidget.measures.receivers import UNKNOWN_RECEIVERS, Receiving
 from attnwidget.measures.rows import (
     SINK_SUMS,
     locality_score,
-    over_largest,
     row_distance,
-    row_entropy,
     row_outside,
     row_window,
     sink_scores,
@@ -113,7 +112,7 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     """
     walk = Walk(maps, rows=rows, trimmed=True, scored=True)
     measures: dict[str, Measure] = {
-        "entropy": lambda block: row_entropy(block.weights),
+        "entropy": lambda block: block.entropy,
         "count": lambda block: block.count.expand_as(block.total),
         "confidence": lambda block: block.top,
         "outside": row_outside,

@@ -31,6 +31,7 @@ from attnwidget.measures.given import (
     excluded_keys,
     hides_later_keys,
 )
+from attnwidget.measures.information import row_entropy
 from attnwidget.progress import progress_bar
 
 __all__ = [
@@ -105,6 +106,11 @@ class Rows:
         if self.scores is None:
             return torch.full_like(self.total, math.nan)
         return self.scores.amax(-1)
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """Entropy of each row in nats: [..., rows]."""
+        return row_entropy(self.weights)
 
     @cached_property
     def without(self) -> Tensor:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import attnwidget as aw
 from attnwidget.measures import entropy
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from tests.figures.test_heatmap import labels, texts
 from tests.make import WORDS, by_hand, projected
 

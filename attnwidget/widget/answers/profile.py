@@ -7,7 +7,7 @@ import math
 import torch
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.encoding import float32
 from attnwidget.widget.answers.spread import pictured_rows

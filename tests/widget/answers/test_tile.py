@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import attnwidget as aw
 from attnwidget.layers import Mask, ProjectedLayer
 from attnwidget.measures import entropy
-from attnwidget.measures.rows import row_entropy
+from attnwidget.measures.information import row_entropy
 from attnwidget.widget.answers.tile import tile
 from tests.make import by_hand, matrices, projected
 from tests.widget.answers.reading import decoded, whole
