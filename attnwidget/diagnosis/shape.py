@@ -17,7 +17,7 @@ from attnwidget.diagnosis.findings import Evidence, Finding, number
 from attnwidget.diagnosis.flat import FEWEST_KEYS, ONCE, SCALED_ONCE, UNIFORM, Known, projected, scaled
 from attnwidget.diagnosis.patient import Patient
 from attnwidget.diagnosis.vitals import Vitals
-from attnwidget.measures.comparison import row_divergence
+from attnwidget.measures.information import row_divergence
 
 __all__ = ["collapsed", "duplicates", "layers_alike", "scaling", "sink"]
 
