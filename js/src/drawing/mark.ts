@@ -39,7 +39,11 @@ export interface Lines {
   colour: string;
   line: number;
   opacity?: number;
+  dashed?: boolean;
 }
+
+/** Dash and gap of what is dashed. */
+export const DASHES = [5, 3];
 
 /** Little-endian RGBA, row by row; what is transparent shows what is below. */
 export interface Pixels extends Plot {

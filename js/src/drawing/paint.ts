@@ -1,6 +1,6 @@
 /** Marks on a canvas. */
 import { fontOf, hatch } from "./canvas";
-import type { Box, Lettering, Lines, Mark, Pixels } from "./mark";
+import { type Box, DASHES, type Lettering, type Lines, type Mark, type Pixels } from "./mark";
 
 export function paint(context: CanvasRenderingContext2D, family: string, marks: Iterable<Mark>): void {
   for (const mark of marks) {
@@ -48,7 +48,8 @@ function box(context: CanvasRenderingContext2D, mark: Box): void {
   context.stroke();
 }
 
-function lines(context: CanvasRenderingContext2D, { segments, colour, line }: Lines): void {
+function lines(context: CanvasRenderingContext2D, { segments, colour, line, dashed }: Lines): void {
+  context.setLineDash(dashed ? DASHES : []);
   context.strokeStyle = colour;
   context.lineWidth = line;
   context.beginPath();

@@ -1,7 +1,7 @@
 /** Marks as SVG: text that stays text, lines that stay lines, and XML that can be read whatever the tokens are. */
 import { css, type Rgb } from "../attention/colour";
 import { HATCH } from "./canvas";
-import { type Box, inside, type Lettering, type Lines, type Mark, type Pixels } from "./mark";
+import { type Box, DASHES, inside, type Lettering, type Lines, type Mark, type Pixels } from "./mark";
 import { canvasOf } from "./paint";
 import type { Sheet } from "./sheet";
 
@@ -145,7 +145,11 @@ function lines(mark: Lines): string {
   const d = mark.segments
     .map(([x1, y1, x2, y2]) => `M${written(x1)} ${written(y1)}L${written(x2)} ${written(y2)}`)
     .join("");
-  const look = { stroke: mark.colour, "stroke-width": mark.line, opacity: opacityOf(mark) };
+  const dashes = mark.dashed ? DASHES.join(" ") : undefined;
+  const look = {
+    ...{ stroke: mark.colour, "stroke-width": mark.line, "stroke-dasharray": dashes },
+    opacity: opacityOf(mark),
+  };
   return element("path", { d, fill: "none", ...look });
 }
 

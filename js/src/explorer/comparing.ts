@@ -74,6 +74,12 @@ export const areRuns = ({ first, second }: Pair): boolean =>
   first.layer === second.layer &&
   first.head === second.head;
 
+/** Which pairs a view can show the difference of: any two heads, two runs, or none. */
+export type Differs = boolean | "runs";
+
+export const canDiffer = (differs: Differs | undefined, pair: Pair): boolean =>
+  differs === "runs" ? areRuns(pair) : Boolean(differs);
+
 /** What the two are called in few letters. */
 export const namesOf = (pair: Pair): [first: string, second: string] =>
   areRuns(pair) ? [pair.first.facts.run!, pair.second.facts.run!] : ["A", "B"];

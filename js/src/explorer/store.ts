@@ -20,7 +20,16 @@ import { Lesson } from "../lesson/lesson";
 import { bothDrawn, Differing } from "./both";
 import type { Traits } from "./choices";
 import { columnOf } from "./column";
-import { areRuns, type Compared, chosenIn, type Pair, type Places, pairIn } from "./comparing";
+import {
+  areRuns,
+  type Compared,
+  canDiffer,
+  chosenIn,
+  type Differs,
+  type Pair,
+  type Places,
+  pairIn,
+} from "./comparing";
 import { type Drawn, type DrawnDifference, isAt, numberOf, type Shown, type ShownTile } from "./drawn";
 import { comparedRow, type PinnedRow, pinnedRow, rowOf } from "./pinned";
 import { Range, type UpperEnd } from "./range";
@@ -45,8 +54,11 @@ export interface Kind {
   suits?: (map: MapFacts) => boolean;
   /** Whether it shows the row of some query even where none is pinned: the first one's. */
   reads?: boolean;
-  /** Whether it can show the difference of two heads, by the colours and the numbers of `Store.tint` and `PinnedRow.shown`. */
-  differs?: boolean;
+  /**
+   * Whether it can show the difference of two heads, by the colours and the numbers of `Store.tint` and `PinnedRow.shown`;
+   * "runs" where it shows many heads, each of which has its like in another run alone.
+   */
+  differs?: Differs;
   /** Whether it can show two heads side by side. */
   pairs?: boolean;
 }
@@ -216,10 +228,11 @@ export class Store {
     this.layer = computed(() => place.value?.layer ?? 0);
     this.head = computed(() => place.value?.head ?? 0);
     this.compared = computed(() => {
-      if (!this.pair.value) return null;
+      const pair = this.pair.value;
+      if (!pair) return null;
       const { pairs, differs } = kind.value;
       const wanted = traits.compared.value === "beside" && !pairs ? "difference" : traits.compared.value;
-      return wanted === "difference" && !differs ? "second" : wanted;
+      return wanted === "difference" && !canDiffer(differs, pair) ? "second" : wanted;
     });
     this.minus = computed(() => {
       const pair = this.pair.value;

@@ -1,57 +1,14 @@
 import axe from "axe-core";
 import { describe, expect, it, vi } from "vitest";
 import { diverging, signedColourOf } from "../../src/attention/colour";
-import type { Choices } from "../../src/explorer/choices";
-import { type MapOptions, MockMap } from "../maps";
+import { MockMap } from "../maps";
 import { MockModel } from "../mock";
 import { choose, type Mounted, mount, pixelOf, point, press, slide, windowOf } from "./mount";
+import { difference, heads, runs, WORDS } from "./pairs";
 import { copied, saved } from "./saving";
 
-const WORDS = "Lily and Ben went to the park . Lily gave the ball".split(" ");
 const N = WORDS.length;
 const PALETTE = { dark: false, surface: [255, 255, 255], accent: [0, 0, 0] } as const;
-
-/** Heads of one run, the chosen one and another. */
-const heads = (choices: Partial<Choices> = {}, options: Partial<MapOptions> = {}) =>
-  new MockModel(
-    [
-      new MockMap({ queries: WORDS, ...options }),
-      new MockMap({
-        name: "mean of heads",
-        queries: WORDS,
-        heads: [1, 1, 1, 1],
-        derived: "mean of heads",
-        seed: 4,
-      }),
-    ],
-    choices,
-  );
-
-/** Two runs of one model, as compare() shows them. */
-function runs(choices: Partial<Choices> = {}, options: Partial<MapOptions> = {}): MockModel {
-  const of = (run: string, seed: number) =>
-    new MockMap({ queries: WORDS, name: run, run, seed, measured: {}, ...options });
-  const mean = (run: string, seed: number) =>
-    new MockMap({
-      ...{ name: `${run}: mean of heads`, queries: WORDS, heads: [1, 1, 1, 1], seed },
-      ...{ derived: "mean of heads", run, part: "mean of heads" },
-    });
-  return new MockModel([of("after", 8), of("before", 7), mean("after", 3), mean("before", 4)], {
-    against: { map: "before", layer: null, head: null },
-    ...choices,
-  });
-}
-
-function difference(
-  host: MockModel,
-  second: [number, number, number],
-  first: [number, number, number],
-  temperature = 1,
-) {
-  const row = ([map, layer, head]: [number, number, number], query: number) =>
-    host.maps[map]!.row(layer, head, query, temperature);
-  return (query: number, key: number) => row(second, query)[key]! - row(first, query)[key]!;
-}
 
 /** Every cell of the map is in the colour of its difference, and what is masked in none. */
 function expectPixels(view: Mounted, of: (query: number, key: number) => number): void {
@@ -256,7 +213,7 @@ describe("two runs", () => {
   });
 
   it("are shown one at a time where a view has no colours for more and less", async () => {
-    const host = runs({ view: "layers", layer: 1 });
+    const host = runs({ view: "flow", layer: 1 });
     const view = mount(host);
     await vi.waitFor(() => expect(shown(view)).toBe("after"));
     expect(view.parts("show-difference")).toHaveLength(0);

@@ -41,7 +41,7 @@ export function linesSheet(store: Store, map: MapFacts, answers: Answers): Sheet
     title: headTitle(map, drawn.layer, drawn.head),
     about: [...aboutOf(store, map), "Queries on the left look at keys on the right."],
     scale: heads.length === 1 ? { ...scaleOf(store), masked: false, undefinedRows: false } : null,
-    notes: [lit ? "" : countOf(pickedOf(scene)), ...map.notes].filter(Boolean),
+    notes: [lit ? "" : countOf(pickedOf(scene), maps[0]?.signed), ...map.notes].filter(Boolean),
   });
 }
 

@@ -9,9 +9,9 @@ import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
 import { titleOf } from "../views/spans/kinds";
-import { endOf } from "../views/spans/matrix";
+import { endOf, inCell } from "../views/spans/matrix";
+import { shownOf } from "../views/spans/shown";
 import { colourOf } from "../views/spans/stack";
-import { shownOf } from "../views/spans/view";
 import { aboutOf, framed, headTitle } from "./frame";
 
 const LABEL = 120;
@@ -50,7 +50,7 @@ export function spansSheet(store: Store, map: MapFacts, answers: Answers): Sheet
       const fill = tint(value, end);
       marks.push({ kind: "box", ...place, fill: css(fill), stroke: colours.line, line: 0.5 });
       if (size >= 28)
-        text(place.x + size / 2, y + size / 2, value.toFixed(2), { anchor: "middle", colour: inkOn(fill) });
+        text(place.x + size / 2, y + size / 2, inCell(of, value), { anchor: "middle", colour: inkOn(fill) });
     });
   });
   let y = top + of.queries.length * size + 34;

@@ -28,7 +28,8 @@ import { needs as behindNeeds } from "./neurons/behind";
 import { NeuronsView, madeIn as neuronsMade } from "./neurons/view";
 import { PlaneView, madeIn as planeMade, needs as planeNeeds } from "./plane/view";
 import { suits as hasHeads, RowsView, needs as rowsNeeds } from "./rows/view";
-import { SpansView, needs as spansNeeds } from "./spans/view";
+import { needs as spansNeeds } from "./spans/shown";
+import { SpansView } from "./spans/view";
 import { TextView, needs as textNeeds } from "./text/view";
 
 export interface ViewProps {
@@ -81,7 +82,8 @@ export const VIEWS: readonly View[] = [
     Main: LinesView,
     sheet: linesSheet,
     needs: linesNeeds,
-    made: (store) => store.drawn.value,
+    made: (store) => store.picture.value,
+    differs: true,
   },
   {
     name: "text",
@@ -115,6 +117,7 @@ export const VIEWS: readonly View[] = [
     Main: SpansView,
     sheet: spansSheet,
     needs: spansNeeds,
+    differs: true,
   },
   {
     name: "grid",
@@ -134,6 +137,7 @@ export const VIEWS: readonly View[] = [
     Main: RowsView,
     sheet: rowsSheet,
     needs: rowsNeeds,
+    differs: "runs",
   },
   {
     name: "layers",
@@ -144,6 +148,7 @@ export const VIEWS: readonly View[] = [
     Main: LayersView,
     sheet: layersSheet,
     needs: layersNeeds,
+    differs: "runs",
   },
   {
     name: "flow",

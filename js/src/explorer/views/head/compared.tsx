@@ -1,6 +1,6 @@
 /** Two heads that are compared: what is shown of them, as a part of the picture's title. */
 import { shortened } from "../../../drawing/words";
-import { areRuns, type Compared, differenceName, namesOf, placeOf } from "../../comparing";
+import { areRuns, type Compared, canDiffer, differenceName, namesOf, placeOf } from "../../comparing";
 import type { Store } from "../../store";
 import { viewOf } from "../table";
 
@@ -24,7 +24,7 @@ export function Sides({ store }: { store: Store }) {
     ["first", first],
     ["second", second],
   ];
-  if (differs) ways.unshift(["difference", differenceName(pair)]);
+  if (canDiffer(differs, pair)) ways.unshift(["difference", differenceName(pair)]);
   if (pairs) ways.push(["beside", "Side by side"]);
   return (
     <>

@@ -1,11 +1,12 @@
 /** One head in every layer, as small maps in lines: where they stand, and their cells. */
+import type { Known } from "../../../answers/known";
 import { type Thumbnails, thumbnails } from "../../../answers/thumbnails";
 import type { Plot } from "../../../drawing/geometry";
 import type { Mark } from "../../../drawing/mark";
 import type { MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Cell, Store } from "../../store";
-import { aspectOf, type Inks, thumbPixels } from "../grid/pictures";
+import { aspectOf, type Inks, inksOf, pixelsOf as pixelsOfHead } from "../grid/pictures";
 
 const [SMALLEST, LARGEST] = [48, 168];
 const GAP = 10;
@@ -42,15 +43,32 @@ export function multiplesOf(map: MapFacts, room: number, tallest: number): Multi
   return { width: columns * (width + GAP) - GAP + 6, height: last.y + height + 4, places };
 }
 
-const made = new WeakMap<Thumbnails, { name: string; pixels: Uint32Array }>();
+interface Made {
+  name: string;
+  first: Thumbnails | null;
+  pixels: Uint32Array;
+}
 
-/** Cells of one head; made once for as long as its colours stay. */
-function pixelsOf(there: Thumbnails, head: number, inks: Inks): Uint32Array {
-  const name = [head, inks.scale, inks.shared, inks.ramp.at(0), inks.ramp.at(-1)].join();
-  const known = made.get(there);
-  if (known?.name === name) return known.pixels;
-  const pixels = thumbPixels(there, head, inks);
-  made.set(there, { name, pixels });
+const made = new WeakMap<Thumbnails, Made>();
+
+/** Cells of one head; made once for as long as its colours, and what it is shown less of, stay. */
+function pixelsOf(
+  known: Known,
+  there: Thumbnails,
+  layer: number,
+  head: number,
+  inks: Inks,
+): Uint32Array | null {
+  const { ramp, minus } = inks;
+  const colours = minus
+    ? [minus.colours.negative.at(-1), minus.colours.positive.at(-1)]
+    : [ramp.at(0), ramp.at(-1)];
+  const name = [head, inks.scale, inks.shared, minus?.map, ...colours].join();
+  const first = (minus && known.get(thumbnails(minus.map, layer))) ?? null;
+  const before = made.get(there);
+  if (before?.name === name && before.first === first) return before.pixels;
+  const pixels = pixelsOfHead(known, there, layer, head, inks);
+  if (pixels) made.set(there, { name, first, pixels });
   return pixels;
 }
 
@@ -77,13 +95,9 @@ export function* mapMarks(
     };
   } else if (there) {
     const [rows, columns] = there.shape;
-    const inks = {
-      ramp: store.ramp.value,
-      scale: store.traits.color_scale.value,
-      shared: store.traits.color_range.value === "shared",
-    };
     const smooth = Math.max(rows, columns) > Math.max(area.width, area.height);
-    yield { kind: "pixels", ...area, rows, columns, pixels: pixelsOf(there, head, inks), smooth };
+    const pixels = pixelsOf(answers.known, there, layer, head, inksOf(store));
+    if (pixels) yield { kind: "pixels", ...area, rows, columns, pixels, smooth };
   }
   const frame = { x: area.x - 0.5, y: area.y - 0.5, width: area.width + 1, height: area.height + 1 };
   yield { kind: "box", ...frame, stroke: colours.line, line: 1 };

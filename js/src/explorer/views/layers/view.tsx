@@ -30,7 +30,11 @@ export const suits = (map: MapFacts): boolean => map.heads.length > 1;
 
 /** Pictures before numbers. */
 export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
-  for (const layer of chosenFirst(store, map)) yield thumbnails(map.name, layer);
+  const minus = store.minus.value;
+  for (const layer of chosenFirst(store, map)) {
+    yield thumbnails(map.name, layer);
+    if (minus !== null) yield thumbnails(minus, layer);
+  }
   for (const layer of chosenFirst(store, map)) yield asked(store, map, layer);
 }
 
@@ -99,10 +103,15 @@ export function notes(store: Store, map: MapFacts): string[] {
   const pooled = Math.max(map.n_queries, map.n_keys) > 64;
   const changed = store.temperature.value !== 1 || store.scaling.value !== 1;
   const shared = store.traits.color_range.value === "shared";
+  const minus = store.minus.value !== null;
+  const largest = minus ? "its own largest difference" : "its own largest weight";
   return [
-    shared ? "Colours end at 1." : "The colours of each map end at its own largest weight.",
-    pooled ? "Each point is the largest of the weights under it." : "",
+    shared ? "Colours end at 1." : `The colours of each map end at ${largest}.`,
+    pooled
+      ? `Each point is the largest of the weights under it${minus ? ", less that of the other run" : ""}.`
+      : "",
     changed ? "As the model has them: at temperature 1 and its own scaling." : "",
+    minus ? `Along the depth are the numbers of ${map.run}.` : "",
     ...map.notes,
   ].filter(Boolean);
 }

@@ -16,6 +16,8 @@ export function Heads({ store, map, alone }: Props) {
   const layer = store.layer.value;
   const count = map.heads[layer] ?? 0;
   const shown = headsShown(store, map);
+  if (store.compared.value === "difference")
+    return <p class="hint">Full lines are more, broken ones less.</p>;
   if (count < 2) return null;
   if (!isWhole(map)) return <p class="hint">Of maps this long the chosen head is drawn alone.</p>;
   const palette = paletteOf(store.colours.value.dark);

@@ -23,26 +23,32 @@ const SEEN = 0.04;
 export interface Look {
   /** 0 to 1; below 0 where a weight is hidden. */
   place(weight: number, map: HeadMap, query: number): number;
-  colour(at: number, place: number): string;
+  colour(at: number, place: number, less: boolean): string;
 }
 
 export function lookOf(store: Store, maps: readonly HeadMap[], heads: readonly number[]): Look {
   const { color_scale, color_range, threshold } = store.traits;
   const [scale, range, least] = [color_scale.value, color_range.value, threshold.value];
-  const own = maps.reduce((most, { tempered }) => Math.max(most, tempered.largest), 1e-12);
+  const own = maps.reduce((most, { largest }) => Math.max(most, largest), 1e-12);
   const single = heads.length === 1 ? store.paint.value : null;
   const largest = range === "shared" ? 1 : single?.of === "map" ? single.largest : own;
-  const ramp = store.ramp.value;
+  const { positive, negative } = store.diverging.value;
+  const rampOf = (less: boolean) =>
+    store.compared.value !== "difference" ? store.ramp.value : less ? negative : positive;
+  const ramps = [rampOf(false), rampOf(true)] as const;
   const palette = paletteOf(store.colours.value.dark);
   const colours = coloursOf(heads).map((colour) => palette[colour]!);
   return {
-    place(weight, { tile, tempered }, query) {
-      const end = range === "row" ? tempered.shares[query - tile.rows[0]] || 1 : largest;
-      const hidden = (range === "row" ? weight / end : weight) < least;
-      return hidden ? -1 : position(weight, end, scale);
+    place(weight, { tile, ofRows }, query) {
+      const end = range === "row" ? ofRows[query - tile.rows[0]] || 1 : largest;
+      const size = Math.abs(weight);
+      const hidden = (range === "row" ? size / end : size) < least;
+      return hidden ? -1 : position(size, end, scale);
     },
-    colour: (at, place) =>
-      heads.length === 1 ? css(ramp[Math.round(place * (ramp.length - 1))]!) : colours[at]!,
+    colour: (at, place, less) => {
+      const ramp = ramps[less ? 1 : 0];
+      return heads.length === 1 ? css(ramp[Math.round(place * (ramp.length - 1))]!) : colours[at]!;
+    },
   };
 }
 
@@ -79,9 +85,11 @@ export function* lineMarks(
 ): Generator<Mark> {
   const least = alone ? ALONE : FAINTEST;
   const bundles = new Map<number, Segment[]>();
+  // A bundle for each level, head and sign.
+  const kinds = 2 * maps.length;
   for (const { query, key, at, weight } of lines) {
     const level = Math.min(LEVELS - 1, Math.floor(look.place(weight, maps[at]!, query) * LEVELS));
-    const name = level * maps.length + at;
+    const name = level * kinds + 2 * at + (weight < 0 ? 1 : 0);
     const segments = bundles.get(name) ?? [];
     if (segments.length === 0) bundles.set(name, segments);
     const ends = [yOf(stage, map, "query", scrolled, query), yOf(stage, map, "key", scrolled, key)] as const;
@@ -89,16 +97,24 @@ export function* lineMarks(
     if (segment) segments.push(segment);
   }
   for (const name of [...bundles.keys()].sort((one, other) => one - other)) {
-    const at = name % maps.length;
-    const place = (Math.floor(name / maps.length) + 0.5) / LEVELS;
+    const at = Math.floor((name % kinds) / 2);
+    const less = name % 2 === 1;
+    const place = (Math.floor(name / kinds) + 0.5) / LEVELS;
     yield {
       kind: "lines",
       segments: bundles.get(name)!,
-      colour: look.colour(heads.indexOf(maps[at]!.head), alone ? ALONE + (1 - ALONE) * place : place),
+      colour: look.colour(heads.indexOf(maps[at]!.head), alone ? ALONE + (1 - ALONE) * place : place, less),
       line: alone ? Math.max(1, WIDTH.most * place) : WIDTH.least + (WIDTH.most - WIDTH.least) * place,
       opacity: least + (1 - least) * place,
+      dashed: less,
     };
   }
+}
+
+/** Two places, without the zero before the point. */
+function numberSaid(weight: number, { signed }: HeadMap): string {
+  const size = Math.abs(weight).toFixed(2).replace(/^0\./, ".");
+  return signed ? `${weight < 0 ? "−" : "+"}${size}` : size;
 }
 
 /** What each of the words at the other ends gets or gives: numbers of one head, squares of several. */
@@ -114,7 +130,7 @@ export function* weightMarks(
   const other: Side = side === "query" ? "key" : "query";
   const { muted, text } = store.colours.value;
   for (const { query, key, at, weight } of lines) {
-    if (weight < WRITTEN) continue;
+    if (Math.abs(weight) < WRITTEN) continue;
     const index = side === "query" ? key : query;
     const y = yOf(stage, map, other, scrolled, index);
     if (y < 0 || y > stage.height) continue;
@@ -124,13 +140,13 @@ export function* weightMarks(
       const anchor = other === "key" ? "end" : "start";
       const size = Math.min(11, stage.font);
       const colour = place > 0.25 ? text : muted;
-      yield { kind: "text", x, y, text: weight.toFixed(2).replace(/^0\./, "."), size, anchor, colour };
+      yield { kind: "text", x, y, text: numberSaid(weight, maps[at]!), size, anchor, colour };
     } else {
       const head = heads.indexOf(maps[at]!.head);
       if (head >= 12 || place < SEEN) continue;
       const x = other === "key" ? stage.width - stage.beside + 4 + head * SQUARE : head * SQUARE;
       const box = { x, y: y - SQUARE / 2 + 0.5, width: SQUARE - 1, height: SQUARE - 1 };
-      yield { kind: "box", ...box, fill: look.colour(head, place), opacity: Math.max(0.2, place) };
+      yield { kind: "box", ...box, fill: look.colour(head, place, false), opacity: Math.max(0.2, place) };
     }
   }
 }

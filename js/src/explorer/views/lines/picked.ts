@@ -1,7 +1,5 @@
 /** Which of all lines are drawn: the strongest, as many as can be told apart, and how much they hold of the rest. */
 import type { Span } from "../../../attention/raster";
-import { weightOf } from "../../../attention/temper";
-import { MASKED } from "../../../attention/tile";
 import type { HeadMap } from "./maps";
 
 /** More lines than that are a grey cloud, and take longer than a frame. */
@@ -12,6 +10,7 @@ export interface Line {
   key: number;
   /** Place of its head among those that are shown. */
   at: number;
+  /** Of two heads how much more or less the second gives. */
   weight: number;
 }
 
@@ -23,6 +22,9 @@ export interface Picked {
   weight: number;
   share: number;
 }
+
+const size = ({ weight }: Line): number => Math.abs(weight);
+const fainterFirst = (one: Line, other: Line): number => size(one) - size(other);
 
 /** What a line must be to be drawn. */
 export interface Wanted {
@@ -45,10 +47,10 @@ function bucketOf(weight: number): number {
 export function pick(maps: readonly HeadMap[], wanted: Wanted, most = MOST): Picked {
   const counts = new Uint32Array(1 << (32 - SHIFT));
   let [of, all] = [0, 0];
-  for (const [query, key, , weight] of cells(maps, wanted)) {
+  for (const [, , , weight] of cells(maps, wanted)) {
     of++;
-    all += weight;
-    if (key >= 0 && query >= 0 && weight > 0) counts[bucketOf(weight)]!++;
+    all += Math.abs(weight);
+    if (weight !== 0) counts[bucketOf(Math.abs(weight))]!++;
   }
   let room = most;
   let lowest = counts.length;
@@ -57,14 +59,14 @@ export function pick(maps: readonly HeadMap[], wanted: Wanted, most = MOST): Pic
   let weight = 0;
   for (const [query, key, at, share] of cells(maps, wanted)) {
     if (share === 0 || lines.length >= most) continue;
-    const bucket = bucketOf(share);
+    const bucket = bucketOf(Math.abs(share));
     // Of the faintest that fit in part the first are taken.
     if (bucket < lowest - 1 || (bucket === lowest - 1 && room-- <= 0)) continue;
     if (!wanted.shows(share, maps[at]!, query)) continue;
     lines.push({ query, key, at, weight: share });
-    weight += share;
+    weight += Math.abs(share);
   }
-  lines.sort((one, other) => one.weight - other.weight);
+  lines.sort(fainterFirst);
   return { lines, of, weight, share: all > 0 ? weight / all : 0 };
 }
 
@@ -73,7 +75,7 @@ function* cells(
   maps: readonly HeadMap[],
   { queries, keys, allows }: Wanted,
 ): Generator<readonly [query: number, key: number, at: number, weight: number]> {
-  for (const [at, { tile, tempered }] of maps.entries()) {
+  for (const [at, { tile, numberAt }] of maps.entries()) {
     const [height, width] = tile.shape;
     for (let row = 0; row < height; row++) {
       const query = tile.rows[0] + row;
@@ -83,8 +85,9 @@ function* cells(
       for (let column = from; column < to; column++) {
         const cell = row * width + column;
         const key = tile.columns[0] + column;
-        if (tile.codes[cell] === MASKED || !allows(query, key)) continue;
-        yield [query, key, at, weightOf(tile, tempered, cell)];
+        const number = numberAt(cell);
+        if (Number.isNaN(number) || !allows(query, key)) continue;
+        yield [query, key, at, number];
       }
     }
   }
@@ -99,19 +102,17 @@ export function linesOf(
 ): Line[] {
   const lines: Line[] = [];
   for (const [at, map] of maps.entries()) {
-    const { tile, tempered } = map;
+    const { tile, numberAt } = map;
     const [height, width] = tile.shape;
     const own = index - tile[side === "query" ? "rows" : "columns"][0];
     if (own < 0 || own >= (side === "query" ? height : width)) continue;
     for (let other = 0; other < (side === "query" ? width : height); other++) {
       const [row, column] = side === "query" ? [own, other] : [other, own];
       const cell = row * width + column;
-      if (tile.codes[cell] === MASKED) continue;
       const [query, key] = [tile.rows[0] + row, tile.columns[0] + column];
-      const weight = weightOf(tile, tempered, cell);
-      if (weight > 0 && allows(query, key) && shows(weight, map, query))
-        lines.push({ query, key, at, weight });
+      const weight = numberAt(cell);
+      if (weight && allows(query, key) && shows(weight, map, query)) lines.push({ query, key, at, weight });
     }
   }
-  return lines.sort((one, other) => one.weight - other.weight);
+  return lines.sort(fainterFirst);
 }

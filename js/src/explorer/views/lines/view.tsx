@@ -83,7 +83,7 @@ export function LinesView({ store, answers }: { store: Store; answers: Answers }
   const room = useWidth(ruler, store.room);
   const here = useMemo(() => createLines(store, answers, room), [store, answers, room]);
   const map = store.map.value;
-  const fault = answers.chosen.faults.value.tile;
+  const fault = answers.chosen.faults.value.tile ?? answers.reference.fault.value ?? undefined;
   if (!map) return null;
   return (
     <section class="map lines">
@@ -142,7 +142,7 @@ function createLines(store: Store, answers: Answers, room: ReadonlySignal<number
     const all = lit.value?.lines.length;
     if (all !== undefined)
       return all > MOST_ALONE ? `The strongest ${MOST_ALONE} of ${grouped(all)} lines.` : "";
-    return picked.value ? countOf(picked.value) : "";
+    return picked.value ? countOf(picked.value, scene.value?.maps[0]?.signed) : "";
   });
   const beyond = computed(() => beyondOf(scene.value, lit.value));
   return { scene, picked, lit, told, counted, beyond, alone };
@@ -151,9 +151,10 @@ function createLines(store: Store, answers: Answers, room: ReadonlySignal<number
 const grouped = (count: number): string => count.toLocaleString("en");
 
 /** How many lines there are, and how many of them are drawn. */
-export function countOf({ lines, of, share }: Picked): string {
+export function countOf({ lines, of, share }: Picked, signed = false): string {
   if (lines.length === of) return `${grouped(of)} ${of === 1 ? "line" : "lines"}.`;
-  return `${grouped(lines.length)} of ${grouped(of)} lines, with ${share.toFixed(2)} of the weight.`;
+  const what = signed ? "all that differs" : "the weight";
+  return `${grouped(lines.length)} of ${grouped(of)} lines, with ${share.toFixed(2)} of ${what}.`;
 }
 
 /** Weights below it are not worth a way. */
@@ -163,14 +164,18 @@ function beyondOf(scene: Scene | null, lit: { lit: Lit; lines: Line[] } | null):
   if (!scene || !lit || !scene.stage.scrolls) return ["", ""];
   const other: Side = lit.lit.side === "query" ? "key" : "query";
   const { from, to } = sightOf(scene.stage, scene.map, other, scene.scrolled);
-  const far = lit.lines.filter(({ weight }) => weight >= WORTH);
+  // Of what is more and what is less the sizes are added.
+  const sign = scene.maps[0]?.signed ? "±" : "";
+  const far = lit.lines.filter(({ weight }) => Math.abs(weight) >= WORTH);
   const say = (where: string, outside: (index: number) => boolean) => {
     const words = far.filter((line) => outside(line[other]));
     const noun = other === "key" ? "key" : "quer";
-    const weight = words.reduce((sum, line) => sum + line.weight, 0) / scene.maps.length;
+    const weight = words.reduce((sum, line) => sum + Math.abs(line.weight), 0) / scene.maps.length;
     const plural =
       noun === "key" ? (words.length > 1 ? "keys" : "key") : words.length > 1 ? "queries" : "query";
-    return words.length > 0 ? `${grouped(words.length)} more ${plural} ${where}, ${weight.toFixed(2)}` : "";
+    return words.length > 0
+      ? `${grouped(words.length)} more ${plural} ${where}, ${sign}${weight.toFixed(2)}`
+      : "";
   };
   return [say("above", (index) => index < from), say("below", (index) => index >= to)];
 }
@@ -211,7 +216,7 @@ function Picture({ store, map, here }: { store: Store; map: MapFacts; here: Line
       heads: maps.map(({ head }) => head).join(),
       layer: String(store.drawn.value?.layer ?? ""),
     });
-    store.onScreen.value = store.drawn.value;
+    store.onScreen.value = store.picture.value;
   });
 
   useDrawing(() => {

@@ -1,6 +1,6 @@
 /** Rows of all heads from one query, one under the other: where they stand, and their cells. */
 import { type HeadRows, rows as rowsOf } from "../../../answers/rows";
-import { colourOf, css, pack } from "../../../attention/colour";
+import { colourOf, css, pack, signedColourOf } from "../../../attention/colour";
 import { labelFont, widest } from "../../../drawing/axes";
 import { fontOf } from "../../../drawing/canvas";
 import type { Plot } from "../../../drawing/geometry";
@@ -10,7 +10,7 @@ import { headNumber, keysOf, layerNumber, type MapFacts } from "../../../host/fa
 import type { Colours } from "../../../host/theme";
 import type { Answers } from "../../answers";
 import type { Store } from "../../store";
-import type { Inks } from "../grid/pictures";
+import { type Inks, inksOf } from "../grid/pictures";
 import type { HeadPlace } from "../grid/ranking";
 
 const LEFT = 58;
@@ -95,24 +95,67 @@ export function keyAt({ plot, key }: Strips, map: MapFacts, x: number): number |
   return at >= 0 && at < map.n_keys ? at : null;
 }
 
-const made = new WeakMap<HeadRows, { name: string; pixels: Uint32Array }>();
+/** The rows of a layer, and those of the other run where the difference of two is shown. */
+export interface LayerRows {
+  rows: HeadRows;
+  first: HeadRows | null;
+}
+
+/** What is known of a layer; null while something of it has not come, or where the other run has other cells. */
+export function rowsIn(
+  store: Store,
+  answers: Answers,
+  map: MapFacts,
+  layer: number,
+  query: number,
+): LayerRows | null {
+  const rows = answers.known.get(rowsOf(map.name, layer, query));
+  const minus = store.minus.value;
+  if (!rows || minus === null) return rows ? { rows, first: null } : null;
+  const first = answers.known.get(rowsOf(minus, layer, query));
+  return first && String(first.shape) === String(rows.shape) ? { rows, first } : null;
+}
+
+const weightAt = ({ values }: HeadRows, cell: number): number => (values[cell]! / 65535) ** 2;
+
+/** The weights of one head, or what they are more than those of the other run. */
+export function valuesOf({ rows, first }: LayerRows, head: number): Float32Array {
+  const cells = rows.shape[1];
+  return Float32Array.from({ length: cells }, (_, at) => {
+    const cell = head * cells + at;
+    return weightAt(rows, cell) - (first ? weightAt(first, cell) : 0);
+  });
+}
+
+const made = new WeakMap<HeadRows, { name: string; first: HeadRows | null; pixels: Uint32Array }>();
 
 /** The cells of all heads of a layer; made once for as long as their colours stay. */
-function pixelsOf(known: HeadRows, { ramp, scale, shared }: Inks): Uint32Array {
-  const name = [scale, shared, ramp.at(0), ramp.at(-1)].join();
-  const before = made.get(known);
-  if (before?.name === name) return before.pixels;
-  const [heads, cells] = known.shape;
+function pixelsOf(layer: LayerRows, { ramp, scale, shared, minus }: Inks): Uint32Array {
+  const { rows, first } = layer;
+  const ways = first && minus ? minus.colours : null;
+  const ends = ways ? [ways.negative.at(-1), ways.positive.at(-1)] : [ramp.at(0), ramp.at(-1)];
+  const name = [scale, shared, ...ends].join();
+  const before = made.get(rows);
+  if (before?.name === name && before.first === first) return before.pixels;
+  const [heads, cells] = rows.shape;
   const pixels = new Uint32Array(heads * cells);
   for (let head = 0; head < heads; head++) {
-    const largest = shared ? 1 : known.peak[head] || 1;
-    for (let at = head * cells; at < (head + 1) * cells; at++) {
-      pixels[at] = pack(colourOf(ramp, (known.values[at]! / 65535) ** 2, largest, scale));
+    const values = valuesOf(layer, head);
+    const largest = shared ? 1 : first ? farthest(values) || 1 : rows.peak[head] || 1;
+    for (const [at, value] of values.entries()) {
+      const colour = ways
+        ? signedColourOf(ways, value, largest, scale)
+        : colourOf(ramp, value, largest, scale);
+      pixels[head * cells + at] = pack(colour);
     }
   }
-  made.set(known, { name, pixels });
+  made.set(rows, { name, first, pixels });
   return pixels;
 }
+
+/** From 0, without its sign. */
+const farthest = (values: Float32Array): number =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** The strips between two heights, with the numbers of their layers and heads. */
 export function* stripMarks(
@@ -125,24 +168,20 @@ export function* stripMarks(
 ): Generator<Mark> {
   const colours = store.colours.value;
   const { plot, line, yOf } = stage;
-  const inks = {
-    ramp: store.ramp.value,
-    scale: store.traits.color_scale.value,
-    shared: store.traits.color_range.value === "shared",
-  };
+  const inks = inksOf(store);
   const [chosenLayer, chosenHead] = [store.layer.value, store.head.value];
   const every = Math.ceil((SIZE + 1) / line);
   for (const [layer, heads] of map.heads.entries()) {
     const [y, height] = [yOf(layer, 0), heads * line];
     if (y > seen.to || y + height < seen.from || heads === 0) continue;
     const area = { x: plot.x, y, width: plot.width, height };
-    const known = answers.known.get(rowsOf(map.name, layer, query));
+    const known = rowsIn(store, answers, map, layer, query);
     // No head sees them; what single heads may not see looks as if it got nothing.
     const hidden = map.causal && !map.keys ? map.n_keys - query - 1 : 0;
     const beyond = { x: plot.x + (map.n_keys - hidden) * stage.key, y, width: hidden * stage.key, height };
     if (known) {
-      const [rows, cells] = known.shape;
-      const wide = (plot.width * cells * known.stride) / map.n_keys;
+      const [rows, cells] = known.rows.shape;
+      const wide = (plot.width * cells * known.rows.stride) / map.n_keys;
       const pixels = { rows, columns: cells, pixels: pixelsOf(known, inks), clip: area };
       yield { kind: "pixels", ...area, width: wide, ...pixels, smooth: cells > plot.width };
     }

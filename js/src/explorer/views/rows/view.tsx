@@ -2,17 +2,17 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Question } from "../../../answers/question";
-import { rows as rowsOf, weightIn } from "../../../answers/rows";
+import { rows as rowsOf } from "../../../answers/rows";
 import { Fault } from "../../../controls/fault";
 import { penOf, prepare, useDrawing, useWidth } from "../../../drawing/canvas";
 import { bracketed, placeName } from "../../../drawing/naming";
 import { paint } from "../../../drawing/paint";
-import { exact, quoted } from "../../../drawing/words";
+import { exact, quoted, signed } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { chosenFirst, type Store } from "../../store";
 import { Path } from "../path";
-import { AROUND, headAt, keyAt, stageOf, stripMarks, tokenMarks } from "./strips";
+import { AROUND, headAt, keyAt, rowsIn, stageOf, stripMarks, tokenMarks, valuesOf } from "./strips";
 
 interface Props {
   store: Store;
@@ -26,7 +26,11 @@ export const suits = (map: MapFacts): boolean =>
 export const lookedFrom = (store: Store, map: MapFacts): number => store.pin.value.query ?? map.n_queries - 1;
 
 export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>> {
-  for (const layer of chosenFirst(store, map)) yield rowsOf(map.name, layer, lookedFrom(store, map));
+  const minus = store.minus.value;
+  for (const layer of chosenFirst(store, map)) {
+    yield rowsOf(map.name, layer, lookedFrom(store, map));
+    if (minus !== null) yield rowsOf(minus, layer, lookedFrom(store, map));
+  }
 }
 
 export function RowsView({ store, answers }: Props) {
@@ -72,7 +76,7 @@ export function notes(store: Store, map: MapFacts): string[] {
   const ends =
     store.traits.color_range.value === "shared"
       ? "Colours end at 1."
-      : "The colours of each line end at its own largest weight.";
+      : `The colours of each line end at its own largest ${store.minus.value === null ? "weight" : "difference"}.`;
   return [
     ends,
     changed ? "As the model has them: at temperature 1 and its own scaling." : "",
@@ -222,20 +226,22 @@ function Strips({ store, answers, map, room }: Props & { map: MapFacts; room: nu
   );
 }
 
-/** What a head gives to the key that is pointed at, or to which it gives most. */
+/** What a head gives to the key that is pointed at, or to which it gives most; of two runs how much more. */
 function said(
   store: Store,
   answers: Answers,
   map: MapFacts,
   { layer, head }: { layer: number; head: number },
 ): string {
-  const known = answers.known.get(rowsOf(map.name, layer, lookedFrom(store, map)));
-  if (!known || head >= known.heads) return placeName(map, layer, head);
-  const cells = known.shape[1];
-  const row = known.values.subarray(head * cells, (head + 1) * cells);
-  const strongest = row.indexOf(row.reduce((most, value) => Math.max(most, value), 0)) * known.stride;
-  const key = store.hover.value?.key ?? strongest;
-  const most = key === strongest ? "most of all, " : "";
-  const keys = known.stride > 1 ? `at most, of ${known.stride} keys, ` : "";
-  return `${placeName(map, layer, head)} → ${quoted(keysOf(map).labels[key])} at ${key}: ${most}${keys}${exact(weightIn(known, head, key))}`;
+  const known = rowsIn(store, answers, map, layer, lookedFrom(store, map));
+  if (!known || head >= known.rows.heads) return placeName(map, layer, head);
+  const { stride } = known.rows;
+  const row = valuesOf(known, head);
+  const far = row.reduce((most, value, at) => (Math.abs(value) > Math.abs(row[most]!) ? at : most), 0);
+  const key = store.hover.value?.key ?? far * stride;
+  const cell = Math.floor(key / stride);
+  const most = cell === far ? "most of all, " : "";
+  const keys = stride > 1 ? `at most, of ${stride} keys, ` : "";
+  const number = (known.first ? signed : exact)(row[cell]!);
+  return `${placeName(map, layer, head)} → ${quoted(keysOf(map).labels[key])} at ${key}: ${most}${keys}${number}`;
 }

@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { css, inkOn, pack } from "../../../attention/colour";
 import { prepare, useDrawing } from "../../../drawing/canvas";
 import { paint } from "../../../drawing/paint";
-import { exact, shortened } from "../../../drawing/words";
+import { exact, shortened, signed } from "../../../drawing/words";
 import type { NamedSpan } from "../../../host/facts";
 import type { Store } from "../../store";
 
@@ -16,8 +16,9 @@ const LARGEST = 460;
 export interface Mass {
   queries: readonly NamedSpan[];
   keys: readonly NamedSpan[];
-  /** [queries, keys] */
+  /** [queries, keys]; of two heads what the second gives more or less. */
   mass: Float32Array;
+  signed: boolean;
   chance: Float32Array;
 }
 
@@ -27,15 +28,27 @@ export function endOf(store: Store, { mass, keys }: Mass, row: number): number {
   if (range === "shared") return 1;
   const of = range === "row" ? mass.subarray(row * keys.length, (row + 1) * keys.length) : mass;
   // What has no value is no end.
-  return Math.max(1e-12, ...Array.from(of).filter((value) => !Number.isNaN(value)));
+  return Math.max(1e-12, ...Array.from(of, Math.abs).filter((value) => !Number.isNaN(value)));
 }
 
-const said = ({ queries, keys, mass, chance }: Mass, row: number, column: number): string => {
+const said = (
+  { queries, keys, mass, chance, signed: differs }: Mass,
+  row: number,
+  column: number,
+): string => {
   const at = row * keys.length + column;
   const [from, to] = [queries[row]![0], keys[column]![0]];
   if (Number.isNaN(mass[at])) return `${from} has no query with values`;
+  if (differs) return `${from} gives ${signed(mass[at]!)} of its attention to ${to}, second less first`;
   return `${from} gives ${exact(mass[at]!)} of its attention to ${to}; a head that looks everywhere alike would give ${exact(chance[at]!)}`;
 };
+
+/** Two places; a difference with its sign. */
+export function inCell({ signed }: Mass, value: number): string {
+  if (Number.isNaN(value)) return "–";
+  const sign = signed && Math.abs(value) >= 0.005 ? (value < 0 ? "−" : "+") : "";
+  return `${sign}${Math.abs(value).toFixed(2)}`;
+}
 
 interface Props {
   store: Store;
@@ -83,7 +96,7 @@ function Table({ store, of, onOpen }: Props) {
                     style={colour ? { background: css(colour), color: inkOn(colour) } : {}}
                     onClick={() => onOpen(query, key)}
                   >
-                    {Number.isNaN(value) ? "–" : value.toFixed(2)}
+                    {inCell(of, value)}
                   </button>
                 </td>
               );
@@ -125,7 +138,8 @@ function Cells({ store, of, onOpen }: Props) {
     return [inside(event.clientY - box.top, rows), inside(event.clientX - box.left, columns)];
   }
 
-  const strongest = of.mass.reduce((best, value, at) => (value > (of.mass[best] ?? -1) ? at : best), 0);
+  const far = (at: number) => Math.abs(of.mass[at] ?? 0) || 0;
+  const strongest = of.mass.reduce((best, _, at) => (far(at) > far(best) ? at : best), 0);
   return (
     <canvas
       ref={canvas}
