@@ -136,7 +136,7 @@ describe("one head through the layers", () => {
   it("lights the same cell in every layer, and in the other views", async () => {
     const view = mount(shown(small()));
     await settled(view);
-    const marks = view.host.shadowRoot!.querySelector<HTMLCanvasElement>(".multiples .marks")!;
+    const marks = view.host.shadowRoot!.querySelector<HTMLCanvasElement>(".layer-maps .marks")!;
     const inked = () =>
       marks.getContext("2d")!.getImageData(0, 0, marks.width, marks.height).data.some(Boolean);
     expect(inked()).toBe(false);

@@ -100,12 +100,19 @@ describe("all layers of two runs", () => {
     const canvas = view.part<HTMLCanvasElement>("multiples");
     await vi.waitFor(() => expect(canvas.clientWidth).toBeGreaterThan(0));
     const corner = canvas.getBoundingClientRect();
+    const cells = Array.from({ length: N * N }, (_, at) => [Math.floor(at / N), at % N] as const).filter(
+      ([query, key]) => key <= query,
+    );
+    const ofLayer = (layer: number) => difference(host, [0, layer, 2], [1, layer, 2]);
+    // All layers have one scale.
+    const ends = [0, 1, 2, 3].map((layer) =>
+      Math.max(...cells.map(([query, key]) => Math.abs(ofLayer(layer)(query, key)))),
+    );
+    const largest = Math.max(...ends);
     for (const layer of [0, 3]) {
-      const of = difference(host, [0, layer, 2], [1, layer, 2]);
-      const cells = Array.from({ length: N * N }, (_, at) => [Math.floor(at / N), at % N] as const);
-      const largest = Math.max(...cells.map(([query, key]) => (key <= query ? Math.abs(of(query, key)) : 0)));
+      const of = ofLayer(layer);
       const box = view.part("multiple", `[data-layer="${layer}"]`).getBoundingClientRect();
-      for (const [query, key] of cells.filter(([query, key]) => key <= query)) {
+      for (const [query, key] of cells) {
         const x = box.x - corner.x + ((key + 0.5) / N) * box.width;
         const y = box.y - corner.y + ((query + 0.5) / N) * box.height;
         expectColour(colourAt(canvas, x, y), of(query, key), largest, `${layer}: ${query} ${key}`);

@@ -5,8 +5,9 @@ import { opaque, type Sheet } from "../../drawing/sheet";
 import { layerNumber, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
+import { rampEnd, scaleOf } from "../views/key";
 import { chartOf, depthMarks, depthOf } from "../views/layers/depth";
-import { CAPTION, mapMarks, multiplesOf } from "../views/layers/multiples";
+import { CAPTION, differenceEnd, mapMarks, multiplesOf } from "../views/layers/multiples";
 import { notes } from "../views/layers/view";
 import { aboutOf, framed } from "./frame";
 
@@ -39,13 +40,14 @@ export function layersSheet(store: Store, map: MapFacts, answers: Answers): Shee
   for (const mark of depthMarks(chart, map, depth, colours, layer))
     marks.push(shifted(mark, 0, height + BETWEEN));
   const several = map.heads.some((heads) => heads > 1);
+  const end = rampEnd(store, differenceEnd(store, answers, map));
   return framed(colours, {
     width: Math.max(width, chart.width),
     height: height + BETWEEN + chart.height,
     marks,
     title: `${map.derived || headName(map, layer, store.head.value)} through the layers`,
     about: aboutOf(store, map, false),
-    scale: null,
+    scale: end === null ? null : { ...scaleOf(store, end), masked: false, undefinedRows: false },
     notes: [
       ...notes(store, map),
       several

@@ -5,7 +5,8 @@ import { opaque, type Sheet } from "../../drawing/sheet";
 import type { MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
-import { stageOf, stripMarks, tokenMarks } from "../views/rows/strips";
+import { rampEnd, scaleOf } from "../views/key";
+import { differenceEnd, stageOf, stripMarks, tokenMarks } from "../views/rows/strips";
 import { lookedFrom, notes, sentence } from "../views/rows/view";
 import { aboutOf, framed } from "./frame";
 
@@ -18,6 +19,7 @@ export function rowsSheet(store: Store, map: MapFacts, answers: Answers): Sheet 
   const everything = { from: 0, to: stage.height };
   const strips = stripMarks(store, answers, map, stage, lookedFrom(store, map), everything);
   const lit = { hover: null, pin: store.pin.value.key };
+  const end = rampEnd(store, differenceEnd(store, answers, map, lookedFrom(store, map)));
   return framed(colours, {
     width: stage.width,
     height: stage.top + stage.height,
@@ -27,7 +29,7 @@ export function rowsSheet(store: Store, map: MapFacts, answers: Answers): Sheet 
     ],
     title: "Where every head looks",
     about: [...aboutOf(store, map, false), sentence(store, map)],
-    scale: null,
+    scale: end === null ? null : { ...scaleOf(store, end), masked: false, undefinedRows: false },
     notes: notes(store, map),
   });
 }

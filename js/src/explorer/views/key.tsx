@@ -28,19 +28,23 @@ const DIFFERENCE_ENDS = {
 export function scaleOf(store: Store, largest?: number): Scale {
   const paint = store.paint.value;
   const own = largest === undefined && store.traits.color_range.value !== "shared";
-  const difference = store.compared.value === "difference" ? store.difference.value : null;
+  const signed = store.compared.value === "difference";
   const pair = store.pair.value;
-  const tile = store.drawn.value?.tile;
+  const shown = signed ? store.difference.value : store.drawn.value?.tile;
   return {
-    ramp: difference ? bothWays(store.diverging.value) : store.ramp.value,
-    ...(difference && pair && { ends: namesOf(pair) }),
+    ramp: signed ? bothWays(store.diverging.value) : store.ramp.value,
+    ...(signed && pair && { ends: namesOf(pair) }),
     scale: store.traits.color_scale.value,
     largest: largest ?? paint.largest,
-    end: own ? (difference ? DIFFERENCE_ENDS : ENDS)[paint.of] : undefined,
-    masked: (difference ?? tile)?.hasMasked ?? false,
-    undefinedRows: ((difference ?? tile)?.undefinedRows.length ?? 0) > 0,
+    end: own ? (signed ? DIFFERENCE_ENDS : ENDS)[paint.of] : undefined,
+    masked: shown?.hasMasked ?? false,
+    undefinedRows: (shown?.undefinedRows.length ?? 0) > 0,
   };
 }
+
+/** The end of colours that a view finds for itself, unless all are to end at 1; null where it has none, or nothing yet. */
+export const rampEnd = (store: Store, own: number | null): number | null =>
+  own === null || own === 0 ? null : store.traits.color_range.value === "shared" ? 1 : own;
 
 export const Key = ({ store, largest }: Props) => <Legend {...scaleOf(store, largest)} />;
 

@@ -15,7 +15,7 @@ import { Grid } from "./grid/grid";
 import { Head } from "./head/head";
 import { Worth } from "./head/worth";
 import { Profile } from "./profile";
-import { COLUMN, REST, roomFor, tallest } from "./room";
+import { BETWEEN, COLUMN, REST, roomFor, tallest } from "./room";
 import { Row } from "./row";
 import { Sharpness } from "./sharpness";
 import { Status } from "./status";
@@ -48,39 +48,67 @@ export function Layout({ store, answers, source, ready }: Props) {
     rest: has("heads") || has("sharpness") || has("row") || has("findings"),
   });
   const { shape, grid, column } = room;
-  const rest = shape === "wide" && grid !== "alone" ? REST : width.value;
+  const main = Main && has("map") && <Main store={store} answers={answers} ready={ready} />;
   const left = grid === "column" ? column : COLUMN;
-  const halved = shape === "narrow" && width.value >= HALVED ? (width.value - BETWEEN_HALVES) / 2 : rest;
-  const beside = shape === "medium" && (grid === "column" || grid === "above") ? left : halved;
-  const underGrid = grid === "column" || (grid === "above" && shape === "narrow");
+  const columns = shape === "medium" && (grid === "column" || grid === "above");
+  // The row reads right below the picture, or beside it where there is room for that.
+  const rowBelow = Boolean(main) && shape !== "wide";
+  const aside = shape === "wide" && grid !== "alone" ? REST : width.value;
+  const halved = shape === "narrow" && width.value >= HALVED ? (width.value - BETWEEN_HALVES) / 2 : aside;
+  const below = columns ? width.value - left - BETWEEN : width.value;
   const high = tallest(shape, store.traits.height.value, store.full.value);
   useLayoutEffect(() => {
     store.tallest.value = high;
   }, [store, high]);
 
+  const moved = [
+    has("heads") && <Profile key="heads" store={store} answers={answers} width={columns ? left : halved} />,
+    has("sharpness") && <Sharpness key="sharpness" store={store} answers={answers} />,
+  ];
   const findings = has("findings") && (
-    <FindingsView store={store} answers={answers} open={grid === "column" || grid === "none"} />
+    <FindingsView
+      key="findings"
+      store={store}
+      answers={answers}
+      open={grid === "column" || grid === "none"}
+    />
   );
-  const side = grid !== "none" && (
+  const rows = has("row") && [
+    <Row key="row" store={store} answers={answers} width={rowBelow ? below : aside} />,
+    <KeyColumn key="column" store={store} answers={answers} width={rowBelow ? below : aside} />,
+  ];
+  const heads = grid !== "none" && <Grid key="grid" store={store} answers={answers} room={room} />;
+  // What is moved stands under the grid, beside the map, so that hand and picture are seen together.
+  const underGrid = columns && grid === "column";
+  const findingsAside = grid === "none" || (grid === "above" && shape !== "narrow");
+  const side = heads && (
     <div class="side" key="side">
       {grid === "alone" && findings}
-      <Grid store={store} answers={answers} room={room} />
-      {underGrid && findings}
+      {heads}
+      {underGrid && moved}
+      {grid !== "alone" && !findingsAside && findings}
     </div>
   );
-  const main = Main && has("map") && <Main key="main" store={store} answers={answers} ready={ready} />;
-  const below = (
+  const picture = main && (
+    <div class="picture" key="picture">
+      {main}
+      {rowBelow && rows}
+    </div>
+  );
+  const rest = (
     <div class="rest" key="rest">
-      {has("heads") && <Profile store={store} answers={answers} width={beside} />}
-      {has("sharpness") && <Sharpness store={store} answers={answers} />}
-      {has("row") && <Row store={store} answers={answers} width={rest} />}
-      {has("row") && <KeyColumn store={store} answers={answers} width={rest} />}
-      {!(grid !== "none" && (grid === "alone" || underGrid)) && findings}
+      {!underGrid && moved}
+      {!rowBelow && rows}
+      {findingsAside && findings}
     </div>
   );
   // What is seen first is also reached first by keyboard.
   const order: ComponentChild[] =
-    shape === "narrow" && grid === "above" ? [main, below, side] : [side, main, below];
+    shape === "narrow" && grid === "above"
+      ? [picture, rest, side]
+      : columns && grid === "above"
+        ? [side, rest, picture]
+        : [side, picture, rest];
   return (
     <div
       class="layout"

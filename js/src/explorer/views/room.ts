@@ -15,7 +15,8 @@ export interface Room {
 /** What the map, its longest labels and the entropy of its rows need, and what stands at their right where it is wide. */
 const MAP = 540;
 export const REST = 380;
-const BETWEEN = 28;
+/** Columns; the style sheet has the same. */
+export const BETWEEN = 28;
 /** The least width of the column of the grid, with measures a little less than their line of menus takes. */
 export const COLUMN = 272;
 /** Narrower than this there is no room for a column beside the map. */

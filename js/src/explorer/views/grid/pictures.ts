@@ -21,8 +21,8 @@ export interface Inks {
   scale: ColourScale;
   /** Whether the colours of every head end at 1. */
   shared: boolean;
-  /** The maps that these are shown less of, and the colours of more and less. */
-  minus?: { map: string; colours: Diverging } | null;
+  /** The maps that these are shown less of, the colours of more and less, and where these end if not at each head's own. */
+  minus?: { map: string; colours: Diverging; end?: number } | null;
 }
 
 /** Of a store, as the choices are. */
@@ -97,29 +97,33 @@ export function pixelsOf(
   head: number,
   inks: Inks,
 ): Uint32Array | null {
-  if (!inks.minus) return thumbPixels(there, head, inks);
-  const first = known.get(thumbnailsOf(inks.minus.map, layer));
-  const alike = first && head < first.heads && String(first.shape) === String(there.shape);
-  return alike ? differencePixels(first, there, head, inks.minus.colours, inks) : null;
+  const { minus, scale, shared } = inks;
+  if (!minus) return thumbPixels(there, head, inks);
+  const values = differenceIn(known, there, minus.map, layer, head);
+  if (!values) return null;
+  const largest = shared ? 1 : (minus.end ?? farthest(values)) || 1;
+  return Uint32Array.from(values, (value) => pack(signedColourOf(minus.colours, value, largest, scale)));
 }
 
-/** What the second gives more or less than the first, on a scale of this head's own unless all end at 1. */
-function differencePixels(
-  first: Thumbnails,
-  second: Thumbnails,
+/** What a head's cells have more or less than those of other maps; null while these are not here. */
+export function differenceIn(
+  known: Known,
+  there: Thumbnails,
+  minus: string,
+  layer: number,
   head: number,
-  colours: Diverging,
-  { scale, shared }: Inks,
-): Uint32Array {
-  const count = second.shape[0] * second.shape[1];
+): Float32Array | null {
+  const first = known.get(thumbnailsOf(minus, layer));
+  const alike = first && head < first.heads && String(first.shape) === String(there.shape);
+  if (!alike) return null;
+  const count = there.shape[0] * there.shape[1];
   const weight = ({ values }: Thumbnails, cell: number) => (values[head * count + cell]! / 255) ** 2;
-  const values = Float32Array.from(
-    { length: count },
-    (_, cell) => weight(second, cell) - weight(first, cell),
-  );
-  const largest = shared ? 1 : values.reduce((top, value) => Math.max(top, Math.abs(value)), 0) || 1;
-  return Uint32Array.from(values, (value) => pack(signedColourOf(colours, value, largest, scale)));
+  return Float32Array.from({ length: count }, (_, cell) => weight(there, cell) - weight(first, cell));
 }
+
+/** From 0, without its sign. */
+export const farthest = (values: Float32Array): number =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 export function thumbPixels(
   { shape, values, peak }: Thumbnails,

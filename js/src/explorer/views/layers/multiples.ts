@@ -6,7 +6,14 @@ import type { Mark } from "../../../drawing/mark";
 import type { MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Cell, Store } from "../../store";
-import { aspectOf, type Inks, inksOf, pixelsOf as pixelsOfHead } from "../grid/pictures";
+import {
+  aspectOf,
+  differenceIn,
+  farthest,
+  type Inks,
+  inksOf,
+  pixelsOf as pixelsOfHead,
+} from "../grid/pictures";
 
 const [SMALLEST, LARGEST] = [48, 168];
 const GAP = 10;
@@ -63,13 +70,32 @@ function pixelsOf(
   const colours = minus
     ? [minus.colours.negative.at(-1), minus.colours.positive.at(-1)]
     : [ramp.at(0), ramp.at(-1)];
-  const name = [head, inks.scale, inks.shared, minus?.map, ...colours].join();
+  const name = [head, inks.scale, inks.shared, minus?.map, minus?.end, ...colours].join();
   const first = (minus && known.get(thumbnails(minus.map, layer))) ?? null;
   const before = made.get(there);
   if (before?.name === name && before.first === first) return before.pixels;
   const pixels = pixelsOfHead(known, there, layer, head, inks);
   if (pixels) made.set(there, { name, first, pixels });
   return pixels;
+}
+
+/** The largest difference of any layer that is here; null where weights are shown. */
+export function differenceEnd(store: Store, answers: Answers, map: MapFacts): number | null {
+  const minus = store.minus.value;
+  if (minus === null) return null;
+  const ends = map.heads.map((_, layer) => {
+    const there = answers.known.get(thumbnails(map.name, layer));
+    const values = there && differenceIn(answers.known, there, minus, layer, store.head.value);
+    return values ? farthest(values) : 0;
+  });
+  return Math.max(...ends);
+}
+
+/** Differences of all layers have one scale: what is next to nothing beside the others is seen to be so. */
+function inksFor(store: Store, answers: Answers, map: MapFacts): Inks {
+  const inks = inksOf(store);
+  const end = differenceEnd(store, answers, map);
+  return inks.minus && end !== null ? { ...inks, minus: { ...inks.minus, end } } : inks;
 }
 
 /** The map of a layer in an area; a sentence where it has no such head, nothing while it has not come. */
@@ -96,7 +122,7 @@ export function* mapMarks(
   } else if (there) {
     const [rows, columns] = there.shape;
     const smooth = Math.max(rows, columns) > Math.max(area.width, area.height);
-    const pixels = pixelsOf(answers.known, there, layer, head, inksOf(store));
+    const pixels = pixelsOf(answers.known, there, layer, head, inksFor(store, answers, map));
     if (pixels) yield { kind: "pixels", ...area, rows, columns, pixels, smooth };
   }
   const frame = { x: area.x - 0.5, y: area.y - 0.5, width: area.width + 1, height: area.height + 1 };

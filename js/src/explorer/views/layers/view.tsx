@@ -12,9 +12,10 @@ import { keysOf, layerNumber, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { chosenFirst, type Store } from "../../store";
 import { aspectOf } from "../grid/pictures";
+import { Ramp, rampEnd } from "../key";
 import { Path } from "../path";
 import { asked, chartOf, type Depth, depthMarks, depthOf, layerAt, levelSaid } from "./depth";
-import { crossMarks, mapMarks, multiplesOf, under } from "./multiples";
+import { crossMarks, differenceEnd, mapMarks, multiplesOf, under } from "./multiples";
 import { Player } from "./play";
 
 /** The map that is played stands beside the others where there is this much room. */
@@ -57,6 +58,7 @@ export function LayersView({ store, answers }: Props) {
   const playing = player.playing.value;
   const shared = { store, answers, map, player, depth: depth.value! };
   const beside = room.value >= BESIDE;
+  const end = rampEnd(store, differenceEnd(store, answers, map));
 
   function press(event: KeyboardEvent): void {
     const onButton = event.target instanceof HTMLElement && event.target.dataset.part === "play";
@@ -92,6 +94,7 @@ export function LayersView({ store, answers }: Props) {
       )}
       {room.value > 0 && <Along {...shared} room={Math.min(1100, room.value)} />}
       <footer>
+        {end !== null && <Ramp store={store} largest={end} />}
         <p class="notes">{notes(store, map).join(" ")}</p>
       </footer>
     </section>
@@ -104,9 +107,8 @@ export function notes(store: Store, map: MapFacts): string[] {
   const changed = store.temperature.value !== 1 || store.scaling.value !== 1;
   const shared = store.traits.color_range.value === "shared";
   const minus = store.minus.value !== null;
-  const largest = minus ? "its own largest difference" : "its own largest weight";
   return [
-    shared ? "Colours end at 1." : `The colours of each map end at ${largest}.`,
+    shared ? "Colours end at 1." : minus ? "" : "The colours of each map end at its own largest weight.",
     pooled
       ? `Each point is the largest of the weights under it${minus ? ", less that of the other run" : ""}.`
       : "",
@@ -217,7 +219,7 @@ function Multiples({ store, answers, map, player, depth, room }: PartProps & { r
   const seen = player.layer.value;
   return (
     <div
-      class="multiples"
+      class="layer-maps"
       role="radiogroup"
       aria-label={`Layers of ${headName(map, seen, store.head.value)}`}
       ref={list}

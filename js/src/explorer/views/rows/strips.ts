@@ -10,7 +10,7 @@ import { headNumber, keysOf, layerNumber, type MapFacts } from "../../../host/fa
 import type { Colours } from "../../../host/theme";
 import type { Answers } from "../../answers";
 import type { Store } from "../../store";
-import { type Inks, inksOf } from "../grid/pictures";
+import { farthest, type Inks, inksOf } from "../grid/pictures";
 import type { HeadPlace } from "../grid/ranking";
 
 const LEFT = 58;
@@ -127,21 +127,31 @@ export function valuesOf({ rows, first }: LayerRows, head: number): Float32Array
   });
 }
 
+/** The largest difference of any head that is here; null where weights are shown. */
+export function differenceEnd(store: Store, answers: Answers, map: MapFacts, query: number): number | null {
+  if (store.minus.value === null) return null;
+  const ends = map.heads.flatMap((heads, layer) => {
+    const known = rowsIn(store, answers, map, layer, query);
+    return Array.from({ length: known ? heads : 0 }, (_, head) => farthest(valuesOf(known!, head)));
+  });
+  return Math.max(0, ...ends);
+}
+
 const made = new WeakMap<HeadRows, { name: string; first: HeadRows | null; pixels: Uint32Array }>();
 
 /** The cells of all heads of a layer; made once for as long as their colours stay. */
-function pixelsOf(layer: LayerRows, { ramp, scale, shared, minus }: Inks): Uint32Array {
+function pixelsOf(layer: LayerRows, { ramp, scale, shared, minus }: Inks, end: number | null): Uint32Array {
   const { rows, first } = layer;
   const ways = first && minus ? minus.colours : null;
   const ends = ways ? [ways.negative.at(-1), ways.positive.at(-1)] : [ramp.at(0), ramp.at(-1)];
-  const name = [scale, shared, ...ends].join();
+  const name = [scale, shared, end, ...ends].join();
   const before = made.get(rows);
   if (before?.name === name && before.first === first) return before.pixels;
   const [heads, cells] = rows.shape;
   const pixels = new Uint32Array(heads * cells);
   for (let head = 0; head < heads; head++) {
     const values = valuesOf(layer, head);
-    const largest = shared ? 1 : first ? farthest(values) || 1 : rows.peak[head] || 1;
+    const largest = shared ? 1 : (end ?? rows.peak[head]) || 1;
     for (const [at, value] of values.entries()) {
       const colour = ways
         ? signedColourOf(ways, value, largest, scale)
@@ -152,10 +162,6 @@ function pixelsOf(layer: LayerRows, { ramp, scale, shared, minus }: Inks): Uint3
   made.set(rows, { name, first, pixels });
   return pixels;
 }
-
-/** From 0, without its sign. */
-const farthest = (values: Float32Array): number =>
-  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** The strips between two heights, with the numbers of their layers and heads. */
 export function* stripMarks(
@@ -169,6 +175,8 @@ export function* stripMarks(
   const colours = store.colours.value;
   const { plot, line, yOf } = stage;
   const inks = inksOf(store);
+  // Differences of all heads have one scale: what is next to nothing beside the others is seen to be so.
+  const end = differenceEnd(store, answers, map, query);
   const [chosenLayer, chosenHead] = [store.layer.value, store.head.value];
   const every = Math.ceil((SIZE + 1) / line);
   for (const [layer, heads] of map.heads.entries()) {
@@ -182,7 +190,7 @@ export function* stripMarks(
     if (known) {
       const [rows, cells] = known.rows.shape;
       const wide = (plot.width * cells * known.rows.stride) / map.n_keys;
-      const pixels = { rows, columns: cells, pixels: pixelsOf(known, inks), clip: area };
+      const pixels = { rows, columns: cells, pixels: pixelsOf(known, inks, end), clip: area };
       yield { kind: "pixels", ...area, width: wide, ...pixels, smooth: cells > plot.width };
     }
     if (hidden > 0) {

@@ -11,8 +11,19 @@ import { exact, quoted, signed } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { chosenFirst, type Store } from "../../store";
+import { Ramp, rampEnd } from "../key";
 import { Path } from "../path";
-import { AROUND, headAt, keyAt, rowsIn, stageOf, stripMarks, tokenMarks, valuesOf } from "./strips";
+import {
+  AROUND,
+  differenceEnd,
+  headAt,
+  keyAt,
+  rowsIn,
+  stageOf,
+  stripMarks,
+  tokenMarks,
+  valuesOf,
+} from "./strips";
 
 interface Props {
   store: Store;
@@ -46,6 +57,7 @@ export function RowsView({ store, answers }: Props) {
     return null;
   });
   if (!map || !suits(map)) return null;
+  const end = rampEnd(store, differenceEnd(store, answers, map, lookedFrom(store, map)));
   return (
     <section class="map rows" data-part="rows">
       <div class="ruler" ref={ruler} />
@@ -58,6 +70,7 @@ export function RowsView({ store, answers }: Props) {
       {fault.value !== null && <Fault sentence={fault.value} onRetry={() => answers.retry()} />}
       {room.value > 0 && <Strips {...{ store, answers, map }} room={room.value} />}
       <footer>
+        {end !== null && <Ramp store={store} largest={end} />}
         <p class="notes">{notes(store, map).join(" ")}</p>
       </footer>
     </section>
@@ -76,7 +89,9 @@ export function notes(store: Store, map: MapFacts): string[] {
   const ends =
     store.traits.color_range.value === "shared"
       ? "Colours end at 1."
-      : `The colours of each line end at its own largest ${store.minus.value === null ? "weight" : "difference"}.`;
+      : store.minus.value === null
+        ? "The colours of each line end at its own largest weight."
+        : "";
   return [
     ends,
     changed ? "As the model has them: at temperature 1 and its own scaling." : "",
