@@ -32,8 +32,9 @@ from attnwidget.widget.views import VIEWS, refusal
 __all__ = ["Explorer", "are_maps", "check_choices"]
 
 LOCKABLE = (
-    *("map", "view", "measure", "sort", "temperature", "scaling", "against"),
-    *("color_map", "color_scale", "color_range", "threshold", "pooling", "tokens", "all"),
+    *("map", "view", "measure", "sort", "temperature", "scaling", "against", "compared", "tokens"),
+    *("color_map", "color_scale", "color_range", "threshold", "pooling"),
+    *("heads", "reading", "joined", "spans", "span_kind", "flow_heads", "flow_threshold", "all"),
 )
 
 

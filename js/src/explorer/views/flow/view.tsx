@@ -67,6 +67,7 @@ export function FlowView({ store, answers }: Props) {
   const fault = answers.known.fault(question);
   const known = answers.known.get(question);
   const { flow_threshold: threshold, flow_heads: heads } = store.traits;
+  const free = (name: string) => !store.lesson.isLocked(name);
   const least = Math.log10(known?.threshold || 0.002);
   return (
     <section class="map flow" data-part="flow">
@@ -74,27 +75,31 @@ export function FlowView({ store, answers }: Props) {
       <header>
         <Path store={store} />
         <div class="measuring">
-          <Menu
-            label="Edges"
-            part="flow-heads"
-            value={heads.value}
-            options={[
-              ["mean", "all heads together"],
-              ["each", "each head"],
-            ]}
-            title="Whether a line is what all heads carry together, or what single heads do"
-            onChange={(value) => (heads.value = value)}
-          />
-          <Slider
-            label="At least"
-            part="flow-threshold"
-            value={Math.log10(Math.max(threshold.value, 1e-9))}
-            text={short(threshold.value)}
-            min={least}
-            max={Math.log10(HIGHEST)}
-            step={0.01}
-            onInput={(value) => (threshold.value = Number((10 ** value).toPrecision(2)))}
-          />
+          {free("flow_heads") && (
+            <Menu
+              label="Edges"
+              part="flow-heads"
+              value={heads.value}
+              options={[
+                ["mean", "all heads together"],
+                ["each", "each head"],
+              ]}
+              title="Whether a line is what all heads carry together, or what single heads do"
+              onChange={(value) => (heads.value = value)}
+            />
+          )}
+          {free("flow_threshold") && (
+            <Slider
+              label="At least"
+              part="flow-threshold"
+              value={Math.log10(Math.max(threshold.value, 1e-9))}
+              text={short(threshold.value)}
+              min={least}
+              max={Math.log10(HIGHEST)}
+              step={0.01}
+              onInput={(value) => (threshold.value = Number((10 ** value).toPrecision(2)))}
+            />
+          )}
         </div>
       </header>
       {fault !== null ? (

@@ -24,6 +24,7 @@ export function Sides({ store }: { store: Store }) {
     ["first", first],
     ["second", second],
   ];
+  const locked = store.lesson.isLocked("compared");
   if (canDiffer(differs, pair)) ways.unshift(["difference", differenceName(pair)]);
   if (pairs) ways.push(["beside", "Side by side"]);
   return (
@@ -40,7 +41,10 @@ export function Sides({ store }: { store: Store }) {
             key={way}
             data-part={`show-${way}`}
             aria-pressed={way === compared}
-            onClick={() => (store.traits.compared.value = way)}
+            aria-disabled={locked}
+            onClick={() => {
+              if (!locked) store.traits.compared.value = way;
+            }}
           >
             <bdi>{label}</bdi>
           </button>

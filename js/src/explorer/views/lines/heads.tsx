@@ -23,7 +23,10 @@ export function Heads({ store, map, alone }: Props) {
   const palette = paletteOf(store.colours.value.dark);
   const colours = coloursOf(shown);
 
+  const locked = store.lesson.isLocked("heads");
+
   function toggle(head: number): void {
+    if (locked) return;
     const shown = headsShown(store, map);
     const rest = shown.filter((other) => other !== head);
     // The last one stays: a picture of no head says nothing.
@@ -32,6 +35,7 @@ export function Heads({ store, map, alone }: Props) {
   }
 
   function only(head: number): void {
+    if (locked) return;
     store.traits.heads.value = [];
     store.select(layer, head);
   }
@@ -50,6 +54,7 @@ export function Heads({ store, map, alone }: Props) {
             data-part="lines-head"
             data-head={head}
             aria-pressed={at >= 0}
+            aria-disabled={locked}
             aria-label={`Head ${number}`}
             title={`Head ${number}: click to switch on or off, double click or Shift+Enter to see it alone`}
             style={{ "--colour": colour }}
@@ -68,17 +73,19 @@ export function Heads({ store, map, alone }: Props) {
           </button>
         );
       })}
-      <button
-        type="button"
-        class="quiet"
-        data-part="lines-all"
-        onClick={() => {
-          if (shown.length === count) only(store.head.peek());
-          else store.traits.heads.value = Array.from({ length: count }, (_, head) => head);
-        }}
-      >
-        {shown.length === count ? "one" : "all"}
-      </button>
+      {!locked && (
+        <button
+          type="button"
+          class="quiet"
+          data-part="lines-all"
+          onClick={() => {
+            if (shown.length === count) only(store.head.peek());
+            else store.traits.heads.value = Array.from({ length: count }, (_, head) => head);
+          }}
+        >
+          {shown.length === count ? "one" : "all"}
+        </button>
+      )}
       {shown.length > DISTINCT && (
         <span class="hint">{`More than ${DISTINCT} heads: colours repeat. Point at one to see it alone.`}</span>
       )}

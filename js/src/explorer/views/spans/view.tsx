@@ -85,7 +85,7 @@ export function SpansView({ store, answers, ready }: ViewProps) {
       <div class="ruler" ref={ruler} />
       <header>
         <Path store={store} />
-        {kinds.length > 0 && (
+        {kinds.length > 0 && !store.lesson.isLocked("span_kind") && (
           <Menu
             label="Spans"
             part="span-kind"
@@ -99,7 +99,7 @@ export function SpansView({ store, answers, ready }: ViewProps) {
       {kind === null && (
         <p class="hint" data-part="no-spans">
           No turns, documents, paragraphs or sentences were found in this text.
-          {map.keys === null && " Name runs of tokens below."}
+          {map.keys === null && !store.lesson.isLocked("spans") && " Name runs of tokens below."}
         </p>
       )}
       {shown && (
@@ -136,7 +136,9 @@ export function SpansView({ store, answers, ready }: ViewProps) {
           />
         </>
       )}
-      {map.keys === null && <Naming store={store} map={map} marked={marked.value} />}
+      {map.keys === null && !store.lesson.isLocked("spans") && (
+        <Naming store={store} map={map} marked={marked.value} />
+      )}
       <footer>
         {shown && (
           <Legend {...scaleOf(store, endOf(store, shown.of, 0))} masked={false} undefinedRows={false} />

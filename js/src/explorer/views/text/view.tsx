@@ -64,6 +64,7 @@ function Reading({ store, map }: { store: Store; map: MapFacts }) {
   const who = column
     ? key !== null && `key ${key} ${quoted(keysOf(map).labels[key])}`
     : row && rowName(map, { ...row, joined: "mean" }).replace(/^mean of /, "");
+  const free = (name: string) => !store.lesson.isLocked(name);
   function read(next: "row" | "column"): void {
     const { query, key: pinned } = store.pin.peek();
     store.traits.reading.value = next;
@@ -72,7 +73,7 @@ function Reading({ store, map }: { store: Store; map: MapFacts }) {
   }
   return (
     <div class="reading">
-      {several && (
+      {several && free("joined") && (
         <Segments
           label="The rows of several words as one"
           part="joined"
@@ -87,16 +88,18 @@ function Reading({ store, map }: { store: Store; map: MapFacts }) {
       <span class="who" data-part="read">
         {who || (column ? "The pinned key" : "The pinned word")}
       </span>
-      <Segments
-        label="What the shades say"
-        part="reading"
-        value={store.traits.reading.value}
-        options={[
-          ["row", several ? "look at" : "looks at"],
-          ["column", "is looked at by"],
-        ]}
-        onChange={read}
-      />
+      {free("reading") && (
+        <Segments
+          label="What the shades say"
+          part="reading"
+          value={store.traits.reading.value}
+          options={[
+            ["row", several ? "look at" : "looks at"],
+            ["column", "is looked at by"],
+          ]}
+          onChange={read}
+        />
+      )}
     </div>
   );
 }
