@@ -84,6 +84,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
       ["lost", "absent"].includes(source.link.value) ||
       store.empty.value;
     const busy = source.patience.value !== "calm";
+    host.dataset.view = store.view.value;
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
   });
 
