@@ -15,7 +15,8 @@ import torch, attnwidget as aw
 from attnwidget.layers import Mask, ProjectedLayer
 from attnwidget.tokens import ImageGrid, Span
 HURT = ["<b>bold</b>", "<img src=x onerror='window.hurt=true'>", "</script><script>window.hurt=true</script>",
-        "x" * 10_000, "\u05e9\u05dc\u05d5\u05dd", "\u200b", "", "\\n", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\u6c34", "."]
+        "x" * 10_000, "\u05e9\u05dc\u05d5\u05dd", "\u200b", "", "\\n",
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\u6c34", "."]
 def make(seed=0, causal=True, n=None, tokens=None):
     draw = torch.Generator().manual_seed(seed)
     n = n or len(HURT)
