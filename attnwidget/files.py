@@ -15,6 +15,8 @@ def check_path(path: str | Path, endings: Sequence[str]) -> Path:
 
     Raises
     ------
+    TypeError
+        When it is no path.
     ValueError
         When it ends in something else.
     FileNotFoundError
@@ -22,6 +24,8 @@ def check_path(path: str | Path, endings: Sequence[str]) -> Path:
     IsADirectoryError
         When it is a folder itself.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {type(path).__name__}; expected the name of a file.")
     path = Path(path)
     if path.suffix.lower() not in endings:
         expected = endings[0] if len(endings) == 1 else f"{', '.join(endings[:-1])} or {endings[-1]}"

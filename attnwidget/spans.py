@@ -61,6 +61,8 @@ def find_spans(tokens: Tokens | Sequence[str], kinds: str | Iterable[str] | None
 
     Raises
     ------
+    TypeError
+        When ``tokens`` are none.
     ValueError
         When there is no such kind.
 
@@ -76,6 +78,9 @@ def find_spans(tokens: Tokens | Sequence[str], kinds: str | Iterable[str] | None
     (Span(name='system', start=0, stop=11), Span(name='user', start=11, stop=40), ...)
     >>> aw.measures.span_mass(run.maps, "roles")
     """
+    if hasattr(tokens, "tokens") or isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        hint = "pass its .tokens" if hasattr(tokens, "tokens") else "expected Tokens, or a list of labels"
+        raise TypeError(f"tokens is {type(tokens).__name__}; {hint}.")
     wanted = [kinds] if isinstance(kinds, str) else list(SPAN_KINDS if kinds is None else kinds)
     for kind in wanted:
         if kind not in _FOUND:

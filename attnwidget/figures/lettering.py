@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,14 @@ READABLE = 0.075  # inches from one label to the next
 LONGEST = 18  # characters of a label
 _PICTURES = {code: chr(0x2400 + code) for code in range(32)}  # Unicode has one of every control character
 _SIGNS = _PICTURES | {0x7F: "␡", 0x0A: "⏎", 0x09: "⇥", 0xFEFF: "<BOM>", 0xFFFE: "?", 0xFFFF: "?"}
+# What nobody sees: a break that may be, and what turns the text around it around.
+_SIGNS |= {0xAD: "<SHY>", 0x200B: "<ZWSP>", 0x2060: "<WJ>", 0x200E: "<LRM>", 0x200F: "<RLM>", 0x61C: "<ALM>"}
+_SIGNS |= {0x202A: "<LRE>", 0x202B: "<RLE>", 0x202C: "<PDF>", 0x202D: "<LRO>", 0x202E: "<RLO>"}
+_SIGNS |= {0x2066: "<LRI>", 0x2067: "<RLI>", 0x2068: "<FSI>", 0x2069: "<PDI>"}
+# They join letters and the parts of an emoji, and are named only where they stand alone.
+_JOINERS = {0x200C: "<ZWNJ>", 0x200D: "<ZWJ>", 0xA0: "<NBSP>"}
+_NAMED = frozenset(map(chr, (*_SIGNS, *_JOINERS, 0x20)))
+_NOTHING_SEEN = re.compile(r"[\s\u00ad\u061c\u115f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff]+")
 
 
 def readable(label: str) -> str:
@@ -51,6 +60,8 @@ def readable(label: str) -> str:
         return "∅"
     if not label.strip(" "):
         label = "␣" * len(label)
+    if _NOTHING_SEEN.fullmatch(label) and label.strip(" \n\t"):
+        label = label.translate(_JOINERS | {ord(sign): f"<U+{ord(sign):04X}>" for sign in label if sign not in _NAMED})
     short = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
     return written(short.replace("\n", "⏎"))
 

@@ -30,6 +30,9 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> tuple[Any, dict[str, An
     place, maps = view.place, view.maps
     if kind in _PROJECTED and "kind" not in changes and not _is_projected(view.maps, place.layer):
         kind = "head"  # as the view itself shows maps of which no queries and keys are held
+    spans = view.spans_of(view.maps) if kind == "spans" else None
+    if kind == "spans" and spans is None and not {"kind", "spans"} & changes.keys():
+        kind = "head"  # a text in which no spans were found
     comparing: dict[str, Any] = {}
     if place.against is not None and view.compared == "first":
         place, maps = place.against, view.shown.maps[place.against.map]
@@ -59,7 +62,7 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> tuple[Any, dict[str, An
         "scale": view.color_scale,
         "vmax": _end(view.color_range, kind),
         "threshold": view.threshold,
-        **({"spans": view.spans_of(view.maps)} if kind == "spans" else {}),
+        **({"spans": spans} if kind == "spans" else {}),
         # Made of several layers, and in none of them.
         **({"title": view.map} if view.map in view.shown.derived and view.maps.heads == (1,) and not comparing else {}),
         **comparing,

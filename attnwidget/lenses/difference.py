@@ -123,9 +123,12 @@ def matched(a: AttentionMaps, b: AttentionMaps) -> tuple[AttentionMaps, Attentio
     else:
         queries = align_tokens(a.tokens, b.tokens)
     if 0 in (len(queries), len(keys)):
+        axis = "key" if len(keys) == 0 else "query"
+        begins = [_beginning(run.key_tokens if axis == "key" else run.tokens) for run in (a, b)]
+        what = "token" if a.key_tokens is a.tokens and b.key_tokens is b.tokens else f"{axis} token"
         raise ValueError(
-            f"the two runs have no token in common: one begins {_beginning(a)}, the other {_beginning(b)}. Compare "
-            "runs on texts that share some words."
+            f"the two runs have no {what} in common: one begins {begins[0]}, the other {begins[1]}. Compare runs on "
+            "texts that share some words."
         )
     return _on(a, queries[:, 0], keys[:, 0]), _on(b, queries[:, 1], keys[:, 1])
 
@@ -146,5 +149,5 @@ def _layers(maps: AttentionMaps) -> str:
     return f"{maps.n_layers} x {counts[0] if len(counts) == 1 else counts}"
 
 
-def _beginning(maps: AttentionMaps) -> str:
-    return repr(" ".join(label[:20] for label in maps.key_tokens.labels[:4]))
+def _beginning(tokens: Tokens) -> str:
+    return repr(" ".join(label[:20] for label in tokens.labels[:4]))

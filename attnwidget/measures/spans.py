@@ -78,7 +78,10 @@ def span_mass(
     choice("measure", measure, ("mass", "per_token", "chance"))
     walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens, trimmed=True)
     if queries is not None:
-        rows = torch.tensor(sorted(set(positions(queries, walk.n_queries, "queries"))), dtype=torch.long)
+        chosen = sorted(set(positions(queries, walk.n_queries, "queries")))
+        if not chosen:
+            raise ValueError("queries is empty; name at least one query, or None for all.")
+        rows = torch.tensor(chosen, dtype=torch.long)
         walk = Walk(a, mask=mask, causal=causal, exclude_tokens=exclude_tokens, rows=rows, trimmed=True)
     of_queries, of_keys = axis_spans(a, spans, key_spans, (walk.n_queries, walk.n_keys))
     (found,) = sums_by_span(walk, of_queries, of_keys, "chance" if measure == "chance" else "mass")

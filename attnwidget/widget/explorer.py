@@ -154,7 +154,7 @@ class Explorer(Selecting, Comparing):
         self,
         maps: AttentionMaps | Capture | Mapping[str, AttentionMaps],
         *,
-        title: str = "",
+        title: str | None = "",
         measures: Mapping[str, Any] | None = None,
         keep: Keep | None = "picture",
         lesson: Lesson | None = None,
@@ -167,6 +167,7 @@ class Explorer(Selecting, Comparing):
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
         self._select(choices)
+        self._known(choices["map"])
         choices.setdefault("layer", self._first_layer(choices["map"]))
         if "view" not in choices and choices["map"] in self._maps and self._maps[choices["map"]].key_tokens.images:
             choices["view"] = "image"  # who brings a picture wants to see it
@@ -347,6 +348,7 @@ class Explorer(Selecting, Comparing):
     @property
     def findings(self) -> Findings:
         """What is unusual about the maps that are shown, or about the heads that they were derived from."""
+        self.maps  # noqa: B018 - a closed view says so itself
         return self._shown.behind(self.map).findings()
 
     def close(self) -> None:
@@ -408,10 +410,13 @@ class Explorer(Selecting, Comparing):
 
     @t.validate("map")
     def _valid_map(self, proposal: Any) -> str:
-        name = str(proposal["value"])
+        return self._known(proposal["value"])
+
+    def _known(self, name: Any) -> str:
+        """The name of maps that there are."""
         if self._maps and name not in self._maps:
             raise t.TraitError(f"map={name!r} does not exist; there are {', '.join(self._maps)}.")
-        return name
+        return str(name)
 
     def _first_layer(self, name: Any) -> int:
         """The layer that maps open at: of a rollout the last, up to which all are rolled."""

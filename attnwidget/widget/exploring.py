@@ -115,7 +115,20 @@ def read(
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
         maps: AttentionMaps | Mapping[str, AttentionMaps] = what
         return maps
+    _check_no_maps_among(what)
     return AttentionMaps.from_arrays(what, example=example, **labels)
+
+
+def _check_no_maps_among(what: Any) -> None:
+    """Maps in a list, or beside something else, are no arrays."""
+    named = what.items() if isinstance(what, Mapping) else enumerate(what) if isinstance(what, (list, tuple)) else ()
+    kinds = {name: type(one).__name__ for name, one in named}
+    if "AttentionMaps" not in kinds.values():
+        return
+    other = next(((name, kind) for name, kind in kinds.items() if kind != "AttentionMaps"), None)
+    if other is not None:
+        raise TypeError(f"what[{other[0]!r}] is {other[1]}; expected AttentionMaps, as the others are.")
+    raise TypeError("several maps are shown by name, explore({'one': a, 'other': b}), or held together: compare(a, b).")
 
 
 def _run(what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None) -> Capture:

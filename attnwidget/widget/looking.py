@@ -120,15 +120,21 @@ class Looking(Appearance):
     _looked: tuple[Any, dict[str, Seen]] | None = None
 
     def _take(
-        self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None, seen: dict[str, Seen]
+        self,
+        heads: dict[str, AttentionMaps],
+        title: str | None,
+        measures: Mapping[str, Any] | None,
+        seen: dict[str, Seen],
     ) -> None:
         """Hold maps, and tell the browser what is seen of them."""
+        if not isinstance(title, str | None):
+            raise TypeError(f"title is {type(title).__name__}; expected a text, or None.")
         looked = {name: one.maps for name, one in seen.items()}
         told = {name: one.told for name, one in seen.items()}
         runs = heads.place if isinstance(heads, Runs) else None
         self._shown = Shown.of(looked, measures, self._shown.version + 1, told, runs)
         self._given, self._measures, self._seen = heads, measures, seen
-        self.set_trait("facts", facts_of(self._shown, title))
+        self.set_trait("facts", facts_of(self._shown, title or ""))
 
     def _settle(self) -> None:
         """Let what was chosen stay where it still exists."""

@@ -55,7 +55,11 @@ class Several(Looking):
         self.set_trait("opening", b"")  # about the maps before
 
     def _take(
-        self, heads: dict[str, AttentionMaps], title: str, measures: Mapping[str, Any] | None, seen: dict[str, Seen]
+        self,
+        heads: dict[str, AttentionMaps],
+        title: str | None,
+        measures: Mapping[str, Any] | None,
+        seen: dict[str, Seen],
     ) -> None:
         """Hold maps; heads that these have too stay chosen."""
         super()._take(heads, title, measures, seen)

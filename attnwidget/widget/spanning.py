@@ -11,8 +11,9 @@ from typing import Any
 import traitlets as t
 
 from attnwidget.maps import AttentionMaps
-from attnwidget.spans import find_spans
+from attnwidget.spans import SPAN_KINDS
 from attnwidget.tokens import Span
+from attnwidget.widget.answers.spans import told_spans
 from attnwidget.widget.looking import text_of
 from attnwidget.widget.several import Several
 
@@ -29,6 +30,13 @@ class Spanning(Several):
     def _valid_spans(self, proposal: Any) -> list[list[Any]]:
         return named_spans(proposal["value"], self._length)
 
+    @t.validate("span_kind")
+    def _valid_kind(self, proposal: Any) -> str:
+        kind: str = proposal["value"]
+        if kind not in {"", "own", *SPAN_KINDS}:
+            raise t.TraitError(f"span_kind={kind!r} is not known; expected 'own' or one of {', '.join(SPAN_KINDS)}.")
+        return kind
+
     @t.observe("facts")
     def _keep_spans_inside(self, _change: Any) -> None:
         """Other maps may have fewer tokens."""
@@ -37,15 +45,18 @@ class Spanning(Several):
             self.spans = [span for span in self.spans if span[2] <= length]
 
     def spans_of(self, maps: AttentionMaps) -> str | list[tuple[str, int, int]] | None:
-        """The spans that are looked at, as `attnwidget.figure` takes them; None for the first kind there is."""
+        """The spans that are looked at, as `attnwidget.figure` takes them; None where there are none to look at."""
+        same = maps.key_tokens is maps.tokens
         own = []
         for name, *ends in self.spans:
             start, stop = (bisect_left(maps.key_tokens.begins, end) for end in ends)
             if start < stop:
                 own.append((name, start, stop))
-        if own and self.span_kind in {"", "own"}:
+        if own and same and self.span_kind in {"", "own"}:
             return own
-        return self.span_kind if self.span_kind in find_spans(maps.key_tokens) else None
+        kinds = list(told_spans(maps.key_tokens))
+        kind = self.span_kind if self.span_kind in kinds else next(iter(kinds), None)
+        return kind if same or kind in told_spans(maps.tokens) else None
 
     @property
     def _length(self) -> int | None:

@@ -10,7 +10,7 @@ import traitlets as t
 
 import attnwidget as aw
 from attnwidget.widget.spanning import named_spans
-from tests.make import projected
+from tests.make import matrices, projected
 
 OWN = [["first", 0, 5], ["second", 5, 12]]
 
@@ -58,3 +58,19 @@ def test_a_figure_of_the_view_is_about_them_wherever_a_lens_has_put_them():
     drawn = aw.figure(view).axes[0].images[0].get_array()
     wanted = aw.measures.span_mass(view.maps, view.spans_of(view.maps))[1, 2]
     np.testing.assert_allclose(drawn.filled(0), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["", "own", "sentences", "roles"])
+@pytest.mark.parametrize("across", [False, True])
+def test_a_text_without_spans_leaves_as_its_map(tmp_path, kind, across):
+    tokens = aw.Tokens.from_labels(["Lily", "gave", "the", "ball", "to", "Ben"])
+    words = {"key_tokens": aw.Tokens.from_labels(list("abcd"))} if across else {}
+    weights = matrices(2, 3, 6, 4 if across else 6)
+    view = aw.Explorer(
+        aw.AttentionMaps.from_arrays(weights, layout="LHQK", tokens=tokens, **words), view="spans", span_kind=kind
+    )
+    for name in ("view.html", "view.svg"):
+        view.save(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 1000
+    assert "mass between" not in (tmp_path / "view.svg").read_text()
+    assert aw.figure(view).axes

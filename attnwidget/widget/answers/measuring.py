@@ -114,6 +114,8 @@ def own_measures(given: Mapping[str, Any], maps: AttentionMaps) -> dict[str, Ten
     shape = (maps.n_layers, max(maps.heads))
     found = {}
     for name, values in given.items():
+        if not isinstance(name, str) or not name.strip():
+            raise TypeError(f"measures names {name!r}; expected a name.")
         if name in HEAD_MEASURES:
             raise ValueError(f"measures names {name!r}, which is measured already; give yours another name.")
         try:

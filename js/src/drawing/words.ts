@@ -13,11 +13,29 @@ const SIGNS: Record<string, string> = {
   "\ufeff": "<BOM>",
 };
 
+/** What nobody sees: a break that may be, and what turns the text around it around. */
+const UNSEEN: Record<string, string> = {
+  ...{ "\u00ad": "SHY", "\u200b": "ZWSP", "\u2060": "WJ", "\u200e": "LRM", "\u200f": "RLM", "\u061c": "ALM" },
+  ...{ "\u202a": "LRE", "\u202b": "RLE", "\u202c": "PDF", "\u202d": "LRO", "\u202e": "RLO" },
+  ...{ "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI" },
+};
+/** They join letters and the parts of an emoji, and are named only where they stand alone. */
+const JOINERS: Record<string, string> = { "\u200c": "ZWNJ", "\u200d": "ZWJ", "\u00a0": "NBSP" };
+const NOTHING_SEEN = /^(?:\s|\p{Cf}|\u115f|\u3164|[\ufe00-\ufe0f])+$/u;
+
+function nameOf(sign: string): string {
+  const code = sign.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+  return `<${UNSEEN[sign] ?? JOINERS[sign] ?? `U+${code}`}>`;
+}
+
 /** A token with nothing invisible left in it. */
 export function readable(label: string): string {
   if (label === "") return "∅";
   if (/^ +$/.test(label)) return "␣".repeat(label.length);
-  return Array.from(label, (sign) => SIGNS[sign] ?? sign).join("");
+  const alone = NOTHING_SEEN.test(label);
+  const seen = (sign: string) =>
+    SIGNS[sign] ?? (sign in UNSEEN || (alone && sign !== " ") ? nameOf(sign) : sign);
+  return Array.from(label, seen).join("");
 }
 
 /** Longer words are named by their two ends. */
@@ -44,16 +62,10 @@ export function directionOf(words: Iterable<string>): "ltr" | "rtl" {
   return "ltr";
 }
 
-/** What turns the text around it around. */
-const TURNING = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/;
-
-/** Whether a token has to be kept from its neighbours, or the order of both would change. */
-export const isTurning = (label: string): boolean => TURNING.test(label);
-
 /** The name of a token in a sentence; one that runs from right to left turns only itself around. */
 export function quoted(label: string | undefined): string {
   const name = shortened(readable(label ?? ""));
-  return RIGHT_TO_LEFT.test(name) || isTurning(name) ? `“\u2068${name}\u2069”` : `“${name}”`;
+  return RIGHT_TO_LEFT.test(name) ? `“\u2068${name}\u2069”` : `“${name}”`;
 }
 
 /** Four decimals; in scientific notation where these would hide the number. */
@@ -100,6 +112,8 @@ export function powered(log: number): string {
   const value = Math.exp(log);
   if (!Number.isFinite(log) || (value >= 0.001 && value < 100_000)) return measured(value);
   const tens = log / Math.LN10;
+  // So far out its digits say nothing.
+  if (Math.abs(tens) >= 1e6) return `10^${measured(tens)}`;
   const digits = (10 ** (tens - Math.floor(tens))).toPrecision(3);
   const [mantissa, exponent] =
     digits === "10.0" ? ["1.00", Math.floor(tens) + 1] : [digits, Math.floor(tens)];

@@ -23,6 +23,8 @@ export interface PinnedRow {
   shown: Float32Array;
   signed: boolean;
   masked: (key: number) => boolean;
+  /** Why there are no weights, in a sentence; null where there are some. */
+  lacks: string | null;
   entropyBefore: number;
   entropyAfter: number;
 }
@@ -86,6 +88,16 @@ function maskOf(rows: readonly Tile[]): (key: number) => boolean {
   return (key) => lost || rows.every(({ codes }) => codes[key] === MASKED);
 }
 
+/** Why rows have no weights, in a sentence; null where they have some. */
+export function lackOf(rows: readonly Tile[]): string | null {
+  const which = rows.length > 1 ? "One of the rows" : "This row";
+  if (rows.some(({ missing }) => Number.isNaN(missing[0])))
+    return `${which} holds NaN: its weights are not known.`;
+  if (rows.every(({ codes }) => codes.every((code) => code === MASKED)))
+    return rows.length > 1 ? "These queries see no key." : "This query sees no key.";
+  return null;
+}
+
 /** Temperature and scaling. */
 type Sharpness = readonly [temperature: number, scaling: number];
 
@@ -98,7 +110,13 @@ export function pinnedRow(
 ): PinnedRow {
   const before = join(rows, joined, temper, 1, 1);
   const after = join(rows, joined, temper, ...sharpness);
-  return { ...made(rows, joined, before, after), shown: after.weights, signed: false, masked: maskOf(rows) };
+  return {
+    ...made(rows, joined, before, after),
+    shown: after.weights,
+    signed: false,
+    masked: maskOf(rows),
+    lacks: lackOf(rows),
+  };
 }
 
 /** The rows of two heads, each at its own temperature and scaling; those of the head that is looked at come first. */
@@ -117,7 +135,8 @@ export function comparedRow(
   const [hidden, alike] = [maskOf(own), maskOf(other)];
   const shown = signed ? second.weights.map((weight, key) => weight - first.weights[key]!) : looked.weights;
   const masked = (key: number) => hidden(key) && (!signed || alike(key));
-  return { ...made(own, joined, first, second), shown, signed, masked };
+  const lacks = lackOf(own) ?? (signed ? lackOf(other) : null);
+  return { ...made(own, joined, first, second), shown, signed, masked, lacks };
 }
 
 const made = (rows: readonly Tile[], joined: Joined, before: Read, after: Read) => ({

@@ -26,6 +26,30 @@ describe("tokens", () => {
       "␇",
     ]);
   });
+  it("that nobody sees have names, and join what they join", () => {
+    const labels = [
+      "\u200b",
+      "\u202eevil\u202c",
+      "\u200d",
+      "\u00a0",
+      "\u3000",
+      "a\u00adb",
+      "می\u200cخواهم",
+      "👩\u200d👧",
+    ];
+    expect(labels.map(readable)).toEqual([
+      ...[
+        "<ZWSP>",
+        "<RLO>evil<PDF>",
+        "<ZWJ>",
+        "<NBSP>",
+        "<U+3000>",
+        "a<SHY>b",
+        "می\u200cخواهم",
+        "👩\u200d👧",
+      ],
+    ]);
+  });
   it("stay text", () => {
     expect(quoted("</script><b>")).toBe("“</script><b>”");
     expect(readable("👩🏽‍🚀")).toBe("👩🏽‍🚀");

@@ -166,7 +166,9 @@ function files(store: Store, map: MapFacts, answers: Answers, way: Way): Action[
     run: async () => {
       try {
         const sheet = view.sheet(store, map, answers);
-        if (sheet) await way.download(await make(sheet), fileName(pictureParts(store, map), ending));
+        if (!sheet) throw new Error("There is no picture to save: this view has nothing to draw yet.");
+        way.say("The picture is being made");
+        await way.download(await make(sheet), fileName(pictureParts(store, map), ending));
       } catch (reason) {
         way.fail(reason);
       }

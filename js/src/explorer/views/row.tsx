@@ -96,7 +96,7 @@ export function Row({ store, answers, width }: Props) {
       <h3>
         {rowName(map, row).replace(/^./, (first) => first.toUpperCase())}
         <small class="end">
-          {keys.length < total && `${keys.length} heaviest of ${total} keys · `}
+          {keys.length < total && `${keys.length} heaviest of ${total} keys${compared ? " · " : ""}`}
           {compared && (
             <>
               <i class="swatch before" /> <bdi>{shortened(before, 24)}</bdi> <i class="swatch after" />{" "}

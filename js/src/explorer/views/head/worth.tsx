@@ -55,6 +55,8 @@ function Head({ store, map, one }: { store: Store; map: MapFacts; one: Standout 
   const { layer, head, reasons } = one;
   const chosen = store.layer.value === layer && store.head.value === head;
   const words = reasons.map(([, value, why]) => `${why} ${brief(value)}`).join(", ");
+  const more = reasons.length > 1 ? ` +${reasons.length - 1}` : "";
+  // What is seen is also what is said first: who speaks to the page says what is seen.
   return (
     <button
       type="button"
@@ -63,12 +65,12 @@ function Head({ store, map, one }: { store: Store; map: MapFacts; one: Standout 
       data-head={head}
       data-measure={reasons[0]![0]}
       aria-pressed={chosen}
-      aria-label={`${spokenName(map, layer, head)}: ${words}`}
+      aria-label={`${shortName(map, layer, head)} ${reasons[0]![2]}${more}: ${spokenName(map, layer, head)}, ${words}`}
       title={words}
       onClick={() => store.select(layer, head)}
     >
       <b>{shortName(map, layer, head)}</b> {reasons[0]![2]}
-      {reasons.length > 1 && <small>+{reasons.length - 1}</small>}
+      {more && <small>{more.trim()}</small>}
     </button>
   );
 }

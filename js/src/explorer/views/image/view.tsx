@@ -127,6 +127,7 @@ export function sentence(store: Store, map: MapFacts, mass: Mass | null): string
   const row = store.pinned.value;
   const joined = row && row.queries.length > 1 ? rowName(map, row) : null;
   const who = chosen || (joined ?? named(map, query)).replace(/^./, (first) => first.toUpperCase());
+  if (row?.lacks) return `${who}. ${row.lacks}`;
   if (!mass) return `${who}.`;
   const axis = imageAxis(map);
   const several = axis && imagesOf(axisOf(map, axis)).length > 1 ? " of all pictures" : "";

@@ -70,8 +70,11 @@ export function chartOf({ levels }: Depth, room: number): Chart {
   const known = levels
     .flatMap(({ least, largest }) => [least, largest])
     .filter((one) => Number.isFinite(one));
+  const least = Math.min(0, ...known);
+  const most = Math.max(least, ...known);
   const scale = scaleLinear()
-    .domain([Math.min(0, ...known), Math.max(...known, Math.min(0, ...known) + 1e-9)])
+    // Of nothing but zeros any end will do, and one that can be read is best.
+    .domain([least, most - least > 1e-9 ? most : least + 1])
     .nice(3);
   const step = Math.min(WIDEST, (room - LEFT - 8) / levels.length);
   const plot = { x: LEFT, y: ABOVE, width: step * levels.length, height: HEIGHT };

@@ -11,6 +11,7 @@ import { MASKED } from "../../../attention/tile";
 import { isWhole, type MapFacts, type ScoreFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Chosen } from "../../chosen";
+import { lackOf, rowOf } from "../../pinned";
 import type { Store } from "../../store";
 import { madeOf } from "../formula";
 
@@ -52,6 +53,8 @@ export interface Behind {
   /** Weights of the query, by key; null where they are not here. */
   weights: Float32Array | null;
   masked: boolean;
+  /** Why the row of the query has no weights, in a sentence; null where it has some. */
+  lacks: string | null;
   /** How many keys the query may see; null where its row is not here. */
   seen: number | null;
   /** The way from q·k to the weight; null where the scores of the row are not here, or the key is masked. */
@@ -62,15 +65,17 @@ export interface Behind {
 function weightsOf(
   store: Store,
   query: number,
-): { weights: Float32Array; masked: (key: number) => boolean } | null {
+): { weights: Float32Array; masked: (key: number) => boolean; lacks: string | null } | null {
   const pinned = store.pinned.value;
-  if (pinned?.query === query) return { weights: pinned.after, masked: pinned.masked };
+  if (pinned?.query === query) return { weights: pinned.after, masked: pinned.masked, lacks: pinned.lacks };
   const drawn = store.drawn.value;
   if (!drawn?.tile.exact || !store.isCurrent(drawn)) return null;
   const row = query - drawn.tile.rows[0];
   const width = drawn.tile.shape[1];
   if (row < 0 || row >= drawn.tile.shape[0]) return null;
+  const own = rowOf(drawn.tile, query);
   return {
+    lacks: own && lackOf([own]),
     weights: rowWeights(drawn.tile, drawn, row),
     masked: (key) => drawn.tile.codes[row * width + key] === MASKED,
   };
@@ -143,6 +148,7 @@ export function behindOf(store: Store, answers: Answers): Behind | null {
     against: compared,
     weights: row?.weights ?? null,
     masked: row?.masked(place.key) ?? false,
+    lacks: row?.lacks ?? null,
     seen: row?.weights.reduce((count, _, key) => count + (row.masked(key) ? 0 : 1), 0) ?? null,
     numbers: scores?.scores.length === map.n_keys ? cellNumbers(scores, place.key, factor) : null,
   };

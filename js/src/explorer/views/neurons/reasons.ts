@@ -25,9 +25,10 @@ export function nameOf(map: MapFacts, { query, key }: { query: number; key: numb
 
 /** From the sum to the weight, in a line. */
 export function wayOf(store: Store, behind: Behind): string {
-  const { made, numbers, masked, seen, weights, place, terms, against } = behind;
+  const { made, numbers, masked, lacks, seen, weights, place, terms, against } = behind;
   const product = numbers?.product ?? (against ? null : sumOf(terms, "total"));
   const begin = product === null ? "" : `q·k = ${measured(product)}`;
+  if (lacks) return `${begin}. ${lacks}`;
   if (masked) return `${begin}, masked: this query may not see the key.`;
   const score = numbers && `score ${measured(numbers.score)}`;
   const weight = numbers?.weight ?? weights?.[place.key];

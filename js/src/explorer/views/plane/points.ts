@@ -8,7 +8,7 @@ import { bracketed } from "../../../drawing/naming";
 import { elide, exact, quoted, readable, shortened, wrapped } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Colours } from "../../../host/theme";
-import type { Store } from "../../store";
+import type { Cell, Store } from "../../store";
 
 /** A lower rank correlation says that distances say little about scores. */
 export const READABLE = 0.5;
@@ -150,6 +150,8 @@ export function verdictMarks(
 export interface Lit {
   from: Point;
   partners: { point: Point; weight: number }[];
+  /** Why its query has no weights. */
+  lacks?: string;
 }
 
 export function litIn(store: Store, plane: Plane): Lit | null {
@@ -167,6 +169,9 @@ export function litIn(store: Store, plane: Plane): Lit | null {
   };
   const from = query ?? key;
   if (!from) return null;
+  const row = store.pinned.value;
+  if (query && row?.lacks && tokenOf(plane, query) === row.query)
+    return { from, partners: [], lacks: row.lacks };
   const of = from.of === "queries" ? "keys" : "queries";
   const token = tokenOf(plane, from);
   const partners = Array.from({ length: plane[of].length / 2 }, (_, at) => {
@@ -241,13 +246,26 @@ export function positionsIn(store: Store): Signal<boolean> {
   return known;
 }
 
+/** What is pinned and not among the points of a long text, in a sentence. */
+export function missingIn(map: MapFacts, plane: Plane, { query, key }: Cell): string | null {
+  const token = query ?? key;
+  if (token === null) return null;
+  const [axis, noun, drawn] =
+    query === null
+      ? ([keysOf(map), "Key", plane.keyAt] as const)
+      : ([map.queries, "Query", plane.queryAt] as const);
+  const name = `${noun} ${quoted(axis.labels[token])} at ${token}`;
+  return `${name} is pinned, and is none of the ${drawn.length.toLocaleString("en")} that are drawn.`;
+}
+
 /** What is lit, in a sentence. */
-export function inWords(map: MapFacts, plane: Plane, { from, partners }: Lit): string {
+export function inWords(map: MapFacts, plane: Plane, { from, partners, lacks }: Lit): string {
   const name = ({ of, at }: Point) => {
     const axis = of === "queries" ? map.queries : keysOf(map);
     const token = tokenOf(plane, { of, at });
     return `${quoted(axis.labels[token])} at ${token}${bracketed(axis, token)}`;
   };
+  if (lacks) return `Query ${name(from)}. ${lacks}`;
   const list = partners.map(({ point, weight }) => `${name(point)}: ${exact(weight)}`).join(", ");
   if (from.of === "queries") return `Query ${name(from)}${list ? ` looks at ${list}` : ""}.`;
   return `Key ${name(from)}${list ? ` is looked at most by ${list}` : ""}.`;

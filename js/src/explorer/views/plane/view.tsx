@@ -18,6 +18,7 @@ import {
   inWords,
   litIn,
   litMarks,
+  missingIn,
   placing,
   pointMarks,
   positionsIn,
@@ -201,7 +202,8 @@ function Big({ store, map, plane, side }: BigProps) {
       <p class="term" data-part="lit">
         {lit
           ? inWords(map, plane, lit)
-          : "Point at a query to see the keys it looks at most; click it to pin it."}
+          : (missingIn(map, plane, store.pin.value) ??
+            "Point at a query to see the keys it looks at most; click it to pin it.")}
       </p>
     </div>
   );

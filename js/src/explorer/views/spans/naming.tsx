@@ -96,7 +96,10 @@ export function Naming({ store, map, marked }: Props) {
         <ul class="lens" aria-label="Spans named by hand">
           {spans.value.map(([called, start, stop], at) => (
             <li key={`${called}/${start}`} data-part="own-span">
-              {shortened(called, 24)} {start}–{stop - 1}
+              <bdi>{shortened(called, 24)}</bdi>{" "}
+              <bdi>
+                {start}–{stop - 1}
+              </bdi>
               <button
                 type="button"
                 aria-label={`Forget ${called}`}

@@ -4,7 +4,7 @@ import { Fragment } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { css } from "../../../attention/colour";
 import { type Paragraph, type Passage as Part, touch } from "../../../drawing/flowing";
-import { isTurning, readable } from "../../../drawing/words";
+import { readable } from "../../../drawing/words";
 import type { Axis } from "../../../host/facts";
 import type { Store } from "../../store";
 import { isRead, type Role, shadingOf } from "./shading";
@@ -97,7 +97,7 @@ function Line({ axis, paragraph }: { axis: Axis; paragraph: Paragraph }) {
           data-joined={joined.has(index)}
           data-close={close || (at > 0 && touch(labels[index - 1]!, label))}
         >
-          {isTurning(label) ? <bdi>{text}</bdi> : text}
+          {text}
         </span>
         {next !== null && !joined.has(index + 1) && !close && " "}
       </Fragment>

@@ -6,6 +6,9 @@ import type { Store } from "../../store";
 /** On paper longer texts are shown around the pinned word. */
 const LONGEST = 4096;
 
+/** What no colour needs an end for. */
+export const NOTHING = 1e-12;
+
 export type Role = "query" | "key" | "both";
 
 export interface Shade {
@@ -15,7 +18,7 @@ export interface Shade {
 }
 
 export interface Shading {
-  /** The weight at the end of the colours; null where nothing is read. */
+  /** The weight at the end of the colours; null where nothing is read, or all of it is nothing. */
   largest: number | null;
   masked(index: number): boolean;
   /** Of a word; null where it has no weight. */
@@ -47,9 +50,9 @@ function shaded(store: Store, weights: Float32Array, masked: (index: number) => 
   const shared = store.traits.color_range.value === "shared";
   const largest = shared
     ? 1
-    : weights.reduce((top, one) => (Number.isNaN(one) ? top : Math.max(top, Math.abs(one))), 1e-12);
+    : weights.reduce((top, one) => (Number.isNaN(one) ? top : Math.max(top, Math.abs(one))), NOTHING);
   return {
-    largest,
+    largest: largest > NOTHING ? largest : null,
     masked,
     of(index) {
       const weight = weights[index] ?? Number.NaN;

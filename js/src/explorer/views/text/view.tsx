@@ -9,7 +9,7 @@ import { rowName } from "../../pinned";
 import type { Store } from "../../store";
 import { Ramp } from "../key";
 import { Path } from "../path";
-import { shadingOf } from "./shading";
+import { NOTHING, shadingOf } from "./shading";
 import { Words } from "./words";
 
 export function* needs(store: Store, map: MapFacts): Generator<Need> {
@@ -116,5 +116,10 @@ export function noteOf(store: Store, map: MapFacts): string {
       : "";
   }
   if (store.reading.value === null) return "Click a word; with Shift or Ctrl several.";
-  return store.pinned.value ? "" : "The weights are on their way.";
+  const row = store.pinned.value;
+  if (!row) return "The weights are on their way.";
+  if (row.lacks) return row.lacks;
+  return row.signed && !row.shown.some((value) => Math.abs(value) > NOTHING)
+    ? "Both give the same here."
+    : "";
 }
