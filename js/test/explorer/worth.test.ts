@@ -27,7 +27,9 @@ describe("heads worth a look", () => {
     await vi.waitFor(() => expect(view.parts("standout")).toHaveLength(2));
     const [first, second] = view.parts("standout") as [HTMLElement, HTMLElement];
     expect(first.textContent).toContain("L2 H1 strongest induction");
-    expect(first.ariaLabel).toBe("Layer 2, head 1: strongest induction 0.91, copies 0.50");
+    expect(first.ariaLabel).toBe(
+      "L2 H1 strongest induction +1: Layer 2, head 1, strongest induction 0.91, copies 0.50",
+    );
     second.click();
     await vi.waitFor(() => expect([host.get("layer") ?? 0, host.get("head")]).toEqual([0, 3]));
     await vi.waitFor(() => expect(second.getAttribute("aria-pressed")).toBe("true"));
