@@ -71,10 +71,11 @@ class Depth(Along):
         # A band of one layer has no width of its own.
         ends = (at, low, high) if len(at) > 1 else ([at[0] - 0.2, at[0] + 0.2], [*low] * 2, [*high] * 2)
         self.band.x, self.band.y = np.asarray(ends[0]), np.asarray(ends[1:])
-        self.mean.x, self.mean.y = at, mean
+        there = bool(np.isfinite(values).any())
+        self.band.visible = self.mean.visible = there
+        self.mean.x, self.mean.y = at, mean if there else np.zeros(len(at))  # a mark of NaN has no place
         self.up.tick_values = ticks(values)
         name, self.up.label = self.named(self.measure)
-        there = bool(np.isfinite(values).any())
         self.title = f"{name} along depth" if there else f"{name} does not exist for these maps"
 
     def _mark(self) -> None:
@@ -87,7 +88,7 @@ class Depth(Along):
             self.own.x, self.own.y = at, own
         known = [(at[layer], values[layer, head]) for layer, head in chosen if np.isfinite(values[layer, head])]
         self.chosen.x, self.chosen.y = (np.array(one) for one in (zip(*known, strict=True) if known else ([], [])))
-        ends = [("mean", self.mean.y[-1])]
+        ends = [("mean", self.mean.y[-1] if self.mean.visible else np.nan)]
         if head and np.isfinite(own[last]):
             ends.append((f"head {self.maps.head_numbers[head[0]][head[1]]}", own[last]))
         ends = [(name, end) for name, end in ends if np.isfinite(end)]
