@@ -92,8 +92,8 @@ class Dots(Chart):
         self.up.label = up
         self.title = f"{name_y} against {name_x.lower()}"
         # Without a dot the scale of the layers has no ends of its own, and its axis no picture.
-        depth, numbers = self.depth.scale, self.maps.layer_numbers
-        depth.min, depth.max = (None, None) if self._heads else (float(numbers[0]), float(numbers[-1]) + 1.0)
+        depth, layers = self.depth.scale, self.maps.layer_numbers
+        depth.min, depth.max = (None, None) if self._heads else (float(layers[0]), float(layers[-1]) + 1.0)
         if not self._heads:
             absent = [name for name, one in ((name_y, y), (name_x, x)) if not np.isfinite(one).any()]
             self.title = f"{(absent or ['No head with both numbers'])[0]} does not exist for these maps"
