@@ -18,7 +18,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, positions, whole
 from attnwidget.measures.faults import Faults
 from attnwidget.measures.given import Excluded, Given, MaskLike, as_weights
-from attnwidget.measures.information import row_entropy
+from attnwidget.measures.information import plogp, row_entropy
 from attnwidget.measures.walk import Rows, Walk, mean_over_queries, root
 from attnwidget.progress import progress_bar
 from attnwidget.tokens import Tokens
@@ -261,9 +261,9 @@ def row_unlike(rows: Rows) -> Tensor:
     weights = rows.weights if bool(seeing.all()) else rows.weights.masked_fill(~seeing[..., None], 0)
     mean = weights.sum(0)
     mean = mean / mean.sum(-1, keepdim=True)
-    # Twice the mixture of the two: an entropy rescales its rows.
-    mixed = (weights / weights.sum(-1, keepdim=True)).add_(mean)
-    unlike = (row_entropy(mixed) - (rows.entropy + row_entropy(mean)) / 2).clamp(min=0)
+    twice = (weights / rows.mass[..., None]).add_(mean)  # the mixture of the two
+    mixed = math.log(2) - plogp(twice).sum(-1) / 2
+    unlike = (mixed - (rows.entropy + row_entropy(mean)) / 2).clamp(min=0)
     return unlike.masked_fill(~seeing | (rows.count <= 1), math.nan)
 
 

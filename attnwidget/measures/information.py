@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["over_largest", "row_divergence", "row_entropy"]
+__all__ = ["over_largest", "plogp", "row_divergence", "row_entropy"]
 
 
-def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
+def row_entropy(
+    weights: Tensor, epsilon: float = 0.0, *, total: Tensor | None = None, top: Tensor | None = None
+) -> Tensor:
     """Entropy of each row in nats.
 
     Parameters
@@ -19,19 +21,21 @@ def row_entropy(weights: Tensor, epsilon: float = 0.0) -> Tensor:
         Weights; a row that does not sum to 1 is rescaled first.
     epsilon : float
         Added inside the logarithm, as some course texts do; rows are then taken as they are.
+    total, top : Tensor [...] or None
+        Sum and largest weight of each row, where somebody has them.
 
     Returns
     -------
     Tensor [...]
         NaN for a row without mass or with NaN.
     """
-    total = weights.sum(-1)
+    total = weights.sum(-1) if total is None else total
     if epsilon:
         return (-(weights * (weights + epsilon).log()).sum(-1)).masked_fill(total == 0, math.nan)
     # H(w / s) = H(w) / s + log s, without a second tensor of rescaled rows.
-    rescaled: Tensor = -_plogp(weights).sum(-1) / total + total.log()
+    rescaled: Tensor = -plogp(weights).sum(-1) / total + total.log()
     # All mass on one key is certain, to the last digit.
-    certain = weights.amax(-1) == total
+    certain = (weights.amax(-1) if top is None else top) == total
     return rescaled.clamp(min=0).masked_fill(certain, 0).masked_fill(total == 0, math.nan)
 
 
@@ -48,7 +52,7 @@ def row_divergence(p: Tensor, q: Tensor) -> Tensor:
     return (row_entropy((p + q) / 2) - (row_entropy(p) + row_entropy(q)) / 2).clamp(min=0)
 
 
-def _plogp(weights: Tensor) -> Tensor:
+def plogp(weights: Tensor) -> Tensor:
     """Weights times their logarithm; the gradient at 0 is finite, so that it can pass through a softmax."""
     logs = weights.clamp(min=torch.finfo(weights.dtype).tiny)
     if not weights.requires_grad:

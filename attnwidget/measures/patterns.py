@@ -141,7 +141,7 @@ def _constant(rows: Rows, value: float) -> Tensor:
 
 def _hoyer(rows: Rows) -> Tensor:
     side = rows.count.sqrt()
-    score = (side - rows.weights.sum(-1) / rows.weights.square().sum(-1).sqrt()) / (side - 1).masked_fill(
+    score = (side - rows.mass / rows.weights.square().sum(-1).sqrt()) / (side - 1).masked_fill(
         rows.count <= 1,
         1,  # a division by 0 would spoil the gradient
     )
@@ -333,12 +333,14 @@ def head_scores(
 
 def copy_rows(ids: Tensor) -> dict[str, Measure]:
     """Attention that the keys of each copying pattern get [..., rows]; NaN where a row has no such key."""
+    newest: list[tuple[Rows, dict[str, Tensor]]] = []  # every pattern of a block is asked for in turn
 
     def on(pattern: str) -> Measure:
         def measure(rows: Rows) -> Tensor:
-            target = _targets(ids, rows)[pattern]
-            value = (rows.weights * target).sum(-1)  # NaN stays NaN
-            return value.masked_fill(~target.any(-1), math.nan)
+            if not newest or newest[0][0] is not rows:
+                newest[:] = [(rows, _targets(ids, rows))]
+            target = newest[0][1][pattern]
+            return rows.sum_over(target).masked_fill(~target.any(-1), math.nan)
 
         return measure
 

@@ -36,13 +36,13 @@ LEAST_QUERIES = 5  # a causal column that fewer queries see is mostly its own di
 
 def row_distance(rows: Rows) -> Tensor:
     """Attention-weighted distance between query and key: [..., rows]."""
-    return (rows.weights * (rows.query - rows.key).abs()).sum(-1)
+    return rows.sum_over((rows.query - rows.key).abs())
 
 
 def row_window(rows: Rows, window: int) -> Tensor:
     """Mass on the keys at most ``window`` positions away: [..., rows]."""
     near = (rows.query - rows.key).abs() <= window
-    return (rows.weights * near).sum(-1)  # NaN stays NaN
+    return rows.sum_over(near)
 
 
 def row_outside(rows: Rows) -> Tensor:

@@ -96,6 +96,11 @@ class Rows:
         return self.visible.sum(-1).to(self.weights.dtype)
 
     @cached_property
+    def mass(self) -> Tensor:
+        """Sum of each row's weights as they are here: [..., rows]."""
+        return self.weights.sum(-1)
+
+    @cached_property
     def top(self) -> Tensor:
         """Largest weight of each row: [..., rows]."""
         return self.weights.amax(-1)
@@ -110,12 +115,21 @@ class Rows:
     @cached_property
     def entropy(self) -> Tensor:
         """Entropy of each row in nats: [..., rows]."""
-        return row_entropy(self.weights)
+        return row_entropy(self.weights, total=self.mass, top=self.top)
 
     @cached_property
     def without(self) -> Tensor:
         """Which rows have no values: bool [..., rows]."""
         return self.weights[..., 0].isnan()
+
+    def sum_over(self, factors: Tensor) -> Tensor:
+        """Sum of each row's weights [..., rows], times factors that all heads share or that each has; NaN stays NaN."""
+        factors = factors.to(self.weights.dtype)
+        if self.weights.ndim == 3 and factors.shape[:-2].numel() == 1:
+            # One product a row for all heads, without weights times factors in between.
+            column = factors.reshape(*factors.shape[-2:], 1)
+            return torch.bmm(self.weights.transpose(0, 1), column)[..., 0].mT
+        return (self.weights * factors).sum(-1)
 
     @property
     def uniform(self) -> Tensor:

@@ -26,8 +26,10 @@ def test_a_row_without_values_is_told_in_every_view(open_notebook, kind):
     notebook = open_notebook(
         [
             LACKING + before,
-            f"maps = aw.AttentionMaps.from_queries_keys(list(q), list(k), tokens=tokens, **{options})\n"
-            "view = aw.Explorer(maps, query=5, key=2, view='text'); view",
+            (
+                f"maps = aw.AttentionMaps.from_queries_keys(list(q), list(k), tokens=tokens, **{options})\n"
+                "view = aw.Explorer(maps, query=5, key=2, view='text'); view"
+            ),
         ]
     )
     notebook.run_all()
