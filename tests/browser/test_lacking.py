@@ -40,5 +40,5 @@ def test_a_row_without_values_is_told_in_every_view(open_notebook, kind):
         expect(widget).to_have_attribute("data-view", view, timeout=TIMEOUT)
         expect(widget.locator(".map")).to_contain_text(sentence, timeout=TIMEOUT)
         expect(widget.locator(".map")).not_to_contain_text("outside the map")
-        expect(part(widget, "legend").filter(has_text="e−")).to_have_count(0)
+        expect(part(widget, "legend").filter(has_text="e\u2212")).to_have_count(0)
     assert notebook.errors == []
