@@ -50,7 +50,10 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       aria-selected={chosen}
       aria-label={[
         // What is seen is said first.
-        named && [shortName(map, layer, head), number && brief(number.value, size < SCARCE)].filter(Boolean).join(" "),
+        named &&
+          [shortName(map, layer, head), number && brief(number.value, size < SCARCE)]
+            .filter(Boolean)
+            .join(" "),
         spokenName(map, layer, head),
         reference && "compared with: A",
         group,

@@ -79,16 +79,24 @@ function pixelsOf(
   return pixels;
 }
 
+const ends = new WeakMap<Thumbnails, { first: Thumbnails | undefined; head: number; end: number }>();
+
 /** The largest difference of any layer that is here; null where weights are shown. */
 export function differenceEnd(store: Store, answers: Answers, map: MapFacts): number | null {
   const minus = store.minus.value;
   if (minus === null) return null;
-  const ends = map.heads.map((_, layer) => {
+  const head = store.head.value;
+  return map.heads.reduce((most, _, layer) => {
     const there = answers.known.get(thumbnails(map.name, layer));
-    const values = there && differenceIn(answers.known, there, minus, layer, store.head.value);
-    return values ? farthest(values) : 0;
-  });
-  return Math.max(...ends);
+    if (!there) return most;
+    const first = answers.known.get(thumbnails(minus, layer));
+    const before = ends.get(there);
+    if (before?.first === first && before?.head === head) return Math.max(most, before.end);
+    const values = differenceIn(answers.known, there, minus, layer, head);
+    const end = values ? farthest(values) : 0;
+    ends.set(there, { first, head, end });
+    return Math.max(most, end);
+  }, 0);
 }
 
 /** Differences of all layers have one scale: what is next to nothing beside the others is seen to be so. */

@@ -113,7 +113,7 @@ export function notes(store: Store, map: MapFacts): string[] {
       ? `Each point is the largest of the weights under it${minus ? ", less that of the other run" : ""}.`
       : "",
     changed ? "As the model has them: at temperature 1 and its own scaling." : "",
-    minus ? `Along the depth are the numbers of ${map.run}.` : "",
+    minus && store.measure.value?.name !== "changed" ? `Along the depth are the numbers of ${map.run}.` : "",
     ...map.notes,
   ].filter(Boolean);
 }

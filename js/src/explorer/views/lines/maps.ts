@@ -39,6 +39,7 @@ export class HeadMaps {
     const found: HeadMap[] = [];
     const used = new Set<Tile>();
     if (store.compared.value === "difference") {
+      this.#made.clear();
       const difference = store.both.value && store.difference.value;
       return difference?.tile.exact ? [differenceMap(store.head.value, difference)] : [];
     }
