@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnwidget import charts as charts
     from attnwidget import demo as demo
+    from attnwidget import effects as effects
     from attnwidget import measures as measures
     from attnwidget.capturing import Capture, Recording, capture, recording
     from attnwidget.charts.dashboard import Dashboard, dashboard
@@ -59,7 +60,7 @@ _HOME = {
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
 }
-_MODULES = ("charts", "demo", "measures")
+_MODULES = ("charts", "demo", "effects", "measures")
 
 __all__ = [
     "AttentionMaps",
@@ -83,6 +84,7 @@ __all__ = [
     "dashboard",
     "demo",
     "diagnose",
+    "effects",
     "explore",
     "figure",
     "find_spans",

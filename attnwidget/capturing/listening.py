@@ -70,12 +70,15 @@ class Heard:
         The modules that were running, outermost first; the last one attended.
     queries, keys : Node or None
         Where queries and keys came from, as far as that is known.
+    output : Tensor [batch, heads, queries, width] or None
+        What the heads put out, before anything else is made of it; None where its axes are not known.
     """
 
     call: Call | str
     running: tuple[Running, ...]
     queries: Node | None = None
     keys: Node | None = None
+    output: Tensor | None = None
 
 
 class _Ear(TorchFunctionMode):
@@ -199,7 +202,7 @@ class Listener:
         running = self.running
         if not running or running[-1].module is not module:
             running = [*running, Running(module, name, self.lineage.clock)]
-        self._tell(call, queries, keys, running)
+        self._tell(call, queries, keys, running, output=output.transpose(1, 2) if output.ndim == 4 else None)
         self.lineage.made(output, () if queries is None else (queries,), "attention", name)
 
     def said(self, said: Mapping[str, Any], hidden: Tensor) -> None:
@@ -294,7 +297,7 @@ class Listener:
                 self.softmaxes = [one for one in self.softmaxes if one is not softmax]
                 with torch.no_grad():
                     call = call_of_softmax(softmax, multiplied, self._batch(), self._module(), dropped=node.dropped)
-                    self._tell(call, softmax.queries, softmax.keys)
+                    self._tell(call, softmax.queries, softmax.keys, output=_by_head(call, output))
             queries = () if softmax.queries is None else (softmax.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
         elif place is None and len(values) == 2 == len(operands):
@@ -326,7 +329,7 @@ class Listener:
         call = call_of_sdpa(said, self._batch(), self._module(), self.masks)
         if not isinstance(call, str) and self._between_channels(call):
             call = _CHANNELS
-        self._tell(call, queries, keys)
+        self._tell(call, queries, keys, output=_by_head(call, output))
         self.lineage.made(output, () if queries is None else (queries,), "attention", self._name())
 
     def _multihead(self, args: Any, kwargs: Any, output: Any) -> None:
@@ -341,13 +344,19 @@ class Listener:
             self.lineage.made(tensor, (queries,), "attention", self._name())
 
     def _tell(
-        self, call: Call | str, queries: Node | None, keys: Node | None, running: Sequence[Running] | None = None
+        self,
+        call: Call | str,
+        queries: Node | None,
+        keys: Node | None,
+        running: Sequence[Running] | None = None,
+        *,
+        output: Tensor | None = None,
     ) -> None:
         running = self.running if running is None else running
         if isinstance(call, Projections):
             call = replace(call, rotary=self.rotations.of(call))
         if running and not any(one.module in self.spoken_for for one in running):
-            self.heard(Heard(call, tuple(running), queries, keys))
+            self.heard(Heard(call, tuple(running), queries, keys, output))
 
     def _between_channels(self, call: Call) -> bool:
         """Whether scores were summed over tokens, so that what attends are channels."""
@@ -376,6 +385,14 @@ def _use(nodes: Iterable[Node]) -> None:
     for node in nodes:
         if node.softmax is not None:
             node.softmax.used = True
+
+
+def _by_head(call: Call | str, output: Tensor) -> Tensor | None:
+    """What a product with values gave, [batch, heads, queries, width]; None where its axes are in another order."""
+    if isinstance(call, str) or output.ndim < 3 or output.shape[-2] != call.n_queries:
+        return None
+    maps = call.batch * call.n_heads
+    return output.reshape(call.batch, call.n_heads, *output.shape[-2:]) if output.shape[:-2].numel() == maps else None
 
 
 def _joints(lineage: Lineage, args: Any, kwargs: Any) -> tuple[int, list[tuple[Node | None, int]]]:

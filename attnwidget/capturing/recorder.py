@@ -63,6 +63,8 @@ class Recorder:
         Called with every call that was recorded.
     passed : callable or None
         Called after every pass of the whole model.
+    put_out : callable or None
+        Called with every call that was recorded, and what its heads put out: [batch, heads, queries, width].
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Recorder:
         last_logits: bool = False,
         heard: Callable[[Call], None] | None = None,
         passed: Callable[[], None] | None = None,
+        put_out: Callable[[Call, Tensor], None] | None = None,
     ) -> None:
         self.model = model
         self.roots = tuple(roots) or (model,)
@@ -85,7 +88,7 @@ class Recorder:
         self._last_logits, self._n_logits = last_logits, 0
         self._keeping = Keeping(self.keep, self.roots)
         self._failure: Exception | None = None  # what somebody's own function raised
-        self._heard, self._passed = heard, passed
+        self._heard, self._passed, self._put_out = heard, passed, put_out
         self.passes: list[Pass] = []
         self._open: Pass | None = None
         self._running: list[nn.Module] = []  # the pass's own modules, outermost first
@@ -405,8 +408,13 @@ class Recorder:
         current.layers.setdefault(key, set()).add(layer)
         if self.keep.layer(layer):
             current.calls.append(self._keeping.kept(call, current, main=main and key == current.main))
+        self._pass_on(call, heard.output)
+
+    def _pass_on(self, call: Call, output: Tensor | None) -> None:
         if self._heard is not None:
             self._heard(call)
+        if self._put_out is not None and output is not None:
+            self._put_out(call, output)
 
     def _read(self, node: Node | None, n: int, batch: int, module: nn.Module) -> Read | None:
         current = self._open or self._part

@@ -1,0 +1,8 @@
+"""Effects: what a head does to the output, where attention shows where it looks."""
+
+from attnwidget.effects.ablation import ablate
+from attnwidget.effects.direct import Effects, direct
+from attnwidget.effects.heads import HeadEffects
+from attnwidget.effects.importance import head_importance
+
+__all__ = ["Effects", "HeadEffects", "ablate", "direct", "head_importance"]

@@ -1,0 +1,281 @@
+"""Direct effect: what each head, and everything else that is added to the residual stream, adds to a logit.
+
+Its parts are those of the residual stream, and their effects together must be the logit that the model said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from attnwidget.capturing.inputs import as_inputs, load_model
+from attnwidget.capturing.passes import is_pair
+from attnwidget.capturing.registry import transformers_in
+from attnwidget.effects.examples import evaluating
+from attnwidget.effects.projecting import find_projections
+from attnwidget.effects.stream import Stream, close_for
+from attnwidget.measures.arguments import whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Effects", "direct"]
+
+CAVEAT = (
+    "The direct effect alone: what later layers make of a head is not in it. The last norm keeps the scale that it had."
+)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the parts of a model add to the logit of a token, or to the difference of two.
+
+    Attributes
+    ----------
+    heads : Tensor [layers, heads]
+        NaN where a layer has fewer heads.
+    mlps, biases : Tensor [layers]
+        What else a layer adds, and what the bias of its output projection does.
+    embedding : float
+        What the token at the position, and the position, bring with them.
+    constant : float
+        The shift of the last norm and the bias of the unembedding.
+    logit : float
+        What the model says, before any cap: the sum of all of these, where nothing was centred.
+    check : float
+        How far that sum and the logit are apart.
+    centred : bool
+        Whether each effect is less the mean of the same over the vocabulary.
+    target, against : str
+        The token, and the one that it is held against; empty for none.
+    position : int
+        Whose next token it is.
+    layer_numbers : tuple of int
+        What the model calls its layers.
+    caveat : str
+    """
+
+    heads: Tensor
+    mlps: Tensor
+    biases: Tensor
+    embedding: float
+    constant: float
+    logit: float
+    check: float
+    centred: bool
+    target: str
+    against: str
+    position: int
+    layer_numbers: tuple[int, ...]
+    caveat: str
+    _vectors: Tensor
+    _words: Callable[[Tensor], Tensor]
+    _name: Callable[[int], str]
+
+    def __repr__(self) -> str:
+        what = repr(self.target) + (f" against {self.against!r}" if self.against else "")
+        layers, heads = self.heads.shape
+        return f"<Effects on {what} at position {self.position}: {layers} layers x {heads} heads>"
+
+    @property
+    def ranked(self) -> list[tuple[int, int]]:
+        """(layer, head) of every head, the largest effect in size first; layers by their place."""
+        values = self.heads.tolist()
+        places = [(layer, head) for layer, row in enumerate(values) for head, one in enumerate(row) if one == one]  # noqa: PLR0124
+        return sorted(places, key=lambda place: -abs(values[place[0]][place[1]]))
+
+    def promoted(self, layer: int, head: int, k: int = 10) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """The words that a head makes likelier, and those that it makes less likely, at this position.
+
+        Parameters
+        ----------
+        layer, head : int
+            Place of the layer, and number of the head.
+        k : int
+            How many of each.
+
+        Returns
+        -------
+        tuple of list of (str, float)
+            Words with what the head adds to their logits, less the mean over the vocabulary.
+
+        Raises
+        ------
+        ValueError
+            When there is no such head.
+        """
+        layers, heads = self.heads.shape
+        if not (-layers <= whole("layer", layer) < layers and -heads <= whole("head", head) < heads):
+            raise ValueError(f"layer {layer}, head {head} does not exist; there are {layers} layers of {heads} heads.")
+        words = self._words(self._vectors[layer, head])
+        words = words - words.mean()
+        k = min(k, len(words))
+        most, least = words.topk(k), words.topk(k, largest=False)
+        return tuple(  # type: ignore[return-value]
+            [(self._name(int(at)), float(value)) for value, at in zip(one.values, one.indices, strict=True)]
+            for one in (most, least)
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every part and its effect, in logits, the largest in size first; ``attrs`` say of what.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        import pandas as pd
+
+        rows: list[tuple[str, int | None, int | None, float]] = [("embedding", None, None, self.embedding)]
+        for layer, number in enumerate(self.layer_numbers):
+            each = [(head, float(one)) for head, one in enumerate(self.heads[layer]) if bool(one == one)]  # noqa: PLR0124
+            rows += [("head", number, head, one) for head, one in each]
+            rows += [("mlp", number, None, float(self.mlps[layer])), ("bias", number, None, float(self.biases[layer]))]
+        rows.append(("constant", None, None, self.constant))
+        table = pd.DataFrame(rows, columns=["part", "layer", "head", "effect"])
+        table = table.astype({"layer": "Int64", "head": "Int64"})
+        table = table.sort_values("effect", key=lambda values: -values.abs(), ignore_index=True)
+        table.attrs |= {"target": self.target, "against": self.against, "position": self.position}
+        table.attrs |= {"logit": self.logit, "centred": self.centred, "caveat": self.caveat}
+        return table
+
+
+def direct(
+    model: Any,
+    inputs: Any,
+    tokenizer: Any = None,
+    *,
+    target: str | int | None = None,
+    against: str | int | None = None,
+    position: int = -1,
+    centred: bool = True,
+) -> Effects:
+    """What each part of a model adds to the logit of a token: direct logit attribution.
+
+    Parameters
+    ----------
+    model : nn.Module, str or Path
+        A transformers model that predicts the next token, its name, or the folder it was saved to.
+    inputs : str, mapping, or Tensor
+        One text, as in `attnwidget.capture`.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Needed for texts.
+    target, against : str, int, or None
+        A token, by its text or its id, and one to hold it against: then effects are on the difference of the two
+        logits. None is the model's own first choice, and nothing to hold it against.
+    position : int
+        Whose next token it is about.
+    centred : bool
+        Take from each effect the mean of the same over the vocabulary: what is added to all logits alike changes
+        nothing. A difference of two has no such part.
+
+    Returns
+    -------
+    Effects
+        In logits, with a sign.
+
+    Raises
+    ------
+    TypeError
+        When model or inputs is of a kind that cannot be run.
+    ValueError
+        When the model predicts no next token, a token or position does not exist, or a sum does not hold: what a layer
+        adds is not its heads and one other module (a norm or a factor behind them), or the parts are not the logit.
+
+    Notes
+    -----
+    The last norm is linear once its scale is held as it was. Where a cap is put on the logits (Gemma 2), the effects
+    are on the logits before it.
+
+    References
+    ----------
+    Elhage et al., Transformer Circuits Thread 2021.
+    """
+    model, tokenizer = load_model(model, tokenizer)
+    unembedding = _unembedding(model)
+    positional, named = as_inputs(model, inputs, tokenizer)
+    if positional or len(next(iter(named.values()))) != 1:
+        raise ValueError("the direct effect is that of one text; give one at a time.")
+    named["use_cache"] = False
+    layers = find_projections(model, lambda: model(**named)).of(None)
+    with evaluating(model), torch.no_grad():
+        stream = Stream(model, layers, unembedding)
+        stream.read(named)
+        n = stream.logits.shape[1]
+        if not -n <= whole("position", position) < n:
+            raise ValueError(f"position={position} does not exist; there are {n} tokens.")
+        return _effects(stream, position % n, target, against, tokenizer, centred=centred)
+
+
+def _unembedding(model: nn.Module) -> nn.Module:
+    roots = transformers_in(model)
+    found: Any = roots[0].get_output_embeddings() if roots else None  # type: ignore[no-untyped-call]
+    if not isinstance(found, nn.Module) or is_pair(roots[0]) or not isinstance(getattr(found, "weight", None), Tensor):
+        raise ValueError(
+            f"{type(model).__name__} does not predict the next token from one text; load it with AutoModelForCausalLM."
+        )
+    return found
+
+
+def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any, *, centred: bool) -> Effects:
+    parts = stream.parts(at)
+    weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
+    logits = stream.logits[0, at].double().cpu()
+    first = int(logits.argmax()) if target is None else _token(target, tokenizer, len(logits))
+    other = None if against is None else _token(against, tokenizer, len(logits))
+
+    def of(values: Tensor) -> Tensor:
+        """A row of the unembedding, or one less the other."""
+        values = values.detach().double()
+        return (values[first] if other is None else values[first] - values[other]).cpu()
+
+    row = of(weight)
+    constant = float(row @ parts.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
+    logit = float(of(logits))
+    check = abs(float(parts.frozen(parts.end) @ row) + constant - logit)
+    if check > close_for(weight.dtype) * float(logits.abs().max()):
+        raise ValueError(f"the effects do not add up to the logit of {logit:.4g}: {check:.2g} is left.")
+    centred = centred and other is None
+    if centred:
+        row = row - weight.double().mean(0).cpu()
+    return Effects(
+        heads=(parts.frozen(parts.heads) @ row).float(),
+        mlps=(parts.frozen(parts.mlps) @ row).float(),
+        biases=(parts.frozen(parts.biases) @ row).float(),
+        embedding=float(parts.frozen(parts.start) @ row),
+        constant=constant,
+        logit=logit,
+        check=check,
+        centred=centred,
+        target=_name(first, tokenizer),
+        against="" if other is None else _name(other, tokenizer),
+        position=at,
+        layer_numbers=tuple(one.place.layer for one in stream.layers),
+        caveat=CAVEAT,
+        _vectors=parts.frozen(parts.heads),
+        _words=lambda vector: vector.to(weight) @ weight.T,
+        _name=lambda number: _name(number, tokenizer),
+    )
+
+
+def _token(token: Any, tokenizer: Any, size: int) -> int:
+    if isinstance(token, str):
+        if tokenizer is None:
+            raise ValueError(f"{token!r} is a text, and no tokenizer came; pass one, or the number of the token.")
+        ids = tokenizer(token, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            raise ValueError(
+                f"{token!r} is {len(ids)} tokens of this tokenizer; give one that is one, with its space: ' {token}'."
+            )
+        return int(ids[0])
+    number = whole("target", token)
+    if not 0 <= number < size:
+        raise ValueError(f"token {number} does not exist; there are 0 to {size - 1}.")
+    return number
+
+
+def _name(number: int, tokenizer: Any) -> str:
+    return str(number) if tokenizer is None else str(tokenizer.decode([number]))

@@ -1,0 +1,139 @@
+"""Examples: texts, or inputs with labels, and what a model makes of them: one loss, or one distribution, an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from attnwidget.capturing.inputs import as_inputs
+from attnwidget.capturing.keeping import generates
+from attnwidget.capturing.passes import is_pair
+from attnwidget.capturing.registry import transformers_in
+
+__all__ = ["IGNORED", "Batch", "batches", "evaluating", "logits_of", "losses", "read_positions"]
+
+IGNORED = -100  # of labels, as in torch
+
+Batch = dict[str, Any]
+
+
+def batches(model: nn.Module, data: Any, tokenizer: Any = None) -> Iterator[Batch]:
+    """Arguments of the model's forward, batch by batch, with labels where there are any.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    data : str, mapping, or iterable of them
+        Texts; what a tokenizer or processor returned; pairs of inputs and labels; a DataLoader of any of these.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Needed for texts.
+
+    Raises
+    ------
+    TypeError
+        When data is something else.
+    ValueError
+        When there is no example, or a text is empty or too long.
+    """
+    some = False
+    for given in [data] if isinstance(data, str | Mapping) else _iterable(data):
+        inputs, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        positional, named = as_inputs(model, inputs, tokenizer)
+        if positional:
+            raise TypeError("examples of a module that is no transformers model come as mappings of its arguments.")
+        if labels is not None:
+            named["labels"] = torch.as_tensor(labels).reshape(-1) if not isinstance(labels, Tensor) else labels
+        if isinstance(named.get("labels"), Tensor):
+            named["labels"] = named["labels"].to(next(model.parameters()).device)
+        some = True
+        yield named
+    if not some:
+        raise ValueError("data is empty: give at least one example.")
+
+
+def _iterable(data: Any) -> Iterable[Any]:
+    if not isinstance(data, Iterable) or isinstance(data, Tensor):
+        raise TypeError(
+            f"data is {type(data).__name__}; expected texts, inputs with labels, or a DataLoader of such batches."
+        )
+    return data
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Hold a model in eval mode, and leave every module as it was, whatever happens."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+def logits_of(output: Any) -> Tensor:
+    """What a model says, before any softmax: [batch, classes] or [batch, tokens, words].
+
+    Raises
+    ------
+    TypeError
+        When it says nothing of that kind.
+    """
+    logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f"the model returns {type(output).__name__} without logits; load it with the head whose output counts, as "
+            "AutoModelForCausalLM."
+        )
+    return logits
+
+
+def _next_words(model: nn.Module) -> bool:
+    """Whether the logits of a position are about the token after it."""
+    roots: list[nn.Module] = [*transformers_in(model)] or [model]
+    return any(generates(root) and not is_pair(root) for root in roots)
+
+
+def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+    """Loss of each example [batch]: of tokens their mean, of classes the cross-entropy, of numbers the squared error.
+
+    Raises
+    ------
+    ValueError
+        When there are no labels, and the model predicts no next token.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    labels = batch.get("labels")
+    shifts = _next_words(model)
+    if labels is None and not shifts:
+        raise ValueError(
+            "these examples have no labels; give pairs (inputs, labels), or a mapping with 'labels'. A loss without "
+            "them exists for models that predict the next token."
+        )
+    if labels is None:
+        told = read_positions(batch, logits).clone()
+        told[:, 1:] &= told[:, :-1].clone()  # nothing tells the first word behind padding
+        labels = batch["input_ids"].masked_fill(~told, IGNORED)
+    if labels.ndim < 2:
+        if labels.is_floating_point() or logits.shape[-1] == 1:
+            return mse_loss(logits.flatten(1).mean(1), labels.flatten().to(logits), reduction="none")
+        return cross_entropy(logits, labels.flatten(), reduction="none")
+    if shifts:
+        logits, labels = logits[:, :-1], labels[:, 1:]
+    each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+    mean: Tensor = each.sum(1) / (labels != IGNORED).sum(1)
+    return mean  # NaN where there is no label
+
+
+def read_positions(batch: Batch, logits: Tensor) -> Tensor:
+    """Which positions are no padding: bool [batch, tokens]."""
+    mask = batch.get("attention_mask")
+    if isinstance(mask, Tensor) and mask.shape == logits.shape[:2]:
+        return mask.bool()
+    return torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)

@@ -1,0 +1,136 @@
+"""Head importance: what the loss feels of a head, by its gradient: one pass back instead of one for each head."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnwidget.capturing.inputs import load_model
+from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses
+from attnwidget.effects.heads import HeadEffects
+from attnwidget.effects.projecting import changed, find_projections
+from attnwidget.measures.arguments import choice
+from attnwidget.progress import progress_bar
+
+__all__ = ["head_importance"]
+
+VARIANTS = {
+    "michel": "mean of |dL/dxi| over examples",
+    "michel_code": "sum over tokens of |<output, dL/doutput>|, over the number of tokens",
+    "bertology": "|dL/dxi| of all examples together",
+}
+CAVEAT = "The slope of the loss at the whole model: what happens once a head is gone may differ (see ablate)."
+
+
+def head_importance(
+    model: Any,
+    data: Any,
+    tokenizer: Any = None,
+    *,
+    variant: str = "michel",
+    normalize: bool = False,
+    part: str | None = None,
+    progress: bool = True,
+) -> HeadEffects:
+    """How much the loss would change with a head's output, to first order.
+
+    Parameters
+    ----------
+    model : nn.Module, str or Path
+        A transformers model, its name, or the folder it was saved to.
+    data : str, mapping, or iterable of texts, mappings, or (inputs, labels)
+        Examples, or batches of them, as a DataLoader gives them.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Needed for texts.
+    variant : {"michel", "michel_code", "bertology"}
+        "michel" is E_x |dL(x)/dxi_h| at xi = 1, with xi_h a factor of what head h puts out: the absolute value for
+        each example, then the mean (Michel et al. 2019, eq. 2). The others are what popular scripts compute, and not
+        the same number: "michel_code" takes the absolute value for each token, "bertology" after the mean over all
+        examples, so that heads that help some and hurt others vanish.
+    normalize : bool
+        Divide by the root of the sum of squares of each layer, as the paper does.
+    part : str or None
+        Whose heads: "encoder", "decoder" or "cross", of a model that has several.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    HeadEffects
+        ``effect`` [layers, heads], 0 or more, in nats. Interrupted, it has the examples before.
+
+    Raises
+    ------
+    TypeError
+        When model or data is of a kind that cannot be run.
+    ValueError
+        When there is no example or no label, ``variant`` is not listed, or the heads of a layer cannot be told apart.
+
+    References
+    ----------
+    Michel, Levy & Neubig, NeurIPS 2019.
+    """
+    choice("variant", variant, tuple(VARIANTS))
+    model, tokenizer = load_model(model, tokenizer)
+    given = list(batches(model, data, tokenizer))
+    layers = find_projections(model, lambda: model(**given[0])).of(part)
+    sums = torch.full((len(layers), max(one.heads for one in layers)), math.nan, dtype=torch.float64)
+    for number, one in enumerate(layers):
+        sums[number, : one.heads] = 0
+    n_examples, n_tokens, whole, interrupted = 0, 0, 0.0, False
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    with evaluating(model), torch.enable_grad(), progress_bar("batches", len(given), shown=progress, delay=1) as bar:
+        try:
+            # Nobody's gradients are touched: only what heads put out has one here.
+            for parameter, _ in before:
+                parameter.requires_grad_(False)
+            for batch in given:
+                loss, felt = _felt(model, layers, batch)
+                for number, each in enumerate(felt):
+                    sums[number, : each.shape[-1]] += _taken(each, variant)
+                n_examples, whole = n_examples + len(loss), whole + float(loss.sum())
+                n_tokens += felt[0].shape[:2].numel()
+                bar.update()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            for parameter, required in before:
+                parameter.requires_grad_(required)
+    if variant == "bertology":
+        sums = sums.abs()
+    count = n_tokens if variant == "michel_code" else n_examples
+    effect = sums / count if count else torch.full_like(sums, math.nan)
+    if normalize:
+        effect = effect / effect.nan_to_num(0).square().sum(-1, keepdim=True).sqrt()
+    numbers = tuple(one.place.layer for one in layers)
+    baseline = whole / n_examples if n_examples else math.nan
+    return HeadEffects(effect.float(), numbers, VARIANTS[variant], baseline, n_examples, CAVEAT, interrupted)
+
+
+def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Loss of each example, and <output, dL/doutput> of each head at each position: [batch, tokens, heads] a layer."""
+    held: dict[int, Tensor] = {}
+
+    def hold(number: int, heads: Tensor) -> Tensor:
+        held[number] = heads if heads.requires_grad else heads.detach().requires_grad_(True)
+        return held[number]
+
+    with changed(model, layers, hold):
+        loss = losses(model, batch, logits_of(model(**batch)))
+    # Examples do not touch each other: the gradient of the sum is each one's own.
+    slopes = torch.autograd.grad(loss.sum(), [held[number] for number in range(len(layers))], allow_unused=True)
+    felt = []
+    for number, slope in enumerate(slopes):
+        heads = held[number].detach()
+        one = torch.zeros(heads.shape[:-1]) if slope is None else (heads * slope).sum(-1)
+        felt.append(one.double().cpu().reshape(len(loss), -1, one.shape[-1]))
+    return loss.detach(), felt
+
+
+def _taken(felt: Tensor, variant: str) -> Tensor:
+    if variant == "michel":
+        return felt.sum(1).abs().sum(0)
+    return felt.abs().sum((0, 1)) if variant == "michel_code" else felt.sum((0, 1))

@@ -1,0 +1,97 @@
+"""What each part of a model adds to a logit: the parts add up to it, in every family."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import transformers as tf
+
+import attnwidget as aw
+from tests.effects.models import IDS, NEXT_WORD, made
+
+STORY = "Lily and Ben went to the park . Lily gave the ball to"
+
+
+@pytest.mark.parametrize("family", NEXT_WORD)
+@pytest.mark.parametrize("position", [-1, 3])
+def test_the_parts_are_the_logit(family, position):
+    model, batch = made(NEXT_WORD[family]), {"input_ids": IDS[:1]}
+    found = aw.effects.direct(model, batch, position=position, centred=False)
+    summed = found.heads.double().sum() + found.mlps.double().sum() + found.biases.double().sum()
+    summed += found.embedding + found.constant
+    with torch.no_grad():
+        logits = model(**batch).logits[0, position]
+    assert float(summed) == pytest.approx(found.logit, abs=1e-4 * max(1, float(logits.abs().max())))
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    said = (
+        cap * torch.tensor(found.logit / cap).tanh()
+        if cap
+        else found.logit / getattr(model.config, "logits_scaling", 1)
+    )
+    assert float(said) == pytest.approx(float(logits.max()), rel=1e-4)
+
+
+def test_a_head_without_weights_has_no_effect_and_the_others_keep_theirs():
+    model = made(NEXT_WORD["LLaMA"])
+    batch = {"input_ids": IDS[:1]}
+    before = aw.effects.direct(model, batch, target=7, centred=False)
+    last = model.model.layers[1].self_attn.o_proj.weight
+    last.data[:, 8:16] = 0
+    after = aw.effects.direct(model, batch, target=7, centred=False)
+    assert float(after.heads[1, 1]) == pytest.approx(0, abs=1e-6)
+    assert float(before.heads[1, 1]) != pytest.approx(0, abs=1e-3)
+    # The norm has another scale now; what others add is what it was, times one number.
+    ratio = after.heads[1, [0, 2, 3]] / before.heads[1, [0, 2, 3]]
+    torch.testing.assert_close(ratio, ratio[:1].expand(3), rtol=1e-3, atol=0)
+
+
+def test_the_storytellers_name_mover_is_found_and_confirmed_by_taking_it_away():
+    model, tokenizer = aw.demo.load("storyteller")
+    found = aw.effects.direct(model, STORY, tokenizer, target="Ben", against="Lily")
+    assert found.logit > 5
+    assert found.check < 1e-4
+    last = max(range(4), key=lambda head: float(found.heads[3, head]))
+    assert float(found.heads[3, last]) > 3
+    other = copy.deepcopy(model)
+    other.model.layers[3].self_attn.o_proj.weight.data[:, last * 32 : (last + 1) * 32] = 0
+    lost = aw.effects.direct(other, STORY, tokenizer, target="Ben", against="Lily")
+    assert lost.logit < found.logit - 2
+    likelier, _ = found.promoted(3, last, 5)
+    assert len(likelier) == 5
+    table = found.to_frame()
+    assert table["effect"].sum() == pytest.approx(found.logit, abs=1e-3)
+    assert table.attrs["target"] == "Ben"
+
+
+def test_less_the_mean_over_the_vocabulary_a_difference_stays_what_it_was():
+    model, batch = made(NEXT_WORD["GPT-2"]), {"input_ids": IDS[:1]}
+    one, other = (aw.effects.direct(model, batch, target=token) for token in (7, 8))
+    both = aw.effects.direct(model, batch, target=7, against=8)
+    torch.testing.assert_close(one.heads - other.heads, both.heads, atol=1e-5, rtol=0)
+    assert one.centred
+    assert not both.centred
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, t: aw.effects.direct(m, STORY, t, target="Ben Ben"), "is 2 tokens of this tokenizer"),
+        (lambda m, t: aw.effects.direct(m, STORY, t, target=10_000), "token 10000 does not exist"),
+        (lambda m, t: aw.effects.direct(m, STORY, t, position=99), "position=99 does not exist"),
+        (lambda m, t: aw.effects.direct(m, [STORY, STORY], t), "one text; give one at a time"),
+        (lambda m, t: aw.effects.direct(m, STORY, t).promoted(9, 0), "layer 9, head 0 does not exist"),
+    ],
+)
+def test_bad_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(*aw.demo.load("storyteller"))
+
+
+def test_a_model_that_predicts_no_next_token_is_refused():
+    model = tf.BertForMaskedLM(
+        tf.BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+    )
+    with pytest.raises(ValueError, match="adds something else than its heads"):
+        aw.effects.direct(model, {"input_ids": IDS[:1]})
