@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Effects", "direct"]
 
+EPS = 1e-6  # of single precision, and better
 CAVEAT = (
     "The direct effect alone: what later layers make of a head is not in it. The last norm keeps the scale that it had."
 )
@@ -182,8 +183,8 @@ def direct(
     TypeError
         When model or inputs is of a kind that cannot be run.
     ValueError
-        When the model predicts no next token, a token or position does not exist, or a sum does not hold: what a layer
-        adds is not its heads and one other module (a norm or a factor behind them), or the parts are not the logit.
+        When the model predicts no next token or computes in half precision, a token or position does not exist, or a
+        sum does not hold: what a layer adds is not its heads and one other module, or the parts are not the logit.
 
     Notes
     -----
@@ -196,6 +197,12 @@ def direct(
     """
     model, tokenizer = load_model(model, tokenizer)
     unembedding = _unembedding(model)
+    dtype = unembedding.get_parameter("weight").dtype
+    if torch.finfo(dtype).eps > EPS:
+        raise ValueError(
+            f"the model computes in {str(dtype).removeprefix('torch.')}, whose sums are too coarse for its parts to be "
+            "told apart by them; pass model.float()."
+        )
     positional, named = as_inputs(model, inputs, tokenizer)
     if positional or len(next(iter(named.values()))) != 1:
         raise ValueError("the direct effect is that of one text; give one at a time.")

@@ -106,7 +106,7 @@ def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        When there are no labels, and the model predicts no next token.
+        When there are no labels, and the model predicts no next token; when an example has no token with a loss.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     labels = batch.get("labels")
@@ -127,8 +127,14 @@ def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
     if shifts:
         logits, labels = logits[:, :-1], labels[:, 1:]
     each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
-    mean: Tensor = each.sum(1) / (labels != IGNORED).sum(1)
-    return mean  # NaN where there is no label
+    told = (labels != IGNORED).sum(1)
+    if bool((told == 0).any()):
+        raise ValueError(
+            "an example has no token whose loss could be taken: it is one token long, or all its labels are left out. "
+            "Leave it out of data."
+        )
+    mean: Tensor = each.sum(1) / told
+    return mean
 
 
 def read_positions(batch: Batch, logits: Tensor) -> Tensor:

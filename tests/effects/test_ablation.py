@@ -7,9 +7,10 @@ import math
 
 import pytest
 import torch
+import transformers as tf
 
 import attnwidget as aw
-from tests.effects.models import IDS, NEXT_WORD, made
+from tests.effects.models import IDS, NEXT_WORD, SIZES, made
 
 TEXTS = [
     "Lily and Ben went to the park . Lily gave the ball to Ben .",
@@ -103,6 +104,44 @@ def test_the_model_is_left_as_it_was_also_where_somebody_interrupts(storyteller,
     model.eval()
 
 
+SIZED = SIZES | {"intermediate_size": 64}
+HALVES = {f"{side}_{what}": size for side in ("encoder", "decoder")
+          for what, size in (("layers", 2), ("attention_heads", 4), ("ffn_dim", 64))}  # fmt: skip
+PICTURES = {key: size for key, size in SIZED.items() if key != "vocab_size"} | {"image_size": 16, "patch_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("build", "example", "options"),
+    [
+        (
+            lambda: tf.BertForSequenceClassification(tf.BertConfig(**SIZED, num_labels=3)),
+            ({"input_ids": IDS}, torch.tensor([1, 2])),
+            {},
+        ),
+        (
+            lambda: tf.ViTForImageClassification(tf.ViTConfig(**PICTURES, num_labels=3)),
+            ({"pixel_values": torch.rand(2, 3, 16, 16)}, torch.tensor([0, 2])),
+            {"metric": "kl"},
+        ),
+        (
+            lambda: tf.BartForConditionalGeneration(
+                tf.BartConfig(
+                    vocab_size=100, d_model=32, max_position_embeddings=64, forced_eos_token_id=None, **HALVES
+                )
+            ),
+            {"input_ids": IDS, "labels": IDS},
+            {"part": "cross"},
+        ),
+    ],
+)
+def test_heads_of_other_models_are_taken_away_too(build, example, options):
+    torch.manual_seed(0)
+    found = aw.effects.ablate(build().eval(), [example], progress=False, **options)
+    assert found.effect.shape == (2, 4)
+    assert found.n_examples == 2
+    assert float(found.effect.abs().max()) > 0
+
+
 @pytest.mark.parametrize(
     ("data", "options", "error", "words"),
     [
@@ -112,6 +151,7 @@ def test_the_model_is_left_as_it_was_also_where_somebody_interrupts(storyteller,
         (TEXTS, {"metric": "f1"}, ValueError, "metric"),
         (TEXTS, {"part": "cross"}, ValueError, "part='cross'; this model attends in attention"),
         ([""], {}, ValueError, "empty"),
+        ([{"input_ids": IDS[:1, :1]}], {}, ValueError, "no token whose loss could be taken"),
     ],
 )
 def test_bad_input_is_refused(storyteller, data, options, error, words):

@@ -89,6 +89,11 @@ def test_bad_input_is_refused(call, words):
         call(*aw.demo.load("storyteller"))
 
 
+def test_half_precision_is_refused():
+    with pytest.raises(ValueError, match=r"computes in bfloat16.*pass model.float\(\)"):
+        aw.effects.direct(made(NEXT_WORD["LLaMA"]).bfloat16(), {"input_ids": IDS[:1]})
+
+
 def test_a_model_that_predicts_no_next_token_is_refused():
     model = tf.BertForMaskedLM(
         tf.BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
