@@ -13,7 +13,7 @@ from attnwidget.capturing.calls import Call
 from attnwidget.capturing.grids import Laid
 from attnwidget.capturing.reading import Read
 
-__all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "is_pair", "n_tokens"]
+__all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "encoder_of", "is_pair", "n_tokens"]
 
 # Path of a stack, what attends in its layers, whether it attends across, and how many times it had run before.
 StackKey = tuple[str, str, bool, int]
@@ -22,6 +22,14 @@ StackKey = tuple[str, str, bool, int]
 def is_pair(module: nn.Module) -> bool:
     """Whether a model has an encoder and a decoder."""
     return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
+
+
+def encoder_of(model: nn.Module) -> nn.Module | None:
+    """The encoder of an encoder-decoder model."""
+    if not is_pair(model):
+        return None
+    module = model.get_encoder()  # type: ignore[operator]
+    return module if isinstance(module, nn.Module) and module is not model else None
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ from attnwidget.capturing.lineage import Lineage, Node
 from attnwidget.capturing.listening import Heard, Listener, listening_thread, set_listener
 from attnwidget.capturing.looks import attentions_in, related
 from attnwidget.capturing.packing import Packing
-from attnwidget.capturing.passes import Pass, StackKey, batch_of, is_pair, n_tokens
+from attnwidget.capturing.passes import Pass, StackKey, batch_of, encoder_of, is_pair, n_tokens
 from attnwidget.capturing.places import Places, is_tower, side_of
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
@@ -125,7 +125,7 @@ class Recorder:
         self._held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
         hooks: list[Any] = []
         for root in self.roots:
-            encoder = _encoder_of(root)
+            encoder = encoder_of(root)
             if encoder is not None:
                 hooks.append(encoder.register_forward_pre_hook(self._keep_inputs, with_kwargs=True))
         with ExitStack() as leaving:
@@ -496,11 +496,3 @@ def _reference(cache: Any) -> Callable[[], Any]:
         return weakref.ref(cache)
     except TypeError:
         return lambda: None
-
-
-def _encoder_of(model: nn.Module) -> nn.Module | None:
-    """The encoder of an encoder-decoder model."""
-    if not is_pair(model):
-        return None
-    module = model.get_encoder()  # type: ignore[operator]
-    return module if isinstance(module, nn.Module) and module is not model else None

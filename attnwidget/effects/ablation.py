@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.inputs import load_model
 from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses, read_positions
-from attnwidget.effects.heads import HeadEffects
+from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.projecting import Projection, changed, find_projections
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
@@ -87,62 +88,35 @@ def ablate(
     layers = find_projections(model, lambda: model(**given[0])).of(part)
     with evaluating(model), torch.no_grad():
         instead = _means(model, layers, given) if what == "mean" else [torch.zeros(()) for _ in layers]
-        found = _measured(model, layers, given, instead, metric, progress=progress)
-    return HeadEffects(
-        found.effect, tuple(one.place.layer for one in layers), METRICS[metric],
-        found.baseline if metric == "loss" else math.nan, found.n_examples, CAVEATS[what] + CAVEAT, found.interrupted,
-    )  # fmt: skip
+        sums = Sums(layers)
+        interrupted = _measure(model, sums, given, instead, metric, progress=progress)
+    found = sums.effects(sums.over(sums.n_examples), METRICS[metric], CAVEATS[what] + CAVEAT, interrupted=interrupted)
+    return found if metric == "loss" else replace(found, baseline=math.nan)
 
 
-class _Found:
-    """Sums of effects over examples."""
-
-    def __init__(self, layers: list[Projection]) -> None:
-        self.sums = torch.full((len(layers), max(one.heads for one in layers)), math.nan, dtype=torch.float64)
-        for number, one in enumerate(layers):
-            self.sums[number, : one.heads] = 0
-        self.whole, self.n_examples, self.interrupted = 0.0, 0, False
-
-    @property
-    def effect(self) -> Tensor:
-        return (self.sums / self.n_examples if self.n_examples else self.sums.fill_(math.nan)).float()
-
-    @property
-    def baseline(self) -> float:
-        return self.whole / self.n_examples if self.n_examples else math.nan
-
-
-def _measured(
-    model: nn.Module,
-    layers: list[Projection],
-    given: list[Batch],
-    instead: list[Tensor],
-    metric: str,
-    *,
-    progress: bool,
-) -> _Found:
-    found = _Found(layers)
+def _measure(
+    model: nn.Module, sums: Sums, given: list[Batch], instead: list[Tensor], metric: str, *, progress: bool
+) -> bool:
+    """Add up the effect of every head; whether somebody interrupted it."""
+    layers = sums.layers
     total = len(given) * sum(one.heads for one in layers)
     with progress_bar("heads taken away", total, shown=progress, delay=1) as bar:
         try:
             for batch in given:
                 whole = logits_of(model(**_unlabelled(batch)))
                 base = losses(model, batch, whole) if metric == "loss" else torch.zeros(len(whole), device=whole.device)
-                sums = torch.zeros_like(found.sums)
+                found = sums.nothing()
                 for number, one in enumerate(layers):
                     for head in range(one.heads):
                         with changed(model, layers, _without(number, head, instead[number])):
                             logits = logits_of(model(**_unlabelled(batch)))
                         value = losses(model, batch, logits) - base if metric == "loss" else _kl(batch, whole, logits)
-                        sums[number, head] = value.sum().double()
+                        found[number, head] = value.sum().double()
                         bar.update()
-                # A batch counts whole or not at all.
-                found.sums += sums
-                found.whole += float(base.sum())
-                found.n_examples += len(base)
+                sums.add(found, base)
         except KeyboardInterrupt:
-            found.interrupted = True
-    return found
+            return True
+    return False
 
 
 def _unlabelled(batch: Batch) -> Batch:

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from attnwidget.effects.projecting import Projection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HeadEffects"]
+__all__ = ["HeadEffects", "Sums"]
+
+
+class Sums:
+    """Numbers of heads added up over batches, each of which counts whole or not at all.
+
+    Parameters
+    ----------
+    layers : sequence of Projection
+        Whose heads.
+    """
+
+    def __init__(self, layers: Sequence[Projection]) -> None:
+        self.layers = layers
+        self.of_heads, self.baseline, self.n_examples = self.nothing(), 0.0, 0
+
+    def nothing(self) -> Tensor:
+        """0 for each head, NaN where a layer has fewer: float64 [layers, heads]."""
+        counts = torch.tensor([one.heads for one in self.layers])
+        there = torch.arange(int(counts.max())) < counts[:, None]
+        return torch.zeros(there.shape, dtype=torch.float64).masked_fill(~there, math.nan)
+
+    def add(self, of_heads: Tensor, baseline: Tensor) -> None:
+        """A batch: its sums of heads, and the baseline of each of its examples."""
+        self.of_heads = self.of_heads + of_heads
+        self.baseline += float(baseline.sum())
+        self.n_examples += len(baseline)
+
+    def over(self, count: int) -> Tensor:
+        """The sums over a count; NaN where nothing was counted."""
+        return self.of_heads / count if count else torch.full_like(self.of_heads, math.nan)
+
+    def effects(self, effect: Tensor, metric: str, caveat: str, *, interrupted: bool) -> HeadEffects:
+        """What was found of these layers, with their mean baseline."""
+        baseline = self.baseline / self.n_examples if self.n_examples else math.nan
+        numbers = tuple(one.place.layer for one in self.layers)
+        return HeadEffects(effect.float(), numbers, metric, baseline, self.n_examples, caveat, interrupted)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from attnwidget.capturing.inputs import load_model
 from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses
-from attnwidget.effects.heads import HeadEffects
+from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.projecting import changed, find_projections
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
@@ -77,10 +76,7 @@ def head_importance(
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
-    sums = torch.full((len(layers), max(one.heads for one in layers)), math.nan, dtype=torch.float64)
-    for number, one in enumerate(layers):
-        sums[number, : one.heads] = 0
-    n_examples, n_tokens, whole, interrupted = 0, 0, 0.0, False
+    sums, n_tokens, interrupted = Sums(layers), 0, False
     before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     with evaluating(model), torch.enable_grad(), progress_bar("batches", len(given), shown=progress, delay=1) as bar:
         try:
@@ -89,9 +85,10 @@ def head_importance(
                 parameter.requires_grad_(False)
             for batch in given:
                 loss, felt = _felt(model, layers, batch)
+                found = sums.nothing()
                 for number, each in enumerate(felt):
-                    sums[number, : each.shape[-1]] += _taken(each, variant)
-                n_examples, whole = n_examples + len(loss), whole + float(loss.sum())
+                    found[number, : each.shape[-1]] = _taken(each, variant)
+                sums.add(found, loss)
                 n_tokens += felt[0].shape[:2].numel()
                 bar.update()
         except KeyboardInterrupt:
@@ -99,15 +96,10 @@ def head_importance(
         finally:
             for parameter, required in before:
                 parameter.requires_grad_(required)
-    if variant == "bertology":
-        sums = sums.abs()
-    count = n_tokens if variant == "michel_code" else n_examples
-    effect = sums / count if count else torch.full_like(sums, math.nan)
+    effect = sums.over(n_tokens if variant == "michel_code" else sums.n_examples).abs()
     if normalize:
         effect = effect / effect.nan_to_num(0).square().sum(-1, keepdim=True).sqrt()
-    numbers = tuple(one.place.layer for one in layers)
-    baseline = whole / n_examples if n_examples else math.nan
-    return HeadEffects(effect.float(), numbers, VARIANTS[variant], baseline, n_examples, CAVEAT, interrupted)
+    return sums.effects(effect, VARIANTS[variant], CAVEAT, interrupted=interrupted)
 
 
 def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:

@@ -8,7 +8,7 @@ adapter around it. Where heads are gated, normed or mixed on the way, there is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -217,7 +217,7 @@ def _check(projection: Projection, ran: _Candidate) -> str | None:
 
 @contextmanager
 def changed(
-    model: nn.Module, projections: list[Projection], change: Callable[[int, Tensor], Tensor | None]
+    model: nn.Module, projections: Sequence[Projection], change: Callable[[int, Tensor], Tensor | None]
 ) -> Iterator[None]:
     """Change what heads put out while a model runs.
 
@@ -225,7 +225,7 @@ def changed(
     ----------
     model : nn.Module
         The model; its own calls begin a pass.
-    projections : list of Projection
+    projections : sequence of Projection
         The layers.
     change : callable
         Is told the number of a layer in the list and what its heads put out, [..., heads, width], and returns what goes

@@ -30,6 +30,15 @@ export class Known {
     return this.#entry(question).value.fault;
   }
 
+  /** What went wrong first of several questions; null where nothing did. */
+  firstFault(questions: Iterable<Question<unknown>>): string | null {
+    for (const question of questions) {
+      const sentence = this.fault(question);
+      if (sentence !== null) return sentence;
+    }
+    return null;
+  }
+
   /** Whether nothing is gained by asking. */
   isSettled(question: Question<unknown>): boolean {
     const { fresh, fault } = this.#entry(question).value;

@@ -20,17 +20,9 @@ import { Lesson } from "../lesson/lesson";
 import { bothDrawn, Differing } from "./both";
 import type { Traits } from "./choices";
 import { columnOf } from "./column";
-import {
-  areRuns,
-  type Compared,
-  canDiffer,
-  chosenIn,
-  type Differs,
-  type Pair,
-  type Places,
-  pairIn,
-} from "./comparing";
+import { areRuns, type Compared, canDiffer, chosenIn, type Pair, type Places, pairIn } from "./comparing";
 import { type Drawn, type DrawnDifference, isAt, numberOf, type Shown, type ShownTile } from "./drawn";
+import type { Kind } from "./kind";
 import { comparedRow, type PinnedRow, pinnedRow, rowOf } from "./pinned";
 import { Range, type UpperEnd } from "./range";
 
@@ -45,22 +37,6 @@ export interface Cell {
 /** A cell under the pointer or the cursor, and what it was pointed at in. */
 export interface Hover extends Cell {
   from: string;
-}
-
-/** What the choices have to know of a view. */
-export interface Kind {
-  name: string;
-  /** Whether a map can be seen so; all can where it is not said. */
-  suits?: (map: MapFacts) => boolean;
-  /** Whether it shows the row of some query even where none is pinned: the first one's. */
-  reads?: boolean;
-  /**
-   * Whether it can show the difference of two heads, by the colours and the numbers of `Store.tint` and `PinnedRow.shown`;
-   * "runs" where it shows many heads, each of which has its like in another run alone.
-   */
-  differs?: Differs;
-  /** Whether it can show two heads side by side. */
-  pairs?: boolean;
 }
 
 /** Before the first layout. */

@@ -47,11 +47,7 @@ export function LayersView({ store, answers }: Props) {
   const map = store.map.value;
   const fault = useComputed(() => {
     const map = store.map.value;
-    for (const question of map ? needs(store, map) : []) {
-      const sentence = answers.known.fault(question);
-      if (sentence !== null) return sentence;
-    }
-    return null;
+    return map && answers.known.firstFault(needs(store, map));
   });
   const depth = useComputed(() => (store.map.value ? depthOf(store, store.map.value, answers) : null));
   if (!map || !suits(map)) return null;

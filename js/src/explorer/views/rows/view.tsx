@@ -50,11 +50,7 @@ export function RowsView({ store, answers }: Props) {
   const map = store.map.value;
   const fault = useComputed(() => {
     const map = store.map.value;
-    for (const question of map ? needs(store, map) : []) {
-      const sentence = answers.known.fault(question);
-      if (sentence !== null) return sentence;
-    }
-    return null;
+    return map && answers.known.firstFault(needs(store, map));
   });
   if (!map || !suits(map)) return null;
   const end = rampEnd(store, differenceEnd(store, answers, map, lookedFrom(store, map)));

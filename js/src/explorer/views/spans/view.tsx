@@ -23,11 +23,8 @@ import { colourOf, Stack } from "./stack";
 const WIDEST = 860;
 
 function faultOf(store: Store, answers: Answers, map: MapFacts): string | null {
-  for (const asked of needs(store, map)) {
-    const sentence = answers.known.fault(asked);
-    if (sentence !== null) return sentence;
-  }
-  return answers.chosen.faults.value.tile ?? answers.reference.fault.value;
+  const tile = answers.chosen.faults.value.tile ?? answers.reference.fault.value;
+  return answers.known.firstFault(needs(store, map)) ?? tile;
 }
 
 export function SpansView({ store, answers, ready }: ViewProps) {
