@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.rotary import Rotary
+from attnwidget.values import Values
 
 __all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "lacking", "temper"]
 
@@ -225,10 +226,15 @@ class DenseLayer:
         zero by itself is a small weight, and hides nothing.
     tempers : bool
         Whether a temperature can act: not where the weights are sums over word pieces.
+    values : Values or None
+        What the weights are multiplied with, where that was kept.
     """
 
-    def __init__(self, matrix: Tensor, mask: Mask | None = None, *, tempers: bool = True) -> None:
+    def __init__(
+        self, matrix: Tensor, mask: Mask | None = None, *, tempers: bool = True, values: Values | None = None
+    ) -> None:
         self.matrix = matrix
+        self.values = values
         self.tempers = tempers
         self._mask = mask
 
@@ -280,7 +286,7 @@ class DenseLayer:
         held = {"matrix": self.matrix}
         if self.mask.additive is not None:
             held["mask"] = self.mask.additive
-        return held
+        return held if self.values is None else held | self.values.tensors()
 
 
 @dataclass(frozen=True)
@@ -307,6 +313,8 @@ class ProjectedLayer:
         Share of the weights that the pass dropped: the map is the one before, but what the layer was given is noisy.
     rotary : Rotary or None
         By which angles q and k were turned for their positions, where that was proved; they are the same in all heads.
+    values : Values or None
+        What the weights are multiplied with, where that was kept.
     """
 
     q: Tensor
@@ -318,6 +326,7 @@ class ProjectedLayer:
     sinks: Tensor | None = None
     dropout: float = 0.0
     rotary: Rotary | None = None
+    values: Values | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -389,6 +398,8 @@ class ProjectedLayer:
         held = {"q": self.q, "k": self.k, "bias": self.bias, "sinks": self.sinks, "mask": self.mask.additive}
         if self.rotary is not None:
             held |= {"query_angles": self.rotary.queries, "key_angles": self.rotary.keys}
+        if self.values is not None:
+            held |= self.values.tensors()
         return {name: tensor for name, tensor in held.items() if tensor is not None}
 
 

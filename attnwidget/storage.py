@@ -14,10 +14,11 @@ from torch import Tensor
 from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer
 from attnwidget.rotary import Rotary
 from attnwidget.tokens import ImageGrid, Span, Tokens
+from attnwidget.values import Values
 
 __all__ = ["Shelf", "layers_from", "read", "reading", "tokens_from"]
 
-_AXES = {"sinks": 1, "query_angles": 2, "key_angles": 2}  # of all else three
+_AXES = {"sinks": 1, "query_angles": 2, "key_angles": 2, "value_sizes": 2}  # of all else three
 _FORMAT = 3  # of the file; 1 had no kind, spans, pictures, or numbers of layers, 2 one picture at most
 
 
@@ -203,6 +204,9 @@ def _rule(layer: Layer) -> dict[str, Any]:
     described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": window}}
     if not layer.tempers:
         described["tempers"] = False
+    values = layer.values if isinstance(layer, DenseLayer | ProjectedLayer) else None
+    if values is not None and values.why:
+        described["without_sizes"] = values.why
     if isinstance(layer, ProjectedLayer):
         described |= {"scaling": layer.scaling, "softcap": layer.softcap, "dropout": layer.dropout}
         if layer.rotary is not None:
@@ -216,6 +220,10 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
         _check(tensor.is_floating_point() and tensor.ndim == _AXES.get(role, 3), f"{role} is {_what(tensor)}")
     of_queries, of_keys = held.pop("query_angles", None), held.pop("key_angles", None)
     additive = held.pop("mask", None)
+    kept = [held.pop(role, None) for role in ("v", "value_sizes", "value_products")]
+    whose = held["matrix"] if "matrix" in held else held["q"]
+    n_keys = whose.shape[2] if "matrix" in held else held["k"].shape[1]
+    values = _values(kept, described.get("without_sizes", ""), len(whose), n_keys)
     rule = described["mask"]
     windows = rule["window"] if isinstance(rule["window"], list) else [rule["window"] or 0]
     whole = isinstance(rule["causal"], bool) and _all_of(int, [rule["offset"], *windows])
@@ -224,7 +232,7 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
     mask = Mask(rule["causal"], rule["offset"], window, additive)
     layer: Layer
     if "matrix" in held:
-        layer = DenseLayer(held["matrix"], mask, tempers=described.get("tempers") is not False)
+        layer = DenseLayer(held["matrix"], mask, tempers=described.get("tempers") is not False, values=values)
     else:
         q, k = held["q"], held["k"]
         fits = q.shape[2] == k.shape[2] and k.shape[0] > 0 and q.shape[0] % k.shape[0] == 0
@@ -240,6 +248,7 @@ def _layer(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layer
             softcap=described["softcap"],
             dropout=numbers["dropout"] or 0.0,
             rotary=_rotary(described.get("rotary"), of_queries, of_keys, q, k),
+            values=values,
         )
     heads, queries, keys = layer.shape
     for role in {"mask", "bias"} & described["tensors"].keys():
@@ -262,6 +271,18 @@ def _rotary(described: Any, queries: Any, keys: Any, q: Tensor, k: Tensor) -> Ro
     fits = fits and 0 <= start <= q.shape[2] - 2 * queries.shape[1]
     _check(fits, f"the angles are {_what(queries)} and {_what(keys)}")
     return Rotary(pairing, start, queries, keys)
+
+
+def _values(given: list[Tensor | None], why: Any, heads: int, keys: int) -> Values | None:
+    v, sizes, products = given
+    _check(isinstance(why, str), f"what is said of its values is {why!r}")
+    if v is None:
+        _check(sizes is None and products is None, "there are sizes of values, and no values")
+        return None
+    _check(v.shape[1] == keys and v.shape[0] > 0 and heads % v.shape[0] == 0, f"v is {_what(v)}")
+    for role, tensor, shape in (("sizes", sizes, (heads, keys)), ("products", products, (heads, heads, keys))):
+        _check(tensor is None or tensor.shape == shape, f"the {role} of the values are not {list(shape)}")
+    return Values(v, sizes, products, why)
 
 
 def _check(holds: bool, otherwise: str) -> None:

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.axes import Axis, Labels, token_label
-from attnwidget.capturing.calls import Call, Projections, agrees
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.grids import Laid
 from attnwidget.capturing.parts import Part, parts_of
 from attnwidget.capturing.passes import Pass, batch_if_second, batch_of, is_pair
 from attnwidget.capturing.pictures import Gallery, pictures_by_example, pieces_of_pictures
 from attnwidget.capturing.places import is_tower
+from attnwidget.capturing.probes import agrees
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.reading import Read
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.intake import AttentionWarning, dense_layers

@@ -7,9 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.calls import Call, Projections, Weights
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.lineage import Lineage
 from attnwidget.capturing.listening import Heard
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN
 
 __all__ = ["placed"]
@@ -84,5 +86,6 @@ def _without_room(call: Call, stop: int) -> Call:
         )
     if isinstance(call, Weights):
         seeing = None if call.seeing is None else call.seeing[..., :stop]
-        return replace(call, weights=call.weights[..., :stop], seeing=seeing)
+        value = None if call.value is None else call.value[:, :, :stop]
+        return replace(call, weights=call.weights[..., :stop], seeing=seeing, value=value)
     return call

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.calls import Call, Probe, Projections, Weights
+from attnwidget.capturing.calls import Call
+from attnwidget.capturing.probes import Probe
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
 from attnwidget.rotary import Rotary
 
 __all__ = ["joined"]
@@ -54,7 +57,8 @@ def _up_to(call: Any, stop: int) -> Any:
         return call
     if isinstance(call, Weights):
         seeing = None if call.seeing is None else call.seeing[..., :stop]
-        return replace(call, weights=call.weights[..., :stop], seeing=seeing, seen=stop)
+        value = None if call.value is None else call.value[:, :, :stop]
+        return replace(call, weights=call.weights[..., :stop], seeing=seeing, value=value, seen=stop)
     mask, bias = (None if term is None else term[..., :stop] for term in (call.mask, call.position_bias))
     return replace(call.keys_between(0, stop), mask=mask, position_bias=bias, seen=stop)
 
@@ -93,6 +97,7 @@ def _joined_projections(
         first,
         query=query,
         key=key,
+        value=_joined_values(calls),
         mask=None if plain else spread("mask"),
         position_bias=spread("bias") if any(call.position_bias is not None for call in calls) else None,
         causal=plain and not crossing,
@@ -146,6 +151,14 @@ def _spread(
     return whole
 
 
+def _joined_values(calls: Sequence[Call]) -> Tensor | None:
+    values = [call.value for call in calls]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return known[0] if calls[0].place.crossing else torch.cat(known, 2)
+
+
 def _joined_weights(
     calls: Sequence[Weights], places: list[tuple[slice, int, int]], shape: tuple[int, int], shared: dict[Any, Any]
 ) -> Weights:
@@ -160,4 +173,4 @@ def _joined_weights(
         for call, (rows, left, right) in zip(calls, places, strict=True):
             seeing[:, :, rows, left:right] = True if call.seeing is None else call.seeing[..., : right - left]
         shared[name] = seeing
-    return replace(first, weights=whole, seeing=shared[name])
+    return replace(first, weights=whole, seeing=shared[name], value=_joined_values(calls))

@@ -26,15 +26,18 @@ class Keep:
         Move what is kept to the host as each layer finishes.
     logits : {"auto", "all", "last", "none"}
         Which positions' logits.
+    values : bool
+        Keep what the weights are multiplied with.
     """
 
     layers: frozenset[int] | None = None
     heads: tuple[int, ...] | dict[int, tuple[int, ...]] | None = None
     offload: bool = False
     logits: str = "auto"
+    values: bool = False
 
     @classmethod
-    def of(cls, layers: Any, heads: Any, *, offload: bool, logits: str) -> Keep:
+    def of(cls, layers: Any, heads: Any, *, offload: bool, logits: str, values: bool = False) -> Keep:
         """What a caller asked for, checked.
 
         Raises
@@ -55,7 +58,7 @@ class Keep:
                 layers = list(by_layer)
         elif heads is not None:
             by_layer = _numbers("heads", heads)
-        return cls(None if layers is None else frozenset(_numbers("layers", layers)), by_layer, offload, logits)
+        return cls(None if layers is None else frozenset(_numbers("layers", layers)), by_layer, offload, logits, values)
 
     @property
     def everything(self) -> bool:

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call, Projections, Weights
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.passes import Pass, is_pair
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
 
 __all__ = ["Keeping", "generates"]
 
@@ -49,7 +51,7 @@ class Keeping:
                 seeing = seeing[:, list(heads)]
             return replace(
                 call, weights=self._copy(weights.detach()), seeing=self._share_equal(seeing, current), heads=heads,
-                probe=probe,
+                probe=probe, value=self._values(call.value, slice(start, stop), heads, call.n_heads),
             )  # fmt: skip
         if not isinstance(call, Projections):
             raise TypeError(type(call).__name__)
@@ -67,6 +69,7 @@ class Keeping:
             call,
             query=self._copy(query),
             key=self._copy(key),
+            value=self._values(call.value, slice(0, call.n_keys), heads, call.n_heads),
             mask=self._share(mask, current),
             position_bias=self._share(bias, current),
             sinks=None if sinks is None else self._copy(sinks.detach()),
@@ -80,6 +83,12 @@ class Keeping:
         except ValueError as error:  # raised when the pass is over
             self.failure = self.failure or error
             return None
+
+    def _values(self, value: Tensor | None, keys: slice, heads: tuple[int, ...] | None, n_heads: int) -> Tensor | None:
+        if value is None or not self.keep.values:
+            return None
+        value = value.detach()[:, :, keys]
+        return self._copy(value if heads is None else value[:, _groups_of(heads, n_heads // value.shape[1])])
 
     def _copy(self, tensor: Tensor) -> Tensor:
         device = torch.device("cpu") if self.keep.offload else tensor.device

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from attnwidget.capturing.calls import Call, Projections
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.grids import laid_by
 from attnwidget.capturing.lineage import Lineage, Node, tensors_in
 from attnwidget.capturing.multihead import of_multihead
 from attnwidget.capturing.multiplied import Multiplied, as_multiplied
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
 from attnwidget.capturing.rotary import Rotations
 from attnwidget.capturing.softmaxes import Softmax, call_of_softmax, heads_of

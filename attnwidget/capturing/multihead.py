@@ -20,25 +20,27 @@ def of_multihead(given: Mapping[str, Any], masks: Masks) -> QK:
 
     Keys that it adds by itself come last: the learned one of ``add_bias_kv``, then the zeros of ``add_zero_attn``.
     """
-    query, key, padding, attn_mask = (given[name] for name in ("query", "key", "key_padding_mask", "attn_mask"))
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    padding, attn_mask = given["key_padding_mask"], given["attn_mask"]
     if query.ndim == 2:
-        query, key = query[:, None], key[:, None]
+        query, key, value = query[:, None], key[:, None], value[:, None]
         padding = None if padding is None else padding[None]
     heads = given["num_heads"]
     if given["use_separate_proj_weight"]:
-        of_q, of_k = given["q_proj_weight"], given["k_proj_weight"]
+        of_q, of_k, of_v = given["q_proj_weight"], given["k_proj_weight"], given["v_proj_weight"]
     else:
-        of_q, of_k, _ = given["in_proj_weight"].chunk(3)
+        of_q, of_k, of_v = given["in_proj_weight"].chunk(3)
     bias = given["in_proj_bias"]
-    to_q, to_k = (None, None) if bias is None else bias.chunk(3)[:2]
-    q, k = linear(query, of_q, to_q), linear(key, of_k, to_k)
+    to_q, to_k, to_v = (None, None, None) if bias is None else bias.chunk(3)
+    q, k, v = linear(query, of_q, to_q), linear(key, of_k, to_k), linear(value, of_v, to_v)
     if given["bias_k"] is not None:
         k = torch.cat([k, given["bias_k"].to(k).expand(1, k.shape[1], -1)])
-    q, k = (x.reshape(*x.shape[:2], heads, -1).permute(1, 2, 0, 3) for x in (q, k))
+        v = torch.cat([v, given["bias_v"].to(v).expand(1, v.shape[1], -1)])
+    q, k, v = (x.reshape(*x.shape[:2], heads, -1).permute(1, 2, 0, 3) for x in (q, k, v))
     if given["add_zero_attn"]:
-        k = pad(k, (0, 0, 0, 1))
+        k, v = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1))
     kind = (q.shape[:3], k.shape[2], q.dtype, q.device)
-    said: QK = {"q": q, "k": k, "dropout": given["dropout_p"] if given["training"] else 0.0}
+    said: QK = {"q": q, "k": k, "v": v, "dropout": given["dropout_p"] if given["training"] else 0.0}
     if given["is_causal"] and padding is None and not given["need_weights"]:
         # It then goes by the hint and not by the mask; keys that it adds come after all queries.
         said["mask"] = masks.shared(
@@ -61,7 +63,7 @@ def of_packed(  # noqa: PLR0917 - the arguments of nn.MultiheadAttention, which 
         batch, width = query.size(0), query.size(2)
         query = key = value = torch.nested.to_padded_tensor(query, 0.0, (batch, max(length, *lengths), width))
     if module.batch_first:
-        query, key = query.transpose(0, 1), key.transpose(0, 1)
+        query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
     names = inspect.signature(multi_head_attention_forward).parameters
     defaults = {name: one.default for name, one in names.items() if one.default is not inspect.Parameter.empty}
     whole = defaults | {
@@ -69,7 +71,7 @@ def of_packed(  # noqa: PLR0917 - the arguments of nn.MultiheadAttention, which 
         "in_proj_weight": module.in_proj_weight, "in_proj_bias": module.in_proj_bias, "bias_k": module.bias_k,
         "add_zero_attn": module.add_zero_attn, "dropout_p": module.dropout, "training": module.training,
         "use_separate_proj_weight": module.in_proj_weight is None, "q_proj_weight": module.q_proj_weight,
-        "k_proj_weight": module.k_proj_weight,
+        "k_proj_weight": module.k_proj_weight, "v_proj_weight": module.v_proj_weight, "bias_v": module.bias_v,
     } | given  # fmt: skip
     said = of_multihead(whole, masks)
     if lengths is not None:

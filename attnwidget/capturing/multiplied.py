@@ -21,10 +21,13 @@ class Multiplied:
         What the values were multiplied with; keys are what was summed over.
     order : tuple of int
         The axes of the tensor that was multiplied, in the order that they have here.
+    values : Tensor [..., keys, width] or None
+        What they were multiplied with; None where that has other axes.
     """
 
     weights: Tensor
     order: tuple[int, ...]
+    values: Tensor | None = None
 
 
 def as_multiplied(name: str, args: Any, operands: Sequence[Tensor], place: int) -> Multiplied | None:
@@ -49,9 +52,10 @@ def as_multiplied(name: str, args: Any, operands: Sequence[Tensor], place: int) 
         return None
     # The first factor is summed over its last axis, the second over the one before it; ``a.__rmatmul__(b)`` is b @ a.
     if (place == 0) != (name == "__rmatmul__"):
-        return Multiplied(weights, axes)
+        return Multiplied(weights, axes, operands[1 - place] if len(operands) == 2 else None)
     order = (*axes[:-2], axes[-1], axes[-2])
-    return Multiplied(weights.permute(order), order)
+    other = operands[1 - place] if len(operands) == 2 else None
+    return Multiplied(weights.permute(order), order, None if other is None else other.mT)
 
 
 def _of_einsum(args: Any, operands: Sequence[Tensor], place: int) -> Multiplied | None:
@@ -71,4 +75,8 @@ def _of_einsum(args: Any, operands: Sequence[Tensor], place: int) -> Multiplied 
         return None
     leading = [letter for letter in own if letter not in {summed[0], queries[0]}]
     order = tuple(own.index(letter) for letter in (*leading, queries[0], summed[0]))
-    return Multiplied(operands[place].permute(order), order)
+    width = [letter for letter in other if letter in made and letter not in own]
+    values: Tensor | None = None
+    if len(width) == 1 and sorted(other) == sorted([*leading, summed[0], width[0]]):
+        values = operands[1 - place].permute([other.index(letter) for letter in (*leading, summed[0], width[0])])
+    return Multiplied(operands[place].permute(order), order, values)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from attnwidget.capturing.calls import Call, Projections, Weights
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.passes import Pass, StackKey
 from attnwidget.capturing.places import side_of
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
 
 __all__ = ["Part", "parts_of"]
 

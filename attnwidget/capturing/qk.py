@@ -9,7 +9,7 @@ from typing import Any, NotRequired, Required, TypedDict
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Projections
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.softmaxes import split_heads
 from attnwidget.layers import HIDDEN
 
@@ -27,6 +27,8 @@ class QK(TypedDict):
         Queries, after any norm and rotation.
     k : Tensor [batch, heads, keys, width]
         Keys, likewise; with fewer heads where several share one, not repeated for them.
+    v : Tensor [batch, heads, keys, width]
+        Values, with as many heads as keys or with one for each head; only for what is asked of values.
     scaling : float
         Factor on q k^T; width ** -0.5 where left out.
     mask : Tensor [batch or 1, heads or 1, queries, keys], or [queries, keys]
@@ -51,6 +53,7 @@ class QK(TypedDict):
 
     q: Required[Tensor]
     k: Required[Tensor]
+    v: NotRequired[Tensor | None]
     scaling: NotRequired[float | None]
     mask: NotRequired[Tensor | None]
     causal: NotRequired[bool]
@@ -116,6 +119,14 @@ def as_call(said: Any, who: str, masks: Masks) -> Projections:
             "the same batch and width, and a number of heads that those of k divide."
         )
     shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+    v = said.get("v")
+    if v is not None:
+        _check_vectors(v, "v", who)
+        if v.shape[0] != k.shape[0] or v.shape[2] != k.shape[2] or q.shape[1] % v.shape[1]:
+            raise ValueError(
+                f"v of {who} is {list(v.shape)} and its k {list(k.shape)}; expected one vector for each key, of a "
+                f"number of heads that divides {q.shape[1]}."
+            )
     mask, bias, sinks = said.get("mask"), said.get("bias"), said.get("sinks")
     if mask is not None:
         mask = _fitted(mask, shape, "mask", who)
@@ -131,6 +142,7 @@ def as_call(said: Any, who: str, masks: Masks) -> Projections:
     return Projections(
         query=q,
         key=k,
+        value=v,
         mask=mask,
         scaling=q.shape[-1] ** -0.5 if scaling is None else float(scaling),
         position_bias=None if bias is None else _fitted(bias, shape, "bias", who),
@@ -145,7 +157,7 @@ def as_call(said: Any, who: str, masks: Masks) -> Projections:
 def of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, which come by place
     query: Tensor,
     key: Tensor,
-    value: Tensor,  # noqa: ARG001
+    value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -153,7 +165,7 @@ def of_sdpa(  # noqa: PLR0917 - the arguments of scaled_dot_product_attention, w
     enable_gqa: bool = False,  # noqa: ARG001
 ) -> QK:
     """What a call of scaled_dot_product_attention attends with."""
-    said: QK = {"q": query, "k": key, "scaling": scale, "dropout": dropout_p}
+    said: QK = {"q": query, "k": key, "v": value, "scaling": scale, "dropout": dropout_p}
     if is_causal and query.shape[-2] == key.shape[-2]:
         said["causal"] = True
     elif is_causal:
@@ -178,8 +190,12 @@ def call_of_sdpa(said: QK, batch: int, module: nn.Module | None, masks: Masks) -
                 "cannot be told apart"
             )
         split = found[:2]
-        groups = k.shape[:-2].numel() // split[0]
-        said = {**said, "q": q.reshape(*split, *q.shape[-2:]), "k": k.reshape(split[0], groups, *k.shape[-2:])}
+        grouped = split[0], k.shape[:-2].numel() // split[0]
+        v = said["v"]
+        said = {
+            **said, "q": q.reshape(*split, *q.shape[-2:]), "k": k.reshape(*grouped, *k.shape[-2:]),
+            "v": None if v is None else v.reshape(*grouped, *v.shape[-2:]),
+        }  # fmt: skip
         for name in ("mask", "bias"):
             term = said.get(name)
             if isinstance(term, Tensor) and term.ndim == 3 and term.shape[0] == q.shape[:-2].numel():

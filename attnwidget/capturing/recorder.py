@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call, Place, Projections
+from attnwidget.capturing.calls import Call, Place
 from attnwidget.capturing.columns import placed
 from attnwidget.capturing.grids import lay
 from attnwidget.capturing.keep import Keep
@@ -26,6 +26,7 @@ from attnwidget.capturing.looks import attentions_in, related
 from attnwidget.capturing.packing import Packing
 from attnwidget.capturing.passes import Pass, StackKey, batch_of, encoder_of, is_pair, n_tokens
 from attnwidget.capturing.places import Places, is_tower, side_of
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.reading import Read, read_from
 from attnwidget.capturing.relations import Turns, attends_across

@@ -17,7 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
-from attnwidget.capturing.calls import Projections
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
@@ -104,8 +104,8 @@ def _attend(  # noqa: PLR0917
             key, value = key[:, :, :n_queries], value[:, :, :n_queries]
             position_bias = None if position_bias is None else position_bias[..., :n_queries]
         call = Projections(
-            query=query, key=key, mask=attention_mask, scaling=scaling, position_bias=position_bias, softcap=softcap,
-            sinks=sinks, dropout=dropout, causal=causal,
+            query=query, key=key, value=value, mask=attention_mask, scaling=scaling, position_bias=position_bias,
+            softcap=softcap, sinks=sinks, dropout=dropout, causal=causal,
         )  # fmt: skip
         wants_weights = bool(others.get("output_attentions"))
         if softcap is None and sinks is None and not wants_weights:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.calls import Projections
+from attnwidget.capturing.projected import Projections
 from attnwidget.rotary import Pairing, Rotary
 
 __all__ = ["Rotations"]

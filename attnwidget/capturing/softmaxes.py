@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call, Projections, Weights
+from attnwidget.capturing.calls import Call
 from attnwidget.capturing.lineage import Lineage, Node
 from attnwidget.capturing.multiplied import Multiplied
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN, blocks
 
 __all__ = ["Softmax", "call_of_softmax", "heads_of", "split_heads"]
@@ -156,16 +158,21 @@ def call_of_softmax(
             return tensor.reshape(n_heads, n_examples, *tensor.shape[-2:]).transpose(0, 1)
         return tensor.reshape(n_examples, n_heads, *tensor.shape[-2:])
 
+    value, leading = multiplied.values, seen.shape[:-2].numel()
+    if value is not None:
+        fits = value.ndim >= 2 and value.shape[-2] == seen.shape[-1] and value.shape[:-2].numel() == leading
+        value = arranged(value) if fits else None
     made, scores = _in_that_order(softmax, multiplied)
     if made is None or scores is None or not (dropped or _is_same(made, seen)):
-        return _changed(arranged(seen), n_heads)
+        changed = _changed(arranged(seen), n_heads)
+        return changed if isinstance(changed, str) else replace(changed, value=value)
     seeing = _seeing(arranged(scores))
     whole = None
     if softmax.n_keys is None and not heads_first and multiplied.weights.numel() == softmax.n_weights:
         whole = _from_factors(softmax, shape, seeing, arranged(scores))
     if whole is not None:
-        return whole
-    return Weights(weights=arranged(made), seeing=seeing, all_heads=n_heads)
+        return replace(whole, value=value)
+    return Weights(weights=arranged(made), seeing=seeing, value=value, all_heads=n_heads)
 
 
 def _in_that_order(softmax: Softmax, multiplied: Multiplied) -> tuple[Tensor | None, Tensor | None]:
