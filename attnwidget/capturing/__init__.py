@@ -24,6 +24,7 @@ from attnwidget.capturing.outputs import Outputs
 from attnwidget.capturing.own import Own, refuse_what_tells_nothing, spoken_for
 from attnwidget.capturing.passes import Pass
 from attnwidget.capturing.pixels import as_picture
+from attnwidget.capturing.projecting import HeadsHeard
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.intake import AttentionWarning
@@ -38,10 +39,13 @@ class Recording:
     A run is one forward pass, or the passes that go on over one cache: a whole generation.
     """
 
-    def __init__(self, recorder: Recorder, labels: Labels, part: str | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, labels: Labels, part: str | None = None, heads: HeadsHeard | None = None
+    ) -> None:
         self._recorder = recorder
         self._labels = labels
         self._part = part
+        self._heads = heads
 
     def __len__(self) -> int:
         return len(self._runs())
@@ -99,7 +103,10 @@ class Recording:
             raise ValueError(_nothing_seen(recorder.model, chosen.missed))
         if not chosen.calls:
             raise ValueError(_no_such_layer(recorder.keep, chosen))
-        made = assemble(chosen, recorder.model, self._labels, self._part)
+        with recorder.aside():
+            if self._heads is not None:
+                chosen.projections = self._heads.projections()
+            made = assemble(chosen, recorder.model, self._labels, self._part)
         if not any(made.examples):
             raise ValueError(_nothing_shown(recorder.model, made.refused))
         said = [f"{name!r} is not shown: {why}." for name, why in made.refused.items()]
@@ -143,6 +150,7 @@ def capture(
     heads: Any = None,
     offload: bool = False,
     logits: str = "auto",
+    values: bool = False,
     own: Own | None = None,
     tokens: Any = None,
     prefix: int = 0,
@@ -177,6 +185,10 @@ def capture(
         Move what is kept to the host as each layer finishes.
     logits : {"auto", "all", "last", "none"}
         Which positions' logits are kept; "auto" keeps the last one of a model that generates, and all of another.
+    values : bool
+        Keep what the weights are multiplied with too, and how large each head's values are once they are projected, as
+        `attnwidget.effects.value_weighted` shows them. In memory that is v, as large as k, and (heads + 1) x heads
+        numbers for each key of a layer.
     own : mapping or None
         Functions that say where q and k are, for attention modules of your own: by class, or by name such as
         "blocks.*.attn". A function gets the module and the arguments of its forward, and returns a dict of ``q`` and
@@ -214,7 +226,7 @@ def capture(
     model, tokenizer = load_model(model, tokenizer)
     _check_model(model)
     wish = _Wish(
-        Keep.of(layers, heads, offload=offload, logits=logits),
+        Keep.of(layers, heads, offload=offload, logits=logits, values=values),
         Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
         own,
         watch,
@@ -251,6 +263,7 @@ def recording(
     heads: Any = None,
     offload: bool = False,
     logits: str = "auto",
+    values: bool = False,
     own: Own | None = None,
     tokens: Any = None,
     prefix: int = 0,
@@ -270,7 +283,7 @@ def recording(
         The model to watch.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Gives token ids their labels.
-    layers, heads, offload, logits, own, tokens, prefix, spans, picture, part
+    layers, heads, offload, logits, values, own, tokens, prefix, spans, picture, part
         As in `capture`.
     watch : callable or None
         Called after each pass with the capture of the newest run so far.
@@ -295,7 +308,7 @@ def recording(
         raise TypeError(f"model is the name {str(model)!r}; recording watches a model that you run: load it first.")
     _check_model(model)
     wish = _Wish(
-        Keep.of(layers, heads, offload=offload, logits=logits),
+        Keep.of(layers, heads, offload=offload, logits=logits, values=values),
         Labels.of(tokenizer, tokens, prefix, spans, as_picture(picture)),
         own,
         watch,
@@ -340,9 +353,15 @@ def _listening(
             if wish.watch is not None:
                 wish.watch(handle._assembled(handle._runs()[-1], None))  # noqa: SLF001 - it is our own handle
 
-        recorder = Recorder(model, roots, wish.keep, own=own, last_logits=last_logits, heard=heard, passed=passed)
-        handle = Recording(recorder, wish.labels, wish.part)
+        heads = HeadsHeard(model) if wish.keep.values else None
+        recorder = Recorder(
+            model, roots, wish.keep, own=own, last_logits=last_logits, heard=heard, passed=passed,
+            put_out=None if heads is None else heads.put_out,
+        )  # fmt: skip
+        handle = Recording(recorder, wish.labels, wish.part, heads)
         stack.enter_context(switched(model, recorder))
+        if heads is not None:
+            stack.enter_context(heads.following())
         yield handle
 
 

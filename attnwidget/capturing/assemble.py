@@ -21,6 +21,7 @@ from attnwidget.capturing.probes import agrees
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.reading import Read
 from attnwidget.capturing.registry import transformers_in
+from attnwidget.capturing.valuing import valued
 from attnwidget.intake import AttentionWarning, dense_layers
 from attnwidget.layers import DenseLayer, ProjectedLayer
 from attnwidget.maps import AttentionMaps
@@ -148,6 +149,7 @@ class _Ready:
                     f"what was kept of layer {call.place.layer} does not give back the sums that its rows had when it "
                     "ran: keys were changed between steps, or stand where they cannot be followed"
                 )
+        layers = [valued(layer, call, recorded.projections) for call, layer in zip(part.calls, layers, strict=True)]
         held = [layer for layer in layers if isinstance(layer, ProjectedLayer)]
         notes = [*part.notes, *about_terms(held), *_check_finite(part.calls, name)]
         dense = [layer for layer in layers if isinstance(layer, DenseLayer)]

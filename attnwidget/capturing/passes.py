@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call
+from attnwidget.capturing.calls import Call, Place
 from attnwidget.capturing.grids import Laid
 from attnwidget.capturing.reading import Read
+
+if TYPE_CHECKING:
+    from attnwidget.capturing.projecting import Projection
 
 __all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "encoder_of", "is_pair", "n_tokens"]
 
@@ -60,6 +63,9 @@ class Pass:
     reached_by_keys: dict[StackKey, frozenset[str]] = field(default_factory=dict)
     # where patches stand among so many queries, 0, or keys, 1: a stack that pools has several sizes
     grids: dict[tuple[StackKey, int, int], Laid | None] = field(default_factory=dict)
+    projections: Mapping[Place, Projection | str] = field(
+        default_factory=dict
+    )  # where heads are one vector, or why not
     notes: list[str] = field(default_factory=list)  # what a reader of its maps should know
     guessed: set[StackKey] = field(default_factory=set)  # whether they attend across was told by names alone
     shared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # masks that layers share, and what is kept

@@ -159,6 +159,16 @@ class Recorder:
             listener.trouble = listener.trouble or error
 
     @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take no notice of what runs here: it is no pass of the model."""
+        stack = _local.__dict__.setdefault("stack", [])
+        stack.append(None)
+        try:
+            yield
+        finally:
+            stack.pop()
+
+    @contextmanager
     def silence(self) -> Iterator[None]:
         """Hear nothing of what is computed here: it is told in another way."""
         with self._listening_now().silence():

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.inputs import load_model
+from attnwidget.capturing.projecting import Projection, find_projections
+from attnwidget.effects.changing import changed
 from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses, read_positions
 from attnwidget.effects.heads import HeadEffects, Sums
-from attnwidget.effects.projecting import Projection, changed, find_projections
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.inputs import as_inputs, load_model
 from attnwidget.capturing.passes import is_pair
+from attnwidget.capturing.projecting import find_projections
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.examples import evaluating
-from attnwidget.effects.projecting import find_projections
 from attnwidget.effects.stream import Stream, close_for
 from attnwidget.measures.arguments import whole
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnwidget.effects.projecting import Projection
+from attnwidget.capturing.projecting import Projection
 
 if TYPE_CHECKING:
     import pandas as pd

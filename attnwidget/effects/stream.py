@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.effects.projecting import Projection
+from attnwidget.capturing.projecting import Projection
 
 __all__ = ["Parts", "Stream", "close_for"]
 

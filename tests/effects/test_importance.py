@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import attnwidget as aw
+from attnwidget.capturing.projecting import find_projections
+from attnwidget.effects.changing import changed
 from attnwidget.effects.examples import logits_of, losses
-from attnwidget.effects.projecting import changed, find_projections
 from tests.effects.models import IDS, NEXT_WORD, made
 
 STEP = 1e-3

@@ -7,7 +7,8 @@ import torch
 import transformers as tf
 from torch import nn
 
-from attnwidget.effects.projecting import changed, find_projections
+from attnwidget.capturing.projecting import find_projections
+from attnwidget.effects.changing import changed
 from tests.effects.models import IDS, NEXT_WORD, OTHERS, made
 
 FAMILIES = NEXT_WORD | OTHERS

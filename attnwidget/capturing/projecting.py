@@ -8,7 +8,7 @@ adapter around it. Where heads are gated, normed or mixed on the way, there is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from attnwidget.capturing.places import side_of
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 
-__all__ = ["Projection", "Projections", "changed", "find_projections"]
+__all__ = ["HeadsHeard", "Projection", "Projections", "find_projections"]
 
 PROBED = 4  # rows that the arithmetic is checked on
 LARGEST_ERROR = 1e-4  # of the size of what was put out, in single precision
@@ -65,6 +65,12 @@ class Projection:
         bias = self.module(torch.zeros_like(given))
         return self.module(alone.flatten(-2)) - bias, bias
 
+    def slices(self, like: Tensor) -> Tensor:
+        """What the numbers of each head are multiplied with, on the device of others: float32 [heads, width, out]."""
+        each = torch.eye(self.heads * self.width, dtype=like.dtype, device=like.device)
+        made: Tensor = self.module(each).float() - self.module(torch.zeros_like(each[:1])).float()
+        return made.view(self.heads, self.width, -1)
+
 
 @dataclass(frozen=True)
 class Projections:
@@ -92,12 +98,102 @@ class Projections:
 
 @dataclass
 class _Candidate:
-    """A module that was handed what the heads of a call put out."""
+    """A module that was handed what the heads of a call put out, and some rows of that."""
 
     module: nn.Module
     turn: int
     given: Tensor
     made: Tensor | None = None
+
+
+@dataclass
+class _Call:
+    """Attention whose heads put something out; ``heads`` is it, as long as somebody may still be handed it."""
+
+    n_heads: int
+    heads: Tensor | None
+    candidates: list[_Candidate] = field(default_factory=list)
+
+
+class HeadsHeard:
+    """What heads put out in the first pass of a model, and the modules that were handed just that.
+
+    ``put_out`` is told of every call; inside `following`, modules are watched.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._names = {module: name for name, module in model.named_modules()}
+        self._calls: dict[Place, _Call] = {}
+        self._runs: Counter[nn.Module] = Counter()
+        self._deaf = False
+
+    def put_out(self, call: Call, output: Tensor) -> None:
+        """A call's heads have put something out: [batch, heads, queries, width]."""
+        if call.place in self._calls:
+            return  # a later step of a generation
+        for before in list(self._calls.values())[-2:-1]:
+            before.heads = None  # what it put out was handed on by now
+        self._calls[call.place] = _Call(call.n_heads, output.transpose(1, 2).flatten(-2).detach())
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Watch what is handed to the modules of the model."""
+        with ExitStack() as stack:
+            for module in self._model.modules():
+                stack.callback(module.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(self._leave, with_kwargs=True).remove)
+            yield
+        for call in self._calls.values():
+            call.heads = None
+
+    def projections(self) -> dict[Place, Projection | str]:
+        """Where each of them becomes one vector, or why that is not known."""
+        self._deaf = True  # it may be asked for between two passes
+        try:
+            with torch.no_grad():
+                return {place: self._chosen(place, call) for place, call in self._calls.items()}
+        finally:
+            self._deaf = False
+
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if self._deaf:
+            return
+        turn, self._runs[module] = self._runs[module], self._runs[module] + 1
+        given = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+        if len(given) != 1 or not given[0].is_floating_point():
+            return
+        (one,) = given
+        for call in list(self._calls.values())[-2:]:
+            heads = call.heads
+            fits = heads is not None and one.shape[-1] == heads.shape[-1] and one.numel() == heads.numel()
+            if heads is not None and fits and torch.equal(one.reshape(heads.shape), heads):
+                call.candidates.append(_Candidate(module, turn, _some(one)))
+
+    def _leave(self, module: nn.Module, _args: Any, _kwargs: Any, made: Any) -> None:
+        for call in self._calls.values():
+            for one in call.candidates:
+                if one.module is module and one.made is None and isinstance(made, Tensor):
+                    one.made = _some(made)
+
+    def _chosen(self, place: Place, call: _Call) -> Projection | str:
+        """The outermost module that is a sum over heads, or why there is none."""
+        reasons: list[str] = []
+        for one in call.candidates:
+            width = one.given.shape[-1] // call.n_heads
+            made = Projection(self._names.get(one.module, ""), one.module, one.turn, place, call.n_heads, width)
+            why = _check(made, one)
+            if why is None:
+                return made
+            reasons.append(f"{made.name}: {why}")
+        return "; ".join(reasons) or (
+            "what its heads put out reaches no module as it is: it is gated, normed or mixed on the way"
+        )
+
+
+def _some(vectors: Tensor) -> Tensor:
+    """The first rows of vectors [..., width], which do not keep the rest alive."""
+    return vectors.detach().flatten(0, -2)[:PROBED].clone()
 
 
 def find_projections(model: nn.Module, run: Callable[[], Any]) -> Projections:
@@ -115,28 +211,21 @@ def find_projections(model: nn.Module, run: Callable[[], Any]) -> Projections:
     ValueError
         When no attention of the model has heads that can be told apart behind it; says why.
     """
-    heard = _Heard()
+    heard = HeadsHeard(model)
     roots = transformers_in(model)
     recorder = Recorder(model, roots, Keep(logits="none"), put_out=heard.put_out)
-    with ExitStack() as stack, torch.no_grad():
-        stack.enter_context(switched(model, recorder))
-        for module in model.modules():
-            stack.callback(module.register_forward_pre_hook(heard.enter, with_kwargs=True).remove)
-            stack.callback(module.register_forward_hook(heard.leave, with_kwargs=True).remove)
+    with switched(model, recorder), heard.following(), torch.no_grad():
         run()
     if recorder.failure is not None:
         raise recorder.failure
-    names = {module: name for name, module in model.named_modules()}
     pairs = any(map(is_pair, roots))
     found: dict[str, list[Projection]] = {}
     refused: dict[str, str] = dict(recorder.passes[-1].missed) if recorder.passes else {}
-    with torch.no_grad():
-        for call, _, candidates in heard.calls:
-            made = _chosen(call, candidates, names)
-            if isinstance(made, str):
-                refused[call.place.module] = made
-            else:
-                found.setdefault(_kind(call.place, pairs=pairs), []).append(made)
+    for place, made in heard.projections().items():
+        if isinstance(made, str):
+            refused[place.module] = made
+        else:
+            found.setdefault(_kind(place, pairs=pairs), []).append(made)
     if not found:
         said = " ".join(f"{name!r}: {why}." for name, why in refused.items()) or (
             "No attention was heard whose heads stand by themselves before they are projected, as in "
@@ -148,49 +237,6 @@ def find_projections(model: nn.Module, run: Callable[[], Any]) -> Projections:
     return Projections(found, refused)
 
 
-class _Heard:
-    """What heads put out in a pass, and the modules that were handed just that."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Call, Tensor, list[_Candidate]]] = []
-        self._runs: Counter[nn.Module] = Counter()
-
-    def put_out(self, call: Call, output: Tensor) -> None:
-        self.calls.append((call, output.transpose(1, 2).flatten(-2), []))
-
-    def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        turn, self._runs[module] = self._runs[module], self._runs[module] + 1
-        given = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
-        if len(given) != 1 or not given[0].is_floating_point():
-            return
-        (one,) = given
-        for _, heads, found in self.calls:
-            fits = one.shape[-1] == heads.shape[-1] and one.numel() == heads.numel()
-            if fits and torch.equal(one.reshape(heads.shape), heads):
-                found.append(_Candidate(module, turn, one.detach()))
-
-    def leave(self, module: nn.Module, _args: Any, _kwargs: Any, made: Any) -> None:
-        for _, _, found in self.calls:
-            for one in found:
-                if one.module is module and one.made is None and isinstance(made, Tensor):
-                    one.made = made.detach()
-
-
-def _chosen(call: Call, candidates: list[_Candidate], names: Mapping[nn.Module, str]) -> Projection | str:
-    """The outermost module that is a sum over heads, or why there is none."""
-    reasons: list[str] = []
-    for one in candidates:
-        width = one.given.shape[-1] // call.n_heads
-        made = Projection(names.get(one.module, ""), one.module, one.turn, call.place, call.n_heads, width)
-        why = _check(made, one)
-        if why is None:
-            return made
-        reasons.append(f"{made.name}: {why}")
-    return "; ".join(reasons) or (
-        "what its heads put out reaches no module as it is: it is gated, normed or mixed on the way"
-    )
-
-
 def _kind(place: Place, *, pairs: bool) -> str:
     if place.crossing:
         return "cross"
@@ -199,54 +245,16 @@ def _kind(place: Place, *, pairs: bool) -> str:
 
 def _check(projection: Projection, ran: _Candidate) -> str | None:
     """Why a module is no sum over heads; None where it is one, by its own numbers."""
-    given, made = ran.given, ran.made
-    if made is None or made.shape[:-1] != given.shape[:-1]:
+    rows, made = ran.given, ran.made
+    if made is None or len(made) != len(rows):
         return "it gives no vector for each that it is given"
-    rows = given.flatten(0, -2)[:PROBED]
     try:
         parts, bias = projection.parts(rows)
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is no projection of this
         return f"it cannot be run by itself ({type(raised).__name__})"
-    expected = made.flatten(0, -2)[:PROBED].float()
+    expected = made.float()
     off = (parts.float().sum(0) + bias.float() - expected).abs().max()
-    allowed = max(LARGEST_ERROR, 16 * torch.finfo(given.dtype).eps) * expected.abs().max()
+    allowed = max(LARGEST_ERROR, 16 * torch.finfo(rows.dtype).eps) * expected.abs().max()
     if not bool(off <= allowed):
         return f"it is no sum over heads: {float(off):.2g} off, of {float(expected.abs().max()):.2g}"
     return None
-
-
-@contextmanager
-def changed(
-    model: nn.Module, projections: Sequence[Projection], change: Callable[[int, Tensor], Tensor | None]
-) -> Iterator[None]:
-    """Change what heads put out while a model runs.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The model; its own calls begin a pass.
-    projections : sequence of Projection
-        The layers.
-    change : callable
-        Is told the number of a layer in the list and what its heads put out, [..., heads, width], and returns what goes
-        on instead; None leaves it.
-    """
-    runs: Counter[nn.Module] = Counter()
-    layers = {(one.module, one.turn): number for number, one in enumerate(projections)}
-
-    def begin(_module: nn.Module, _args: Any) -> None:
-        runs.clear()
-
-    def enter(module: nn.Module, args: Any) -> Any:
-        turn, runs[module] = runs[module], runs[module] + 1
-        number = layers.get((module, turn))
-        if number is None or not args:
-            return None
-        other = change(number, projections[number].split(args[0]))
-        return None if other is None else (other.flatten(-2), *args[1:])
-
-    with ExitStack() as stack:
-        stack.callback(model.register_forward_pre_hook(begin).remove)
-        for module in {one.module for one in projections}:
-            stack.callback(module.register_forward_pre_hook(enter).remove)
-        yield
