@@ -123,7 +123,7 @@ class Listener:
     Parameters
     ----------
     heard : callable
-        Is told of each attention, right after it was computed.
+        Is told of each attention, right after it was computed; gives what its heads put out instead, if anything.
     batch : callable
         Says how many examples the pass has; 0 where that is not known.
     spoken_for : frozenset of nn.Module
@@ -132,7 +132,7 @@ class Listener:
         Identities of the model's parameters and buffers.
     """
 
-    heard: Callable[[Heard], None]
+    heard: Callable[[Heard], Tensor | None]
     batch: Callable[[], int]
     spoken_for: frozenset[nn.Module] = frozenset()
     held: frozenset[int] = frozenset()
@@ -142,6 +142,7 @@ class Listener:
     running: list[Running] = field(default_factory=list)
     softmaxes: list[Softmax] = field(default_factory=list)
     deaf: int = 0
+    with_grad: bool = False  # whether the pass has gradients, which what is heard has not
     trouble: Exception | None = None  # what went wrong in here: nothing of it may reach the model
 
     def __post_init__(self) -> None:
@@ -190,53 +191,57 @@ class Listener:
         if isinstance(output, (Tensor, tuple, list)) or func is torch.Tensor.__setitem__:
             try:
                 # Torch tells nothing while it is being heard: what is computed in here is our own.
-                self._hear(func, args, kwargs, output)
+                return self._hear(func, args, kwargs, output)
             except Exception as error:  # noqa: BLE001 - the model goes on whatever we could not follow
                 self.trouble = self.trouble or error
         return output
 
     def attended(  # noqa: PLR0917
         self, module: nn.Module, name: str, call: Call | str, output: Tensor, query: Tensor, key: Tensor
-    ) -> None:
-        """Transformers' attention function was called."""
+    ) -> Tensor:
+        """Transformers' attention function was called; gives what it is to return."""
         queries, keys = self.lineage.of(query), self.lineage.of(key)
         running = self.running
         if not running or running[-1].module is not module:
             running = [*running, Running(module, name, self.lineage.clock)]
-        self._tell(call, queries, keys, running, output=output.transpose(1, 2) if output.ndim == 4 else None)
+        changed = self._tell(call, queries, keys, running, output=output.transpose(1, 2) if output.ndim == 4 else None)
+        output = output if changed is None else changed.transpose(1, 2).contiguous()
         self.lineage.made(output, () if queries is None else (queries,), "attention", name)
+        return output
 
     def said(self, said: Mapping[str, Any], hidden: Tensor) -> None:
         """What a module attends with, which attends to itself, was read from its arguments."""
         node = Node(self.lineage.clock + 1, (self.lineage.source(hidden),), "projection")
         self._tell(as_call(said, self._name(), self.masks), node, node)
 
-    def _hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def _hear(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        """Note what a function did; gives what it is to return."""
         lineage = self.lineage
         if func is _SDPA or func is _MULTIHEAD:
+            self.with_grad = torch.is_grad_enabled()
             with torch.no_grad():
-                (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
-            return
+                return (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
         if func is torch.Tensor.__setitem__:
             before = lineage.of(args[0])
             node = lineage.made(args[0], lineage.known(args))
             node.softmax = None if before is None else before.softmax
-            return
+            return output
         parents = lineage.known([*args, *kwargs.values()] if kwargs else args)
         if not isinstance(output, Tensor):
             if parents:
                 _use(parents)
                 for tensor in tensors_in(output):
                     lineage.made(tensor, parents)
-            return
+            return output
         name = getattr(func, "__name__", "")
         if name in _SOFTMAX:
             self._softmax(name, args, kwargs, parents, output)
         elif name in _PRODUCT:
-            self._product(name, args, kwargs, output)
+            return self._product(name, args, kwargs, output)
         else:
             self.rotations.hear(name, args, output)
             self._derived(func, args, kwargs, parents, output)
+        return output
 
     def _derived(self, func: Any, args: Any, kwargs: Any, parents: tuple[Node, ...], output: Tensor) -> None:
         """Anything else that was made."""
@@ -277,7 +282,7 @@ class Listener:
         node.softmax = softmax
         self.softmaxes.append(softmax)
 
-    def _product(self, name: str, args: Any, kwargs: Any, output: Tensor) -> None:
+    def _product(self, name: str, args: Any, kwargs: Any, output: Tensor) -> Tensor:
         operands = tuple(tensors_in([*args, *kwargs.values()]))
         if name == "baddbmm":
             operands = operands[1:3]
@@ -292,13 +297,15 @@ class Listener:
                 if softmax is not None:
                     softmax.apart = True  # values that differ from query to query, as experts' do
                 self.lineage.made(output, known)
-                return
+                return output
             if not softmax.told:
                 softmax.told = True
                 self.softmaxes = [one for one in self.softmaxes if one is not softmax]
+                self.with_grad = torch.is_grad_enabled()
                 with torch.no_grad():
                     call = call_of_softmax(softmax, multiplied, self._batch(), self._module(), dropped=node.dropped)
-                    self._tell(call, softmax.queries, softmax.keys, output=_by_head(call, output))
+                    changed = self._tell(call, softmax.queries, softmax.keys, output=_by_head(call, output))
+                    output = output if changed is None else changed.reshape(output.shape)
             queries = () if softmax.queries is None else (softmax.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
         elif place is None and len(values) == 2 == len(operands):
@@ -308,6 +315,7 @@ class Listener:
             # Weights on learned vectors, or on numbers written by hand, are a mixture of those, and no attention.
             _use(known)
             self.lineage.made(output, known, "projection")
+        return output
 
     def _softmax_of(self, tensor: Tensor) -> Softmax | None:
         node = self.lineage.of(tensor)
@@ -323,17 +331,19 @@ class Listener:
         node = self.lineage.of(values)
         return id(values) in self.held if node is None else node.learned
 
-    def _sdpa(self, args: Any, kwargs: Any, output: Tensor) -> None:
+    def _sdpa(self, args: Any, kwargs: Any, output: Tensor) -> Tensor:
         query, key = (*args, kwargs.get("query"), kwargs.get("key"))[:2] if len(args) != 1 else (args[0], kwargs["key"])
         queries, keys = self.lineage.of(query), self.lineage.of(key)
         said = of_sdpa(*args, **kwargs)
         call = call_of_sdpa(said, self._batch(), self._module(), self.masks)
         if not isinstance(call, str) and self._between_channels(call):
             call = _CHANNELS
-        self._tell(call, queries, keys, output=_by_head(call, output))
+        changed = self._tell(call, queries, keys, output=_by_head(call, output))
+        output = output if changed is None else changed.reshape(output.shape)
         self.lineage.made(output, () if queries is None else (queries,), "attention", self._name())
+        return output
 
-    def _multihead(self, args: Any, kwargs: Any, output: Any) -> None:
+    def _multihead(self, args: Any, kwargs: Any, output: Any) -> Any:
         bound = inspect.signature(_MULTIHEAD).bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
@@ -343,6 +353,7 @@ class Listener:
         self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), to_q, to_k)
         for tensor in tensors_in([output] if isinstance(output, Tensor) else output[:1]):
             self.lineage.made(tensor, (queries,), "attention", self._name())
+        return output
 
     def _tell(
         self,
@@ -352,12 +363,14 @@ class Listener:
         running: Sequence[Running] | None = None,
         *,
         output: Tensor | None = None,
-    ) -> None:
+    ) -> Tensor | None:
+        """Tell of an attention; gives what its heads are to put out instead, if anything."""
         running = self.running if running is None else running
         if isinstance(call, Projections):
             call = replace(call, rotary=self.rotations.of(call))
         if running and not any(one.module in self.spoken_for for one in running):
-            self.heard(Heard(call, tuple(running), queries, keys, output))
+            return self.heard(Heard(call, tuple(running), queries, keys, output))
+        return None
 
     def _between_channels(self, call: Call) -> bool:
         """Whether scores were summed over tokens, so that what attends are channels."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.calls import Call, Place
@@ -16,7 +17,7 @@ from attnwidget.capturing.reading import Read
 if TYPE_CHECKING:
     from attnwidget.capturing.projecting import Projection
 
-__all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "encoder_of", "is_pair", "n_tokens"]
+__all__ = ["Pass", "StackKey", "batch_if_second", "batch_of", "encoder_of", "is_pair", "n_tokens", "padding_of"]
 
 # Path of a stack, what attends in its layers, whether it attends across, and how many times it had run before.
 StackKey = tuple[str, str, bool, int]
@@ -99,6 +100,16 @@ def batch_if_second(inputs: Mapping[str, Any]) -> int:
     if first is None or first.ndim != (3 if first.is_floating_point() else 2):
         return 0
     return first.shape[1]
+
+
+def padding_of(current: Pass, names: Sequence[str], batch: int) -> Tensor:
+    """How many positions of padding stand in front of each example, by the masks of a pass: int [batch]."""
+    for name in names:
+        for inputs in (current.inputs, current.encoder_inputs):
+            mask = inputs.get(name)
+            if isinstance(mask, Tensor) and mask.ndim == 2 and len(mask) == batch:
+                return mask.bool().int().argmax(1)
+    return torch.zeros(batch, dtype=torch.int64)
 
 
 def _first_of(inputs: Mapping[str, Any]) -> Tensor | None:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.calls import Call, Place
-from attnwidget.capturing.columns import placed
-from attnwidget.capturing.grids import lay
+from attnwidget.capturing.calls import Call
+from attnwidget.capturing.hearing import Hearing
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.keeping import Keeping, generates
-from attnwidget.capturing.lineage import Lineage, Node
 from attnwidget.capturing.listening import Heard, Listener, listening_thread, set_listener
 from attnwidget.capturing.looks import attentions_in, related
 from attnwidget.capturing.packing import Packing
-from attnwidget.capturing.passes import Pass, StackKey, batch_of, encoder_of, is_pair, n_tokens
-from attnwidget.capturing.places import Places, is_tower, side_of
+from attnwidget.capturing.passes import Pass, batch_of, encoder_of, n_tokens
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.qk import QK, as_call
-from attnwidget.capturing.reading import Read, read_from
-from attnwidget.capturing.relations import Turns, attends_across
 from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 
 __all__ = ["Recorder", "active_recorder"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
-_CROSS = re.compile(r"cross|encoder_attn|encdec|enc_dec", re.IGNORECASE)
 
 
 def active_recorder() -> Recorder | None:
@@ -89,30 +81,27 @@ class Recorder:
         self._last_logits, self._n_logits = last_logits, 0
         self._keeping = Keeping(self.keep, self.roots)
         self._failure: Exception | None = None  # what somebody's own function raised
-        self._heard, self._passed, self._put_out = heard, passed, put_out
+        self._passed = passed
         self.passes: list[Pass] = []
+        self._hearing = Hearing(model, self.roots, self._keeping, self.passes, heard=heard, put_out=put_out)
         self._open: Pass | None = None
         self._running: list[nn.Module] = []  # the pass's own modules, outermost first
         self._part: Pass | None = None  # of a part that is called by itself, until a module comes again
         self._wholes = {model, *self.roots}
         # generate() runs encoders and towers by themselves, before anything else.
         self._parts = {m for root in self.roots for m in root.modules() if hasattr(m, "config")} - self._wholes
-        self._places = Places(model)
         self._attentions = attentions_in(model, [root for root in self.roots if hasattr(root, "config")])
         self._listener: Listener | None = None
         self._listened_before: Listener | None = None
         self._packing = Packing()
         self._signatures: dict[nn.Module, inspect.Signature] = {}
         self._held: frozenset[int] = frozenset()  # parameters and buffers, by identity
-        self._given: dict[Node, str] = {}  # what the pass was given
         self._ran: set[str] = set()  # modules that look like attention
-        self._spoke: set[str] = set()  # modules in which attention was heard
-        self._turns = Turns()
 
     @property
     def failure(self) -> Exception | None:
         """What is to be raised when the pass is over."""
-        return self._failure or self._keeping.failure
+        return self._failure or self._hearing.failure or self._keeping.failure
 
     @property
     def unfinished(self) -> Pass | None:
@@ -146,17 +135,21 @@ class Recorder:
                 for hook in hooks:
                     hook.remove()
 
-    def attended(self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor) -> None:
-        """Transformers' attention function has computed a call."""
-        name = self._places.names.get(id(module))
+    def attended(
+        self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor
+    ) -> Tensor:
+        """Transformers' attention function has computed a call; gives what it is to return."""
+        name = self._hearing.places.names.get(id(module))
         if name is None or torch._C._current_graph_task_id() != -1:  # noqa: SLF001
-            return
+            return output
         listener = self._listening_now()
+        listener.with_grad = torch.is_grad_enabled()
         try:
             with listener.silence(), torch.no_grad():
-                listener.attended(module, name, call, output, query, key)
+                return listener.attended(module, name, call, output, query, key)
         except Exception as error:  # noqa: BLE001 - the model goes on whatever we could not follow
             listener.trouble = listener.trouble or error
+        return output
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -194,9 +187,9 @@ class Recorder:
             kwargs = self._begin(module, args, kwargs)
         listener = self._listening_now()
         given = [*args, *kwargs.values()]
-        listener.enter(module, self._places.names.get(id(module), ""), given)
+        listener.enter(module, self._hearing.places.names.get(id(module), ""), given)
         if len(listener.running) == 1:
-            self._given = {
+            self._hearing.given = {
                 node: name
                 for name, value in self._bound(module, args, kwargs).items()
                 for node in listener.lineage.known([value])
@@ -224,7 +217,7 @@ class Recorder:
             self._listener.leave(module, [*args, *kwargs.values()], output)
             # What gives back what it was given, as without anything to attend to, has not attended.
             if module in self._attentions and not any(output is value for value in (*args, *kwargs.values())):
-                self._ran.add(self._places.names.get(id(module), ""))
+                self._ran.add(self._hearing.places.names.get(id(module), ""))
         if module in self._wholes or module in self._parts:
             return self._end(module, output)
         if self._open is None and self._listener is not None and not self._listener.running:
@@ -313,16 +306,17 @@ class Recorder:
             for softmax in listener.end():
                 # Over the second of four axes are classes of pixels, each by itself.
                 if softmax.weights.ndim >= 4 and softmax.axis > 1 and softmax.module not in ended.missed:
-                    self._spoke.add(softmax.module)
+                    self._hearing.spoke.add(softmax.module)
                     ended.missed[softmax.module] = described(softmax)
             if listener.trouble is not None:
                 ended.missed[""] = f"listening failed: {listener.trouble!r}; what was computed after it may be missing"
         for name in sorted(self._ran):
-            if name not in ended.missed and not any(related(name, other) for other in self._spoke):
+            if name not in ended.missed and not any(related(name, other) for other in self._hearing.spoke):
                 ended.missed[name] = "it ran, and neither a softmax nor a fused attention was heard in it"
 
     def _new_listener(self) -> Listener:
-        self._ran, self._spoke, self._turns = set(), set(), Turns()
+        self._ran = set()
+        self._hearing.begin()
         return Listener(self._hear, self._batch, frozenset(self.own), self._held)
 
     def _listen(self, listener: Listener | None) -> None:
@@ -356,7 +350,7 @@ class Recorder:
             self._hear(Heard(call, tuple(listener.running), q, k))
 
     def _who(self, module: nn.Module) -> str:
-        name, kind = self._places.names.get(id(module), ""), type(module).__name__
+        name, kind = self._hearing.places.names.get(id(module), ""), type(module).__name__
         article = "an" if kind[:1].lower() in "aeiou" else "a"
         return f"{name!r}, {article} {kind}," if name else f"{article} {kind}"
 
@@ -377,66 +371,15 @@ class Recorder:
         current = self._open or self._part
         return 0 if current is None else batch_of(current.inputs, self.roots)
 
-    def _hear(self, heard: Heard) -> None:
-        """Keep one attention, or say why it is not kept."""
+    def _hear(self, heard: Heard) -> Tensor | None:
+        """Hand one attention on to the pass that it belongs to."""
         current, inner = self._open or self._part, heard.running[-1]
         again = current is not None and inner.name in {call.place.module for call in current.calls}
         if current is None or (self._open is None and again):
             # A part of the model is called by itself.
             self._part = current = Pass()
             self.passes.append(current)
-        self._spoke.add(inner.name)
-        call = heard.call
-        if isinstance(call, str):
-            current.missed.setdefault(inner.name, call)
-            return
-        stack, tail, layer = self._places.of(inner.module, inner.name)
-        crossing = attends_across(heard, self._wholes)
-        guessed = crossing is None
-        if crossing is None:
-            crossing = bool(_CROSS.search(inner.name.removeprefix(stack)))
-        turn, goes_on = self._turns.of(inner.name, crossing, heard.queries)
-        key: StackKey = (stack, tail, crossing, turn)
-        if goes_on:
-            layer = current.counts[key]  # layers of layers that came before
-        place = Place(inner.name, stack, tail, layer, crossing, turn)
-        if guessed:
-            current.guessed.add(key)
-        if key not in current.read:
-            current.read[key] = (
-                self._read(heard.queries, call.n_queries, call.batch, inner.module),
-                self._read(heard.keys, call.n_keys, call.batch, inner.module),
-            )
-            current.reached[key] = self._reached(heard.queries)
-            current.reached_by_keys[key] = self._reached(heard.keys)
-        lay(current.grids, key, [(heard.queries, call.n_queries), (heard.keys, call.n_keys)])
-        call = replace(call, place=place, all_heads=call.n_heads)
-        call = placed(call, heard, cached=current.cache() is not None)
-        main = self._goes_on(key, current, call)
-        if main and current.main is None:
-            self._meet(current, call, key)
-        current.counts[key] += 1
-        current.layers.setdefault(key, set()).add(layer)
-        if self.keep.layer(layer):
-            current.calls.append(self._keeping.kept(call, current, main=main and key == current.main))
-        self._pass_on(call, heard.output)
-
-    def _pass_on(self, call: Call, output: Tensor | None) -> None:
-        if self._heard is not None:
-            self._heard(call)
-        if self._put_out is not None and output is not None:
-            self._put_out(call, output)
-
-    def _read(self, node: Node | None, n: int, batch: int, module: nn.Module) -> Read | None:
-        current = self._open or self._part
-        inputs = {} if current is None else current.inputs
-        named = [value for name, value in inputs.items() if name.endswith("input_ids") and isinstance(value, Tensor)]
-        turned = getattr(module, "batch_first", None) is False
-        return read_from(node, n, self._given.keys(), named, batch=batch, turned=turned)
-
-    def _reached(self, node: Node | None) -> frozenset[str]:
-        """Names of the inputs that a sequence goes back to."""
-        return frozenset(name for one in Lineage.behind(node) if (name := self._given.get(one)) is not None)
+        return self._hearing.hear(heard, current, with_grad=self._listening_now().with_grad)
 
     def _continue(self, current: Pass, cache: Any) -> None:
         """See whether a pass goes on where the one before it ended, as its cache tells."""
@@ -444,53 +387,6 @@ class Recorder:
         before = next((p for p in reversed(self.passes[:-1]) if p.whole and p.cache() is cache), None)
         # Tokens that were tried and refused are taken back before the next pass.
         current.before = before if before is not None and 0 < current.past <= before.length else None
-
-    def _goes_on(self, key: StackKey, current: Pass, call: Call) -> bool:
-        """Whether a stack reads the tokens that a cache grows by: no encoder, no tower, and attends to itself."""
-        path, _, crossing, turn = key
-        if crossing or turn:
-            return False
-        if call.front:
-            return True
-        encoder = side_of(path) == "encoder" and any(map(is_pair, self.roots))
-        return not (encoder or is_tower(path)) and n_tokens(current.inputs) in {0, call.n_queries}
-
-    def _meet(self, current: Pass, first: Call, key: StackKey) -> None:
-        """Read from the first layer which keys are old, whose they are, and whether the batch is in its old order."""
-        current.main, current.n_queries = key, first.n_queries
-        if not isinstance(first, Projections):
-            if first.front and not current.past:
-                current.past = first.front
-            return
-        own = first.key[:, :, first.front : first.front + first.n_queries]
-        current.newest = own.detach().clone()
-        if not first.front:
-            return
-        if first.front > current.past > 0:
-            current.past, current.before = first.front, None  # the cache tells less than was seen
-        old = first.key[:, :, first.front - 1]
-        if current.before is None:
-            current.before = next((one for one in reversed(self.passes) if one.whole and _ends_with(one, old)), None)
-            if current.before is not None:
-                current.past = current.before.length
-        before = current.before
-        if before is None:
-            current.past = max(current.past, first.front)
-            if current.cache() is None and not any(one.length == current.past for one in self.passes[:-1]):
-                current.learned = current.past  # nobody gave them
-        elif before.newest is not None and before.length == current.past:
-            last = before.newest[:, :, -1]
-            current.reordered = last.shape != old.shape or not torch.equal(last, old)
-
-
-def _ends_with(one: Pass, old: Tensor) -> bool:
-    """Whether the newest of a pass's keys is this one, in any order of the batch."""
-    if one.newest is None or one.newest[:, :, -1].shape[1:] != old.shape[1:] or one.newest.dtype != old.dtype:
-        return False
-    last = one.newest[:, :, -1].to(old.device)
-    if last.shape == old.shape and torch.equal(last, old):
-        return True
-    return all(any(torch.equal(row, known) for known in last) for row in old)
 
 
 def _calls_itself(module: nn.Module) -> bool:

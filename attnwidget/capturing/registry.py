@@ -116,7 +116,7 @@ def _attend(  # noqa: PLR0917
         heard: Projections | str = call
         if sinks is not None and sinks.numel() != query.shape[1]:
             heard = f"it has a sink of its own for every query, {list(sinks.shape)}, and maps hold one a head"
-        recorder.attended(module, heard, output, query, given)
+        output = recorder.attended(module, heard, output, query, given)
     return output, weights
 
 

@@ -1,0 +1,80 @@
+"""Attending: what heads put out, computed anew from what they attend with, some rows at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from attnwidget.capturing.calls import Call
+from attnwidget.capturing.projected import Projections
+from attnwidget.capturing.weighed import Weights
+from attnwidget.layers import HIDDEN, blocks, lacking, temper
+
+__all__ = ["put_out", "weights_of"]
+
+
+def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
+    """Weights of some heads in some rows: [batch, heads, rows, keys], in single precision at least.
+
+    A row that sees nothing is 0. Gradients go through to queries and keys.
+    """
+    logs, outside = log_weights_of(call, heads, rows)
+    # Filled on both sides: the gradient of a softmax over nothing is NaN.
+    empty = ((logs == -math.inf).all(-1) & (outside == -math.inf))[..., None]
+    return temper(logs.masked_fill(empty, 0), outside)[0].exp().masked_fill(empty, 0)
+
+
+def log_weights_of(call: Call, heads: Sequence[int], rows: slice) -> tuple[Tensor, Tensor]:
+    """Scores, or logarithms of weights, of some heads in some rows, and of what competes with the keys."""
+    at = torch.tensor(list(heads), device=call.device)
+    if isinstance(call, Weights):
+        weights = _wide(call.weights[:, at][:, :, rows])
+        # The logarithm of 0 has no slope.
+        return torch.where(weights > 0, weights, 1).log().masked_fill(weights <= 0, -math.inf), lacking(weights).log()
+    if not isinstance(call, Projections):
+        raise TypeError(type(call).__name__)
+    group = call.n_heads // call.key.shape[1]
+    scores = _wide(call.query[:, at][:, :, rows]) * call.scaling @ _wide(call.key[:, at // group]).mT
+    if call.position_bias is not None:
+        scores = scores + _of(call.position_bias, at, rows)[..., : call.n_keys]
+    if call.softcap is not None:
+        scores = torch.tanh(scores / call.softcap) * call.softcap
+    terms = call.terms(rows)[..., : call.n_keys]
+    terms = terms[:, at] if terms.shape[1] > 1 else terms
+    scores = (scores + terms.masked_fill(terms <= HIDDEN, 0)).masked_fill(terms <= HIDDEN, -math.inf)
+    sinks = scores.new_full(scores.shape[:3], -math.inf)
+    if call.sinks is not None:
+        sinks = call.sinks.flatten()[at].to(scores)[:, None].expand_as(sinks)
+    return scores, sinks
+
+
+def put_out(call: Call, heads: Sequence[int], *, rows: slice | None = None) -> Tensor:
+    """What some heads put out: their weights times their values, [batch, heads, queries, width].
+
+    Raises
+    ------
+    ValueError
+        When values are not known.
+    """
+    if call.value is None:
+        raise ValueError(f"the values that {call.place.module!r} multiplies its weights with are not seen.")
+    at = torch.tensor(list(heads), device=call.value.device)
+    value = _wide(call.value[:, at // (call.n_heads // call.value.shape[1])])
+    rows = slice(0, call.n_queries) if rows is None else rows
+    parts = [
+        weights_of(call, heads, slice(rows.start + part.start, rows.start + part.stop)) @ value
+        for part in blocks(rows.stop - rows.start, call.batch * len(heads) * call.n_keys)
+    ]
+    return torch.cat(parts, 2)
+
+
+def _of(term: Tensor, heads: Tensor, rows: slice) -> Tensor:
+    term = term[:, heads] if term.shape[1] > 1 else term
+    return term[:, :, rows] if term.shape[2] > 1 else term
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
