@@ -13,7 +13,7 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN, blocks, lacking, temper
 
-__all__ = ["put_out", "weights_of"]
+__all__ = ["exponentiated", "log_weights_of", "put_out", "weights_of"]
 
 
 def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
@@ -21,7 +21,13 @@ def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
 
     A row that sees nothing is 0. Gradients go through to queries and keys.
     """
-    logs, outside = log_weights_of(call, heads, rows)
+    if isinstance(call, Weights):
+        return _wide(call.weights[:, torch.tensor(list(heads), device=call.device)][:, :, rows])
+    return exponentiated(*log_weights_of(call, heads, rows))
+
+
+def exponentiated(logs: Tensor, outside: Tensor) -> Tensor:
+    """Weights of scores, and of what competes with the keys; a row that sees nothing is 0."""
     # Filled on both sides: the gradient of a softmax over nothing is NaN.
     empty = ((logs == -math.inf).all(-1) & (outside == -math.inf))[..., None]
     return temper(logs.masked_fill(empty, 0), outside)[0].exp().masked_fill(empty, 0)

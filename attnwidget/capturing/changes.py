@@ -30,6 +30,8 @@ class Attended:
         What the heads put out; None where that is not seen before they are one.
     queries, keys : Tensor of int [batch]
         Where the first query and the first key of each example stand in its text; below 0 in padding.
+    kept : bool
+        Whether somebody looks at the call after this: keeps it, or changes it too. Else only the output counts.
     part : str
         "attention"; of a model with an encoder and a decoder "encoder", "decoder" or "cross".
     """
@@ -39,6 +41,7 @@ class Attended:
     output: Tensor | None
     queries: Tensor
     keys: Tensor
+    kept: bool
     part: str
 
 

@@ -136,7 +136,9 @@ class Hearing:
                 *((("encoder_attention_mask", "attention_mask"),) if place.crossing else ()),
             )
         ]
-        return Attended(heard.running[-1].module, call, heard.output, queries - padding[0], keys - padding[-1], part)
+        kept = self._keeping.keep.layer(place.layer) or len(changes()) > 1
+        at = queries - padding[0], keys - padding[-1]
+        return Attended(heard.running[-1].module, call, heard.output, *at, kept, part)
 
     def _pass_on(self, call: Call, output: Tensor | None) -> None:
         if self._heard is not None:

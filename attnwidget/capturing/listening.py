@@ -205,7 +205,9 @@ class Listener:
         if not running or running[-1].module is not module:
             running = [*running, Running(module, name, self.lineage.clock)]
         changed = self._tell(call, queries, keys, running, output=output.transpose(1, 2) if output.ndim == 4 else None)
-        output = output if changed is None else changed.transpose(1, 2).contiguous()
+        if changed is not None:
+            with torch.set_grad_enabled(self.with_grad):
+                output = changed.transpose(1, 2).contiguous()
         self.lineage.made(output, () if queries is None else (queries,), "attention", name)
         return output
 
@@ -219,8 +221,7 @@ class Listener:
         lineage = self.lineage
         if func is _SDPA or func is _MULTIHEAD:
             self.with_grad = torch.is_grad_enabled()
-            with torch.no_grad():
-                return (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
+            return (self._sdpa if func is _SDPA else self._multihead)(args, kwargs, output)
         if func is torch.Tensor.__setitem__:
             before = lineage.of(args[0])
             node = lineage.made(args[0], lineage.known(args))
@@ -305,7 +306,7 @@ class Listener:
                 with torch.no_grad():
                     call = call_of_softmax(softmax, multiplied, self._batch(), self._module(), dropped=node.dropped)
                     changed = self._tell(call, softmax.queries, softmax.keys, output=_by_head(call, output))
-                    output = output if changed is None else changed.reshape(output.shape)
+                output = output if changed is None else changed.reshape(output.shape)
             queries = () if softmax.queries is None else (softmax.queries,)
             self.lineage.made(output, queries or known, "attention", self._name())
         elif place is None and len(values) == 2 == len(operands):
@@ -334,11 +335,11 @@ class Listener:
     def _sdpa(self, args: Any, kwargs: Any, output: Tensor) -> Tensor:
         query, key = (*args, kwargs.get("query"), kwargs.get("key"))[:2] if len(args) != 1 else (args[0], kwargs["key"])
         queries, keys = self.lineage.of(query), self.lineage.of(key)
-        said = of_sdpa(*args, **kwargs)
-        call = call_of_sdpa(said, self._batch(), self._module(), self.masks)
-        if not isinstance(call, str) and self._between_channels(call):
-            call = _CHANNELS
-        changed = self._tell(call, queries, keys, output=_by_head(call, output))
+        with torch.no_grad():
+            call = call_of_sdpa(of_sdpa(*args, **kwargs), self._batch(), self._module(), self.masks)
+            if not isinstance(call, str) and self._between_channels(call):
+                call = _CHANNELS
+            changed = self._tell(call, queries, keys, output=_by_head(call, output))
         output = output if changed is None else changed.reshape(output.shape)
         self.lineage.made(output, () if queries is None else (queries,), "attention", self._name())
         return output
@@ -350,7 +351,8 @@ class Listener:
         queries, keys = self.lineage.source(given["query"]), self.lineage.source(given["key"])
         # Both are projected in there, so they count as what they were projected from.
         to_q, to_k = (Node(self.lineage.clock + 1, (node,), "projection") for node in (queries, keys))
-        self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), to_q, to_k)
+        with torch.no_grad():
+            self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), to_q, to_k)
         for tensor in tensors_in([output] if isinstance(output, Tensor) else output[:1]):
             self.lineage.made(tensor, (queries,), "attention", self._name())
         return output
