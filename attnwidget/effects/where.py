@@ -130,8 +130,8 @@ def _among(places: Tensor, wanted: Positions) -> Tensor:
     if isinstance(wanted, slice):
         inside = places >= wanted.start
         return inside if wanted.stop is None else inside & (places < wanted.stop)
-    inside: Tensor = torch.isin(places, wanted.to(places.device))
-    return inside
+    found: Tensor = torch.isin(places, wanted.to(places.device))
+    return found
 
 
 def _numbers(given: Any) -> tuple[int, ...] | None:
