@@ -5,5 +5,15 @@ from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.heads import HeadEffects
 from attnwidget.effects.importance import head_importance
 from attnwidget.effects.intervening import intervene
+from attnwidget.effects.norms import value_norms, value_weighted
 
-__all__ = ["Effects", "HeadEffects", "ablate", "direct", "head_importance", "intervene"]
+__all__ = [
+    "Effects",
+    "HeadEffects",
+    "ablate",
+    "direct",
+    "head_importance",
+    "intervene",
+    "value_norms",
+    "value_weighted",
+]

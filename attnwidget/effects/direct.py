@@ -5,20 +5,25 @@ Its parts are those of the residual stream, and their effects together must be t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from attnwidget.capturing import Recording, recording
 from attnwidget.capturing.inputs import as_inputs, load_model
 from attnwidget.capturing.passes import is_pair
-from attnwidget.capturing.projecting import find_projections
+from attnwidget.capturing.projecting import Projection, find_projections
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.examples import evaluating
-from attnwidget.effects.stream import Stream, close_for
+from attnwidget.effects.freezing import close_for
+from attnwidget.effects.split import SplitEffects
+from attnwidget.effects.stream import Stream
+from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
+from attnwidget.values import values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +63,8 @@ class Effects:
     layer_numbers : tuple of int
         What the model calls its layers.
     caveat : str
+    split : SplitEffects or None
+        The effect of each head split by the keys that it came through; None where that is not known.
     """
 
     heads: Tensor
@@ -73,6 +80,7 @@ class Effects:
     position: int
     layer_numbers: tuple[int, ...]
     caveat: str
+    split: SplitEffects | None
     _vectors: Tensor
     _words: Callable[[Tensor], Tensor]
     _name: Callable[[int], str]
@@ -88,6 +96,39 @@ class Effects:
         values = self.heads.tolist()
         places = [(layer, head) for layer, row in enumerate(values) for head, one in enumerate(row) if one == one]  # noqa: PLR0124
         return sorted(places, key=lambda place: -abs(values[place[0]][place[1]]))
+
+    def sources(self, layer: int, head: int) -> Tensor:
+        """The effect of a head split by the tokens that it came through.
+
+        Parameters
+        ----------
+        layer, head : int
+            Place of the layer, and number of the head.
+
+        Returns
+        -------
+        Tensor [keys]
+            The weight that the head gives to a token, times what the token's value adds to the logit: with a sign, in
+            logits, and together the effect of the head. Learned sinks have no value and add nothing.
+
+        Raises
+        ------
+        ValueError
+            When there is no such head, or the values of the model are not seen.
+        """
+        self._check_place(layer, head)
+        if self.split is None:
+            raise ValueError(
+                "the values of this model are not seen, so that no effect can be split by where it is from."
+            )
+        return self.split.map(
+            layer % len(self.heads), head % self.heads.shape[1], slice(self.position, self.position + 1)
+        )[0]
+
+    def _check_place(self, layer: int, head: int) -> None:
+        layers, heads = self.heads.shape
+        if not (-layers <= whole("layer", layer) < layers and -heads <= whole("head", head) < heads):
+            raise ValueError(f"layer {layer}, head {head} does not exist; there are {layers} layers of {heads} heads.")
 
     def promoted(self, layer: int, head: int, k: int = 10) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
         """The words that a head makes likelier, and those that it makes less likely, at this position.
@@ -109,9 +150,7 @@ class Effects:
         ValueError
             When there is no such head.
         """
-        layers, heads = self.heads.shape
-        if not (-layers <= whole("layer", layer) < layers and -heads <= whole("head", head) < heads):
-            raise ValueError(f"layer {layer}, head {head} does not exist; there are {layers} layers of {heads} heads.")
+        self._check_place(layer, head)
         words = self._words(self._vectors[layer, head])
         words = words - words.mean()
         k = min(k, len(words))
@@ -210,11 +249,13 @@ def direct(
     layers = find_projections(model, lambda: model(**named)).of(None)
     with evaluating(model), torch.no_grad():
         stream = Stream(model, layers, unembedding)
-        stream.read(named)
+        with recording(model, tokenizer, logits="none", values=True) as recorder:
+            stream.read(named)
         n = stream.logits.shape[1]
         if not -n <= whole("position", position) < n:
             raise ValueError(f"position={position} does not exist; there are {n} tokens.")
-        return _effects(stream, position % n, target, against, tokenizer, centred=centred)
+        maps = _maps_of(recorder, layers, n)
+        return _effects(stream, position % n, target, against, tokenizer, maps, centred=centred)
 
 
 def _unembedding(model: nn.Module) -> nn.Module:
@@ -227,7 +268,19 @@ def _unembedding(model: nn.Module) -> nn.Module:
     return found
 
 
-def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any, *, centred: bool) -> Effects:
+def _maps_of(recorder: Recording, layers: Sequence[Projection], n: int) -> AttentionMaps | None:
+    """The maps that these layers attended by; None where they do not hold every token, with its values."""
+    names = [one.place.module for one in layers]
+    for maps in recorder.capture().by_name.values():
+        complete = maps.n_queries == n == maps.n_keys and None not in map(values_of, maps.layers)
+        if list(maps.layer_names) == names and complete:
+            return maps
+    return None
+
+
+def _effects(  # noqa: PLR0917 - what was asked, of what was found
+    stream: Stream, at: int, target: Any, against: Any, tokenizer: Any, maps: AttentionMaps | None, *, centred: bool
+) -> Effects:
     parts = stream.parts(at)
     weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
     logits = stream.logits[0, at].double().cpu()
@@ -240,7 +293,7 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
         return (values[first] if other is None else values[first] - values[other]).cpu()
 
     row = of(weight)
-    constant = float(row @ parts.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
+    constant = float(row @ parts.norm.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
     logit = float(of(logits))
     check = abs(float(parts.frozen(parts.end) @ row) + constant - logit)
     if check > close_for(weight.dtype) * float(logits.abs().max()):
@@ -262,6 +315,7 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
         caveat=CAVEAT,
+        split=None if maps is None else SplitEffects.of(maps, stream.layers, parts, row),
         _vectors=parts.frozen(parts.heads),
         _words=lambda vector: vector.to(weight) @ weight.T,
         _name=lambda number: _name(number, tokenizer),

@@ -9,6 +9,7 @@ import torch
 import transformers as tf
 
 import attnwidget as aw
+from attnwidget import demo
 from tests.effects.models import IDS, NEXT_WORD, made
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
@@ -100,3 +101,44 @@ def test_a_model_that_predicts_no_next_token_is_refused():
     )
     with pytest.raises(ValueError, match="adds something else than its heads"):
         aw.effects.direct(model, {"input_ids": IDS[:1]})
+
+
+@pytest.mark.parametrize("family", NEXT_WORD)
+def test_the_sources_of_a_head_sum_to_the_head(family):
+    model = made(NEXT_WORD[family])
+    effects = aw.effects.direct(model, IDS[:1], target=7, position=6)
+    for layer in range(2):
+        for head in range(4):
+            total = float(effects.sources(layer, head).sum())
+            assert total == pytest.approx(
+                float(effects.heads[layer, head]), abs=1e-5 * float(effects.heads.abs().max())
+            )
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "LLaMA", "Gemma 2"])
+def test_a_source_is_what_its_weight_times_its_value_adds(family):
+    model = made(NEXT_WORD[family])
+    effects = aw.effects.direct(model, IDS[:1], target=7, against=9, position=6)
+    other = aw.effects.direct(model, IDS[:1], target=7, against=9, position=4)
+    assert effects.split is not None
+    for layer in range(2):
+        for head in range(4):
+            # One map holds the effects of all positions.
+            row = effects.split.map(layer, head)[4]
+            torch.testing.assert_close(row, other.sources(layer, head), atol=1e-5, rtol=1e-4)
+            assert float(row[5:].abs().max()) == 0
+
+
+def test_what_helps_most_carries_the_name_from_where_it_stands():
+    model, tokenizer = demo.load()
+    prompts = demo.name_pairs()[:20]
+    found = 0
+    for text, answer in prompts:
+        one, _, other, *_ = text.split()
+        effects = aw.effects.direct(model, text, tokenizer, target=answer, against=other if one == answer else one)
+        layer, head = divmod(int(effects.heads.argmax()), effects.heads.shape[1])
+        through = int(effects.sources(layer, head).argmax())
+        labels = effects.split.maps.key_tokens.labels
+        # Layer 1 reads it at the name; layer 3 at the verb, to which the layers before have brought it.
+        found += labels[through] == answer if layer == 1 else (layer, head, through) == (3, 1, 10)
+    assert found == len(prompts) == 20

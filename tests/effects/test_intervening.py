@@ -22,7 +22,7 @@ HEADS = (1, 2)
 def eager_edited(edit):
     """Attention as transformers writes it, with scores and weights edited by a function."""
 
-    def attend(module, query, key, value, attention_mask, scaling=None, softcap=None, **_):
+    def attend(module, query, key, value, attention_mask, *, scaling=None, softcap=None, **_):
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
         scores = query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
