@@ -6,14 +6,17 @@ from attnwidget.effects.heads import HeadEffects
 from attnwidget.effects.importance import head_importance
 from attnwidget.effects.intervening import intervene
 from attnwidget.effects.norms import value_norms, value_weighted
+from attnwidget.effects.relevance import Relevance, relevance
 
 __all__ = [
     "Effects",
     "HeadEffects",
+    "Relevance",
     "ablate",
     "direct",
     "head_importance",
     "intervene",
+    "relevance",
     "value_norms",
     "value_weighted",
 ]

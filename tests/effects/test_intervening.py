@@ -278,15 +278,16 @@ def test_a_capture_inside_shows_what_was_changed(family, edit):
             torch.testing.assert_close(run.maps.weights(layer, head), kept[layer][0, head], atol=2e-5, rtol=1e-4)
 
 
-def test_gradients_go_through():
+@pytest.mark.parametrize("heads", [None, (1, 2)])
+def test_gradients_go_through(heads):
     model = made(NEXT_WORD["LLaMA"]).double()
     grads = []
-    for run in (lambda: logits(model), lambda: reference_with_grad(model)):
+    for run in (lambda: logits(model), lambda: reference_with_grad(model, heads)):
         model.zero_grad()
         if grads:
             loss = run()
         else:
-            with intervene(model, temperature=2):
+            with intervene(model, temperature=2, heads=heads):
                 loss = run()
         loss[:, -1].logsumexp(-1).sum().backward()
         grads.append([one.grad.clone() for one in model.parameters()])
@@ -294,8 +295,9 @@ def test_gradients_go_through():
         torch.testing.assert_close(one, other, atol=1e-8, rtol=1e-6)
 
 
-def reference_with_grad(model):
-    tf.AttentionInterface.register("edited", eager_edited(lambda _, scores: (scores / 2).softmax(-1)))
+def reference_with_grad(model, heads):
+    edit = in_head(lambda scores: scores / 2) if heads else lambda _, scores: (scores / 2).softmax(-1)
+    tf.AttentionInterface.register("edited", eager_edited(edit))
     tf.masking_utils.AttentionMaskInterface.register("edited", tf.masking_utils.eager_mask)
     before = model.config._attn_implementation
     model.set_attn_implementation("edited")
