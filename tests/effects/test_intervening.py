@@ -137,7 +137,7 @@ def test_a_head_taken_away_is_its_slice_set_to_zero(family):
         if ".1." in f"{name}." and tail == "c_proj" and "attn" in name:
             module.weight.data[3 * width : 4 * width] = 0
     assert not torch.allclose(found, logits(model), atol=1e-4)
-    torch.testing.assert_close(found, logits(without), atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(found, logits(without), atol=1e-6, rtol=1e-6)  # Gemma 2 rounds its softmax
 
 
 def test_a_row_without_a_key_puts_out_nothing():

@@ -29,7 +29,7 @@ CLASSIFIERS = {
             image_size=24,
             patch_size=8,
             num_labels=3,
-        )  # fmt: skip
+        )
     ),
 }
 
@@ -219,7 +219,7 @@ def test_layers_of_several_sizes_are_refused():
             tf.SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
         )
     )
-    with pytest.raises(ValueError, match="different numbers of tokens|not seen"):
+    with pytest.raises(ValueError, match=r"different numbers of tokens|not seen"):
         relevance(model, {"pixel_values": torch.randn(1, 3, 32, 32)}, target=1)
 
 
