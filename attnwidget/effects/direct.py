@@ -18,6 +18,7 @@ from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.examples import evaluating
 from attnwidget.effects.projecting import find_projections
 from attnwidget.effects.stream import Stream, close_for
+from attnwidget.effects.targets import token_name, token_number
 from attnwidget.measures.arguments import whole
 
 if TYPE_CHECKING:
@@ -231,8 +232,8 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
     parts = stream.parts(at)
     weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
     logits = stream.logits[0, at].double().cpu()
-    first = int(logits.argmax()) if target is None else _token(target, tokenizer, len(logits))
-    other = None if against is None else _token(against, tokenizer, len(logits))
+    first = int(logits.argmax()) if target is None else token_number(target, tokenizer, len(logits))
+    other = None if against is None else token_number(against, tokenizer, len(logits))
 
     def of(values: Tensor) -> Tensor:
         """A row of the unembedding, or one less the other."""
@@ -257,32 +258,12 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
         logit=logit,
         check=check,
         centred=centred,
-        target=_name(first, tokenizer),
-        against="" if other is None else _name(other, tokenizer),
+        target=token_name(first, tokenizer),
+        against="" if other is None else token_name(other, tokenizer),
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
         caveat=CAVEAT,
         _vectors=parts.frozen(parts.heads),
         _words=lambda vector: vector.to(weight) @ weight.T,
-        _name=lambda number: _name(number, tokenizer),
+        _name=lambda number: token_name(number, tokenizer),
     )
-
-
-def _token(token: Any, tokenizer: Any, size: int) -> int:
-    if isinstance(token, str):
-        if tokenizer is None:
-            raise ValueError(f"{token!r} is a text, and no tokenizer came; pass one, or the number of the token.")
-        ids = tokenizer(token, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1:
-            raise ValueError(
-                f"{token!r} is {len(ids)} tokens of this tokenizer; give one that is one, with its space: ' {token}'."
-            )
-        return int(ids[0])
-    number = whole("target", token)
-    if not 0 <= number < size:
-        raise ValueError(f"token {number} does not exist; there are 0 to {size - 1}.")
-    return number
-
-
-def _name(number: int, tokenizer: Any) -> str:
-    return str(number) if tokenizer is None else str(tokenizer.decode([number]))

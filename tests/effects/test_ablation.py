@@ -90,7 +90,7 @@ def test_the_model_is_left_as_it_was_also_where_somebody_interrupts(storyteller,
 
     def interrupted(self, *args, **kwargs):
         calls.append(1)
-        if len(calls) > 20:  # amid the second example
+        if len(calls) > 25:  # amid the second example
             raise KeyboardInterrupt
         return forward(self, *args, **kwargs)
 
