@@ -4,5 +4,6 @@ from attnwidget.effects.ablation import ablate
 from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.heads import HeadEffects
 from attnwidget.effects.importance import head_importance
+from attnwidget.effects.pruning import PruneCurve, prune_curve
 
-__all__ = ["Effects", "HeadEffects", "ablate", "direct", "head_importance"]
+__all__ = ["Effects", "HeadEffects", "PruneCurve", "ablate", "direct", "head_importance", "prune_curve"]

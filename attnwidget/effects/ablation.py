@@ -26,9 +26,9 @@ from attnwidget.progress import progress_bar
 __all__ = ["CAVEATS", "ablate", "unlabelled"]
 
 CAVEATS = {
-    "zero": "A head set to zero leaves what the layers behind it were trained on. ",
-    "mean": "A head is replaced by its mean over these examples. ",
-    "resample": "A head is replaced by what it puts out for the next example. ",
+    "zero": "Heads set to zero leave what the layers behind them were trained on. ",
+    "mean": "Heads are replaced by their mean over these examples. ",
+    "resample": "Heads are replaced by what they put out for the next example. ",
 }
 CAVEAT = "One head at a time: effects do not add, and heads that stand in for each other show little."
 

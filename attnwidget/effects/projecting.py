@@ -166,7 +166,7 @@ class _Heard:
         (one,) = given
         for _, heads, found in self.calls:
             fits = one.shape[-1] == heads.shape[-1] and one.numel() == heads.numel()
-            if fits and torch.equal(one.reshape(heads.shape), heads):
+            if fits and _same(one.reshape(heads.shape), heads):
                 found.append(_Candidate(module, turn, one.detach()))
 
     def leave(self, module: nn.Module, _args: Any, _kwargs: Any, made: Any) -> None:
@@ -191,6 +191,11 @@ def _chosen(call: Call, candidates: list[_Candidate], names: Mapping[nn.Module, 
     )
 
 
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, NaN among them."""
+    return torch.equal(one, other) or (bool(one.isnan().any()) and torch.equal(one.nan_to_num(), other.nan_to_num()))
+
+
 def _kind(place: Place, *, pairs: bool) -> str:
     if place.crossing:
         return "cross"
@@ -202,12 +207,15 @@ def _check(projection: Projection, ran: _Candidate) -> str | None:
     given, made = ran.given, ran.made
     if made is None or made.shape[:-1] != given.shape[:-1]:
         return "it gives no vector for each that it is given"
-    rows = given.flatten(0, -2)[:PROBED]
+    sound = given.flatten(0, -2).isfinite().all(-1) & made.flatten(0, -2).isfinite().all(-1)
+    if not bool(sound.any()):
+        return "what it is given or gives holds NaN or infinity at every position of this example"
+    rows = given.flatten(0, -2)[sound][:PROBED]
     try:
         parts, bias = projection.parts(rows)
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is no projection of this
         return f"it cannot be run by itself ({type(raised).__name__})"
-    expected = made.flatten(0, -2)[:PROBED].float()
+    expected = made.flatten(0, -2)[sound][:PROBED].float()
     off = (parts.float().sum(0) + bias.float() - expected).abs().max()
     allowed = max(LARGEST_ERROR, 16 * torch.finfo(given.dtype).eps) * expected.abs().max()
     if not bool(off <= allowed):

@@ -35,13 +35,14 @@ def token_name(number: int, tokenizer: Any) -> str:
 
 def class_number(label: Any, model: nn.Module, size: int) -> int:
     """The number of a class given as its label or number; ValueError where there is no such."""
-    known: dict[str, int] = dict(getattr(getattr(model, "config", None), "label2id", None) or {})
+    names = getattr(getattr(model, "config", None), "id2label", None) or {}
+    known = {str(name): int(one) for one, name in names.items()}
     if isinstance(label, str):
         if label not in known:
             raise ValueError(
                 f"class {label!r} is not known; this model has {', '.join(map(repr, known)) or 'no names'}."
             )
-        return int(known[label])
+        return known[label]
     number = whole("target", label)
     if not 0 <= number < size:
         raise ValueError(f"class {number} does not exist; there are 0 to {size - 1}.")
