@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from torch import nn
 from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.passes import batch_of
 from attnwidget.capturing.registry import transformers_in
-from attnwidget.effects.examples import Batch, batches, evaluating, logits_of
+from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, unlabelled
 from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.metrics import Divergence, Loss, Metric, TargetLogit
 from attnwidget.effects.projecting import find_projections
@@ -23,7 +22,7 @@ from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
 
-__all__ = ["CAVEATS", "ablate", "unlabelled"]
+__all__ = ["CAVEATS", "ablate"]
 
 CAVEATS = {
     "zero": "Heads set to zero leave what the layers behind them were trained on. ",
@@ -157,12 +156,3 @@ def _measure(
                         shown.update()
             sums.add(found, base)
     return stopping.reason
-
-
-def unlabelled(model: nn.Module, batch: Batch) -> Batch:
-    """What makes logits alone: no labels, but for a pair that needs them to have something to decode, and no cache."""
-    decodes = "decoder_input_ids" not in batch and "labels" in batch and batch["labels"].ndim > 1
-    plain = dict(batch) if decodes else {name: value for name, value in batch.items() if name != "labels"}
-    if "use_cache" in inspect.signature(model.forward).parameters:
-        plain.setdefault("use_cache", False)
-    return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,18 @@ from attnwidget.capturing.keeping import generates
 from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.registry import transformers_in
 
-__all__ = ["IGNORED", "Batch", "batches", "evaluating", "frozen", "hits", "logits_of", "losses", "read_positions"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "batches",
+    "evaluating",
+    "frozen",
+    "hits",
+    "logits_of",
+    "losses",
+    "read_positions",
+    "unlabelled",
+]
 
 IGNORED = -100  # of labels, as in torch
 
@@ -63,6 +75,15 @@ def _iterable(data: Any) -> Iterable[Any]:
             f"data is {type(data).__name__}; expected texts, inputs with labels, or a DataLoader of such batches."
         )
     return data
+
+
+def unlabelled(model: nn.Module, batch: Batch) -> Batch:
+    """What makes logits alone: no labels, but for a pair that needs them to have something to decode, and no cache."""
+    decodes = "decoder_input_ids" not in batch and "labels" in batch and batch["labels"].ndim > 1
+    plain = dict(batch) if decodes else {name: value for name, value in batch.items() if name != "labels"}
+    if "use_cache" in inspect.signature(model.forward).parameters:
+        plain.setdefault("use_cache", False)
+    return plain
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.inputs import load_model
-from attnwidget.effects.ablation import CAVEATS, unlabelled
-from attnwidget.effects.examples import Batch, batches, evaluating, hits, logits_of, losses
+from attnwidget.effects.ablation import CAVEATS
+from attnwidget.effects.examples import Batch, batches, evaluating, hits, logits_of, losses, unlabelled
 from attnwidget.effects.heads import HeadEffects, heads_there, warn_of
 from attnwidget.effects.projecting import Projection, find_projections
 from attnwidget.effects.replacing import Replacing
