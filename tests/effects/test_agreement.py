@@ -36,9 +36,7 @@ def values():
     return torch.tensor([3.0, 1, 4, 1, 5, 9, 2, 6])  # a tie
 
 
-@pytest.mark.parametrize(
-    ("method", "scipys"), [("spearman", stats.spearmanr), ("kendall", stats.kendalltau)]
-)
+@pytest.mark.parametrize(("method", "scipys"), [("spearman", stats.spearmanr), ("kendall", stats.kendalltau)])
 @pytest.mark.parametrize("query", [None, 4, 2])
 def test_it_is_scipys_number_over_the_keys_that_the_query_sees(maps, values, method, scipys, query):
     found = agreement(maps, attributed(values), query=query, method=method)
