@@ -146,13 +146,13 @@ def _measure(
 
             whole = resumable.run(run)
             measure = metric.begin(batch, whole, sums.n_seen)
-            base = measure(whole).double().cpu()
+            base = measure(whole).cpu().double()
             found = sums.nothing(len(base))
             for layer, one in enumerate(sums.layers):
                 with resumable.resumed(one.module):
                     for head in range(one.heads):
                         with replacing.without(number, [(layer, head)]):
-                            found[layer, head] = measure(run()).double().cpu() - base
+                            found[layer, head] = measure(run()).cpu().double() - base
                         shown.update()
             sums.add(found, base)
     return stopping.reason

@@ -77,7 +77,7 @@ def agreement(
     kept[excluded_keys(exclude_tokens, maps.n_keys, maps, "exclude_tokens")] = False
     values, found = attribution.values.double().numpy(), []
     for block in Walk(maps, rows=torch.tensor([query])):
-        weights = block.weights[:, 0].detach().double().cpu()
+        weights = block.weights[:, 0].detach().cpu().double()
         seen = block.visible[:, 0].cpu().expand_as(weights) & kept
         correlation = _spearman if method == "spearman" else _kendall
         found.append(torch.from_numpy(correlation(weights.numpy(), values, seen.numpy())))

@@ -50,7 +50,7 @@ class Sums:
 
         An example without a finite number for every head would make all of them NaN: it is left out, and kept in mind.
         """
-        baseline = baseline.detach().double().cpu()
+        baseline = baseline.detach().cpu().double()
         counts = baseline.isfinite() & of_heads[heads_there(self.layers)].isfinite().all(0)
         self.of_heads = self.of_heads + of_heads[..., counts].sum(-1)
         self.baseline += float(baseline[counts].sum())

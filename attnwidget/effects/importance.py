@@ -110,7 +110,7 @@ def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     for number, slope in enumerate(slopes):
         heads = held[number].detach()
         one = torch.zeros(heads.shape[:-1]) if slope is None else (heads * slope).sum(-1)
-        felt.append(one.double().cpu().reshape(len(loss), -1, one.shape[-1]))
+        felt.append(one.cpu().double().reshape(len(loss), -1, one.shape[-1]))
     return loss.detach(), felt
 
 

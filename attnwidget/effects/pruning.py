@@ -234,7 +234,7 @@ def _measure(
             for gone in steps:
                 with replacing.without(number, gone):
                     logits = logits_of(model(**plain))
-                found.append(MEASURES[metric](model, batch, logits).double().cpu())
+                found.append(MEASURES[metric](model, batch, logits).cpu().double())
                 ticking.update()
             curve.add(torch.stack(found))
     return stopping.reason
@@ -257,7 +257,7 @@ def _importance(importance: Any, layers: Sequence[Projection]) -> Tensor:
     numbers = tuple(one.place.layer for one in layers)
     if isinstance(importance, HeadEffects) and importance.layer_numbers != numbers:
         raise ValueError(f"importance is of layers {importance.layer_numbers}; heads of layers {numbers} are removed.")
-    effect = effect.detach().double().cpu()
+    effect = effect.detach().cpu().double()
     unknown = (effect.isnan() & there).nonzero().tolist()
     if unknown:
         raise ValueError(

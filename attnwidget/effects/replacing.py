@@ -157,7 +157,7 @@ class _Mean:
 
     def add(self, rows: Tensor, rank: Tensor) -> None:
         """Rows [n, heads, width], and at which place among the tokens of its example each stands: [n]."""
-        rows, rank = rows.double().cpu(), rank.cpu()
+        rows, rank = rows.cpu().double(), rank.cpu()
         length = max(len(self._counts), int(rank.max()) + 1)
         sums, counts = torch.zeros(length, *rows.shape[1:], dtype=torch.float64), torch.zeros(length, dtype=torch.long)
         sums.index_add_(0, rank, rows)
