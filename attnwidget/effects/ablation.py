@@ -101,7 +101,8 @@ def ablate(
     Notes
     -----
     (layers x heads + 1) passes for each batch, "mean" and "resample" one more. A pass without a head begins at its
-    layer: what was done before is kept from the whole pass, where a resumed pass is seen to say the same.
+    layer: what each layer gave in the whole pass is kept, [batch, tokens, width], where a resumed pass is seen to say
+    the same.
 
     References
     ----------
