@@ -21,7 +21,7 @@ from attnwidget.effects.examples import evaluating
 from attnwidget.effects.freezing import close_for
 from attnwidget.effects.split import SplitEffects
 from attnwidget.effects.stream import Stream
-from attnwidget.effects.targets import name_of, token_of
+from attnwidget.effects.targets import token_name, token_number
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
 from attnwidget.values import values_of
@@ -285,8 +285,8 @@ def _effects(  # noqa: PLR0917 - what was asked, of what was found
     parts = stream.parts(at)
     weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
     logits = stream.logits[0, at].double().cpu()
-    first = int(logits.argmax()) if target is None else token_of(target, tokenizer, len(logits))
-    other = None if against is None else token_of(against, tokenizer, len(logits))
+    first = int(logits.argmax()) if target is None else token_number(target, tokenizer, len(logits))
+    other = None if against is None else token_number(against, tokenizer, len(logits))
 
     def of(values: Tensor) -> Tensor:
         """A row of the unembedding, or one less the other."""
@@ -311,13 +311,13 @@ def _effects(  # noqa: PLR0917 - what was asked, of what was found
         logit=logit,
         check=check,
         centred=centred,
-        target=name_of(first, tokenizer),
-        against="" if other is None else name_of(other, tokenizer),
+        target=token_name(first, tokenizer),
+        against="" if other is None else token_name(other, tokenizer),
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
         caveat=CAVEAT,
         split=None if maps is None else SplitEffects.of(maps, stream.layers, parts, row),
         _vectors=parts.frozen(parts.heads),
         _words=lambda vector: vector.to(weight) @ weight.T,
-        _name=lambda number: name_of(number, tokenizer),
+        _name=lambda number: token_name(number, tokenizer),
     )

@@ -6,8 +6,7 @@ to attend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,8 +20,9 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.capturing.weighed import Weights
+from attnwidget.effects.examples import frozen
 
-__all__ = ["Felt", "feel", "frozen"]
+__all__ = ["Felt", "feel"]
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,6 @@ def feel(model: nn.Module, number: Callable[[], Tensor]) -> tuple[Tensor, list[F
     return found.detach(), [
         Felt(_detached(attended.call), attended.part, slope) for (attended, _), slope in zip(held, slopes, strict=True)
     ]
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """Let no parameter of a model have a gradient, and leave all as they were."""
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        for parameter, _ in before:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter, required in before:
-            parameter.requires_grad_(required)
 
 
 def _detached(call: Call) -> Call:

@@ -10,8 +10,9 @@ from torch import Tensor
 from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.changing import changed
-from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses
+from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses
 from attnwidget.effects.heads import HeadEffects, Sums
+from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
 
@@ -77,30 +78,21 @@ def head_importance(
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
-    sums, n_tokens, interrupted = Sums(layers), 0, False
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    with evaluating(model), torch.enable_grad(), progress_bar("batches", len(given), shown=progress, delay=1) as bar:
-        try:
-            # Nobody's gradients are touched: only what heads put out has one here.
-            for parameter, _ in before:
-                parameter.requires_grad_(False)
-            for batch in given:
-                loss, felt = _felt(model, layers, batch)
-                found = sums.nothing()
-                for number, each in enumerate(felt):
-                    found[number, : each.shape[-1]] = _taken(each, variant)
-                sums.add(found, loss)
-                n_tokens += felt[0].shape[:2].numel()
-                bar.update()
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            for parameter, required in before:
-                parameter.requires_grad_(required)
+    sums, n_tokens = Sums(layers), 0
+    # Nobody's gradients are touched: only what heads put out has one here.
+    held, bar = frozen(model), progress_bar("batches", len(given), shown=progress, delay=1)
+    with held, torch.enable_grad(), Stopping(lambda: sums.n_seen) as stopping, bar as shown:
+        for batch in given:
+            loss, felt = _felt(model, layers, batch)
+            found = sums.nothing(len(loss))
+            for number, each in enumerate(felt):
+                found[number, : each.shape[-1]] = _taken(each, variant).T
+            n_tokens += int(sums.add(found, loss).sum()) * felt[0].shape[1]
+            shown.update()
     effect = sums.over(n_tokens if variant == "michel_code" else sums.n_examples).abs()
     if normalize:
         effect = effect / effect.nan_to_num(0).square().sum(-1, keepdim=True).sqrt()
-    return sums.effects(effect, VARIANTS[variant], CAVEAT, interrupted=interrupted)
+    return sums.effects(effect, VARIANTS[variant], CAVEAT, reason=stopping.reason)
 
 
 def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
@@ -119,11 +111,12 @@ def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     for number, slope in enumerate(slopes):
         heads = held[number].detach()
         one = torch.zeros(heads.shape[:-1]) if slope is None else (heads * slope).sum(-1)
-        felt.append(one.double().cpu().reshape(len(loss), -1, one.shape[-1]))
+        felt.append(one.cpu().double().reshape(len(loss), -1, one.shape[-1]))
     return loss.detach(), felt
 
 
 def _taken(felt: Tensor, variant: str) -> Tensor:
+    """What is added up of each example: [batch, heads]."""
     if variant == "michel":
-        return felt.sum(1).abs().sum(0)
-    return felt.abs().sum((0, 1)) if variant == "michel_code" else felt.sum((0, 1))
+        return felt.sum(1).abs()
+    return felt.abs().sum(1) if variant == "michel_code" else felt.sum(1)

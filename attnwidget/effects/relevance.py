@@ -15,7 +15,7 @@ from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.examples import logits_of
 from attnwidget.effects.feeling import Felt, feel
-from attnwidget.effects.targets import name_of, token_of
+from attnwidget.effects.targets import class_name, class_number, token_name, token_number
 from attnwidget.measures.arguments import choice, whole
 
 if TYPE_CHECKING:
@@ -278,18 +278,8 @@ def _place(name: str, position: Any, n: int) -> int:
 
 
 def _number(target: Any, model: Any, tokenizer: Any, size: int, *, words: bool) -> int:
-    if words or not isinstance(target, str):
-        return token_of(target, tokenizer, size)
-    known = getattr(getattr(model, "config", None), "label2id", None) or {}
-    if target not in known:
-        raise ValueError(
-            f"{target!r} is no class of this model; it has {', '.join(map(repr, known)) or 'numbers only'}."
-        )
-    return int(known[target])
+    return token_number(target, tokenizer, size) if words else class_number(target, model, size)
 
 
 def _name(number: int, model: Any, tokenizer: Any, *, words: bool) -> str:
-    if words:
-        return name_of(number, tokenizer)
-    known = getattr(getattr(model, "config", None), "id2label", None) or {}
-    return str(known.get(number, number))
+    return token_name(number, tokenizer) if words else class_name(number, model)

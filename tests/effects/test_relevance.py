@@ -201,7 +201,7 @@ def test_what_is_not_there_is_refused(asked, why):
 
 
 def test_a_class_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="it has 'LABEL_0'"):
+    with pytest.raises(ValueError, match="this model has 'LABEL_0'"):
         relevance(made(CLASSIFIERS["BERT"]), IDS[:1], target="cat")
 
 
