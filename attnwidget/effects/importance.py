@@ -11,6 +11,7 @@ from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.changing import changed
 from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses
+from attnwidget.effects.feeling import feel
 from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
@@ -20,6 +21,7 @@ __all__ = ["head_importance"]
 
 VARIANTS = {
     "michel": "mean of |dL/dxi| over examples",
+    "abs_elementwise": "mean over examples of the sum of |A dL/dA| over all weights",
     "michel_code": "sum over tokens of |<output, dL/doutput>|, over the number of tokens",
     "bertology": "|dL/dxi| of all examples together",
 }
@@ -46,11 +48,11 @@ def head_importance(
         Examples, or batches of them, as a DataLoader gives them.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
-    variant : {"michel", "michel_code", "bertology"}
+    variant : {"michel", "abs_elementwise", "michel_code", "bertology"}
         "michel" is E_x |dL(x)/dxi_h| at xi = 1, with xi_h a factor of what head h puts out: the absolute value for
         each example, then the mean (Michel et al. 2019, eq. 2). The others are what popular scripts compute, and not
-        the same number: "michel_code" takes the absolute value for each token, "bertology" after the mean over all
-        examples, so that heads that help some and hurt others vanish.
+        the same number: "abs_elementwise" takes the absolute value for each weight, "michel_code" for each token, and
+        "bertology" after the mean over all examples, so that heads that help some and hurt others vanish.
     normalize : bool
         Divide by the root of the sum of squares of each layer, as the paper does.
     part : str or None
@@ -83,7 +85,8 @@ def head_importance(
     held, bar = frozen(model), progress_bar("batches", len(given), shown=progress, delay=1)
     with held, torch.enable_grad(), Stopping(lambda: sums.n_seen) as stopping, bar as shown:
         for batch in given:
-            loss, felt = _felt(model, layers, batch)
+            by_weight = variant == "abs_elementwise"
+            loss, felt = _felt_of_weights(model, layers, batch) if by_weight else _felt(model, layers, batch)
             found = sums.nothing(len(loss))
             for number, each in enumerate(felt):
                 found[number, : each.shape[-1]] = _taken(each, variant).T
@@ -115,8 +118,25 @@ def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     return loss.detach(), felt
 
 
+def _felt_of_weights(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Loss of each example, and the sum of |A dL/dA| of each head at each position: [batch, tokens, heads] a layer."""
+    kept: list[Tensor] = []
+
+    def total() -> Tensor:
+        kept.append(losses(model, batch, logits_of(model(**batch))))
+        return kept[0].sum()
+
+    felt = {one.call.place: one for one in feel(model, total)[1]}
+    found = []
+    for layer in layers:
+        one = felt[layer.place]
+        heads = [(one.weights(head) * one.gradient(head)).abs().sum(-1) for head in range(layer.heads)]
+        found.append(torch.stack(heads, -1).cpu().double())
+    return kept[0].detach(), found
+
+
 def _taken(felt: Tensor, variant: str) -> Tensor:
     """What is added up of each example: [batch, heads]."""
     if variant == "michel":
         return felt.sum(1).abs()
-    return felt.abs().sum(1) if variant == "michel_code" else felt.sum(1)
+    return felt.sum(1) if variant == "bertology" else felt.abs().sum(1)

@@ -14,7 +14,7 @@ from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.changing import changed
 from attnwidget.effects.examples import Batch, read_positions
 
-__all__ = ["Replacing"]
+__all__ = ["Mean", "Replacing"]
 
 NO_EXAMPLES = (
     "what the heads of this model put out does not stand example by example, position by position, so that no other "
@@ -107,7 +107,7 @@ class Replacing:
 
     def _find_means(self) -> list[Tensor]:
         """The mean of each layer: [tokens, heads, width], or [1, heads, width] where examples are not of one length."""
-        means = [_Mean() for _ in self._layers]
+        means = [Mean() for _ in self._layers]
         for number in range(len(self._given)):
             for mean, heads in zip(means, self._put_out(number), strict=True):
                 real = self._real(number, heads)
@@ -150,8 +150,8 @@ class Replacing:
         return torch.stack([one[at % len(one)] for one, at in zip(others[layer], rank, strict=True)])
 
 
-class _Mean:
-    """What heads put out, added up position by position."""
+class Mean:
+    """What heads put out in the mean, added up position by position."""
 
     def __init__(self) -> None:
         self._sums, self._counts = torch.zeros(0, 0, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.long)

@@ -468,3 +468,59 @@ def test_grouped_heads_are_changed_one_by_one():
         with torch.no_grad(), intervene(model, scaling=3, heads=(0, head)):
             found = logits(model)
         torch.testing.assert_close(found, reference(model, edit, logits), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["mean", "resample"])
+def test_other_texts_may_stand_in_for_a_head(what):
+    model = made(NEXT_WORD["GPT-2"]).double()
+    others = torch.randint(5, 90, (3, 9), generator=torch.Generator().manual_seed(5))
+    layer = model.transformer.h[1].attn.c_proj
+    held = []
+    handle = layer.register_forward_pre_hook(lambda _, args: held.append(args[0].clone()))
+    with torch.no_grad():
+        model(input_ids=others)
+        handle.remove()
+        stand_in = held[0].mean(0) if what == "mean" else held[0][0]
+
+        def put(_, args):
+            given = args[0].clone()
+            given[..., 16:24] = stand_in[:, 16:24]
+            return (given,)
+
+        handle = layer.register_forward_pre_hook(put)
+        wanted = logits(model)
+        handle.remove()
+        with intervene(model, ablate=what, reference={"input_ids": others}, heads=(1, 2)):
+            found = logits(model)
+    torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
+
+
+def test_of_other_lengths_the_mean_is_over_positions():
+    model = made(NEXT_WORD["GPT-2"]).double()
+    others = torch.randint(5, 90, (3, 7), generator=torch.Generator().manual_seed(5))
+    layer = model.transformer.h[0].attn.c_proj
+    held = []
+    handle = layer.register_forward_pre_hook(lambda _, args: held.append(args[0].clone()))
+    with torch.no_grad():
+        model(input_ids=others)
+        handle.remove()
+
+        def put(_, args):
+            given = args[0].clone()
+            given[..., :8] = held[0].flatten(0, 1).mean(0)[:8]
+            return (given,)
+
+        handle = layer.register_forward_pre_hook(put)
+        wanted = logits(model)
+        handle.remove()
+        with intervene(model, ablate="mean", reference={"input_ids": others}, heads=(0, 0)):
+            found = logits(model)
+    torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"ablate": "mean"}, {"ablate": "zero", "reference": IDS}, {"temperature": 2, "reference": IDS}]
+)
+def test_a_reference_goes_with_what_needs_one(asked):
+    with pytest.raises(ValueError, match="needs a reference"), intervene(made(NEXT_WORD["LLaMA"]), **asked):
+        pytest.fail("it was let in")
