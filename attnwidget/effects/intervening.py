@@ -107,17 +107,16 @@ def intervene(
     if ablate is not None:
         choice("ablate", ablate, INSTEAD)
     if (ablate in {"mean", "resample"}) != (reference is not None):
-        raise ValueError(
-            f"ablate={ablate!r} and reference={reference!r:.40}: a mean or another text needs a reference."
-        )
+        raise ValueError(f"ablate={ablate!r}: a mean or another text needs a reference, and nothing else does.")
     given = None if replace is None else _weights(replace)
     cuts, boosts = pairs_of("cut", cut, spans), pairs_of("boost", boost, spans)
     if temperature == scaling and ablate is None and given is None and not cuts and not boosts:
         raise ValueError("nothing is changed: give temperature, scaling, ablate, cut, boost or replace.")
+    chosen = chosen_heads(heads)
+    stand_in = None if reference is None or ablate is None else Reference.of(model, reference, tokenizer, ablate)
     change = _Intervention(
-        frozenset(model.modules()), scaling / temperature, ablate is not None,
-        None if reference is None or ablate is None else Reference.of(model, reference, tokenizer, ablate), cuts, boosts, given,
-        chosen_heads(heads), part, writes=any(map(generates, transformers_in(model))),
+        frozenset(model.modules()), scaling / temperature, ablate is not None, stand_in, cuts, boosts, given, chosen,
+        part, writes=any(map(generates, transformers_in(model))),
     )  # fmt: skip
 
     def passed() -> None:
