@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnwidget.capturing import Recording, recording
 from attnwidget.capturing.inputs import as_inputs, load_model
-from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.projecting import Projection, find_projections
-from attnwidget.capturing.registry import transformers_in
 from attnwidget.effects.examples import evaluating
 from attnwidget.effects.freezing import close_for
 from attnwidget.effects.split import SplitEffects
 from attnwidget.effects.stream import Stream
-from attnwidget.effects.targets import token_name, token_number
+from attnwidget.effects.unembedding import Unembedding, unembedding_of
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
 from attnwidget.values import values_of
@@ -199,16 +197,17 @@ def direct(
     Parameters
     ----------
     model : nn.Module, str or Path
-        A transformers model that predicts the next token, its name, or the folder it was saved to.
+        A transformers model that predicts the next token, or classes by one linear module; its name, or the folder it
+        was saved to.
     inputs : str, mapping, or Tensor
-        One text, as in `attnwidget.capture`.
+        One text or picture, as in `attnwidget.capture`.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
     target, against : str, int, or None
-        A token, by its text or its id, and one to hold it against: then effects are on the difference of the two
-        logits. None is the model's own first choice, and nothing to hold it against.
+        A token, by its text or its id, or a class, by its name or its number, and one to hold it against: then effects
+        are on the difference of the two logits. None is the model's own first choice, and nothing to hold it against.
     position : int
-        Whose next token it is about.
+        Whose next token it is about; of classes it is the position that they are read from.
     centred : bool
         Take from each effect the mean of the same over the vocabulary: what is added to all logits alike changes
         nothing. A difference of two has no such part.
@@ -223,8 +222,9 @@ def direct(
     TypeError
         When model or inputs is of a kind that cannot be run.
     ValueError
-        When the model predicts no next token or computes in half precision, a token or position does not exist, or a
-        sum does not hold: what a layer adds is not its heads and one other module, or the parts are not the logit.
+        When the model makes its logits in another way or computes in half precision, a token, class or position does
+        not exist, or a sum does not hold: what a layer adds is not its heads and one other module, or the parts are
+        not the logit.
 
     Notes
     -----
@@ -236,37 +236,25 @@ def direct(
     Elhage et al., Transformer Circuits Thread 2021.
     """
     model, tokenizer = load_model(model, tokenizer)
-    unembedding = _unembedding(model)
-    dtype = unembedding.get_parameter("weight").dtype
-    if torch.finfo(dtype).eps > EPS:
-        raise ValueError(
-            f"the model computes in {str(dtype).removeprefix('torch.')}, whose sums are too coarse for its parts to be "
-            "told apart by them; pass model.float()."
-        )
     positional, named = as_inputs(model, inputs, tokenizer)
     if positional or len(next(iter(named.values()))) != 1:
-        raise ValueError("the direct effect is that of one text; give one at a time.")
-    named["use_cache"] = False
+        raise ValueError("the direct effect is that of one text or picture; give one at a time.")
+    head = unembedding_of(model, tokenizer, named)
+    if torch.finfo(head.weight.dtype).eps > EPS:
+        raise ValueError(
+            f"the model computes in {str(head.weight.dtype).removeprefix('torch.')}, whose sums are too coarse for its "
+            "parts to be told apart by them; pass model.float()."
+        )
     layers = find_projections(model, lambda: model(**named)).of(None)
     with evaluating(model), torch.no_grad():
-        stream = Stream(model, layers, unembedding)
+        stream = Stream(model, layers, head.module)
         with recording(model, tokenizer, logits="none", values=True) as recorder:
             stream.read(named)
-        n = stream.logits.shape[1]
+        n = stream.n_positions
         if not -n <= whole("position", position) < n:
             raise ValueError(f"position={position} does not exist; there are {n} tokens.")
-        maps = _maps_of(recorder, layers, n)
-        return _effects(stream, position % n, target, against, tokenizer, maps, centred=centred)
-
-
-def _unembedding(model: nn.Module) -> nn.Module:
-    roots = transformers_in(model)
-    found: Any = roots[0].get_output_embeddings() if roots else None  # type: ignore[no-untyped-call]
-    if not isinstance(found, nn.Module) or is_pair(roots[0]) or not isinstance(getattr(found, "weight", None), Tensor):
-        raise ValueError(
-            f"{type(model).__name__} does not predict the next token from one text; load it with AutoModelForCausalLM."
-        )
-    return found
+        at = position % n if head.said is None else stream.place_of(head.said)
+        return _effects(stream, at, head, (target, against), _maps_of(recorder, layers, n), centred=centred)
 
 
 def _maps_of(recorder: Recording, layers: Sequence[Projection], n: int) -> AttentionMaps | None:
@@ -279,14 +267,15 @@ def _maps_of(recorder: Recording, layers: Sequence[Projection], n: int) -> Atten
     return None
 
 
-def _effects(  # noqa: PLR0917 - what was asked, of what was found
-    stream: Stream, at: int, target: Any, against: Any, tokenizer: Any, maps: AttentionMaps | None, *, centred: bool
+def _effects(
+    stream: Stream, at: int, head: Unembedding, asked: tuple[Any, Any], maps: AttentionMaps | None, *, centred: bool
 ) -> Effects:
     parts = stream.parts(at)
-    weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
-    logits = stream.logits[0, at].double().cpu()
-    first = int(logits.argmax()) if target is None else token_number(target, tokenizer, len(logits))
-    other = None if against is None else token_number(against, tokenizer, len(logits))
+    weight, bias = head.weight, getattr(head.module, "bias", None)
+    said = stream.logits
+    logits = said[at if len(said) > 1 else 0].double().cpu()
+    first = int(logits.argmax()) if asked[0] is None else head.number(asked[0])
+    other = None if asked[1] is None else head.number(asked[1])
 
     def of(values: Tensor) -> Tensor:
         """A row of the unembedding, or one less the other."""
@@ -311,13 +300,13 @@ def _effects(  # noqa: PLR0917 - what was asked, of what was found
         logit=logit,
         check=check,
         centred=centred,
-        target=token_name(first, tokenizer),
-        against="" if other is None else token_name(other, tokenizer),
+        target=head.name(first),
+        against="" if other is None else head.name(other),
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
         caveat=CAVEAT,
         split=None if maps is None else SplitEffects.of(maps, stream.layers, parts, row),
         _vectors=parts.frozen(parts.heads),
         _words=lambda vector: vector.to(weight) @ weight.T,
-        _name=lambda number: token_name(number, tokenizer),
+        _name=head.name,
     )

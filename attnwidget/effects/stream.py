@@ -68,7 +68,7 @@ class _Ran:
 
 
 class Stream:
-    """One pass of a model that predicts the next token, with all that is added to its residual stream.
+    """One pass of a model that makes logits, of the next token or of classes, with all that is added to its stream.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Stream:
 
     Attributes
     ----------
-    logits : Tensor [1, tokens, words]
+    logits : Tensor [positions, words]
         What the unembedding gave, before any cap.
     """
 
@@ -97,8 +97,20 @@ class Stream:
 
     @property
     def logits(self) -> Tensor:
-        """What the unembedding gave: [1, tokens, words]."""
-        return self._final.made
+        """What the unembedding gave: [positions, words]; of one position where it was given one."""
+        return self._final.made.reshape(-1, self._final.made.shape[-1])
+
+    @property
+    def n_positions(self) -> int:
+        """How many vectors the last norm was given."""
+        return int(self._norm().given.shape[1])
+
+    def place_of(self, said: Tensor) -> int:
+        """The position whose logits are what a model says as a whole [words]."""
+        made = self.logits
+        if len(made) > 1:
+            return int((made - said).abs().amax(-1).argmin())
+        return int((self._norm().made[0] - self._final.given.reshape(1, -1)).abs().amax(-1).argmin())
 
     @property
     def _final(self) -> _Ran:
@@ -193,6 +205,8 @@ class Stream:
         for ran in reversed(self._outside):
             leaf = not any(True for _ in ran.module.children())
             gives = ran.made.shape == last.shape and torch.equal(ran.made, last)
+            if last.ndim == 2 and ran.made.ndim == 3 and len(last) == 1:  # of one position
+                gives = bool((ran.made[0] == last).all(-1).any())
             if leaf and gives and ran.given.shape == ran.made.shape and not torch.equal(ran.given, ran.made):
                 return ran
         raise ValueError("no norm was found in front of the unembedding, so that the parts cannot be added up.")
