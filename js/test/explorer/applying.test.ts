@@ -334,7 +334,7 @@ describe.each([360, 620, 1000, 1600])("at %i px", (width) => {
     await view.ready();
     const panel = view.part("apply");
     const around = view.part("sharpness").getBoundingClientRect();
-    const boxes = [...panel.querySelectorAll<HTMLElement>("label, li, caption, tr, .sums span")]
+    const boxes = [...panel.querySelectorAll<HTMLElement>("label, li, tr, .sums span")]
       .filter((one) => !one.closest(".spoken"))
       .map((one) => one.getBoundingClientRect());
     for (const box of boxes) expect(box.right).toBeLessThanOrEqual(around.right + 1);

@@ -15,13 +15,12 @@ export function Candidates({ outcome }: { outcome: Outcome }) {
   }
   return (
     <table class="candidates" data-part="candidates">
-      <caption>Next token</caption>
+      <caption class="spoken">The next token, as it is and changed</caption>
       <thead>
         <tr>
-          <th scope="col">
-            <span class="spoken">token</span>
+          <th scope="col" colSpan={2}>
+            Next token
           </th>
-          <td />
           <th scope="col">
             <i class="swatch was" /> as it is
           </th>
