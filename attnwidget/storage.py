@@ -14,7 +14,7 @@ from torch import Tensor
 from attnwidget.layers import DenseLayer, Layer, Mask, ProjectedLayer
 from attnwidget.rotary import Rotary
 from attnwidget.tokens import ImageGrid, Span, Tokens
-from attnwidget.values import Values
+from attnwidget.values import Values, values_of
 
 __all__ = ["Shelf", "layers_from", "read", "reading", "tokens_from"]
 
@@ -204,7 +204,7 @@ def _rule(layer: Layer) -> dict[str, Any]:
     described: dict[str, Any] = {"mask": {"causal": mask.causal, "offset": mask.offset, "window": window}}
     if not layer.tempers:
         described["tempers"] = False
-    values = layer.values if isinstance(layer, DenseLayer | ProjectedLayer) else None
+    values = values_of(layer)
     if values is not None and values.why:
         described["without_sizes"] = values.why
     if isinstance(layer, ProjectedLayer):

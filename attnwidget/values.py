@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Values"]
+__all__ = ["Values", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,9 @@ class Values:
         """What is held, by name."""
         held = {"v": self.v, "value_sizes": self.sizes, "value_products": self.products}
         return {name: tensor for name, tensor in held.items() if tensor is not None}
+
+
+def values_of(layer: object) -> Values | None:
+    """The values that a layer holds; None for one that holds none, or is made of others."""
+    held = getattr(layer, "values", None)
+    return held if isinstance(held, Values) else None

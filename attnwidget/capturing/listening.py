@@ -204,7 +204,9 @@ class Listener:
         running = self.running
         if not running or running[-1].module is not module:
             running = [*running, Running(module, name, self.lineage.clock)]
-        changed = self._tell(call, queries, keys, running, output=output.transpose(1, 2) if output.ndim == 4 else None)
+        with torch.set_grad_enabled(self.with_grad):
+            heads = output.transpose(1, 2) if output.ndim == 4 else None
+        changed = self._tell(call, queries, keys, running, output=heads)
         if changed is not None:
             with torch.set_grad_enabled(self.with_grad):
                 output = changed.transpose(1, 2).contiguous()
@@ -408,7 +410,10 @@ def _by_head(call: Call | str, output: Tensor) -> Tensor | None:
     if isinstance(call, str) or output.ndim < 3 or output.shape[-2] != call.n_queries:
         return None
     maps = call.batch * call.n_heads
-    return output.reshape(call.batch, call.n_heads, *output.shape[-2:]) if output.shape[:-2].numel() == maps else None
+    with torch.set_grad_enabled(output.requires_grad):
+        return (
+            output.reshape(call.batch, call.n_heads, *output.shape[-2:]) if output.shape[:-2].numel() == maps else None
+        )
 
 
 def _joints(lineage: Lineage, args: Any, kwargs: Any) -> tuple[int, list[tuple[Node | None, int]]]:

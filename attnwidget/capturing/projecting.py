@@ -98,12 +98,23 @@ class Projections:
 
 @dataclass
 class _Candidate:
-    """A module that was handed what the heads of a call put out, and some rows of that."""
+    """A module that was handed what the heads of a call put out; once it has run, some sound rows of that alone."""
 
     module: nn.Module
     turn: int
     given: Tensor
     made: Tensor | None = None
+
+    def ran(self, made: Tensor) -> None:
+        """It gave something: some rows of both are kept."""
+        given, made = self.given.flatten(0, -2), made.detach()
+        width = made.shape[-1] if made.ndim else 1
+        if made.numel() != len(given) * width:
+            self.given, self.made = given[:0].clone(), made.flatten()[:1].clone()  # no vector for each
+            return
+        made = made.reshape(len(given), width)
+        sound = given.isfinite().all(-1) & made.isfinite().all(-1)
+        self.given, self.made = given[sound][:PROBED].clone(), made[sound][:PROBED].clone()
 
 
 @dataclass
@@ -167,14 +178,14 @@ class HeadsHeard:
         for call in list(self._calls.values())[-2:]:
             heads = call.heads
             fits = heads is not None and one.shape[-1] == heads.shape[-1] and one.numel() == heads.numel()
-            if heads is not None and fits and torch.equal(one.reshape(heads.shape), heads):
-                call.candidates.append(_Candidate(module, turn, _some(one)))
+            if heads is not None and fits and _same(one.reshape(heads.shape), heads):
+                call.candidates.append(_Candidate(module, turn, one.detach()))
 
     def _leave(self, module: nn.Module, _args: Any, _kwargs: Any, made: Any) -> None:
         for call in self._calls.values():
             for one in call.candidates:
                 if one.module is module and one.made is None and isinstance(made, Tensor):
-                    one.made = _some(made)
+                    one.ran(made)
 
     def _chosen(self, place: Place, call: _Call) -> Projection | str:
         """The outermost module that is a sum over heads, or why there is none."""
@@ -191,9 +202,9 @@ class HeadsHeard:
         )
 
 
-def _some(vectors: Tensor) -> Tensor:
-    """The first rows of vectors [..., width], which do not keep the rest alive."""
-    return vectors.detach().flatten(0, -2)[:PROBED].clone()
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, NaN among them."""
+    return torch.equal(one, other) or (bool(one.isnan().any()) and torch.equal(one.nan_to_num(), other.nan_to_num()))
 
 
 def find_projections(model: nn.Module, run: Callable[[], Any]) -> Projections:
@@ -246,8 +257,10 @@ def _kind(place: Place, *, pairs: bool) -> str:
 def _check(projection: Projection, ran: _Candidate) -> str | None:
     """Why a module is no sum over heads; None where it is one, by its own numbers."""
     rows, made = ran.given, ran.made
-    if made is None or len(made) != len(rows):
+    if made is None or made.ndim != 2:
         return "it gives no vector for each that it is given"
+    if not len(rows):
+        return "what it is given or gives holds NaN or infinity at every position of this example"
     try:
         parts, bias = projection.parts(rows)
     except Exception as raised:  # noqa: BLE001 - whatever it is, it is no projection of this

@@ -155,7 +155,7 @@ def _attend_by_blocks(call: Projections, value: Tensor, *, wants_weights: bool) 
             sinks = call.sinks.reshape(1, -1, 1, 1) if one_a_head else call.sinks[:, :, rows]
             sinks = sinks.expand(*scores.shape[:-1], 1).to(scores)
             scores = torch.cat([scores, sinks], -1)
-        p = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+        p = scores.softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32)).to(q.dtype)
         if call.sinks is not None:
             p = p[..., :-1]
         if wants_weights:

@@ -1,9 +1,33 @@
 """Effects: what a head does to the output, where attention shows where it looks."""
 
 from attnwidget.effects.ablation import ablate
+from attnwidget.effects.agreement import agreement
+from attnwidget.effects.attribution import Attribution, attribute
 from attnwidget.effects.direct import Effects, direct
+from attnwidget.effects.groups import GroupDifference, groups
 from attnwidget.effects.heads import HeadEffects
 from attnwidget.effects.importance import head_importance
 from attnwidget.effects.intervening import intervene
+from attnwidget.effects.norms import value_norms, value_weighted
+from attnwidget.effects.pruning import PruneCurve, prune_curve
+from attnwidget.effects.relevance import Relevance, relevance
 
-__all__ = ["Effects", "HeadEffects", "ablate", "direct", "head_importance", "intervene"]
+__all__ = [
+    "Attribution",
+    "Effects",
+    "GroupDifference",
+    "HeadEffects",
+    "PruneCurve",
+    "Relevance",
+    "ablate",
+    "agreement",
+    "attribute",
+    "direct",
+    "groups",
+    "head_importance",
+    "intervene",
+    "prune_curve",
+    "relevance",
+    "value_norms",
+    "value_weighted",
+]

@@ -7,22 +7,27 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attnwidget.capturing.inputs import load_model
-from attnwidget.capturing.projecting import Projection, find_projections
-from attnwidget.effects.changing import changed
-from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses, read_positions
+from attnwidget.capturing.passes import batch_of
+from attnwidget.capturing.projecting import find_projections
+from attnwidget.capturing.registry import transformers_in
+from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, unlabelled
 from attnwidget.effects.heads import HeadEffects, Sums
+from attnwidget.effects.metrics import Divergence, Loss, Metric, TargetLogit
+from attnwidget.effects.replacing import Replacing
+from attnwidget.effects.resuming import Resumable
+from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
 
-__all__ = ["ablate"]
+__all__ = ["CAVEATS", "ablate"]
 
-METRICS = {"loss": "change of the loss (nats)", "kl": "KL divergence of the output from the whole model's (nats)"}
 CAVEATS = {
-    "zero": "A head set to zero leaves what the layers behind it were trained on. ",
-    "mean": "A head is replaced by its mean over all positions of these examples. ",
+    "zero": "Heads set to zero leave what the layers behind them were trained on. ",
+    "mean": "Heads are replaced by their mean over these examples. ",
+    "resample": "Heads are replaced by what they put out for the next example. ",
 }
 CAVEAT = "One head at a time: effects do not add, and heads that stand in for each other show little."
 
@@ -34,6 +39,9 @@ def ablate(
     *,
     what: str = "zero",
     metric: str = "loss",
+    target: Any = None,
+    against: Any = None,
+    position: int | None = None,
     part: str | None = None,
     progress: bool = True,
 ) -> HeadEffects:
@@ -50,12 +58,22 @@ def ablate(
         Examples, or batches of them, as a DataLoader gives them; they are run once for each head.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
-    what : {"zero", "mean"}
-        What a head is replaced by: nothing, or the mean of what it puts out over all positions of all examples.
-    metric : {"loss", "kl"}
+    what : {"zero", "mean", "resample"}
+        What a head is replaced by: nothing; the mean of what it puts out over all examples, position by position where
+        all of them have as many tokens, else over all positions of all of them; or what it puts out for the next
+        example of the data, for the last one the first. There token p, counted without padding, gets token p of the
+        other example; where that one is shorter, by n tokens long, it gets token p mod n.
+    metric : {"loss", "kl", "logit"}
         "loss" is the change of an example's loss, the mean over its tokens: above 0 where the head helps. "kl" is the
         divergence of the output distribution from that of the whole model, 0 or more, the mean over positions that
-        are no padding.
+        are no padding. "logit" is the change of the logit of ``target``: below 0 where the head speaks for it.
+    target, against : str, int, sequence of them, or None
+        For "logit": a token by its text or id, a class by its label or number, and one to hold it against, so that the
+        change is that of the difference; one for all examples, or one for each. None is the whole model's first choice,
+        and nothing to hold it against.
+    position : int or None
+        For "logit": whose next token it is about, among the tokens that are no padding; None is the last. A class has
+        none.
     part : str or None
         Whose heads: "encoder", "decoder" or "cross", of a model that has several.
     progress : bool
@@ -64,106 +82,78 @@ def ablate(
     Returns
     -------
     HeadEffects
-        Its ``effect`` [layers, heads] is a mean over examples, in nats. Interrupted, it has the examples before.
+        Its ``effect`` [layers, heads] is a mean over examples, in nats, or in logits for "logit". Stopped by an
+        interrupt or for want of memory, it has the batches before, and its ``reason`` says how to go on.
 
     Raises
     ------
     TypeError
         When model or data is of a kind that cannot be run.
     ValueError
-        When there is no example or no label, an argument has a value that is not listed, or the heads of a layer
-        cannot be told apart; says why.
+        When there is no example or no label, an argument has a value that is not listed, one example alone is to be
+        resampled, a target or position does not exist, or the heads of a layer cannot be told apart; says why.
+
+    Warns
+    -----
+    AttentionWarning
+        When an example is left out since a number of it is NaN or infinite; names it.
 
     Notes
     -----
-    (layers x heads + 1) passes for each batch; "mean" one more.
+    (layers x heads + 1) passes for each batch, "mean" and "resample" one more. A pass without a head begins at its
+    layer: what each layer gave in the whole pass is kept, [batch, tokens, width], where a resumed pass is seen to say
+    the same.
 
     References
     ----------
-    Michel, Levy & Neubig, NeurIPS 2019; of the mean: Wang et al., ICLR 2023.
+    Michel, Levy & Neubig, NeurIPS 2019; of the mean: Wang et al., ICLR 2023; of resampling: Chan et al., Alignment
+    Forum 2022.
     """
     choice("what", what, tuple(CAVEATS))
-    choice("metric", metric, tuple(METRICS))
+    choice("metric", metric, ("loss", "kl", "logit"))
+    if metric != "logit" and (target, against, position) != (None, None, None):
+        raise ValueError(f"target, against and position are of metric='logit'; this is metric={metric!r}.")
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
+    measured: Metric
+    if metric == "logit":
+        n_examples = sum(batch_of(batch, transformers_in(model)) for batch in given)
+        position = -1 if position is None else position
+        measured = TargetLogit(model, tokenizer, target, against, position=position, n_examples=n_examples)
+    else:
+        measured = Loss(model) if metric == "loss" else Divergence(model)
+    sums = Sums(layers)
     with evaluating(model), torch.no_grad():
-        instead = _means(model, layers, given) if what == "mean" else [torch.zeros(()) for _ in layers]
-        sums = Sums(layers)
-        interrupted = _measure(model, sums, given, instead, metric, progress=progress)
-    found = sums.effects(sums.over(sums.n_examples), METRICS[metric], CAVEATS[what] + CAVEAT, interrupted=interrupted)
-    return found if metric == "loss" else replace(found, baseline=math.nan)
+        replacing = Replacing(model, layers, [unlabelled(model, batch) for batch in given], what)
+        reason = _measure(model, sums, given, replacing, measured, progress=progress)
+    found = sums.effects(sums.over(sums.n_examples), measured.text, CAVEATS[what] + CAVEAT, reason=reason)
+    return replace(found, baseline=math.nan) if metric == "kl" else found
 
 
 def _measure(
-    model: nn.Module, sums: Sums, given: list[Batch], instead: list[Tensor], metric: str, *, progress: bool
-) -> bool:
-    """Add up the effect of every head; whether somebody interrupted it."""
-    layers = sums.layers
-    total = len(given) * sum(one.heads for one in layers)
-    with progress_bar("heads taken away", total, shown=progress, delay=1) as bar:
-        try:
-            for batch in given:
-                whole = logits_of(model(**_unlabelled(batch)))
-                base = losses(model, batch, whole) if metric == "loss" else torch.zeros(len(whole), device=whole.device)
-                found = sums.nothing()
-                for number, one in enumerate(layers):
+    model: nn.Module, sums: Sums, given: list[Batch], replacing: Replacing, metric: Metric, *, progress: bool
+) -> str:
+    """Add up the effect of every head; why it ended early, if it did."""
+    resumable = Resumable(model)
+    total = len(given) * sum(one.heads for one in sums.layers)
+    bar = progress_bar("heads taken away", total, shown=progress, delay=1)
+    with Stopping(lambda: sums.n_seen) as stopping, bar as shown:
+        for number, batch in enumerate(given):
+            plain = unlabelled(model, batch)
+
+            def run(plain: Batch = plain) -> torch.Tensor:
+                return logits_of(model(**plain))
+
+            whole = resumable.run(run)
+            measure = metric.begin(batch, whole, sums.n_seen)
+            base = measure(whole).cpu().double()
+            found = sums.nothing(len(base))
+            for layer, one in enumerate(sums.layers):
+                with resumable.resumed(one.module):
                     for head in range(one.heads):
-                        with changed(model, layers, _without(number, head, instead[number])):
-                            logits = logits_of(model(**_unlabelled(batch)))
-                        value = losses(model, batch, logits) - base if metric == "loss" else _kl(batch, whole, logits)
-                        found[number, head] = value.sum().double()
-                        bar.update()
-                sums.add(found, base)
-        except KeyboardInterrupt:
-            return True
-    return False
-
-
-def _unlabelled(batch: Batch) -> Batch:
-    """Without labels the model makes its logits alone; a pair needs them to have something to decode."""
-    return (
-        batch
-        if "decoder_input_ids" not in batch and "labels" in batch and batch["labels"].ndim > 1
-        else {name: value for name, value in batch.items() if name != "labels"}
-    )
-
-
-def _without(layer: int, head: int, instead: Tensor) -> Any:
-    def change(number: int, heads: Tensor) -> Tensor | None:
-        if number != layer:
-            return None
-        heads = heads.clone()
-        heads[..., head, :] = instead.to(heads) if instead.ndim == 0 else instead[head].to(heads)
-        return heads
-
-    return change
-
-
-def _means(model: nn.Module, layers: list[Projection], given: list[Batch]) -> list[Tensor]:
-    """What each head of each layer puts out in the mean of all positions that are no padding: [heads, width]."""
-    sums = [torch.zeros(one.heads, one.width, dtype=torch.float64) for one in layers]
-    counts = [0 for _ in layers]
-    for batch in given:
-
-        def add(number: int, heads: Tensor, batch: Batch = batch) -> None:
-            real = heads.reshape(-1, *heads.shape[-2:])
-            mask = batch.get("attention_mask")
-            if isinstance(mask, Tensor) and mask.shape == heads.shape[:-2]:
-                real = real[mask.flatten().bool()]
-            sums[number] += real.sum(0).double().cpu()
-            counts[number] += len(real)
-
-        with changed(model, layers, add):
-            model(**_unlabelled(batch))
-    return [one / max(1, count) for one, count in zip(sums, counts, strict=True)]
-
-
-def _kl(batch: Batch, whole: Tensor, logits: Tensor) -> Tensor:
-    """KL(whole || changed) of each example, the mean over its positions: [batch]."""
-    p, q = whole.float().log_softmax(-1), logits.float().log_softmax(-1)
-    each = (p.exp() * (p - q)).sum(-1)
-    if each.ndim == 1:
-        return each
-    real = read_positions(batch, whole)
-    return each.masked_fill(~real, 0).sum(1) / real.sum(1)
+                        with replacing.without(number, [(layer, head)]):
+                            found[layer, head] = measure(run()).cpu().double() - base
+                        shown.update()
+            sums.add(found, base)
+    return stopping.reason

@@ -5,20 +5,24 @@ Its parts are those of the residual stream, and their effects together must be t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from attnwidget.capturing import Recording, recording
 from attnwidget.capturing.inputs import as_inputs, load_model
-from attnwidget.capturing.passes import is_pair
-from attnwidget.capturing.projecting import find_projections
-from attnwidget.capturing.registry import transformers_in
+from attnwidget.capturing.projecting import Projection, find_projections
 from attnwidget.effects.examples import evaluating
-from attnwidget.effects.stream import Stream, close_for
+from attnwidget.effects.freezing import close_for
+from attnwidget.effects.split import SplitEffects
+from attnwidget.effects.stream import Stream
+from attnwidget.effects.unembedding import Unembedding, unembedding_of
+from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
+from attnwidget.values import values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +62,8 @@ class Effects:
     layer_numbers : tuple of int
         What the model calls its layers.
     caveat : str
+    split : SplitEffects or None
+        The effect of each head split by the keys that it came through; None where that is not known.
     """
 
     heads: Tensor
@@ -73,6 +79,7 @@ class Effects:
     position: int
     layer_numbers: tuple[int, ...]
     caveat: str
+    split: SplitEffects | None
     _vectors: Tensor
     _words: Callable[[Tensor], Tensor]
     _name: Callable[[int], str]
@@ -88,6 +95,39 @@ class Effects:
         values = self.heads.tolist()
         places = [(layer, head) for layer, row in enumerate(values) for head, one in enumerate(row) if one == one]  # noqa: PLR0124
         return sorted(places, key=lambda place: -abs(values[place[0]][place[1]]))
+
+    def sources(self, layer: int, head: int) -> Tensor:
+        """The effect of a head split by the tokens that it came through.
+
+        Parameters
+        ----------
+        layer, head : int
+            Place of the layer, and number of the head.
+
+        Returns
+        -------
+        Tensor [keys]
+            The weight that the head gives to a token, times what the token's value adds to the logit: with a sign, in
+            logits, and together the effect of the head. Learned sinks have no value and add nothing.
+
+        Raises
+        ------
+        ValueError
+            When there is no such head, or the values of the model are not seen.
+        """
+        self._check_place(layer, head)
+        if self.split is None:
+            raise ValueError(
+                "the values of this model are not seen, so that no effect can be split by where it is from."
+            )
+        return self.split.map(
+            layer % len(self.heads), head % self.heads.shape[1], slice(self.position, self.position + 1)
+        )[0]
+
+    def _check_place(self, layer: int, head: int) -> None:
+        layers, heads = self.heads.shape
+        if not (-layers <= whole("layer", layer) < layers and -heads <= whole("head", head) < heads):
+            raise ValueError(f"layer {layer}, head {head} does not exist; there are {layers} layers of {heads} heads.")
 
     def promoted(self, layer: int, head: int, k: int = 10) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
         """The words that a head makes likelier, and those that it makes less likely, at this position.
@@ -109,9 +149,7 @@ class Effects:
         ValueError
             When there is no such head.
         """
-        layers, heads = self.heads.shape
-        if not (-layers <= whole("layer", layer) < layers and -heads <= whole("head", head) < heads):
-            raise ValueError(f"layer {layer}, head {head} does not exist; there are {layers} layers of {heads} heads.")
+        self._check_place(layer, head)
         words = self._words(self._vectors[layer, head])
         words = words - words.mean()
         k = min(k, len(words))
@@ -159,16 +197,17 @@ def direct(
     Parameters
     ----------
     model : nn.Module, str or Path
-        A transformers model that predicts the next token, its name, or the folder it was saved to.
+        A transformers model that predicts the next token, or classes by one linear module; its name, or the folder it
+        was saved to.
     inputs : str, mapping, or Tensor
-        One text, as in `attnwidget.capture`.
+        One text or picture, as in `attnwidget.capture`.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
     target, against : str, int, or None
-        A token, by its text or its id, and one to hold it against: then effects are on the difference of the two
-        logits. None is the model's own first choice, and nothing to hold it against.
+        A token, by its text or its id, or a class, by its name or its number, and one to hold it against: then effects
+        are on the difference of the two logits. None is the model's own first choice, and nothing to hold it against.
     position : int
-        Whose next token it is about.
+        Whose next token it is about; of classes it is the position that they are read from.
     centred : bool
         Take from each effect the mean of the same over the vocabulary: what is added to all logits alike changes
         nothing. A difference of two has no such part.
@@ -183,8 +222,9 @@ def direct(
     TypeError
         When model or inputs is of a kind that cannot be run.
     ValueError
-        When the model predicts no next token or computes in half precision, a token or position does not exist, or a
-        sum does not hold: what a layer adds is not its heads and one other module, or the parts are not the logit.
+        When the model makes its logits in another way or computes in half precision, a token, class or position does
+        not exist, or a sum does not hold: what a layer adds is not its heads and one other module, or the parts are
+        not the logit.
 
     Notes
     -----
@@ -196,43 +236,46 @@ def direct(
     Elhage et al., Transformer Circuits Thread 2021.
     """
     model, tokenizer = load_model(model, tokenizer)
-    unembedding = _unembedding(model)
-    dtype = unembedding.get_parameter("weight").dtype
-    if torch.finfo(dtype).eps > EPS:
-        raise ValueError(
-            f"the model computes in {str(dtype).removeprefix('torch.')}, whose sums are too coarse for its parts to be "
-            "told apart by them; pass model.float()."
-        )
     positional, named = as_inputs(model, inputs, tokenizer)
     if positional or len(next(iter(named.values()))) != 1:
-        raise ValueError("the direct effect is that of one text; give one at a time.")
-    named["use_cache"] = False
+        raise ValueError("the direct effect is that of one text or picture; give one at a time.")
+    head = unembedding_of(model, tokenizer, named)
+    if torch.finfo(head.weight.dtype).eps > EPS:
+        raise ValueError(
+            f"the model computes in {str(head.weight.dtype).removeprefix('torch.')}, whose sums are too coarse for its "
+            "parts to be told apart by them; pass model.float()."
+        )
     layers = find_projections(model, lambda: model(**named)).of(None)
     with evaluating(model), torch.no_grad():
-        stream = Stream(model, layers, unembedding)
-        stream.read(named)
-        n = stream.logits.shape[1]
+        stream = Stream(model, layers, head.module)
+        with recording(model, tokenizer, logits="none", values=True) as recorder:
+            stream.read(named)
+        n = stream.n_positions
         if not -n <= whole("position", position) < n:
             raise ValueError(f"position={position} does not exist; there are {n} tokens.")
-        return _effects(stream, position % n, target, against, tokenizer, centred=centred)
+        at = position % n if head.said is None else stream.place_of(head.said)
+        return _effects(stream, at, head, (target, against), _maps_of(recorder, layers, n), centred=centred)
 
 
-def _unembedding(model: nn.Module) -> nn.Module:
-    roots = transformers_in(model)
-    found: Any = roots[0].get_output_embeddings() if roots else None  # type: ignore[no-untyped-call]
-    if not isinstance(found, nn.Module) or is_pair(roots[0]) or not isinstance(getattr(found, "weight", None), Tensor):
-        raise ValueError(
-            f"{type(model).__name__} does not predict the next token from one text; load it with AutoModelForCausalLM."
-        )
-    return found
+def _maps_of(recorder: Recording, layers: Sequence[Projection], n: int) -> AttentionMaps | None:
+    """The maps that these layers attended by; None where they do not hold every token, with its values."""
+    names = [one.place.module for one in layers]
+    for maps in recorder.capture().by_name.values():
+        complete = maps.n_queries == n == maps.n_keys and None not in map(values_of, maps.layers)
+        if list(maps.layer_names) == names and complete:
+            return maps
+    return None
 
 
-def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any, *, centred: bool) -> Effects:
+def _effects(
+    stream: Stream, at: int, head: Unembedding, asked: tuple[Any, Any], maps: AttentionMaps | None, *, centred: bool
+) -> Effects:
     parts = stream.parts(at)
-    weight, bias = stream.unembedding.get_parameter("weight").detach(), getattr(stream.unembedding, "bias", None)
-    logits = stream.logits[0, at].double().cpu()
-    first = int(logits.argmax()) if target is None else _token(target, tokenizer, len(logits))
-    other = None if against is None else _token(against, tokenizer, len(logits))
+    weight, bias = head.weight, getattr(head.module, "bias", None)
+    said = stream.logits
+    logits = said[at if len(said) > 1 else 0].double().cpu()
+    first = int(logits.argmax()) if asked[0] is None else head.number(asked[0])
+    other = None if asked[1] is None else head.number(asked[1])
 
     def of(values: Tensor) -> Tensor:
         """A row of the unembedding, or one less the other."""
@@ -240,7 +283,7 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
         return (values[first] if other is None else values[first] - values[other]).cpu()
 
     row = of(weight)
-    constant = float(row @ parts.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
+    constant = float(row @ parts.norm.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
     logit = float(of(logits))
     check = abs(float(parts.frozen(parts.end) @ row) + constant - logit)
     if check > close_for(weight.dtype) * float(logits.abs().max()):
@@ -257,32 +300,13 @@ def _effects(stream: Stream, at: int, target: Any, against: Any, tokenizer: Any,
         logit=logit,
         check=check,
         centred=centred,
-        target=_name(first, tokenizer),
-        against="" if other is None else _name(other, tokenizer),
+        target=head.name(first),
+        against="" if other is None else head.name(other),
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
         caveat=CAVEAT,
+        split=None if maps is None else SplitEffects.of(maps, stream.layers, parts, row),
         _vectors=parts.frozen(parts.heads),
         _words=lambda vector: vector.to(weight) @ weight.T,
-        _name=lambda number: _name(number, tokenizer),
+        _name=head.name,
     )
-
-
-def _token(token: Any, tokenizer: Any, size: int) -> int:
-    if isinstance(token, str):
-        if tokenizer is None:
-            raise ValueError(f"{token!r} is a text, and no tokenizer came; pass one, or the number of the token.")
-        ids = tokenizer(token, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1:
-            raise ValueError(
-                f"{token!r} is {len(ids)} tokens of this tokenizer; give one that is one, with its space: ' {token}'."
-            )
-        return int(ids[0])
-    number = whole("target", token)
-    if not 0 <= number < size:
-        raise ValueError(f"token {number} does not exist; there are 0 to {size - 1}.")
-    return number
-
-
-def _name(number: int, tokenizer: Any) -> str:
-    return str(number) if tokenizer is None else str(tokenizer.decode([number]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +16,18 @@ from attnwidget.capturing.keeping import generates
 from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.registry import transformers_in
 
-__all__ = ["IGNORED", "Batch", "batches", "evaluating", "logits_of", "losses", "read_positions"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "batches",
+    "evaluating",
+    "frozen",
+    "hits",
+    "logits_of",
+    "losses",
+    "read_positions",
+    "unlabelled",
+]
 
 IGNORED = -100  # of labels, as in torch
 
@@ -65,6 +77,15 @@ def _iterable(data: Any) -> Iterable[Any]:
     return data
 
 
+def unlabelled(model: nn.Module, batch: Batch) -> Batch:
+    """What makes logits alone: no labels, but for a pair that needs them to have something to decode, and no cache."""
+    decodes = "decoder_input_ids" not in batch and "labels" in batch and batch["labels"].ndim > 1
+    plain = dict(batch) if decodes else {name: value for name, value in batch.items() if name != "labels"}
+    if "use_cache" in inspect.signature(model.forward).parameters:
+        plain.setdefault("use_cache", False)
+    return plain
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Hold a model in eval mode, and leave every module as it was, whatever happens."""
@@ -75,6 +96,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Hold a model in eval mode with no parameter that asks for a gradient, and leave all as it was."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    with evaluating(model):
+        try:
+            for parameter, _ in before:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for parameter, required in before:
+                parameter.requires_grad_(required)
 
 
 def logits_of(output: Any) -> Tensor:
@@ -108,6 +143,33 @@ def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
     ValueError
         When there are no labels, and the model predicts no next token; when an example has no token with a loss.
     """
+    logits, labels = _against_labels(model, batch, logits)
+    if labels.ndim < 2:
+        if _are_numbers(logits, labels):
+            return mse_loss(logits.flatten(1).mean(1), labels.flatten().to(logits), reduction="none")
+        return cross_entropy(logits, labels.flatten(), reduction="none")
+    each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+    return _mean_of_told(each, labels)
+
+
+def hits(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+    """Share of right first choices of each example [batch]: of its tokens, or 0 or 1 of its class; NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        As `losses`; when labels are numbers, of which none is right or wrong.
+    """
+    logits, labels = _against_labels(model, batch, logits)
+    if labels.ndim < 2 and _are_numbers(logits, labels):
+        raise ValueError("these labels are numbers, and no choice among classes is right or wrong; use metric='loss'.")
+    labels = labels if labels.ndim > 1 else labels.flatten()
+    right = (logits.argmax(-1) == labels).to(logits).masked_fill(logits.isnan().any(-1), torch.nan)
+    return right if right.ndim < 2 else _mean_of_told(right.masked_fill(labels == IGNORED, 0), labels)
+
+
+def _against_labels(model: nn.Module, batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, and the labels that each of them is held against."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     labels = batch.get("labels")
     shifts = _next_words(model)
@@ -117,16 +179,19 @@ def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
             "them exists for models that predict the next token."
         )
     if labels is None:
-        told = read_positions(batch, logits).clone()
+        told = read_positions(batch, logits.shape[:2]).to(logits.device).clone()
         told[:, 1:] &= told[:, :-1].clone()  # nothing tells the first word behind padding
         labels = batch["input_ids"].masked_fill(~told, IGNORED)
-    if labels.ndim < 2:
-        if labels.is_floating_point() or logits.shape[-1] == 1:
-            return mse_loss(logits.flatten(1).mean(1), labels.flatten().to(logits), reduction="none")
-        return cross_entropy(logits, labels.flatten(), reduction="none")
-    if shifts:
-        logits, labels = logits[:, :-1], labels[:, 1:]
-    each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+    if shifts and labels.ndim > 1:
+        return logits[:, :-1], labels[:, 1:]
+    return logits, labels
+
+
+def _are_numbers(logits: Tensor, labels: Tensor) -> bool:
+    return labels.is_floating_point() or logits.shape[-1] == 1
+
+
+def _mean_of_told(each: Tensor, labels: Tensor) -> Tensor:
     told = (labels != IGNORED).sum(1)
     if bool((told == 0).any()):
         raise ValueError(
@@ -137,9 +202,22 @@ def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
     return mean
 
 
-def read_positions(batch: Batch, logits: Tensor) -> Tensor:
-    """Which positions are no padding: bool [batch, tokens]."""
-    mask = batch.get("attention_mask")
-    if isinstance(mask, Tensor) and mask.shape == logits.shape[:2]:
+def read_positions(batch: Batch, shape: Sequence[int], *, decoded: bool = False) -> Tensor:
+    """Which positions are no padding: bool [batch, tokens].
+
+    Parameters
+    ----------
+    batch : mapping
+        Arguments of a forward call.
+    shape : sequence of int
+        (batch, tokens) of what is asked about.
+    decoded : bool
+        Whether these are the positions of a pair's target.
+    """
+    mask = batch.get("decoder_attention_mask" if decoded else "attention_mask")
+    if isinstance(mask, Tensor) and mask.shape == tuple(shape):
         return mask.bool()
-    return torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
+    labels = batch.get("labels")
+    if decoded and isinstance(labels, Tensor) and labels.shape == tuple(shape):
+        return labels != IGNORED
+    return torch.ones(tuple(shape), dtype=torch.bool)

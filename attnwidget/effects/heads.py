@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor
 
 from attnwidget.capturing.projecting import Projection
+from attnwidget.intake import AttentionWarning
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HeadEffects", "Sums"]
+__all__ = ["HeadEffects", "Sums", "heads_there", "warn_of"]
 
 
 class Sums:
@@ -30,29 +32,62 @@ class Sums:
 
     def __init__(self, layers: Sequence[Projection]) -> None:
         self.layers = layers
-        self.of_heads, self.baseline, self.n_examples = self.nothing(), 0.0, 0
+        self.of_heads, self.baseline = self.nothing(1)[..., 0], 0.0
+        self.n_seen, self.left_out = 0, list[int]()
 
-    def nothing(self) -> Tensor:
-        """0 for each head, NaN where a layer has fewer: float64 [layers, heads]."""
-        counts = torch.tensor([one.heads for one in self.layers])
-        there = torch.arange(int(counts.max())) < counts[:, None]
-        return torch.zeros(there.shape, dtype=torch.float64).masked_fill(~there, math.nan)
+    @property
+    def n_examples(self) -> int:
+        """How many examples are in the sums."""
+        return self.n_seen - len(self.left_out)
 
-    def add(self, of_heads: Tensor, baseline: Tensor) -> None:
-        """A batch: its sums of heads, and the baseline of each of its examples."""
-        self.of_heads = self.of_heads + of_heads
-        self.baseline += float(baseline.sum())
-        self.n_examples += len(baseline)
+    def nothing(self, n_examples: int) -> Tensor:
+        """0 for each head and example, NaN where a layer has fewer heads: float64 [layers, heads, examples]."""
+        there = heads_there(self.layers)
+        return torch.zeros(*there.shape, n_examples, dtype=torch.float64).masked_fill(~there[..., None], math.nan)
+
+    def add(self, of_heads: Tensor, baseline: Tensor) -> Tensor:
+        """A batch: [layers, heads, batch], and its baseline [batch]; which examples count, bool [batch].
+
+        An example without a finite number for every head would make all of them NaN: it is left out, and kept in mind.
+        """
+        baseline = baseline.detach().cpu().double()
+        counts = baseline.isfinite() & of_heads[heads_there(self.layers)].isfinite().all(0)
+        self.of_heads = self.of_heads + of_heads[..., counts].sum(-1)
+        self.baseline += float(baseline[counts].sum())
+        self.left_out += [self.n_seen + at for at in (~counts).nonzero().flatten().tolist()]
+        self.n_seen += len(baseline)
+        return counts
 
     def over(self, count: int) -> Tensor:
         """The sums over a count; NaN where nothing was counted."""
         return self.of_heads / count if count else torch.full_like(self.of_heads, math.nan)
 
-    def effects(self, effect: Tensor, metric: str, caveat: str, *, interrupted: bool) -> HeadEffects:
-        """What was found of these layers, with their mean baseline."""
+    def effects(self, effect: Tensor, metric: str, caveat: str, *, reason: str) -> HeadEffects:
+        """What was found of these layers, with their mean baseline; warns of examples that were left out."""
+        warn_of(self.left_out)
         baseline = self.baseline / self.n_examples if self.n_examples else math.nan
         numbers = tuple(one.place.layer for one in self.layers)
-        return HeadEffects(effect.float(), numbers, metric, baseline, self.n_examples, caveat, interrupted)
+        left_out = tuple(self.left_out)
+        return HeadEffects(effect.float(), numbers, metric, baseline, self.n_examples, caveat, reason, left_out)
+
+
+def heads_there(layers: Sequence[Projection]) -> Tensor:
+    """Which heads there are, of the most that a layer has: bool [layers, heads]."""
+    counts = torch.tensor([one.heads for one in layers])
+    return torch.arange(int(counts.max())) < counts[:, None]
+
+
+def warn_of(left_out: Sequence[int]) -> None:
+    """Say which examples count nowhere."""
+    if not left_out:
+        return
+    named = ", ".join(map(str, left_out[:10])) + (" and others" if len(left_out) > 10 else "")
+    warnings.warn(
+        f"left out, since a number of theirs is NaN or infinite: example {named}, counted from 0 in the order of the "
+        "data. Half precision or an input that holds NaN does this; try model.float().",
+        AttentionWarning,
+        stacklevel=4,
+    )
 
 
 @dataclass(frozen=True)
@@ -73,8 +108,11 @@ class HeadEffects:
         How many examples are in each number.
     caveat : str
         What the numbers do not say.
-    interrupted : bool
-        Whether somebody stopped it; then the numbers are of the examples before.
+    reason : str
+        Why it stopped early, somebody's interrupt or memory that ran out, and how to go on; then the numbers are of the
+        examples before. Empty where it came to its end.
+    left_out : tuple of int
+        Examples that are in no number, since theirs are not finite, counted from 0 in the order of the data.
     """
 
     effect: Tensor
@@ -83,11 +121,17 @@ class HeadEffects:
     baseline: float
     n_examples: int
     caveat: str
-    interrupted: bool = False
+    reason: str = ""
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it stopped before its end."""
+        return bool(self.reason)
 
     def __repr__(self) -> str:
         layers, heads = self.effect.shape
-        stopped = ", interrupted" if self.interrupted else ""
+        stopped = f", {self.reason.split(';')[0]}" if self.reason else ""
         return f"<HeadEffects: {self.metric}, {layers} layers x {heads} heads, {self.n_examples} examples{stopped}>"
 
     @property

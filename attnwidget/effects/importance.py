@@ -10,8 +10,10 @@ from torch import Tensor
 from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.changing import changed
-from attnwidget.effects.examples import Batch, batches, evaluating, logits_of, losses
+from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses
+from attnwidget.effects.feeling import feel
 from attnwidget.effects.heads import HeadEffects, Sums
+from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
 from attnwidget.progress import progress_bar
 
@@ -19,6 +21,7 @@ __all__ = ["head_importance"]
 
 VARIANTS = {
     "michel": "mean of |dL/dxi| over examples",
+    "abs_elementwise": "mean over examples of the sum of |A dL/dA| over all weights",
     "michel_code": "sum over tokens of |<output, dL/doutput>|, over the number of tokens",
     "bertology": "|dL/dxi| of all examples together",
 }
@@ -45,11 +48,11 @@ def head_importance(
         Examples, or batches of them, as a DataLoader gives them.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
-    variant : {"michel", "michel_code", "bertology"}
+    variant : {"michel", "abs_elementwise", "michel_code", "bertology"}
         "michel" is E_x |dL(x)/dxi_h| at xi = 1, with xi_h a factor of what head h puts out: the absolute value for
         each example, then the mean (Michel et al. 2019, eq. 2). The others are what popular scripts compute, and not
-        the same number: "michel_code" takes the absolute value for each token, "bertology" after the mean over all
-        examples, so that heads that help some and hurt others vanish.
+        the same number: "abs_elementwise" takes the absolute value for each weight, "michel_code" for each token, and
+        "bertology" after the mean over all examples, so that heads that help some and hurt others vanish.
     normalize : bool
         Divide by the root of the sum of squares of each layer, as the paper does.
     part : str or None
@@ -77,30 +80,22 @@ def head_importance(
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
-    sums, n_tokens, interrupted = Sums(layers), 0, False
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    with evaluating(model), torch.enable_grad(), progress_bar("batches", len(given), shown=progress, delay=1) as bar:
-        try:
-            # Nobody's gradients are touched: only what heads put out has one here.
-            for parameter, _ in before:
-                parameter.requires_grad_(False)
-            for batch in given:
-                loss, felt = _felt(model, layers, batch)
-                found = sums.nothing()
-                for number, each in enumerate(felt):
-                    found[number, : each.shape[-1]] = _taken(each, variant)
-                sums.add(found, loss)
-                n_tokens += felt[0].shape[:2].numel()
-                bar.update()
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            for parameter, required in before:
-                parameter.requires_grad_(required)
+    sums, n_tokens = Sums(layers), 0
+    # Nobody's gradients are touched: only what heads put out has one here.
+    held, bar = frozen(model), progress_bar("batches", len(given), shown=progress, delay=1)
+    with held, torch.enable_grad(), Stopping(lambda: sums.n_seen) as stopping, bar as shown:
+        for batch in given:
+            by_weight = variant == "abs_elementwise"
+            loss, felt = _felt_of_weights(model, layers, batch) if by_weight else _felt(model, layers, batch)
+            found = sums.nothing(len(loss))
+            for number, each in enumerate(felt):
+                found[number, : each.shape[-1]] = _taken(each, variant).T
+            n_tokens += int(sums.add(found, loss).sum()) * felt[0].shape[1]
+            shown.update()
     effect = sums.over(n_tokens if variant == "michel_code" else sums.n_examples).abs()
     if normalize:
         effect = effect / effect.nan_to_num(0).square().sum(-1, keepdim=True).sqrt()
-    return sums.effects(effect, VARIANTS[variant], CAVEAT, interrupted=interrupted)
+    return sums.effects(effect, VARIANTS[variant], CAVEAT, reason=stopping.reason)
 
 
 def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
@@ -119,11 +114,29 @@ def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     for number, slope in enumerate(slopes):
         heads = held[number].detach()
         one = torch.zeros(heads.shape[:-1]) if slope is None else (heads * slope).sum(-1)
-        felt.append(one.double().cpu().reshape(len(loss), -1, one.shape[-1]))
+        felt.append(one.cpu().double().reshape(len(loss), -1, one.shape[-1]))
     return loss.detach(), felt
 
 
+def _felt_of_weights(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Loss of each example, and the sum of |A dL/dA| of each head at each position: [batch, tokens, heads] a layer."""
+    kept: list[Tensor] = []
+
+    def total() -> Tensor:
+        kept.append(losses(model, batch, logits_of(model(**batch))))
+        return kept[0].sum()
+
+    felt = {one.call.place: one for one in feel(model, total)[1]}
+    found = []
+    for layer in layers:
+        one = felt[layer.place]
+        heads = [(one.weights(head) * one.gradient(head)).abs().sum(-1) for head in range(layer.heads)]
+        found.append(torch.stack(heads, -1).cpu().double())
+    return kept[0].detach(), found
+
+
 def _taken(felt: Tensor, variant: str) -> Tensor:
+    """What is added up of each example: [batch, heads]."""
     if variant == "michel":
-        return felt.sum(1).abs().sum(0)
-    return felt.abs().sum((0, 1)) if variant == "michel_code" else felt.sum((0, 1))
+        return felt.sum(1).abs()
+    return felt.sum(1) if variant == "bertology" else felt.abs().sum(1)

@@ -21,6 +21,7 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.capturing.weighed import Weights
+from attnwidget.effects.reference import Reference
 from attnwidget.effects.where import Pairs, chosen_heads, pairs_of
 from attnwidget.layers import HIDDEN, blocks, check_factor
 from attnwidget.measures.arguments import choice
@@ -28,7 +29,7 @@ from attnwidget.measures.arguments import choice
 __all__ = ["intervene"]
 
 LARGEST_ERROR = 1e-4  # of the size of what heads put out, in single precision
-INSTEAD = ("zero",)
+INSTEAD = ("zero", "mean", "resample")
 
 
 @contextmanager
@@ -44,6 +45,8 @@ def intervene(
     heads: Any = None,
     part: str | None = None,
     spans: Mapping[str, tuple[int, int]] | None = None,
+    reference: Any = None,
+    tokenizer: Any = None,
 ) -> Iterator[None]:
     """Let a model attend otherwise while the block runs, in the thread of the block.
 
@@ -57,8 +60,10 @@ def intervene(
         A transformers model, or another whose attention `attnwidget.capture` can show.
     temperature, scaling : float
         Weights become softmax(scores * scaling / temperature), sinks included.
-    ablate : {"zero"} or None
-        What stands for what the heads put out: nothing. The bias of their values goes with them.
+    ablate : {"zero", "mean", "resample"} or None
+        What stands for what the heads put out: nothing, and the bias of their values goes with them; its mean over the
+        ``reference``, position by position where all texts have the length of this one, else over positions; what it
+        puts out for the first text of the reference, which begins again where it is shorter.
     cut : (queries, keys), list of these, or None
         Pairs that get no weight; the rest of a row shares it. A row that is left with nothing puts out zero. Queries
         and keys are a position, a slice, a range, a list of positions, the name of a span, or None for all; positions
@@ -75,6 +80,10 @@ def intervene(
         layers, as "vision_model". None is all there is, but for the tower of a model that writes about pictures.
     spans : mapping of str to (start, stop), or None
         Named runs of positions, for ``cut`` and ``boost``.
+    reference : texts, mappings of inputs, DataLoader, or None
+        Other texts, for ``ablate``, as in `ablate`.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Needed where these are texts.
 
     Raises
     ------
@@ -97,13 +106,17 @@ def intervene(
     check_factor(temperature, scaling)
     if ablate is not None:
         choice("ablate", ablate, INSTEAD)
+    if (ablate in {"mean", "resample"}) != (reference is not None):
+        raise ValueError(f"ablate={ablate!r}: a mean or another text needs a reference, and nothing else does.")
     given = None if replace is None else _weights(replace)
     cuts, boosts = pairs_of("cut", cut, spans), pairs_of("boost", boost, spans)
     if temperature == scaling and ablate is None and given is None and not cuts and not boosts:
         raise ValueError("nothing is changed: give temperature, scaling, ablate, cut, boost or replace.")
+    chosen = chosen_heads(heads)
+    stand_in = None if reference is None or ablate is None else Reference.of(model, reference, tokenizer, ablate)
     change = _Intervention(
-        frozenset(model.modules()), scaling / temperature, ablate is not None, cuts, boosts, given,
-        chosen_heads(heads), part, writes=any(map(generates, transformers_in(model))),
+        frozenset(model.modules()), scaling / temperature, ablate is not None, stand_in, cuts, boosts, given, chosen,
+        part, writes=any(map(generates, transformers_in(model))),
     )  # fmt: skip
 
     def passed() -> None:
@@ -126,6 +139,7 @@ class _Intervention:
     modules: frozenset[nn.Module]
     factor: float
     ablates: bool
+    reference: Reference | None
     cuts: list[Pairs]
     boosts: list[Pairs]
     given: Tensor | None
@@ -152,7 +166,8 @@ class _Intervention:
                 f"what the heads of {place.module!r} put out is not seen by itself, so that it cannot be changed."
             )
         if self.ablates or value is None:
-            return replace(attended, output=_put(output, heads, torch.zeros_like(output[:, : len(heads)])))
+            everything = torch.zeros_like(output) if self.reference is None else self.reference.instead(attended)
+            return replace(attended, output=_put(output, heads, everything[:, list(heads)]))
         _check_seen(call, output)
         made = self._call(call, attended, heads) if attended.kept else call
         value = value[:, torch.tensor(heads, device=output.device) // (call.n_heads // value.shape[1])]

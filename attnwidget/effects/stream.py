@@ -15,13 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.projecting import Projection
+from attnwidget.effects.freezing import Frozen, Way, close
 
-__all__ = ["Parts", "Stream", "close_for"]
+__all__ = ["Parts", "Stream"]
 
-CLOSE = 1e-4  # of the size of what is compared, in single precision
 ALIKE = 1e-3  # two factors that are one
-
-Linear = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,12 @@ class Parts:
         Of the output projections, and what else each layer adds.
     end : Tensor [width]
         The sum.
-    frozen : callable
-        The last norm with the scale that it had here, as a linear function of vectors [..., width].
-    shift : Tensor [width]
-        What the norm adds.
+    ways : list of Way
+        What becomes of what the projection of each layer gives, before it is added.
+    norm : Frozen
+        The last norm.
+    at : int
+        The position.
     """
 
     start: Tensor
@@ -49,8 +49,13 @@ class Parts:
     biases: Tensor
     mlps: Tensor
     end: Tensor
-    frozen: Linear
-    shift: Tensor
+    ways: list[Way]
+    norm: Frozen
+    at: int
+
+    def frozen(self, vectors: Tensor) -> Tensor:
+        """The last norm of vectors [..., width], with the scale that it had here and without what it adds."""
+        return self.norm.linear(vectors, self.at)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class _Ran:
 
 
 class Stream:
-    """One pass of a model that predicts the next token, with all that is added to its residual stream.
+    """One pass of a model that makes logits, of the next token or of classes, with all that is added to its stream.
 
     Parameters
     ----------
@@ -76,7 +81,7 @@ class Stream:
 
     Attributes
     ----------
-    logits : Tensor [1, tokens, words]
+    logits : Tensor [positions, words]
         What the unembedding gave, before any cap.
     """
 
@@ -92,8 +97,20 @@ class Stream:
 
     @property
     def logits(self) -> Tensor:
-        """What the unembedding gave: [1, tokens, words]."""
-        return self._final.made
+        """What the unembedding gave: [positions, words]; of one position where it was given one."""
+        return self._final.made.reshape(-1, self._final.made.shape[-1])
+
+    @property
+    def n_positions(self) -> int:
+        """How many vectors the last norm was given."""
+        return int(self._norm().given.shape[1])
+
+    def place_of(self, said: Tensor) -> int:
+        """The position whose logits are what a model says as a whole [words]."""
+        made = self.logits
+        if len(made) > 1:
+            return int((made - said).abs().amax(-1).argmin())
+        return int((self._norm().made[0] - self._final.given.reshape(1, -1)).abs().amax(-1).argmin())
 
     @property
     def _final(self) -> _Ran:
@@ -128,20 +145,21 @@ class Stream:
         start = _at(self._of_blocks[0].given, at)
         most, width = max(one.heads for one in self.layers), len(start)
         heads = torch.full((len(self.layers), most, width), torch.nan, dtype=torch.float64)
+        ways: list[Way] = []
         biases, mlps = torch.zeros(2, len(self.layers), width, dtype=torch.float64)
         for number, one in enumerate(self.layers):
             each, bias = one.parts(self._projected[number].given.reshape(1, -1, one.heads * one.width)[0, at])
-            behind, mlps[number] = self._added(number, at)
-            heads[number, : one.heads], biases[number] = behind(each.double().cpu()), behind(bias.double().cpu())
+            way, mlps[number] = self._added(number, at)
+            ways.append(way)
+            heads[number, : one.heads], biases[number] = (way.of(part.double().cpu(), at) for part in (each, bias))
         norm = self._norm()
         end = _at(norm.given, at)
         total = start + heads.nan_to_num(0).sum((0, 1)) + biases.sum(0) + mlps.sum(0)
-        if not _close(total, end, norm.given.dtype):
+        if not close(total, end, norm.given.dtype):
             raise ValueError("the parts of the residual stream do not add up to what the last norm is given.")
-        frozen, shift = _frozen(norm.module, norm.given[0, at])
-        return Parts(start, heads, biases, mlps, end, frozen, shift)
+        return Parts(start, heads, biases, mlps, end, ways, Frozen.of(norm.module, norm.given[0]), at)
 
-    def _added(self, number: int, at: int) -> tuple[Linear, Tensor]:
+    def _added(self, number: int, at: int) -> tuple[Way, Tensor]:
         """What becomes of the heads of a layer before they are added, and what else the layer adds.
 
         Found by the numbers: it adds what the projection gives, or what a norm makes of that with the scale that it
@@ -151,35 +169,35 @@ class Stream:
         added = _at(ran.made, at) - _at(ran.given, at)
         inner = [each for each in self._inside[number] if each.made.numel() == ran.given.numel()]
         others = [_at(each.made.reshape(ran.given.shape), at) for each in inner]
-        for way, heads in self._ways(projected, inner, ran.given.shape, at):
+        for norm, heads in self._norms(projected, inner, ran.given.shape, at):
             for other in others:
                 both = torch.stack([heads, other], 1)
                 factors = torch.linalg.lstsq(both, added).solution
                 factor = float(factors.mean())
                 alike = bool((factors - factor).abs().max() <= ALIKE * abs(factor))
-                if alike and _close(both.sum(1) * factor, added, ran.given.dtype):
+                if alike and close(both.sum(1) * factor, added, ran.given.dtype):
                     factor = 1.0 if abs(factor - 1) < ALIKE else factor
-                    return _times(way, factor), other * factor
+                    return Way(norm, factor), other * factor
         raise ValueError(
             f"layer {one.place.layer} adds something else than its heads, as {one.name!r} gives them or a norm behind "
             "it makes them, and one other module. Its direct effects are not known."
         )
 
     @staticmethod
-    def _ways(projected: _Ran, inner: list[_Ran], shape: torch.Size, at: int) -> list[tuple[Linear, Tensor]]:
+    def _norms(projected: _Ran, inner: list[_Ran], shape: torch.Size, at: int) -> list[tuple[Frozen | None, Tensor]]:
         """What may become of what a projection gives: nothing, or a norm of it."""
-        ways: list[tuple[Linear, Tensor]] = [(lambda vectors: vectors, _at(projected.made.reshape(shape), at))]
+        norms: list[tuple[Frozen | None, Tensor]] = [(None, _at(projected.made.reshape(shape), at))]
         for each in inner:
             if each.module is projected.module or any(True for _ in each.module.children()):
                 continue
             if each.given.shape == projected.made.shape and torch.equal(each.given, projected.made):
                 try:
-                    frozen, shift = _frozen(each.module, each.given.reshape(shape)[0, at])
+                    norm = Frozen.of(each.module, each.given.reshape(shape)[0])
                 except (ValueError, RuntimeError, TypeError):
                     continue  # no norm
-                if not bool(shift.any()):
-                    ways.append((frozen, _at(each.made.reshape(shape), at)))
-        return ways
+                if not bool(norm.shift.any()):
+                    norms.append((norm, _at(each.made.reshape(shape), at)))
+        return norms
 
     def _norm(self) -> _Ran:
         """The last norm; ValueError where there is none."""
@@ -187,14 +205,11 @@ class Stream:
         for ran in reversed(self._outside):
             leaf = not any(True for _ in ran.module.children())
             gives = ran.made.shape == last.shape and torch.equal(ran.made, last)
+            if last.ndim == 2 and ran.made.ndim == 3 and len(last) == 1:  # of one position
+                gives = bool((ran.made[0] == last).all(-1).any())
             if leaf and gives and ran.given.shape == ran.made.shape and not torch.equal(ran.given, ran.made):
                 return ran
         raise ValueError("no norm was found in front of the unembedding, so that the parts cannot be added up.")
-
-
-def close_for(dtype: torch.dtype) -> float:
-    """How far two numbers of a precision may be apart, of their size."""
-    return max(CLOSE, 16 * torch.finfo(dtype).eps)
 
 
 def _hook(stack: ExitStack, module: nn.Module, told: Callable[[_Ran], None]) -> None:
@@ -219,41 +234,3 @@ def _block_of(one: Projection, names: dict[str, nn.Module]) -> nn.Module:
 
 def _at(stream: Tensor, at: int) -> Tensor:
     return stream[0, at].double().cpu()
-
-
-def _times(way: Linear, factor: float) -> Linear:
-    return lambda vectors: way(vectors) * factor
-
-
-def _close(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
-    return bool((one - other).abs().max() <= close_for(dtype) * other.abs().max())
-
-
-def _frozen(norm: nn.Module, given: Tensor) -> tuple[Linear, Tensor]:
-    """A norm with the scale that it had for one vector, as a linear function, and its shift: read off what it does.
-
-    Raises
-    ------
-    ValueError
-        When it is none that divides a vector, less its mean or not, by its size, and has a factor for each number.
-    """
-    even = torch.arange(len(given), device=given.device) % 2 == 0
-    signs = torch.where(even, 1.0, -1.0).to(given)
-    ones = torch.ones_like(given)
-    shift = norm(torch.zeros_like(given)).double().cpu()
-    # One that takes the mean away makes nothing of a vector that is the same everywhere.
-    centres = bool(torch.allclose(norm(ones).double().cpu(), shift, atol=1e-3))
-    factor = (norm(signs).double().cpu() - shift) * signs.double().cpu()
-    vector, gives = given.double().cpu(), norm(given).double().cpu()
-
-    def turned(vectors: Tensor) -> Tensor:
-        centred = vectors - vectors.mean(-1, keepdim=True) if centres else vectors
-        made: Tensor = centred * factor
-        return made
-
-    # By least squares: whatever small number the norm adds under its root is in the scale.
-    linear = turned(vector)
-    scale = float(linear @ (gives - shift) / (linear @ linear))
-    if not _close(linear * scale + shift, gives, given.dtype):
-        raise ValueError(f"the last norm, a {type(norm).__name__}, is none whose scale can be held as it was.")
-    return lambda vectors: turned(vectors) * scale, shift

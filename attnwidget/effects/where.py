@@ -128,8 +128,8 @@ def _among(places: Tensor, wanted: Positions) -> Tensor:
     if wanted is None:
         return torch.ones_like(places, dtype=torch.bool)
     if isinstance(wanted, slice):
-        inside = places >= wanted.start
-        return inside if wanted.stop is None else inside & (places < wanted.stop)
+        inside: Tensor = places >= wanted.start
+        return inside if wanted.stop is None else inside.logical_and(places < wanted.stop)
     found: Tensor = torch.isin(places, wanted.to(places.device))
     return found
 

@@ -9,9 +9,12 @@ from attnwidget.layers import Layer
 from attnwidget.lenses.chosen import ChosenHeads
 from attnwidget.lenses.heads import LargestOfHeads, MeanOfHeads
 from attnwidget.lenses.leaving import keep_only, leave_out, named
+from attnwidget.lenses.lensed import lensed
 from attnwidget.lenses.through import FLOW_TOKENS, ROLLOUT_TOKENS, flowing, rolling
+from attnwidget.lenses.weighted import SizeOfSum, TimesFactors, sizes_of
 from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
+from attnwidget.values import values_of
 
 __all__ = [
     "CHOSEN",
@@ -23,6 +26,8 @@ __all__ = [
     "mean_of_chosen",
     "mean_of_heads",
     "only",
+    "size_of_sum",
+    "value_weighted",
     "without",
     "words",
 ]
@@ -62,6 +67,18 @@ def only(maps: AttentionMaps, *, tokens: Any, spans: Any) -> AttentionMaps:
     return keep_only(maps, queries or None, keys or None).maps
 
 
+def value_weighted(maps: AttentionMaps) -> AttentionMaps:
+    """Maps of weights times the size of what each key adds, each row divided by its sum; ValueError says why not."""
+    layers = [TimesFactors(layer, sizes) for layer, sizes in zip(maps.layers, sizes_of(maps.layers), strict=True)]
+    note = "Weights times the size of what the value of each key adds, as shares of their row."
+    return lensed(maps, layers, maps.tokens, maps.key_tokens, [note])
+
+
+def size_of_sum(maps: AttentionMaps) -> AttentionMaps:
+    """Maps of one head a layer: the size of what all heads add together through each key, as shares of a row."""
+    return _like(maps, [SizeOfSum(layer) for layer in maps.layers], "size of what heads add")
+
+
 def mean_of_chosen(maps: AttentionMaps, heads: Sequence[tuple[int, int]]) -> AttentionMaps:
     """Maps of one layer and one head, the mean of heads (layer, head) of any layers; a note says which."""
     names = [f"layer {maps.layer_numbers[layer]} head {maps.head_numbers[layer][head]}" for layer, head in heads]
@@ -81,10 +98,14 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
     Returns
     -------
     dict of str to AttentionMaps
-        "mean of heads" and "largest of heads" of each layer; for self-attention "rollout" up to each layer, and for
-        short texts "flow" from the last. Nothing is computed before it is looked at.
+        "mean of heads" and "largest of heads" of each layer; "size of what heads add" where values were kept; for
+        self-attention "rollout" up to each layer, and for short texts "flow" from the last. Nothing is computed before
+        it is looked at.
     """
     found = [mean_of_heads(maps), largest_of_heads(maps)] if max(maps.heads) > 1 else []
+    held = [values_of(layer) for layer in maps.layers]
+    if all(values is not None and values.products is not None for values in held):
+        found.append(size_of_sum(maps))
     n = maps.n_queries
     if 2 <= n == maps.n_keys:
         if n <= ROLLOUT_TOKENS:

@@ -9,6 +9,7 @@ import torch
 import transformers as tf
 
 import attnwidget as aw
+from attnwidget import demo
 from tests.effects.models import IDS, NEXT_WORD, made
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
@@ -80,7 +81,7 @@ def test_less_the_mean_over_the_vocabulary_a_difference_stays_what_it_was():
         (lambda m, t: aw.effects.direct(m, STORY, t, target="Ben Ben"), "is 2 tokens of this tokenizer"),
         (lambda m, t: aw.effects.direct(m, STORY, t, target=10_000), "token 10000 does not exist"),
         (lambda m, t: aw.effects.direct(m, STORY, t, position=99), "position=99 does not exist"),
-        (lambda m, t: aw.effects.direct(m, [STORY, STORY], t), "one text; give one at a time"),
+        (lambda m, t: aw.effects.direct(m, [STORY, STORY], t), "one text or picture; give one at a time"),
         (lambda m, t: aw.effects.direct(m, STORY, t).promoted(9, 0), "layer 9, head 0 does not exist"),
     ],
 )
@@ -100,3 +101,82 @@ def test_a_model_that_predicts_no_next_token_is_refused():
     )
     with pytest.raises(ValueError, match="adds something else than its heads"):
         aw.effects.direct(model, {"input_ids": IDS[:1]})
+
+
+@pytest.mark.parametrize("family", NEXT_WORD)
+def test_the_sources_of_a_head_sum_to_the_head(family):
+    model = made(NEXT_WORD[family])
+    effects = aw.effects.direct(model, IDS[:1], target=7, position=6)
+    for layer in range(2):
+        for head in range(4):
+            total = float(effects.sources(layer, head).sum())
+            assert total == pytest.approx(
+                float(effects.heads[layer, head]), abs=1e-5 * float(effects.heads.abs().max())
+            )
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "LLaMA", "Gemma 2"])
+def test_a_source_is_what_its_weight_times_its_value_adds(family):
+    model = made(NEXT_WORD[family])
+    effects = aw.effects.direct(model, IDS[:1], target=7, against=9, position=6)
+    other = aw.effects.direct(model, IDS[:1], target=7, against=9, position=4)
+    assert effects.split is not None
+    for layer in range(2):
+        for head in range(4):
+            # One map holds the effects of all positions.
+            row = effects.split.map(layer, head)[4]
+            torch.testing.assert_close(row, other.sources(layer, head), atol=1e-5, rtol=1e-4)
+            assert float(row[5:].abs().max()) == 0
+
+
+def test_what_helps_most_carries_the_name_from_where_it_stands():
+    model, tokenizer = demo.load()
+    prompts = demo.name_pairs()[:20]
+    found = 0
+    for text, answer in prompts:
+        one, _, other, *_ = text.split()
+        effects = aw.effects.direct(model, text, tokenizer, target=answer, against=other if one == answer else one)
+        layer, head = divmod(int(effects.heads.argmax()), effects.heads.shape[1])
+        through = int(effects.sources(layer, head).argmax())
+        labels = effects.split.maps.key_tokens.labels
+        # Layer 1 reads it at the name; layer 3 at the verb, to which the layers before have brought it.
+        found += labels[through] == answer if layer == 1 else (layer, head, through) == (3, 1, 10)
+    assert found == len(prompts) == 20
+
+
+SIZES = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_labels": 3}
+CLASSIFIERS = {
+    "ViT": lambda: tf.ViTForImageClassification(
+        tf.ViTConfig(**SIZES | {"intermediate_size": 64, "image_size": 24, "patch_size": 8})
+    ),
+    "GPT-2": lambda: tf.GPT2ForSequenceClassification(
+        tf.GPT2Config(vocab_size=100, n_embd=32, n_layer=2, n_head=4, num_labels=3, pad_token_id=0)
+    ),
+    "LLaMA": lambda: tf.LlamaForSequenceClassification(
+        tf.LlamaConfig(**SIZES, num_key_value_heads=2, intermediate_size=64, pad_token_id=0)
+    ),
+}
+
+
+@pytest.mark.parametrize("family", CLASSIFIERS)
+def test_of_a_classifier_the_parts_are_the_logit_of_a_class(family):
+    model = made(CLASSIFIERS[family])
+    given = {"input_ids": IDS[:1]}
+    if family == "ViT":
+        given = {"pixel_values": torch.randn(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))}
+    found = aw.effects.direct(model, given, target="LABEL_2", centred=False)
+    summed = found.heads.double().sum() + found.mlps.double().sum() + found.biases.double().sum()
+    summed += found.embedding + found.constant
+    with torch.no_grad():
+        logits = model(**given).logits[0]
+    assert float(summed) == pytest.approx(float(logits[2]), abs=1e-4 * float(logits.abs().max()))
+    assert found.position == (0 if family == "ViT" else 8)
+    assert {name for side in found.promoted(1, 2) for name, _ in side} == {"LABEL_0", "LABEL_1", "LABEL_2"}
+    total = float(found.sources(1, 2).sum())
+    assert total == pytest.approx(float(found.heads[1, 2]), abs=1e-5)
+
+
+def test_a_class_behind_something_that_is_not_linear_is_refused():
+    model = made(lambda: tf.BertForSequenceClassification(tf.BertConfig(**SIZES, intermediate_size=64)))
+    with pytest.raises(ValueError, match="norm"):
+        aw.effects.direct(model, {"input_ids": IDS[:1]}, target=1)

@@ -68,3 +68,18 @@ def test_gradients_and_the_model_are_left_as_they_were():
         assert (one.grad is None) == (before[name] is None)
         assert one.grad is None or torch.equal(one.grad, before[name])
     assert all(one.requires_grad for name, one in list(model.named_parameters())[1:])
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "LLaMA", "Gemma 2"])
+def test_weight_by_weight_it_is_what_eager_attention_gives(family):
+    model = made(NEXT_WORD[family])
+    model.set_attn_implementation("eager")
+    found = aw.effects.head_importance(model, [{"input_ids": IDS}], variant="abs_elementwise", progress=False)
+    output = model(input_ids=IDS, output_attentions=True, use_cache=False)
+    for one in output.attentions:
+        one.retain_grad()
+    losses(model, {"input_ids": IDS}, output.logits).sum().backward()
+    wanted = torch.stack([(one * one.grad).abs().sum((-1, -2)).mean(0) for one in output.attentions])
+    torch.testing.assert_close(found.effect, wanted, atol=1e-5, rtol=1e-3)
+    plain = aw.effects.head_importance(model, [{"input_ids": IDS}], progress=False)
+    assert bool((found.effect >= plain.effect - 1e-6).all())

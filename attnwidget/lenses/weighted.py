@@ -1,0 +1,141 @@
+"""Weights times what they multiply: how much of a row comes from each key, by the size of its value, or its effect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from attnwidget.layers import Layer, Mask
+from attnwidget.values import values_of
+
+__all__ = ["SizeOfSum", "TimesFactors", "sizes_of"]
+
+UNKNOWN = "values were not kept; capture with values=True"
+
+
+class Unscored:
+    """A layer whose rows are made of another's weights, and have no scores."""
+
+    tempers = False
+
+    def __init__(self, source: Layer) -> None:
+        self._source = source
+
+    @property
+    def mask(self) -> Mask:
+        """The rule of the source."""
+        return self._source.mask
+
+    def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
+        """Raise: what weights were multiplied with has no scores."""
+        raise ValueError("scores are not known here: these are weights times what they multiply.")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the source holds."""
+        return self._source.tensors()
+
+
+class TimesFactors(Unscored):
+    """The weights of another layer, each times a number of its key and one of its query.
+
+    Parameters
+    ----------
+    source : Layer
+        The layer.
+    of_keys : Tensor [heads, keys]
+        0 or more.
+    of_queries : Tensor [queries] or None
+        0 or more; None divides each row by its sum, so that it sums to 1.
+    """
+
+    def __init__(self, source: Layer, of_keys: Tensor, of_queries: Tensor | None = None) -> None:
+        super().__init__(source)
+        self._of_keys, self._of_queries = of_keys, of_queries
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, queries, keys."""
+        return self._source.shape
+
+    @property
+    def key_value_heads(self) -> int:
+        """Every head is its own."""
+        return self.shape[0]
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms [heads, rows, keys], and nothing outside the map: what is no key has no value."""
+        logs = self._source.log_weights(heads, rows)[0]
+        logs = logs + self._of_keys[heads].to(logs).log()[:, None]
+        if self._of_queries is not None:
+            logs = logs + self._of_queries[rows].to(logs).log()[:, None]
+        else:
+            total = logs.logsumexp(-1, keepdim=True)
+            logs = logs - total.masked_fill(total == -math.inf, 0)
+        return logs, torch.full_like(logs[..., 0], -math.inf)
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Weights times factors [heads, rows, keys]."""
+        return self.log_weights(heads, rows)[0].exp()
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Which keys the queries may see: bool [1 or heads, rows, keys]."""
+        return self._source.visible(heads, rows)
+
+
+class SizeOfSum(Unscored):
+    """The length of what all heads of a layer add together through each key, as a share of its row (one head).
+
+    Parameters
+    ----------
+    source : Layer
+        The layer, which knows the products of its values.
+    normed : bool
+        Whether rows are divided by their sum.
+    """
+
+    key_value_heads = 1
+
+    def __init__(self, source: Layer, *, normed: bool = True) -> None:
+        super().__init__(source)
+        values = values_of(source)
+        if values is None or values.products is None:
+            raise ValueError(UNKNOWN if values is None else values.why)
+        self._products, self._normed = values.products.permute(2, 0, 1), normed
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One head, queries, keys."""
+        return 1, *self._source.shape[1:]
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
+        """Lengths of sums [1, rows, keys], or shares of their row."""
+        by_key = self._source.weights(slice(0, self._source.shape[0]), rows).permute(2, 1, 0)  # [keys, rows, heads]
+        squares = ((by_key @ self._products.to(by_key)) * by_key).sum(-1)
+        sizes = squares.clamp(min=0).sqrt().T[None]
+        if not self._normed:
+            return sizes
+        total = sizes.sum(-1, keepdim=True)
+        return sizes / total.masked_fill(total == 0, 1)
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms of these, and nothing outside the map."""
+        logs = self.weights(heads, rows).log()
+        return logs, torch.full_like(logs[..., 0], -math.inf)
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
+        """Which keys any head may see: bool [1, rows, keys]."""
+        return self._source.visible(slice(0, self._source.shape[0]), rows).any(0, keepdim=True)
+
+
+def sizes_of(layers: Sequence[Layer]) -> list[Tensor]:
+    """How large what each key of each layer adds is; ValueError with the reason where that is not known."""
+    found = []
+    for layer in layers:
+        values = values_of(layer)
+        if values is None or values.sizes is None:
+            raise ValueError(UNKNOWN if values is None else values.why)
+        found.append(values.sizes)
+    return found
