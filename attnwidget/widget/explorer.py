@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,14 +19,16 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.runs import named
+from attnwidget.widget.applying import REPLACED, Applying
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
 from attnwidget.widget.module import front_end
-from attnwidget.widget.reference import Comparing, has_place
+from attnwidget.widget.newest import Newest
+from attnwidget.widget.reference import has_place
 from attnwidget.widget.rpc import reply
-from attnwidget.widget.selecting import Selecting
 from attnwidget.widget.still import Still, still
+from attnwidget.widget.subject import Subject
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
 
@@ -34,11 +37,11 @@ __all__ = ["Explorer", "are_maps", "check_choices"]
 LOCKABLE = (
     *("map", "view", "measure", "sort", "temperature", "scaling", "against", "compared", "tokens"),
     *("color_map", "color_scale", "color_range", "threshold", "pooling"),
-    *("heads", "reading", "joined", "spans", "span_kind", "flow_heads", "flow_threshold", "all"),
+    *("heads", "reading", "joined", "spans", "span_kind", "flow_heads", "flow_threshold", "applied", "all"),
 )
 
 
-class Explorer(Selecting, Comparing):
+class Explorer(Applying):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -56,6 +59,9 @@ class Explorer(Selecting, Comparing):
         of `to_html` (up to 2 MB), or nothing. The live view hides it.
     lesson : Lesson or None
         A question that is answered by a click before its answer is shown, and controls that are locked.
+    subject : Subject, str or None
+        The model that `applied` runs again, with what it read, as `attnwidget.explore` knows it; a sentence says why
+        there is none.
     **choices
         Initial values of the traits below.
 
@@ -130,6 +136,22 @@ class Explorer(Selecting, Comparing):
     compared : {"difference", "beside", "first", "second"}
         What is shown of two heads: what the chosen gives less what the other gives, both side by side, the one that
         it is compared with, or the chosen one.
+    applied : bool
+        Whether what is changed is done to the model, which is run again: beside the maps "as it is" there are those
+        "changed", as in `attnwidget.compare`. For a view that `attnwidget.explore` made of a text and a model. The
+        sliders then are those of the chosen head, and write to ``tempered``.
+    off : list of [int, int]
+        Heads that put out nothing in the model, as [layer, head].
+    cuts : list of [int, int, [int, int], [int, int]]
+        Cells that get no weight in the model, as [layer, head, [first query, end], [first key, end]], by their places
+        in the text as it came.
+    tempered : list of [int, int, float, float]
+        Heads with a temperature and a scaling of their own in the model, as [layer, head, temperature, scaling].
+    outcome : dict
+        What came of it, read only: ``state`` "idle", "running", "done" or "error"; ``why`` it failed, or what it
+        ``needs`` before anything can be applied; ``candidates`` for the next token, each [token, probability before,
+        after]; ``kl`` of the two distributions and ``loss`` [before, after] of the text, in nats, None where the model
+        has none; ``ms`` that it took.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -158,12 +180,15 @@ class Explorer(Selecting, Comparing):
         measures: Mapping[str, Any] | None = None,
         keep: Keep | None = "picture",
         lesson: Lesson | None = None,
+        subject: Subject | str | None = None,
         **choices: Any,
     ) -> None:
         self._shown = Shown()  # a widget whose making failed half-way is closed too
+        self._changing, self._newest = threading.RLock(), Newest(self._run)
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         heads = named(maps)
+        self._run_of(subject, heads)
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
         self._select(choices)
@@ -175,6 +200,8 @@ class Explorer(Selecting, Comparing):
         self.set_trait("opening", self._opening(choices))
         super().__init__(keep=keep, lesson=lesson, **choices)
         self.on_msg(self._answer)
+        if self.applied:
+            self._run_again(None)
 
     @property
     def maps(self) -> AttentionMaps:
@@ -222,6 +249,7 @@ class Explorer(Selecting, Comparing):
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
             heads = named(maps)
+            self._leave(REPLACED)
             lens, seen = self._fitting(heads)
             self._take(heads, self.facts["title"] if title is None else title, measures, seen)
             self._choose(lens)
@@ -354,8 +382,11 @@ class Explorer(Selecting, Comparing):
     def close(self) -> None:
         """Close the widget and give its memory back."""
         super().close()
-        self._shown, self._page = Shown(self._shown.version), None
-        self._given, self._seen, self._looked = {}, {}, None
+        with self._changing:
+            self._newest.withdraw()
+            self._shown, self._page = Shown(self._shown.version), None
+            self._given, self._seen, self._looked = {}, {}, None
+            self._subject, self._before, self._as_it_is = None, None, {}
 
     def __repr__(self) -> str:
         if not self._maps:

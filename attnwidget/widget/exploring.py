@@ -8,12 +8,15 @@ from typing import Any
 
 from attnwidget import demo
 from attnwidget.capturing import Capture, capture
+from attnwidget.capturing.inputs import load_model
 from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.tokens import Tokens
+from attnwidget.widget.applying import GENERATED
 from attnwidget.widget.explorer import Explorer, are_maps, check_choices
 from attnwidget.widget.kept import Keep
+from attnwidget.widget.subject import Subject
 
 __all__ = ["explore", "read"]
 
@@ -84,8 +87,8 @@ def explore(
     if isinstance(what, str) and title is None:
         title = what
     labels = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
-    maps = read(what, model=model, tokenizer=tokenizer, generate=generate, example=example, **labels)
-    return Explorer(maps, title=title or "", measures=measures, keep=keep, lesson=lesson, **choices)
+    maps, subject = _read(what, model=model, tokenizer=tokenizer, generate=generate, example=example, labels=labels)
+    return Explorer(maps, title=title or "", measures=measures, keep=keep, lesson=lesson, subject=subject, **choices)
 
 
 def read(
@@ -98,13 +101,27 @@ def read(
     **labels: Any,
 ) -> AttentionMaps | Mapping[str, AttentionMaps]:
     """Maps of whatever came, as `explore` reads it."""
+    return _read(what, model=model, tokenizer=tokenizer, generate=generate, example=example, labels=labels)[0]
+
+
+def _read(
+    what: Any,
+    *,
+    model: Any,
+    tokenizer: Any,
+    generate: Mapping[str, Any] | None,
+    example: int | None,
+    labels: Mapping[str, Any],
+) -> tuple[AttentionMaps | Mapping[str, AttentionMaps], Subject | str | None]:
+    """Maps of whatever came, and the model that was run for them; or why it is not run again."""
+    subject: Subject | str | None = None
     labelled = [name for name, value in labels.items() if value is not None]
     if isinstance(what, str) or model is not None:
         if labelled:
             raise TypeError(
                 f"{', '.join(labelled)} describe arrays; with a text or a model the tokens come from its tokenizer."
             )
-        what = _run(what, model, tokenizer, generate)
+        what, subject = _run(what, model, tokenizer, generate, example)
     else:
         _check_no_model_is_missing(what, tokenizer, generate)
     if isinstance(what, Capture):
@@ -114,9 +131,9 @@ def read(
         if labelled or example is not None:
             raise TypeError("tokens, key_tokens, layout and example describe arrays; maps have their tokens already.")
         maps: AttentionMaps | Mapping[str, AttentionMaps] = what
-        return maps
+        return maps, subject
     _check_no_maps_among(what)
-    return AttentionMaps.from_arrays(what, example=example, **labels)
+    return AttentionMaps.from_arrays(what, example=example, **labels), None
 
 
 def _check_no_maps_among(what: Any) -> None:
@@ -131,11 +148,15 @@ def _check_no_maps_among(what: Any) -> None:
     raise TypeError("several maps are shown by name, explore({'one': a, 'other': b}), or held together: compare(a, b).")
 
 
-def _run(what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None) -> Capture:
+def _run(
+    what: Any, model: Any, tokenizer: Any, generate: Mapping[str, Any] | None, example: int | None
+) -> tuple[Capture, Subject | str]:
     if model is None:
         _check_no_model_is_missing(what, tokenizer, None)
         model, tokenizer = _storyteller(what)
-    return capture(model, what, tokenizer, generate=generate)
+    model, tokenizer = load_model(model, tokenizer)
+    run = capture(model, what, tokenizer, generate=generate)
+    return run, Subject(model, what, tokenizer, example) if generate is None else GENERATED
 
 
 def _check_no_model_is_missing(what: Any, tokenizer: Any, generate: Any) -> None:

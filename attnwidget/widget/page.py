@@ -159,9 +159,9 @@ def page(
     return whole
 
 
-def stood(view: View, facts: Mapping[str, Any]) -> str:
-    """A view as it stands: what is seen without scripts, and what is chosen."""
-    traits = json.dumps({"facts": facts, **view.state}).replace("<", "\\u003c")
+def stood(view: View, facts: Mapping[str, Any], **told: Any) -> str:
+    """A view as it stands: what is seen without scripts, what is chosen, and what else is told."""
+    traits = json.dumps({"facts": facts, **told, **view.state}).replace("<", "\\u003c")
     return (
         f'<div data-part="still">{view.stands().markup()}</div>'
         f'<script type="application/json" data-part="traits">{traits}</script>'

@@ -92,7 +92,7 @@ class Several(Looking):
             self.selected = []
 
 
-def chosen_heads(given: Any, maps: AttentionMaps) -> list[list[int]]:
+def chosen_heads(given: Any, maps: AttentionMaps, name: str = "selected") -> list[list[int]]:
     """Heads as [layer, head] from 0, each once, in the order of the model.
 
     Raises
@@ -106,16 +106,14 @@ def chosen_heads(given: Any, maps: AttentionMaps) -> list[list[int]]:
             layer, head = map(operator.index, pair)
         except (TypeError, ValueError):
             raise t.TraitError(
-                f"selected holds {pair!r}; expected pairs of layer and head, as [[0, 3], [2, 1]]."
+                f"{name} holds {pair!r}; expected pairs of layer and head, as [[0, 3], [2, 1]]."
             ) from None
         if not -maps.n_layers <= layer < maps.n_layers:
-            raise t.TraitError(
-                f"selected names layer {layer}, which does not exist; there are 0 to {maps.n_layers - 1}."
-            )
+            raise t.TraitError(f"{name} names layer {layer}, which does not exist; there are 0 to {maps.n_layers - 1}.")
         n_heads = maps.heads[layer]
         if not -n_heads <= head < n_heads:
             raise t.TraitError(
-                f"selected names head {head} of layer {layer % maps.n_layers}, which has heads 0 to {n_heads - 1}."
+                f"{name} names head {head} of layer {layer % maps.n_layers}, which has heads 0 to {n_heads - 1}."
             )
         found.add((layer % maps.n_layers, head % n_heads))
     return [[*pair] for pair in sorted(found)]

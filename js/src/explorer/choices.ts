@@ -1,10 +1,12 @@
 /** What a person chooses in the Explorer, with what holds until somebody does; Python has a trait for each. */
+import type { Signal } from "@preact/signals";
 import type { ColourMap, ColourScale } from "../attention/colour";
 import type { Pooling } from "../attention/tile";
 import type { Facts, NamedSpan } from "../host/facts";
 import type { Theme } from "../host/theme";
 import type { Traits as TraitsOf } from "../host/traits";
 import type { Answering, LessonFacts } from "../lesson/facts";
+import type { Cut, Outcome, Tempered } from "./applying";
 import type { Against, Compared } from "./comparing";
 import type { Joined } from "./pinned";
 
@@ -60,6 +62,11 @@ export interface Choices {
   against: Against | null;
   /** What is shown of the two. */
   compared: Compared;
+  /** Whether what is changed is done to the model, and what is: heads that are off, cells, heads with a temperature. */
+  applied: boolean;
+  off: readonly (readonly [number, number])[];
+  cuts: readonly Cut[];
+  tempered: readonly Tempered[];
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -69,7 +76,7 @@ export interface Choices {
 /** What Python tells of the maps, and of the question about them. */
 export type Told = Facts & { lesson?: LessonFacts | null };
 
-export type Traits = TraitsOf<Choices & Answering, Told>;
+export type Traits = TraitsOf<Choices & Answering, Told> & { outcome: Signal<Outcome | null> };
 
 export const DEFAULTS: Choices = {
   map: "",
@@ -101,6 +108,10 @@ export const DEFAULTS: Choices = {
   flow_heads: "mean",
   against: null,
   compared: "difference",
+  applied: false,
+  off: [],
+  cuts: [],
+  tempered: [],
   theme: "auto",
   measure: "",
   sort: "model",

@@ -11,6 +11,9 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["← ↑ → ↓", "move in the map, the text, the grid"],
   ["Enter", "pin what the cursor is on"],
   ["Shift  Enter", "pin a word beside others; see one head alone"],
+  ["x", "switch the chosen head off in the model, and on"],
+  ["Shift  ← ↑ → ↓", "mark cells of the map"],
+  ["c", "cut the marked cells, or the pinned one, in the model"],
   ["Esc", "unpin; close what is open"],
   ["+  −  0", "zoom in, out, and back, in the map"],
 ];
@@ -26,6 +29,8 @@ export function followKeys(root: HTMLElement, store: Store): () => void {
     "{": () => stepLayer(store, -1),
     "}": () => stepLayer(store, 1),
     "/": () => store.find.value++,
+    x: store.toggleOff,
+    c: store.cutMarked,
     "?": () => (store.keysShown.value = !store.keysShown.peek()),
   };
 

@@ -12,7 +12,7 @@ import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { ANSWERING, type Answering } from "../lesson/facts";
 import { Answers } from "./answers";
-import { type Choices, DEFAULTS, type Told } from "./choices";
+import { type Choices, DEFAULTS, type Told, type Traits } from "./choices";
 import { followFullScreen } from "./full";
 import { followKeys } from "./keys";
 import { followCopying } from "./saving/copying";
@@ -33,10 +33,11 @@ export interface Mounting {
 
 export function mount({ model, host, signal, alone }: Mounting): () => void {
   const root = surfaceOf(host, styles);
-  const { traits, disconnect } = connectTraits<Choices & Answering, Told>(model, {
-    ...DEFAULTS,
-    ...ANSWERING,
-  });
+  const connected = connectTraits<Choices & Answering, Told>(model, { ...DEFAULTS, ...ANSWERING }, [
+    "outcome",
+  ]);
+  const { disconnect } = connected;
+  const traits = connected.traits as Traits;
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours, VIEWS, alone !== undefined);
   // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
@@ -49,6 +50,9 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const answers = new Answers(store, source);
 
   const { chosen } = answers;
+  const stopLink = effect(() => {
+    store.applying.link.value = source.link.value;
+  });
 
   let frame = 0;
   let latest: ShownTile | null = null;
@@ -125,6 +129,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     if (closed) return;
     closed = true;
     cancelAnimationFrame(frame);
+    stopLink();
     stopFull();
     stopKeeping();
     stopKeys();

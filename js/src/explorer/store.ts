@@ -17,6 +17,7 @@ import { isFitted, type Window } from "../drawing/geometry";
 import { type Facts, isTempered, isWhole, type MapFacts, type Measure } from "../host/facts";
 import type { Colours } from "../host/theme";
 import { Lesson } from "../lesson/lesson";
+import { Applying } from "./applying";
 import { bothDrawn, Differing } from "./both";
 import type { Traits } from "./choices";
 import { columnOf } from "./column";
@@ -107,6 +108,7 @@ export class Store {
   /** Read out by screen readers. */
   readonly said = signal("");
   readonly lesson: Lesson;
+  readonly applying: Applying;
 
   /** The facts that are shown: new ones come on the screen together with their first tile. */
   readonly facts: Signal<Facts | null>;
@@ -179,6 +181,7 @@ export class Store {
       computed(() => traits.facts.value?.lesson ?? null),
       traits.guesses,
     );
+    this.applying = new Applying(traits);
     this.places = computed(() => this.placesIn(this.facts.value));
     const place = computed(() => this.places.value.shown);
     this.map = computed(() => place.value?.facts ?? null);
@@ -298,10 +301,10 @@ export class Store {
     });
   }
 
-  /** Temperature and scaling as they act on some maps: not at all on what was made of several heads. */
+  /** Temperature and scaling as they act on some maps: not at all on what was made of several heads, or has them already. */
   sharpnessOf(map: MapFacts): readonly [temperature: number, scaling: number] {
     const { temperature, scaling } = this.traits;
-    const act = isTempered(map);
+    const act = isTempered(map) && !this.traits.applied.value;
     return [
       act && temperature.value > 0 ? temperature.value : 1,
       act && scaling.value >= 0 ? scaling.value : 1,
@@ -433,6 +436,27 @@ export class Store {
       this.traits.key.value = cell.key;
     });
   }
+
+  /** Switch the chosen head off in the model, or on again. */
+  readonly toggleOff = (): void => {
+    const map = this.map.peek();
+    if (map && !this.lesson.isLocked("applied"))
+      this.said.value = this.applying.toggleOff(map, this.layer.peek(), this.head.peek());
+  };
+
+  /** Cut the cells that are marked, or the one that is pinned, in the model. */
+  readonly cutMarked = (): void => {
+    const [map, { query, key }] = [this.map.peek(), this.pin.peek()];
+    const pinned =
+      query === null || key === null
+        ? null
+        : ({ queries: [query, query + 1], keys: [key, key + 1] } as const);
+    const block = this.applying.marked.peek() ?? pinned;
+    if (!map || this.lesson.isLocked("applied")) return;
+    this.said.value = block
+      ? this.applying.cut(map, this.layer.peek(), this.head.peek(), block)
+      : "Mark cells, or pin one, to cut them";
+  };
 
   /** Weight of a cell of the picture, or the difference there; null where masked or not there. */
   weight(query: number, key: number): number | null {

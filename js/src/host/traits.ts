@@ -30,6 +30,8 @@ export type Traits<Choices, Told = Facts> = { [Name in keyof Choices]: Signal<Ch
 export function connectTraits<Choices extends object, Told extends { version?: number } = Facts>(
   model: Model,
   defaults: Choices,
+  /** Names of what else Python tells. */
+  told: readonly string[] = [],
 ): { traits: Traits<Choices, Told>; disconnect: () => void } {
   const releases: (() => void)[] = [];
   let saving = false;
@@ -95,9 +97,11 @@ export function connectTraits<Choices extends object, Told extends { version?: n
     if (!same) known = told;
     return known;
   };
+  const others = Object.fromEntries(told.map((name) => [name, follow<unknown>(name, null, readOnce())]));
   return {
     traits: {
       ...choices,
+      ...others,
       facts: follow<Told | null>("facts", null, newest),
       opening: follow<Bytes | null>("opening", null),
       kept: follow("kept", ""),
@@ -105,5 +109,14 @@ export function connectTraits<Choices extends object, Told extends { version?: n
     disconnect: () => {
       for (const release of releases) release();
     },
+  };
+}
+
+/** What was told as text, read once as long as it is the same. */
+function readOnce(): (sent: unknown) => unknown {
+  let [heard, known]: unknown[] = [null, null];
+  return (sent) => {
+    if (sent !== heard) [heard, known] = [sent, typeof sent === "string" ? JSON.parse(sent) : sent];
+    return known;
   };
 }

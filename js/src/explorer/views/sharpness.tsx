@@ -7,6 +7,7 @@ import { withArticle } from "../../drawing/naming";
 import { isTempered } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
+import { Apply } from "./apply/apply";
 import { Formula, madeOf } from "./formula";
 import { rootOf, unscaled } from "./rule";
 
@@ -26,15 +27,19 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
           Temperature and scaling act on one head's scores; this map is{" "}
           {map.derived ? withArticle(map.derived) : "a sum of weights"}.
         </p>
+        <Apply store={store} />
       </section>
     );
   }
-  const coarse = store.isCoarse.value;
+  // What is applied acts on the model, and is in what is drawn.
+  const applied = traits.applied.value;
+  const unheard = applied && store.applying.needs.value !== null;
+  const coarse = unheard || (!applied && store.isCoarse.value);
   const [fixed, bound] = [lesson.isLocked("temperature"), lesson.isLocked("scaling")];
   // Coarse points stay as they were made.
   const drawn = coarse ? store.drawn.value : null;
-  const temperature = drawn?.temperature ?? store.temperature.value;
-  const scaling = drawn?.scaling ?? store.scaling.value;
+  const temperature = applied ? traits.temperature.value : (drawn?.temperature ?? store.temperature.value);
+  const scaling = applied ? traits.scaling.value : (drawn?.scaling ?? store.scaling.value);
   const changed = (temperature !== 1 && !fixed) || (scaling !== 1 && !bound);
   const made = map && madeOf(map, store.layer.value);
   const root = made && rootOf(made);
@@ -92,11 +97,18 @@ export function Sharpness({ store, answers }: { store: Store; answers: Answers }
         )}
       </div>
       <p class="said">
-        {coarse
-          ? "Temperature and scaling act on heads that are here whole, and this one is here in coarse points."
-          : "Scaling × 2 does what temperature / 2 does: both act on the scores, before the softmax."}
+        {unheard
+          ? "Temperature and scaling are in these weights as the model was run with them."
+          : coarse
+            ? "Temperature and scaling act on heads that are here whole, and this one is here in coarse points."
+            : "Scaling × 2 does what temperature / 2 does: both act on the scores, before the softmax."}
       </p>
-      <Formula store={store} answers={answers} sharpness={{ temperature, scaling }} />
+      <Apply store={store} />
+      <Formula
+        store={store}
+        answers={answers}
+        sharpness={applied ? { temperature: 1, scaling: 1 } : { temperature, scaling }}
+      />
     </section>
   );
 }

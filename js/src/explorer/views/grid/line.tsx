@@ -105,6 +105,7 @@ export function Line({ store, answers, map, sight, pictures, told, size, places,
           named={named}
           told={told.get(`${layer}/${head}`)}
           chosen={at === chosen.value}
+          off={!map.derived && store.applying.isOff(layer, head)}
           reference={layer === first?.layer && head === first.head}
           loaded={answers.known.get(asked(layer)) !== undefined}
           fresh={answers.known.isFresh(asked(layer))}

@@ -25,6 +25,8 @@ interface Props {
   /** What the findings say of it. */
   told: Told | undefined;
   chosen: boolean;
+  /** Whether it is switched off in the model. */
+  off: boolean;
   /** Whether others are compared with it. */
   reference: boolean;
   loaded: boolean;
@@ -33,7 +35,7 @@ interface Props {
 }
 
 export function Thumb({ map, layer, head, before, size, measure, value, named, ...state }: Props) {
-  const { told, chosen, reference, loaded, fresh, onChoose } = state;
+  const { told, chosen, off, reference, loaded, fresh, onChoose } = state;
   const group = sharing(map, layer, head);
   const number = measure && value !== undefined ? { measure, value } : null;
   return (
@@ -45,6 +47,7 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       data-part="thumb"
       data-layer={layer}
       data-head={head}
+      data-off={off}
       data-loaded={loaded}
       data-stale={loaded && !fresh}
       aria-selected={chosen}
@@ -55,6 +58,7 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
             .filter(Boolean)
             .join(" "),
         spokenName(map, layer, head),
+        off && "switched off",
         reference && "compared with: A",
         group,
         number && spokenNumber(number),
@@ -62,7 +66,14 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       ]
         .filter(Boolean)
         .join(", ")}
-      title={[placeName(map, layer, head), reference && "A", group, number && written(number), told?.words]
+      title={[
+        placeName(map, layer, head),
+        off && "off",
+        reference && "A",
+        group,
+        number && written(number),
+        told?.words,
+      ]
         .filter(Boolean)
         .join(" · ")}
       tabIndex={chosen ? 0 : -1}

@@ -4,6 +4,7 @@ import { useWidth } from "../../../drawing/canvas";
 import type { MapFacts } from "../../../host/facts";
 import { sideName } from "../../comparing";
 import type { Store } from "../../store";
+import { Cutting } from "../apply/cutting";
 import { QueryEntropy } from "./entropy";
 import { Heatmap } from "./heatmap";
 import { Pointed } from "./pointed";
@@ -38,6 +39,7 @@ export function Beside({ store, map, describedBy }: { store: Store; map: MapFact
               />
               <QueryEntropy store={store} stage={stage} of={of} />
               <Pointed store={store} stage={stage} of={of} />
+              {side === "second" && <Cutting store={store} stage={stage} />}
             </div>
           </div>
         );

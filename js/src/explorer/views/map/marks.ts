@@ -9,6 +9,7 @@ import { paint } from "../../../drawing/paint";
 import { spanMarks } from "../../../drawing/spans";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Colours } from "../../../host/theme";
+import type { Block } from "../../applying";
 import type { Cell, Store } from "../../store";
 import { AXIS, endsInside, type Stage } from "./stage";
 
@@ -24,6 +25,8 @@ export function drawMarks(canvas: HTMLCanvasElement, store: Store, stage: Stage,
   const colours = store.colours.value;
   const placing = placingOf(store, context, stage, colours, map);
   paint(context, colours.font, marksOf(placing, store, stage, map, store.hover.value));
+  const { marked } = store.applying;
+  if (marked.value) paint(context, colours.font, marking(placing, marked.value));
 }
 
 /** Where labels go, and what they tell: for the screen and for paper. */
@@ -61,6 +64,9 @@ export function* marksOf(
   for (const query of store.also.value) yield* cross(placing, { query, key: null }, colours.accentText, 2);
   if (hover) yield* cross(placing, hover, colours.text, 1);
 
+  for (const [, , queries, keys] of store.applying.cutsIn(map, store.layer.value, store.head.value))
+    yield* outlined(placing, { queries, keys }, colours.text, 1);
+
   const lit = (axis: keyof Cell): Lit[] => {
     const pinned = pin[axis];
     const hovered = hover?.[axis] ?? null;
@@ -72,6 +78,38 @@ export function* marksOf(
   yield* rowLabels(placing, map.queries, lit("query"));
   yield* columnLabels(placing, keysOf(map), stage.keyLabel, lit("key"));
   if (map.following && endsInside(placing.window, map)) yield following(placing, map.following);
+}
+
+function placeOf({ plot, window }: Placing, { queries, keys }: Block): Plot | null {
+  const [x, y] = [columnX(plot, window, keys[0]), rowY(plot, window, queries[0])];
+  const area = {
+    x,
+    y,
+    width: columnX(plot, window, keys[1]) - x,
+    height: rowY(plot, window, queries[1]) - y,
+  };
+  return inside(area, plot);
+}
+
+/** Around cells that are cut, or are going to be. */
+function* outlined(placing: Placing, block: Block, colour: string, line: number): Generator<Mark> {
+  const area = placeOf(placing, block);
+  if (!area) return;
+  yield {
+    kind: "box",
+    ...grown(area, line),
+    stroke: css(placing.colours.surface),
+    line: line + 2,
+    opacity: 0.6,
+  };
+  yield { kind: "box", ...grown(area, line), stroke: colour, line };
+}
+
+function* marking(placing: Placing, block: Block): Generator<Mark> {
+  const area = placeOf(placing, block);
+  const colour = placing.colours.accentText;
+  if (area) yield { kind: "box", ...area, fill: colour, opacity: 0.16 };
+  yield* outlined(placing, block, colour, 2);
 }
 
 /** What is pointed at, and a pixel around it, stays free of lines. */

@@ -6,11 +6,13 @@ import { bracketed } from "../../../drawing/naming";
 import { exact, quoted, signed } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Cell, Store } from "../../store";
+import { Marking } from "./marking";
 import type { Stage } from "./stage";
 
 /** Farther than this a press is a drag. */
 const DRAG = 4;
 const STEP = 1.5;
+const NOWHERE: Cell = { query: null, key: null };
 
 export const shapeOf = (map: MapFacts): Shape => ({ queries: map.n_queries, keys: map.n_keys });
 
@@ -49,7 +51,10 @@ export function pointing(
   const stop = new AbortController();
   const fingers = new Map<number, { x: number; y: number }>();
   let drag: { x: number; y: number; moved: boolean } | null = null;
-  let pinBefore: Cell = { query: null, key: null };
+  const marking = new Marking(store);
+  /** Whether the finger that is down marks cells, and whether the last one did: its click pins nothing. */
+  let [marks, marked] = [false, false];
+  let pinBefore: Cell = NOWHERE;
 
   function place(event: { clientX: number; clientY: number }) {
     const plot = stage.peek()?.plot;
@@ -78,6 +83,13 @@ export function pointing(
   ) => canvas.addEventListener(name, listener, { ...options, signal: stop.signal });
 
   listen("pointerdown", (event) => {
+    marks = event.button === 0 && event.shiftKey && marking.begin(place(event)?.cell ?? NOWHERE);
+    marked = marks;
+    if (marks) {
+      store.hover.value = null;
+      canvas.setPointerCapture(event.pointerId);
+      return;
+    }
     fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false };
   });
@@ -86,6 +98,10 @@ export function pointing(
     const here = place(event);
     if (!here) return;
     const { map, plot, cell } = here;
+    if (marks) {
+      marking.reach(map, here.at.row, here.at.column);
+      return;
+    }
     const shape = shapeOf(map);
     const finger = fingers.get(event.pointerId);
     if (finger && fingers.size === 2) {
@@ -111,7 +127,10 @@ export function pointing(
     store.hover.value = query === null && key === null ? null : { query, key, from: "heatmap" };
   });
 
-  const lift = (event: PointerEvent) => void fingers.delete(event.pointerId);
+  const lift = (event: PointerEvent) => {
+    marks = false;
+    fingers.delete(event.pointerId);
+  };
   listen("pointerup", lift);
   listen("pointercancel", (event) => {
     lift(event);
@@ -125,10 +144,14 @@ export function pointing(
   });
 
   listen("click", (event) => {
+    if (marked) {
+      marked = false;
+      return;
+    }
+    marking.clear();
     const wasDrag = drag?.moved ?? false;
     drag = null;
-    const cell =
-      wasDrag || event.detail > 1 ? null : target(place(event)?.cell ?? { query: null, key: null });
+    const cell = wasDrag || event.detail > 1 ? null : target(place(event)?.cell ?? NOWHERE);
     if (!cell) return;
     pinBefore = store.pin.peek();
     pin(cell);
@@ -166,7 +189,9 @@ export function pointing(
       ArrowRight: [0, 1],
     };
     const move = moves[event.key];
-    if (move) step(map, move[0], move[1]);
+    if (move && event.shiftKey) store.said.value = marking.step(map, move[0], move[1]) || store.said.peek();
+    else if (event.key === "Escape" && marking.clear()) store.said.value = "Unmarked";
+    else if (move) step(map, move[0], move[1]);
     else if (event.key === "Enter" || event.key === " ") pinCursor();
     else if (event.key === "+" || event.key === "=") zoomBy(store, STEP);
     else if (event.key === "-") zoomBy(store, 1 / STEP);

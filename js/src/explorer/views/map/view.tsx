@@ -8,6 +8,7 @@ import { isFitted, isNearest } from "../../../drawing/geometry";
 import type { MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Store } from "../../store";
+import { Cutting } from "../apply/cutting";
 import { Key } from "../key";
 import { Path } from "../path";
 import { Beside } from "./beside";
@@ -48,6 +49,7 @@ export function MapView({ store, answers, ready }: Props) {
           <Heatmap store={store} stage={stage} describedBy={help} />
           <QueryEntropy store={store} stage={stage} />
           <Pointed store={store} stage={stage} />
+          <Cutting store={store} stage={stage} />
         </div>
       )}
       {store.tabled.value && <Numbers store={store} map={map} />}

@@ -1,0 +1,169 @@
+"""Subject: a model and what it read, to be run again with parts of its attention changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnwidget.capturing import capture
+from attnwidget.capturing.axes import token_label
+from attnwidget.effects.examples import batches, losses
+from attnwidget.effects.intervening import intervene
+from attnwidget.maps import AttentionMaps
+
+__all__ = ["Change", "Passed", "Subject", "Withdrawn"]
+
+Change = Mapping[str, Any]
+
+CANDIDATES = 6
+MOST_LOGITS = 1 << 28  # numbers of a text's logits, for which its loss is worth a gigabyte
+
+
+class Withdrawn(Exception):  # noqa: N818 - no failure
+    """Nobody waits for a pass any more."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a pass gave.
+
+    Parameters
+    ----------
+    maps : dict of str to AttentionMaps
+        Maps by name.
+    log_next : Tensor [vocabulary] or None
+        Log-probabilities of the token after the text, in double precision; None where the model predicts none.
+    loss : float or None
+        Mean loss of the text's tokens, in nats; None where there is none.
+    """
+
+    maps: dict[str, AttentionMaps]
+    log_next: Tensor | None
+    loss: float | None
+
+
+class Subject:
+    """A model and what it read.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    inputs : str, mapping, tuple or Tensor
+        What `attnwidget.capture` runs it on.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Makes tokens of a text, and names the next ones.
+    example : int or None
+        Which example of a batch is looked at.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Any, tokenizer: Any = None, example: int | None = None) -> None:
+        self.model, self.inputs, self.tokenizer = model, inputs, tokenizer
+        self._example = example or 0
+
+    def run(self, changes: Sequence[Change], stale: Callable[[], bool] = lambda: False) -> Passed:
+        """Run the model on the same inputs with its attention changed.
+
+        Parameters
+        ----------
+        changes : sequence of mapping
+            Arguments of `attnwidget.effects.intervene`, the first of which acts first.
+        stale : callable
+            Whether nobody waits for the pass any more; asked before each module.
+
+        Raises
+        ------
+        Withdrawn
+            When nobody does.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(_given_up(self.model, stale))
+            for change in changes:
+                stack.enter_context(intervene(self.model, **change))
+            logits = "all" if self._has_room() else "auto"
+            run = capture(self.model, self.inputs, self.tokenizer, logits=logits, progress=False)[self._example]
+        log_next = None
+        with suppress(ValueError):  # it predicts no next token
+            run.next_tokens(1)
+            log_next = run.logits[-1].double().log_softmax(-1)
+        return Passed(run.by_name, log_next, None if logits == "auto" or log_next is None else self._loss(run.logits))
+
+    def told(self, before: Passed, after: Passed) -> dict[str, Any]:
+        """What became of the next token and of the loss, for the browser.
+
+        Returns
+        -------
+        dict
+            ``candidates``: [token, probability before, after] of the likeliest and the most changed tokens; ``kl`` of
+            both distributions, in nats; ``loss`` [before, after]. None where there is none.
+        """
+        told: dict[str, Any] = {"candidates": [], "kl": None, "loss": None}
+        if before.loss is not None and after.loss is not None:
+            told["loss"] = [before.loss, after.loss]
+        if before.log_next is None or after.log_next is None:
+            return told
+        p, q = before.log_next.exp(), after.log_next.exp()
+        told["kl"] = max(0.0, float(torch.where(p > 0, p * (before.log_next - after.log_next), 0).sum()))
+        told["candidates"] = [
+            [token_label(self.tokenizer, one), float(p[one]), float(q[one])] for one in _candidates(p, q)
+        ]
+        return told
+
+    def _has_room(self) -> bool:
+        """Whether the logits of all positions may be held."""
+        words = getattr(getattr(self.model, "config", None), "vocab_size", None)
+        ids = self._batch().get("input_ids")
+        return not isinstance(words, int) or not isinstance(ids, Tensor) or ids.numel() * words <= MOST_LOGITS
+
+    def _batch(self) -> dict[str, Any]:
+        with suppress(TypeError, ValueError):
+            return next(batches(self.model, self.inputs, self.tokenizer))
+        return {}
+
+    def _loss(self, logits: Tensor) -> float | None:
+        """Loss of the example, whose padding is cut."""
+        batch = self._batch()
+        ids, real = batch.get("input_ids"), batch.get("attention_mask")
+        if not isinstance(ids, Tensor):
+            return None
+        padded = isinstance(real, Tensor) and real.shape == ids.shape
+        kept = batch["attention_mask"][self._example].bool() if padded else slice(None)
+        own = {name: batch[name][self._example][kept] for name in ("input_ids", "labels") if name in batch}
+        if any(len(value) != len(logits) for value in own.values()):
+            return None
+        with suppress(ValueError), torch.no_grad():  # it has none
+            return float(losses(self.model, {name: value[None] for name, value in own.items()}, logits[None])[0])
+        return None
+
+
+def _candidates(before: Tensor, after: Tensor) -> list[int]:
+    """Ids of the likeliest tokens of both, and of those that changed most, the likeliest first."""
+    some = min(CANDIDATES, len(before))
+    half = -(-some // 2)
+    likely = [*before.topk(half).indices.tolist(), *after.topk(half).indices.tolist()]
+    changed = (before - after).abs().topk(some).indices.tolist()
+    found = list(dict.fromkeys([*likely, *changed]))[:some]
+    return sorted(found, key=lambda one: -max(float(before[one]), float(after[one])))
+
+
+@contextmanager
+def _given_up(model: nn.Module, stale: Callable[[], bool]) -> Iterator[None]:
+    """Let the model's passes in this thread end early where nobody waits for them any more."""
+    own = threading.get_ident()
+
+    def ask(*_: Any) -> None:
+        if threading.get_ident() == own and stale():
+            raise Withdrawn
+
+    handles = [module.register_forward_pre_hook(ask) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
