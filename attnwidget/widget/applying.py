@@ -164,6 +164,7 @@ class Applying(Selecting, Comparing):
         elif self._subject is not None:
             with self._changing, self.hold_sync():
                 self._newest.withdraw()
+                self._subject.forget()
                 self._wanted = self._before = None
                 self._show_run(None)
                 self.set_trait("outcome", {"state": "idle"})
@@ -176,14 +177,14 @@ class Applying(Selecting, Comparing):
             return maps.layer_numbers[layer], maps.head_numbers[layer][head]
 
         changes: list[Change] = [
-            {"heads": own(layer, head), "temperature": temperature, "scaling": scaling}
+            {"heads": [own(layer, head)], "temperature": temperature, "scaling": scaling}
             for layer, head, temperature, scaling in self.tempered
             if temperature != scaling
         ]
         blocks: dict[tuple[int, int], list[tuple[slice, slice]]] = {}
         for layer, head, queries, keys in self.cuts:
             blocks.setdefault(own(layer, head), []).append((slice(*queries), slice(*keys)))
-        changes += [{"heads": head, "cut": cut} for head, cut in blocks.items()]
+        changes += [{"heads": [head], "cut": cut} for head, cut in blocks.items()]
         return [*changes, {"heads": [own(*one) for one in self.off], "ablate": "zero"}] if self.off else changes
 
     def _run(self, changes: list[Change], stale: Callable[[], bool]) -> None:
@@ -194,8 +195,8 @@ class Applying(Selecting, Comparing):
         before, after = self._before, None
         self._tell({**self.outcome, "state": "running"}, stale)
         try:
-            before = before or replace(subject.run([], stale), maps={})
-            after = subject.run(changes, stale) if changes else None
+            before = before or replace(subject.before(stale), maps={})
+            after = subject.after(changes, stale) if changes else None
             told: dict[str, Any] = {"state": "done", **subject.told(before, after or before)}
         except Withdrawn:
             return

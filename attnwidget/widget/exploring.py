@@ -156,7 +156,8 @@ def _run(
         model, tokenizer = _storyteller(what)
     model, tokenizer = load_model(model, tokenizer)
     run = capture(model, what, tokenizer, generate=generate)
-    return run, Subject(model, what, tokenizer, example) if generate is None else GENERATED
+    shown = run if example is None else run[example]
+    return run, Subject(model, what, shown.by_name, tokenizer, example) if generate is None else GENERATED
 
 
 def _check_no_model_is_missing(what: Any, tokenizer: Any, generate: Any) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing import capture
+from attnwidget.capturing import Capture, capture
 from attnwidget.capturing.axes import token_label
 from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.examples import batches, losses
 from attnwidget.effects.intervening import intervene
+from attnwidget.effects.resuming import Resumable
 from attnwidget.maps import AttentionMaps
 
 __all__ = ["Change", "Passed", "Subject", "Withdrawn"]
@@ -26,8 +27,8 @@ CANDIDATES = 6
 MOST_LOGITS = 1 << 28  # numbers of a text's logits, for which its loss is worth a gigabyte
 
 
-class Withdrawn(Exception):  # noqa: N818 - no failure
-    """Nobody waits for a pass any more."""
+class Withdrawn(BaseException):
+    """Nobody waits for a pass any more: no failure, and nothing that keeps failures may keep it."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +59,33 @@ class Subject:
         The model.
     inputs : str, mapping, tuple or Tensor
         What `attnwidget.capture` runs it on.
+    maps : mapping of str to AttentionMaps
+        What that gave.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Makes tokens of a text, and names the next ones.
     example : int or None
         Which example of a batch is looked at.
     """
 
-    def __init__(self, model: nn.Module, inputs: Any, tokenizer: Any = None, example: int | None = None) -> None:
-        self.model, self.inputs, self.tokenizer = model, inputs, tokenizer
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Any,
+        maps: Mapping[str, AttentionMaps],
+        tokenizer: Any = None,
+        example: int | None = None,
+    ) -> None:
+        self.model, self.inputs, self.maps, self.tokenizer = model, inputs, maps, tokenizer
         self._example = example or 0
+        self._weights = _edition(model)
+        self._resumable: Resumable | None = None
+        self._last: Capture | None = None
 
-    def run(self, changes: Sequence[Change], stale: Callable[[], bool] = lambda: False) -> Passed:
-        """Run the model on the same inputs with its attention changed.
+    def before(self, stale: Callable[[], bool] = lambda: False) -> Passed:
+        """Run the model as it is, and keep what each of its blocks gave.
 
         Parameters
         ----------
-        changes : sequence of mapping
-            Arguments of `attnwidget.effects.intervene`, the first of which acts first.
         stale : callable
             Whether nobody waits for the pass any more; asked before each module.
 
@@ -82,18 +93,77 @@ class Subject:
         ------
         Withdrawn
             When nobody does.
+        ValueError
+            When the model has other weights than it had.
         """
+        self._check_weights()
+        resumable = Resumable(self.model)
+        with _given_up(self.model, stale):
+            says = resumable.run(self._said)
+        self._resumable = resumable if says.numel() else None  # by what it says it is seen whether a part will do
+        return self._passed()
+
+    def after(self, changes: Sequence[Change], stale: Callable[[], bool] = lambda: False) -> Passed:
+        """Run it with its attention changed; blocks before the first change give what they gave.
+
+        Parameters
+        ----------
+        changes : sequence of mapping
+            Arguments of `attnwidget.effects.intervene`, the first of which acts first, heads as pairs among them.
+        stale : callable
+            As in `before`.
+
+        Raises
+        ------
+        Withdrawn, ValueError
+            As in `before`.
+        """
+        self._check_weights()
         with ExitStack() as stack:
             stack.enter_context(_given_up(self.model, stale))
+            stack.enter_context(self._resumed(min(head[0] for change in changes for head in change["heads"])))
             for change in changes:
                 stack.enter_context(intervene(self.model, **change))
-            logits = "all" if self._has_room() else "auto"
-            run = capture(self.model, self.inputs, self.tokenizer, logits=logits, progress=False)[self._example]
+            self._said()
+        return self._passed()
+
+    def forget(self) -> None:
+        """Let go what the blocks gave."""
+        self._resumable = None
+
+    def _said(self) -> Tensor:
+        """Run the model once, and give its logits where it has any."""
+        logits = "all" if self._has_room() else "auto"
+        self._last = capture(self.model, self.inputs, self.tokenizer, logits=logits, progress=False)[self._example]
+        with suppress(ValueError):
+            return self._last.logits
+        return torch.empty(0)
+
+    def _passed(self) -> Passed:
+        """What the last pass gave, with the layers that were not computed as they were."""
+        run, self._last = self._last, None
+        assert run is not None  # noqa: S101 - it was just run
         log_next = None
         with suppress(ValueError):  # it predicts no next token
             run.next_tokens(1)
             log_next = run.logits[-1].double().log_softmax(-1)
-        return Passed(run.by_name, log_next, None if logits == "auto" or log_next is None else self._loss(run.logits))
+        maps = {name: _completed(one, run.by_name[name]) for name, one in self.maps.items()}
+        return Passed(maps, log_next, self._loss(run.logits) if log_next is not None and self._has_room() else None)
+
+    @contextmanager
+    def _resumed(self, layer: int) -> Iterator[None]:
+        """Do without the blocks before a layer, where it is known what these gave."""
+        maps = next(iter(self.maps.values()))
+        name = dict(zip(maps.layer_numbers, maps.layer_names, strict=True))[layer]
+        module = dict(self.model.named_modules()).get(name)
+        with ExitStack() as stack:
+            if module is not None and self._resumable is not None:
+                stack.enter_context(self._resumable.resumed(module))
+            yield
+
+    def _check_weights(self) -> None:
+        if _edition(self.model) != self._weights:
+            raise ValueError("the model has other weights than when it read this text: make the view again.")
 
     def valued(self, stale: Callable[[], bool] = lambda: False) -> dict[str, AttentionMaps]:
         """Run the model on the same inputs, and keep what the weights are multiplied with; Withdrawn as in `run`."""
@@ -182,6 +252,27 @@ def _candidates(before: Tensor, after: Tensor) -> list[int]:
     changed = (before - after).abs().topk(some).indices.tolist()
     found = list(dict.fromkeys([*likely, *changed]))[:some]
     return sorted(found, key=lambda one: -max(float(before[one]), float(after[one])))
+
+
+def _edition(model: nn.Module) -> list[tuple[int, int]]:
+    """Another after each step of an optimizer."""
+    return [(id(one), 0 if one.is_inference() else one._version) for one in model.parameters()]  # noqa: SLF001 - its only name
+
+
+def _completed(before: AttentionMaps, after: AttentionMaps) -> AttentionMaps:
+    """Maps with the layers of a pass that did without the first of them."""
+    layers = dict(zip(after.layer_numbers, after.layers, strict=True))
+    return AttentionMaps(
+        [layers.get(number, layer) for number, layer in zip(before.layer_numbers, before.layers, strict=True)],
+        before.tokens,
+        None if before.key_tokens is before.tokens else before.key_tokens,
+        name=before.name,
+        layer_names=before.layer_names,
+        notes=before.notes,
+        layer_numbers=before.layer_numbers,
+        head_numbers=before.head_numbers,
+        following=before.following,
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import threading
@@ -136,6 +137,27 @@ class TestWhatIsApplied:
         changed, before = view.shown.maps["changed"], view.shown.maps["as it is"]
         assert changed.weights(0, 0).equal(before.weights(0, 0))
         assert not torch.allclose(changed.weights(2, 0), before.weights(2, 0))
+
+    def test_computes_no_layer_before_the_change_again(self, view, storyteller):
+        computed = []
+        layers = [module for module in storyteller[0].modules() if hasattr(module, "layer_idx")]
+        handles = [
+            layer.register_forward_pre_hook(lambda module, _: computed.append(module.layer_idx)) for layer in layers
+        ]
+        try:
+            with settling(view):
+                view.applied = True
+            assert set(computed) == {0, 1, 2, 3}
+            computed.clear()
+            for change in ({"off": [[2, 1]]}, {"cuts": [[3, 0, [4, 6], [1, 3]]]}):
+                with settling(view):
+                    view.set_state(change)
+            assert set(computed) == {2, 3}
+        finally:
+            for handle in handles:
+                handle.remove()
+        changes = [{"heads": (3, 0), "cut": (slice(4, 6), slice(1, 3))}, {"heads": (2, 1), "ablate": "zero"}]
+        assert_outcome(view, storyteller, *changes)
 
     def test_comes_back_as_it_was_with_all_that_was_chosen(self, view):
         with settling(view):
@@ -277,6 +299,18 @@ class TestTheNewest:
         with settling(view):
             view.off = [[1, 2]]
         assert view.outcome["state"] == "done"
+
+    def test_other_weights_are_no_change_of_attention(self):
+        model, tokenizer = copy.deepcopy(demo.load("storyteller"))
+        view = aw.explore(STORY, model=model, tokenizer=tokenizer)
+        with settling(view):
+            view.set_state({"applied": True, "off": [[1, 2]]})
+        with torch.no_grad():
+            next(model.parameters()).mul_(1.1)
+        with settling(view):
+            view.off = [[0, 0]]
+        assert "other weights" in view.outcome["why"]
+        view.close()
 
 
 class TestOtherModels:
