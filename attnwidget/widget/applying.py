@@ -224,7 +224,6 @@ class Applying(Selecting, Comparing):
     def _show_in_place(self, heads: dict[str, AttentionMaps], measures: Mapping[str, Any] | None = None) -> None:
         """Show other maps of the same text; all that was chosen stays, and of two runs the difference is seen."""
         was, name, at, selected = self._shown, self.map, (self.layer, self.head), self.selected
-        pairs = isinstance(heads, Runs)
         if not was.runs:
             self._against = self.against
         lens, seen = self._fitting(heads)

@@ -161,9 +161,9 @@ class Explorer(Weighing):
     target, versus : str
         The token whose logit that is, and one to hold it against; empty for the likeliest, and for none.
     weighed : dict
-        What came of it, read only: ``state`` "idle", "running", "done" or "error", ``why`` it failed, what each of these
-        ``needs``; of an effect ``target``, ``versus``, ``position``, ``logit``, the likeliest ``candidates``, and the
-        words that the chosen head has ``promoted``, more and less.
+        What came of it, read only: ``state`` "idle", "running", "done" or "error", ``why`` it failed, what each of
+        these ``needs``; of an effect ``target``, ``versus``, ``position``, ``logit``, the likeliest ``candidates``,
+        and the words that the chosen head has ``promoted``, more and less.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 

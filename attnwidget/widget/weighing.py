@@ -1,4 +1,4 @@
-"""Weighing: what a cell of the map says: its weight, the weight times the size of its value, or its effect on a token."""
+"""Weighing: what a cell of the map says: its weight, that times the size of its value, or its effect on a token."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Weighing(Applying):
     versus = t.Unicode().tag(sync=True)
     weighed = t.Dict(read_only=True).tag(sync=True, to_json=as_text)
 
+    measure: Any
+    sort: Any
     _weigher: Newest
     _wish: Wish | None = None
     _effects: Effects | None = None
