@@ -59,7 +59,8 @@ class Weighing(Applying):
 
     def _tell_weighing(self) -> None:
         """Say what cells can say of these maps, and why not."""
-        held = all(values_of(layer) is not None for maps in self._as_it_is.values() for layer in maps.layers)
+        layers = [layer for maps in self._as_it_is.values() for layer in maps.layers]
+        held = bool(layers) and all(values_of(layer) is not None for layer in layers)
         needs = {
             "value": None if held or self._subject else NO_VALUES,
             "effect": None if self._subject else NO_MODEL,
@@ -72,6 +73,7 @@ class Weighing(Applying):
             self._wish = self._effects = self._valued = self._badged = None
             self.weighing = "weight"
         super()._leave(why)
+        self._tell_weighing()
 
     @t.validate("weighing")
     def _valid_weighing(self, proposal: Any) -> str:
