@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,9 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN, blocks, lacking, temper
 
-__all__ = ["exponentiated", "log_weights_of", "put_out", "weights_of"]
+__all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "weights_of"]
+
+ON_CPU, ON_GPU = 1 << 20, 1 << 26  # cells: what fits a cache, and what keeps a GPU busy in a quarter of a gigabyte
 
 
 def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
@@ -70,11 +72,14 @@ def put_out(call: Call, heads: Sequence[int], *, rows: slice | None = None) -> T
     at = torch.tensor(list(heads), device=call.value.device)
     value = _wide(call.value[:, at // (call.n_heads // call.value.shape[1])])
     rows = slice(0, call.n_queries) if rows is None else rows
-    parts = [
-        weights_of(call, heads, slice(rows.start + part.start, rows.start + part.stop)) @ value
-        for part in blocks(rows.stop - rows.start, call.batch * len(heads) * call.n_keys)
-    ]
-    return torch.cat(parts, 2)
+    return torch.cat([weights_of(call, heads, part) @ value for part in rows_of(call, heads, rows)], 2)
+
+
+def rows_of(call: Call, heads: Sequence[int], rows: slice) -> Iterator[slice]:
+    """Some rows at a time of some heads, as many as their device has room for."""
+    cells = ON_CPU if call.device.type == "cpu" else ON_GPU
+    for part in blocks(rows.stop - rows.start, call.batch * len(heads) * call.n_keys, cells):
+        yield slice(rows.start + part.start, rows.start + part.stop)
 
 
 def _of(term: Tensor, heads: Tensor, rows: slice) -> Tensor:

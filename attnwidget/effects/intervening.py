@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.attending import exponentiated, log_weights_of, put_out, weights_of
+from attnwidget.capturing.attending import exponentiated, log_weights_of, put_out, rows_of, weights_of
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.changes import Attended, changing
 from attnwidget.capturing.keep import Keep
@@ -23,7 +23,7 @@ from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.capturing.weighed import Weights
 from attnwidget.effects.reference import Reference
 from attnwidget.effects.where import Pairs, chosen_heads, pairs_of
-from attnwidget.layers import HIDDEN, blocks, check_factor
+from attnwidget.layers import HIDDEN, check_factor
 from attnwidget.measures.arguments import choice
 
 __all__ = ["intervene"]
@@ -173,7 +173,7 @@ class _Intervention:
         value = value[:, torch.tensor(heads, device=output.device) // (call.n_heads // value.shape[1])]
         rows = [
             self._weights_in(attended, heads, part) @ value.to(torch.promote_types(value.dtype, torch.float32))
-            for part in blocks(call.n_queries, call.batch * len(heads) * call.n_keys)
+            for part in rows_of(call, heads, slice(0, call.n_queries))
         ]
         return replace(attended, call=made, output=_put(output, heads, torch.cat(rows, 2)))
 

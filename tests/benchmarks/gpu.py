@@ -130,7 +130,11 @@ def main() -> None:
     )
     say("ablate: the GPU against the CPU", off(one.effect, other.effect))
     del model, cpu
+    costs()
 
+
+def costs() -> None:
+    """Print what it costs."""
     model, ids = model_of(16, torch.bfloat16, heads=32), ids_of(2048)
     size = sum(p.numel() for p in model.parameters()) / 1e9
     where = f"{size:.1f}e9 parameters, bfloat16, 2,048 tokens"
