@@ -19,7 +19,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.runs import named
-from attnwidget.widget.applying import REPLACED, Applying
+from attnwidget.widget.applying import REPLACED, Applying, unapplied
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
@@ -188,6 +188,7 @@ class Explorer(Applying):
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         heads = named(maps)
+        choices = unapplied(choices, next(iter(heads)))
         self._run_of(subject, heads)
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
