@@ -211,6 +211,7 @@ class Applying(Selecting, Comparing):
                     self._wanted = None
                 self._show_run(after)
                 self.set_trait("outcome", {**told, "ms": round(1000 * (time.perf_counter() - began))})
+                self.send_state("outcome")  # numbers do not wait for what the maps bring along
 
     def _tell(self, outcome: Mapping[str, Any], stale: Callable[[], bool]) -> None:
         with self._changing:
