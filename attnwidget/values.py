@@ -33,6 +33,11 @@ class Values:
     products: Tensor | None = None
     why: str = ""
 
+    def of(self, keys: slice | Tensor) -> Values:
+        """Those of some keys."""
+        sizes, products = (None if one is None else one[..., keys] for one in (self.sizes, self.products))
+        return Values(self.v[:, keys], sizes, products, self.why)
+
     def tensors(self) -> dict[str, Tensor]:
         """What is held, by name."""
         held = {"v": self.v, "value_sizes": self.sizes, "value_products": self.products}

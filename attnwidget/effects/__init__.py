@@ -3,6 +3,7 @@
 from attnwidget.effects.ablation import ablate
 from attnwidget.effects.agreement import agreement
 from attnwidget.effects.attribution import Attribution, attribute
+from attnwidget.effects.debugging import DebuggedPrediction, debug_prediction
 from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.groups import GroupDifference, groups
 from attnwidget.effects.heads import HeadEffects
@@ -14,6 +15,7 @@ from attnwidget.effects.relevance import Relevance, relevance
 
 __all__ = [
     "Attribution",
+    "DebuggedPrediction",
     "Effects",
     "GroupDifference",
     "HeadEffects",
@@ -22,6 +24,7 @@ __all__ = [
     "ablate",
     "agreement",
     "attribute",
+    "debug_prediction",
     "direct",
     "groups",
     "head_importance",

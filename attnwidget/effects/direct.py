@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Effects", "direct"]
 
+LIKELY = 8  # tokens
 EPS = 1e-6  # of single precision, and better
 CAVEAT = (
     "The direct effect alone: what later layers make of a head is not in it. The last norm keeps the scale that it had."
@@ -61,6 +62,8 @@ class Effects:
         Whose next token it is.
     layer_numbers : tuple of int
         What the model calls its layers.
+    likely : tuple of (str, float)
+        What the model finds likeliest at the position, with its probability.
     caveat : str
     split : SplitEffects or None
         The effect of each head split by the keys that it came through; None where that is not known.
@@ -78,6 +81,7 @@ class Effects:
     against: str
     position: int
     layer_numbers: tuple[int, ...]
+    likely: tuple[tuple[str, float], ...]
     caveat: str
     split: SplitEffects | None
     _vectors: Tensor
@@ -274,6 +278,7 @@ def _effects(
     weight, bias = head.weight, getattr(head.module, "bias", None)
     said = stream.logits
     logits = said[at if len(said) > 1 else 0].double().cpu()
+    shares = logits.softmax(-1)
     first = int(logits.argmax()) if asked[0] is None else head.number(asked[0])
     other = None if asked[1] is None else head.number(asked[1])
 
@@ -304,6 +309,9 @@ def _effects(
         against="" if other is None else head.name(other),
         position=at,
         layer_numbers=tuple(one.place.layer for one in stream.layers),
+        likely=tuple(
+            (head.name(int(one)), float(shares[one])) for one in shares.topk(min(LIKELY, len(shares))).indices
+        ),
         caveat=CAVEAT,
         split=None if maps is None else SplitEffects.of(maps, stream.layers, parts, row),
         _vectors=parts.frozen(parts.heads),

@@ -102,6 +102,8 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
         self-attention "rollout" up to each layer, and for short texts "flow" from the last. Nothing is computed before
         it is looked at.
     """
+    if not all(getattr(layer, "rescales", True) for layer in maps.layers):
+        return {}  # no shares: one part of what has a sign
     found = [mean_of_heads(maps), largest_of_heads(maps)] if max(maps.heads) > 1 else []
     held = [values_of(layer) for layer in maps.layers]
     if all(values is not None and values.products is not None for values in held):

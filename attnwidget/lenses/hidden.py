@@ -63,6 +63,7 @@ class Kept:
             mask=self.mask(source.mask),
             bias=None if source.bias is None else self._cells(source.bias),
             sinks=source.sinks if self.sinks else None,
+            values=None if source.values is None else source.values.of(self.keys),
             rotary=source.rotary and source.rotary.of(self.queries, self.keys),
         )
 
@@ -131,9 +132,17 @@ class HiddenLayer:
         """Those of the source, or its refusal: [heads, rows, keys]."""
         return self._source.scores(heads, self._kept.rows(rows))[..., self._kept.keys]
 
+    @property
+    def rescales(self) -> bool:
+        """Whether rows are shares; what is no share stays what it is."""
+        return bool(getattr(self._source, "rescales", True))
+
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Log of the weights [heads, rows, keys] and of the mass outside the map [heads, rows]."""
         log_weights, outside = self._source.log_weights(heads, self._kept.rows(rows))
+        if not self.rescales:
+            log_weights = log_weights[..., self._kept.keys]
+            return log_weights, (1 - log_weights.exp().sum(-1)).clamp(min=0).log()
         if not self._kept.sinks:
             outside = torch.full_like(outside, -math.inf)
         return temper(log_weights[..., self._kept.keys], outside)
@@ -143,6 +152,8 @@ class HiddenLayer:
         rows = self._kept.rows(rows)
         whole = self._source.weights(heads, rows)
         weights = whole[..., self._kept.keys]
+        if not self.rescales:
+            return weights
         total = weights.sum(-1)
         # A second look only where there is something: and not a logarithm, whose gradient at a weight of 0 is none.
         if self._kept.sinks and bool((whole.sum(-1) < 1 - 1e-6).any()):

@@ -48,12 +48,17 @@ class TimesFactors(Unscored):
     of_keys : Tensor [heads, keys]
         0 or more.
     of_queries : Tensor [queries] or None
-        0 or more; None divides each row by its sum, so that it sums to 1.
+        0 or more, so that no row sums to more than 1; None divides each row by its sum, so that it sums to 1.
     """
 
     def __init__(self, source: Layer, of_keys: Tensor, of_queries: Tensor | None = None) -> None:
         super().__init__(source)
         self._of_keys, self._of_queries = of_keys, of_queries
+
+    @property
+    def rescales(self) -> bool:
+        """Whether rows are shares, and are rescaled where some keys are left out."""
+        return self._of_queries is None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,15 +71,14 @@ class TimesFactors(Unscored):
         return self.shape[0]
 
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms [heads, rows, keys], and nothing outside the map: what is no key has no value."""
+        """Logarithms [heads, rows, keys], and of what rows lack; of shares nothing: what is no key has no value."""
         logs = self._source.log_weights(heads, rows)[0]
         logs = logs + self._of_keys[heads].to(logs).log()[:, None]
         if self._of_queries is not None:
             logs = logs + self._of_queries[rows].to(logs).log()[:, None]
-        else:
-            total = logs.logsumexp(-1, keepdim=True)
-            logs = logs - total.masked_fill(total == -math.inf, 0)
-        return logs, torch.full_like(logs[..., 0], -math.inf)
+            return logs, (1 - logs.exp().sum(-1)).clamp(min=0).log()
+        total = logs.logsumexp(-1, keepdim=True)
+        return logs - total.masked_fill(total == -math.inf, 0), torch.full_like(logs[..., 0], -math.inf)
 
     def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Weights times factors [heads, rows, keys]."""

@@ -221,30 +221,36 @@ class Applying(Selecting, Comparing):
     def _show_run(self, after: Passed | None) -> None:
         """Show the text as it was read before and after, or before alone; all that was chosen stays."""
         pairs = {name: (maps, after.maps[name]) for name, maps in self._as_it_is.items()} if after else {}
-        heads = Runs((AS_IT_IS, CHANGED), pairs) if pairs else dict(self._as_it_is)
+        if self._shown.runs or pairs:
+            self._show_in_place(Runs((AS_IT_IS, CHANGED), pairs) if pairs else dict(self._as_it_is))
+
+    def _show_in_place(self, heads: dict[str, AttentionMaps], measures: Mapping[str, Any] | None = None) -> None:
+        """Show other maps of the same text; all that was chosen stays, and of two runs the difference is seen."""
         was, name, at, selected = self._shown, self.map, (self.layer, self.head), self.selected
-        if not was.runs and not pairs:
-            return
         if not was.runs:
             self._against = self.against
         lens, seen = self._fitting(heads)
-        self._take(heads, self.facts["title"], self._measures, seen)
+        self._take(heads, self.facts["title"], measures or self._measures, seen)
         self._choose(lens)
         self.map = _named_alike(was.source(name), "", was, self._shown)
         self.selected = selected
         if name in was.derived:
             self.map = _named_alike(was.source(name), was.derived[name][0], was, self._shown)
         self.layer, self.head = at
-        if bool(was.runs) != bool(pairs):
-            self.against = {"map": AS_IT_IS, "layer": None, "head": None} if pairs else self._against
+        if isinstance(heads, Runs):
+            self.against = {"map": heads.labels[0], "layer": None, "head": None}
+        elif was.runs:
+            self.against = self._against
         self._settle()
 
 
 def _named_alike(source: str, kind: str, before: Shown, after: Shown) -> str:
     """The maps among others that are of the same part; of two runs those of the same, or of the changed one."""
     place = before.runs.get(source)
-    part, run = (place.part, place.run) if place else (source, CHANGED)
-    found = next((name for name, one in after.runs.items() if one == (run, part)), part)
+    part = place.part if place else source
+    alike = [name for name, one in after.runs.items() if one.part == part]
+    same = [name for name in alike if place and after.runs[name].run == place.run]
+    found = next(iter([*same, *alike]), part)
     name = derived_name(kind, found, after.measuring) if kind else found
     return name if name in after.maps else next(iter(after.maps))
 

@@ -19,7 +19,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.runs import named
-from attnwidget.widget.applying import REPLACED, Applying, unapplied
+from attnwidget.widget.applying import REPLACED, unapplied
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
@@ -31,17 +31,18 @@ from attnwidget.widget.still import Still, still
 from attnwidget.widget.subject import Subject
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
+from attnwidget.widget.weighing import Weighing
 
 __all__ = ["Explorer", "are_maps", "check_choices"]
 
 LOCKABLE = (
     *("map", "view", "measure", "sort", "temperature", "scaling", "against", "compared", "tokens"),
     *("color_map", "color_scale", "color_range", "threshold", "pooling"),
-    *("heads", "reading", "joined", "spans", "span_kind", "flow_heads", "flow_threshold", "applied", "all"),
+    *("heads", "reading", "joined", "spans", "span_kind", "flow_heads", "flow_threshold", "applied", "weighing", "all"),
 )
 
 
-class Explorer(Applying):
+class Explorer(Weighing):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -152,6 +153,17 @@ class Explorer(Applying):
         ``needs`` before anything can be applied; ``candidates`` for the next token, each [token, probability before,
         after]; ``kl`` of the two distributions and ``loss`` [before, after] of the text, in nats, None where the model
         has none; ``ms`` that it took.
+    weighing : {"weight", "value", "effect"}
+        What a cell says: the weight; the weight times the size of what the value of its key adds, as a share of the row
+        (`attnwidget.effects.value_weighted`); or what it adds to the logit of a token at the query, with a sign
+        (`attnwidget.effects.direct`), beside which the grid is badged with the effect of each head at the pinned query,
+        or the last. Values need a view of ``capture(..., values=True)`` or of a text and a model, effects the latter.
+    target, versus : str
+        The token whose logit that is, and one to hold it against; empty for the likeliest, and for none.
+    weighed : dict
+        What came of it, read only: ``state`` "idle", "running", "done" or "error", ``why`` it failed, what each of
+        these ``needs``; of an effect ``target``, ``versus``, ``position``, ``logit``, the likeliest ``candidates``,
+        and the words that the chosen head has ``promoted``, more and less.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -184,12 +196,13 @@ class Explorer(Applying):
         **choices: Any,
     ) -> None:
         self._shown = Shown()  # a widget whose making failed half-way is closed too
-        self._changing, self._newest = threading.RLock(), Newest(self._run)
+        self._changing, self._newest, self._weigher = threading.RLock(), Newest(self._run), Newest(self._weigh)
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         heads = named(maps)
         choices = unapplied(choices, next(iter(heads)))
         self._run_of(subject, heads)
+        self._tell_weighing()
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))
         choices.setdefault("map", next(iter(self._maps)))
         self._select(choices)
@@ -203,6 +216,7 @@ class Explorer(Applying):
         self.on_msg(self._answer)
         if self.applied:
             self._run_again(None)
+        self._weigh_again(None)
 
     @property
     def maps(self) -> AttentionMaps:
@@ -385,9 +399,11 @@ class Explorer(Applying):
         super().close()
         with self._changing:
             self._newest.withdraw()
+            self._weigher.withdraw()
             self._shown, self._page = Shown(self._shown.version), None
             self._given, self._seen, self._looked = {}, {}, None
             self._subject, self._before, self._as_it_is = None, None, {}
+            self._effects = self._valued = None
 
     def __repr__(self) -> str:
         if not self._maps:

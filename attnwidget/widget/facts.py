@@ -36,7 +36,8 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         if place:
             fact.update(place._asdict())
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
-    return {"title": title, "version": shown.version, "maps": maps}
+    answer: dict[str, Any] = {"title": title, "version": shown.version, "maps": maps}
+    return answer if shown.unit == 1 else answer | {"unit": shown.unit}
 
 
 def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:

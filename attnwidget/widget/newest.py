@@ -34,7 +34,8 @@ class Newest:
             self._waiting = [wanted]
             if not self._busy:
                 self._busy = True
-                threading.Thread(target=self._work, name="attnwidget: runs again", daemon=True).start()
+                # No daemon: torch cannot be stopped in the middle when Python ends.
+                threading.Thread(target=self._work, name="attnwidget: runs again").start()
 
     def withdraw(self) -> None:
         """Let go all that was asked for."""

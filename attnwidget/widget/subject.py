@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing import Capture, capture
 from attnwidget.capturing.axes import token_label
+from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.examples import batches, losses
 from attnwidget.effects.intervening import intervene
 from attnwidget.effects.resuming import Resumable
@@ -163,6 +164,37 @@ class Subject:
     def _check_weights(self) -> None:
         if _edition(self.model) != self._weights:
             raise ValueError("the model has other weights than when it read this text: make the view again.")
+
+    def valued(self, stale: Callable[[], bool] = lambda: False) -> dict[str, AttentionMaps]:
+        """Run the model on the same inputs, and keep what the weights are multiplied with; Withdrawn as in `run`."""
+        with _given_up(self.model, stale):
+            run = capture(self.model, self.inputs, self.tokenizer, values=True, logits="none", progress=False)
+        return run[self._example].by_name
+
+    def effects(self, target: str, versus: str, position: int, stale: Callable[[], bool] = lambda: False) -> Effects:
+        """What each head adds to the logit of a token behind a position, or to the difference of two.
+
+        Parameters
+        ----------
+        target, versus : str
+            Tokens; empty for the likeliest, and for none.
+        position : int
+            Whose next token it is.
+        stale : callable
+            As in `run`.
+
+        Raises
+        ------
+        Withdrawn
+            When nobody waits for it any more.
+        TypeError, ValueError
+            As `attnwidget.effects.direct`.
+        """
+        with _given_up(self.model, stale):
+            return direct(
+                self.model, self.inputs, self.tokenizer, target=target or None, against=versus or None,
+                position=position,
+            )  # fmt: skip
 
     def told(self, before: Passed, after: Passed) -> dict[str, Any]:
         """What became of the next token and of the loss, for the browser.

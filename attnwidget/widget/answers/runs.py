@@ -27,10 +27,14 @@ class Runs(dict[str, AttentionMaps]):
         What the first and the second run are called.
     parts : mapping of str to tuple of AttentionMaps
         Of the first and the second run, by what the maps are called in each.
+    unit : float
+        What 1 stands for in them, where they are no shares.
     """
 
-    def __init__(self, labels: tuple[str, str], parts: Mapping[str, tuple[AttentionMaps, AttentionMaps]]) -> None:
-        self.labels = labels
+    def __init__(
+        self, labels: tuple[str, str], parts: Mapping[str, tuple[AttentionMaps, AttentionMaps]], *, unit: float = 1.0
+    ) -> None:
+        self.labels, self.unit = labels, unit
         self.place: dict[str, Run] = {}
         super().__init__()
         for side in (1, 0):
