@@ -24,7 +24,7 @@ from attnwidget.widget.several import Heads, chosen_heads
 from attnwidget.widget.subject import Change, Passed, Subject, Withdrawn
 from attnwidget.widget.telling import as_text
 
-__all__ = ["AS_IT_IS", "CHANGED", "Applying"]
+__all__ = ["AS_IT_IS", "CHANGED", "GENERATED", "REPLACED", "Applying", "unapplied"]
 
 AS_IT_IS, CHANGED = "as it is", "changed"
 WITHOUT = (
@@ -65,9 +65,11 @@ class Applying(Selecting, Comparing):
         """Run nothing any more: other maps are not what the model read."""
         with self._changing:
             self._newest.withdraw()
-            self._subject, self._wanted, self._before, self._as_it_is = None, None, None, {}
+            had, self._subject = self._subject, None
+            self._wanted, self._before, self._as_it_is = None, None, {}
             self.applied, self.off, self.cuts, self.tempered = False, [], [], []
-            self.set_trait("outcome", {"state": "idle", "needs": why})
+            if had is not None:
+                self.set_trait("outcome", {"state": "idle", "needs": why})
 
     def _handle_msg(self, msg: Any) -> None:
         """What the browser says is not heard in the middle of a change."""
@@ -209,6 +211,7 @@ class Applying(Selecting, Comparing):
                     self._wanted = None
                 self._show_run(after)
                 self.set_trait("outcome", {**told, "ms": round(1000 * (time.perf_counter() - began))})
+                self.send_state("outcome")  # numbers do not wait for what the maps bring along
 
     def _tell(self, outcome: Mapping[str, Any], stale: Callable[[], bool]) -> None:
         with self._changing:
@@ -250,6 +253,21 @@ def _named_alike(source: str, kind: str, before: Shown, after: Shown) -> str:
     found = next(iter([*same, *alike]), part)
     name = derived_name(kind, found, after.measuring) if kind else found
     return name if name in after.maps else next(iter(after.maps))
+
+
+def unapplied(choices: Mapping[str, Any], first: str) -> dict[str, Any]:
+    """Choices of a view that was applied, for one that will be: its maps are yet to be run."""
+    found = dict(choices)
+    if not found.get("applied"):
+        return found
+    for run in (AS_IT_IS, CHANGED):
+        if found.get("map") == run:
+            found["map"] = first
+        found["map"] = str(found.get("map", first)).removeprefix(f"{run}: ")
+    against = found.get("against")
+    if isinstance(against, Mapping) and against.get("map") == AS_IT_IS:
+        found["against"] = None
+    return found
 
 
 def _each(given: Any, read: Callable[[Any], list[Any]]) -> list[list[Any]]:

@@ -19,7 +19,7 @@ from attnwidget.maps import AttentionMaps
 from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.answers import Answer, Shown, answer
 from attnwidget.widget.answers.runs import named
-from attnwidget.widget.applying import REPLACED
+from attnwidget.widget.applying import REPLACED, unapplied
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
@@ -200,6 +200,7 @@ class Explorer(Weighing):
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         heads = named(maps)
+        choices = unapplied(choices, next(iter(heads)))
         self._run_of(subject, heads)
         self._tell_weighing()
         self._take(heads, title, measures, self._see(heads, self._lens(heads, choices), choices.get("map")))

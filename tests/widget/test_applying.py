@@ -57,6 +57,20 @@ def settling(view):
         view.unobserve(hear, "outcome")
 
 
+def wait_until_done(view):
+    """Wait for what has been begun."""
+    done = threading.Event()
+
+    def hear(_):
+        if view.outcome["state"] == "done":
+            done.set()
+
+    view.observe(hear, "outcome")
+    hear(None)
+    assert done.wait(PATIENCE), view.outcome
+    view.unobserve(hear, "outcome")
+
+
 def by_hand(storyteller, *changes, text=STORY):
     """Maps, the next token's distribution, and the loss, with attention changed in the documented way."""
     model, tokenizer = storyteller
@@ -129,6 +143,18 @@ class TestWhatIsApplied:
         with settling(again):
             again.cuts = [[0, 0, [3, 4], [1, 2]]]
         assert again.against["map"] == "as it is"
+        again.close()
+
+    def test_is_shown_again_by_its_state(self, view, storyteller):
+        with settling(view):
+            view.set_state({"applied": True, "off": [[1, 2]], "temperature": 2})
+        view.map = "changed: rollout"
+        model, tokenizer = storyteller
+        again = aw.explore(STORY, model=model, tokenizer=tokenizer, **view.state)
+        assert again.map in {"rollout", view.map}
+        wait_until_done(again)
+        assert (again.map, again.against) == (view.map, view.against)
+        assert again.outcome["kl"] == pytest.approx(view.outcome["kl"], abs=1e-9)
         again.close()
 
     def test_leaves_layers_before_the_change_as_they_are(self, view):

@@ -1,4 +1,5 @@
 /** Keys that work wherever the focus is in the widget, but in a field that is typed into. */
+import { cutMarked, toggleOff } from "./changing";
 import { stepHead, stepLayer } from "./stepping";
 import type { Store } from "./store";
 
@@ -29,8 +30,8 @@ export function followKeys(root: HTMLElement, store: Store): () => void {
     "{": () => stepLayer(store, -1),
     "}": () => stepLayer(store, 1),
     "/": () => store.find.value++,
-    x: store.toggleOff,
-    c: store.cutMarked,
+    x: () => toggleOff(store),
+    c: () => cutMarked(store),
     "?": () => (store.keysShown.value = !store.keysShown.peek()),
   };
 

@@ -437,27 +437,6 @@ export class Store {
     });
   }
 
-  /** Switch the chosen head off in the model, or on again. */
-  readonly toggleOff = (): void => {
-    const map = this.map.peek();
-    if (map && !this.lesson.isLocked("applied"))
-      this.said.value = this.applying.toggleOff(map, this.layer.peek(), this.head.peek());
-  };
-
-  /** Cut the cells that are marked, or the one that is pinned, in the model. */
-  readonly cutMarked = (): void => {
-    const [map, { query, key }] = [this.map.peek(), this.pin.peek()];
-    const pinned =
-      query === null || key === null
-        ? null
-        : ({ queries: [query, query + 1], keys: [key, key + 1] } as const);
-    const block = this.applying.marked.peek() ?? pinned;
-    if (!map || this.lesson.isLocked("applied")) return;
-    this.said.value = block
-      ? this.applying.cut(map, this.layer.peek(), this.head.peek(), block)
-      : "Mark cells, or pin one, to cut them";
-  };
-
   /** Weight of a cell of the picture, or the difference there; null where masked or not there. */
   weight(query: number, key: number): number | null {
     const shown = this.picture.value;

@@ -2,6 +2,7 @@
 import type { ReadonlySignal } from "@preact/signals";
 import { columnX, rowY } from "../../../drawing/geometry";
 import { blockName } from "../../applying";
+import { cutMarked } from "../../changing";
 import type { Store } from "../../store";
 import type { Stage } from "../map/stage";
 
@@ -28,7 +29,7 @@ export function Cutting({ store, stage }: { store: Store; stage: ReadonlySignal<
   return (
     <div class="cutting" data-part="cutting" style={style} role="group" aria-label="Marked cells">
       {why === null ? (
-        <button type="button" data-part="cut" onClick={store.cutMarked}>
+        <button type="button" data-part="cut" onClick={() => cutMarked(store)}>
           Cut {blockName(block)} <kbd>c</kbd>
         </button>
       ) : (

@@ -5,7 +5,7 @@ import type { Outcome } from "../../applying";
 export function Sums({ outcome }: { outcome: Outcome }) {
   const { kl, loss, ms } = outcome;
   return (
-    <p class="sums" data-part="sums" data-kl={kl} data-loss={loss?.[1]}>
+    <p class="sums" data-part="sums" aria-live="polite" data-kl={kl} data-loss={loss?.[1]}>
       {kl != null && (
         <span title="How far the next token's distribution is from what it was: KL divergence">
           KL <b>{exact(kl)}</b> nats
