@@ -134,7 +134,7 @@ class HeadsHeard:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._names = {module: name for name, module in model.named_modules()}
+        self._names = {module: name.replace("_orig_mod.", "") for name, module in model.named_modules()}
         self._calls: dict[Place, _Call] = {}
         self._runs: Counter[nn.Module] = Counter()
         self._deaf = False

@@ -22,7 +22,7 @@ from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
-__all__ = ["switched", "switches", "transformers_in"]
+__all__ = ["switched", "switches", "transformers_in", "uncompiled"]
 
 # A neutral name: "sdpa", "flash" or "flex_attention" inside it would start checks of support.
 _NAME = "attnwidget_capture"
@@ -278,9 +278,7 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
             for config in configs
             if config._attn_implementation in {_NAME, _MASKED_NAME}  # noqa: SLF001
         }
-        for owner, name in changed:
-            key = (id(owner), name)
-            _originals.setdefault(key, _Original(owner, name, getattr(owner, name))).users += 1
+        _hold(changed)
         try:
             for part in found:
                 if not (switches(part) and _take_from_registry(part)):
@@ -300,6 +298,28 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
     finally:
         with _lock:
             _give_back(changed, inside)
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Run compiled modules as they were written: compiled code has no place to listen at, and none to change."""
+    changed: list[tuple[Any, str]] = [(_compiler, "stance")] if "torch._dynamo" in sys.modules else []
+    with _lock:
+        _hold(changed)
+        if changed:
+            _compiler.run_eagerly()
+    try:
+        yield
+    finally:
+        with _lock:
+            _give_back(changed, {})
+
+
+def _hold(changed: list[tuple[Any, str]]) -> None:
+    """Keep what attributes were before anybody changed them."""
+    for owner, name in changed:
+        key = (id(owner), name)
+        _originals.setdefault(key, _Original(owner, name, getattr(owner, name))).users += 1
 
 
 def _take_from_registry(part: PreTrainedModel) -> bool:

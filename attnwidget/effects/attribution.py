@@ -173,6 +173,11 @@ def attribute(
         said, embedded = asked.of(reading), reading.embedded.clone().requires_grad_(True)
         delta = math.nan
         with torch.enable_grad():
+            if not said(embedded).requires_grad:
+                raise ValueError(
+                    "no gradient goes back from what this model says to its embeddings, as through quantised modules; "
+                    "use the model as it was before."
+                )
             if method == "gradient":
                 each = captum.Saliency(said).attribute(embedded, abs=False)
             elif method == "gradient_x_input":

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnwidget.capturing.projecting import Projection
+from attnwidget.capturing.registry import uncompiled
 
 __all__ = ["changed"]
 
@@ -45,6 +46,7 @@ def changed(
         return None if other is None else (other.flatten(-2), *args[1:])
 
     with ExitStack() as stack:
+        stack.enter_context(uncompiled())
         stack.callback(model.register_forward_pre_hook(begin).remove)
         for module in {one.module for one in projections}:
             stack.callback(module.register_forward_pre_hook(enter).remove)

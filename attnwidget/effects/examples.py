@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from attnwidget.capturing.inputs import as_inputs
 from attnwidget.capturing.keeping import generates
 from attnwidget.capturing.passes import is_pair
-from attnwidget.capturing.registry import transformers_in
+from attnwidget.capturing.registry import transformers_in, uncompiled
 
 __all__ = [
     "IGNORED",
@@ -88,11 +88,12 @@ def unlabelled(model: nn.Module, batch: Batch) -> Batch:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Hold a model in eval mode, and leave every module as it was, whatever happens."""
+    """Hold a model in eval mode and uncompiled, and leave every module as it was, whatever happens."""
     before = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        yield
+        with uncompiled():
+            yield
     finally:
         for module, training in before:
             module.training = training

@@ -6,7 +6,7 @@ to attend.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +22,7 @@ from attnwidget.capturing.registry import switched, transformers_in
 from attnwidget.capturing.weighed import Weights
 from attnwidget.effects.examples import frozen
 
-__all__ = ["Felt", "feel"]
+__all__ = ["Felt", "feel", "slopes_of"]
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,27 @@ def feel(model: nn.Module, number: Callable[[], Tensor]) -> tuple[Tensor, list[F
         raise ValueError(f"not all attention of this model is seen: {name!r}: {why}.")
     if not held:
         raise ValueError(f"no attention of {type(model).__name__} was seen.")
-    reach = found.requires_grad
-    slopes = torch.autograd.grad(found, [kept for _, kept in held], allow_unused=True) if reach else [None] * len(held)
+    slopes = slopes_of(found, [kept for _, kept in held])
     return found.detach(), [
         Felt(_detached(attended.call), attended.part, slope) for (attended, _), slope in zip(held, slopes, strict=True)
     ]
+
+
+def slopes_of(number: Tensor, kept: Sequence[Tensor]) -> list[Tensor | None]:
+    """The gradient of a number at what heads put out, None where nothing of it reaches the number.
+
+    Raises
+    ------
+    ValueError
+        When nothing of any reaches it, as in a quantised model.
+    """
+    slopes = torch.autograd.grad(number, list(kept), allow_unused=True) if number.requires_grad else ()
+    if all(slope is None for slope in slopes):
+        raise ValueError(
+            "no gradient goes back from what this model says to its attention, as through quantised modules; use the "
+            "model as it was before, or ablate(), which needs none."
+        )
+    return list(slopes)
 
 
 def _detached(call: Call) -> Call:

@@ -11,7 +11,7 @@ from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.changing import changed
 from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses
-from attnwidget.effects.feeling import feel
+from attnwidget.effects.feeling import feel, slopes_of
 from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.stopping import Stopping
 from attnwidget.measures.arguments import choice
@@ -109,7 +109,7 @@ def _felt(model: Any, layers: Any, batch: Batch) -> tuple[Tensor, list[Tensor]]:
     with changed(model, layers, hold):
         loss = losses(model, batch, logits_of(model(**batch)))
     # Examples do not touch each other: the gradient of the sum is each one's own.
-    slopes = torch.autograd.grad(loss.sum(), [held[number] for number in range(len(layers))], allow_unused=True)
+    slopes = slopes_of(loss.sum(), [held[number] for number in range(len(layers))])
     felt = []
     for number, slope in enumerate(slopes):
         heads = held[number].detach()

@@ -87,7 +87,7 @@ class Stream:
 
     def __init__(self, model: nn.Module, layers: list[Projection], unembedding: nn.Module) -> None:
         self.layers, self.unembedding, self._model = layers, unembedding, model
-        names = dict(model.named_modules())
+        names = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
         self._blocks = [_block_of(one, names) for one in layers]
         self._of_blocks: list[_Ran] = []
         self._projected: list[_Ran] = []
