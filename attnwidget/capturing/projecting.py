@@ -7,6 +7,7 @@ adapter around it. Where heads are gated, normed or mixed on the way, there is n
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.places import side_of
 from attnwidget.capturing.recorder import Recorder
 from attnwidget.capturing.registry import switched, transformers_in
+from attnwidget.intake import AttentionWarning
 
 __all__ = ["HeadsHeard", "Projection", "Projections", "find_projections"]
 
@@ -88,7 +90,12 @@ class Projections:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, part: str | None) -> list[Projection]:
-        """The layers of one kind; ValueError where there is no such, or several to choose from."""
+        """The layers of one kind; ValueError where there is no such, or several to choose from.
+
+        Of layers whose heads cannot be told apart an AttentionWarning tells.
+        """
+        for name, why in self.refused.items():
+            warnings.warn(f"heads of {name!r} are left out: {why}.", AttentionWarning, stacklevel=3)
         if part is None and len(self.by_name) == 1:
             return next(iter(self.by_name.values()))
         if part is None or part not in self.by_name:

@@ -173,7 +173,8 @@ def attribute(
         said, embedded = asked.of(reading), reading.embedded.clone().requires_grad_(True)
         delta = math.nan
         with torch.enable_grad():
-            if not said(embedded).requires_grad:
+            (slope,) = torch.autograd.grad(said(embedded).sum(), embedded, allow_unused=True)
+            if slope is None:
                 raise ValueError(
                     "no gradient goes back from what this model says to its embeddings, as through quantised modules; "
                     "use the model as it was before."
