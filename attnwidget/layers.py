@@ -14,7 +14,7 @@ from torch import Tensor
 from attnwidget.rotary import Rotary
 from attnwidget.values import Values
 
-__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "check_factor", "lacking", "temper"]
+__all__ = ["DenseLayer", "Layer", "Mask", "ProjectedLayer", "blocks", "cells_for", "check_factor", "lacking", "temper"]
 
 HIDDEN = -9e3  # an additive mask this low hides a key
 ROW_SUM_TOLERANCE = 1e-2  # bf16 rows are off by up to 2.6e-3; what is farther off is really missing mass
@@ -452,6 +452,11 @@ def blocks(n_rows: int, row_cells: int, cells: int = 1 << 20) -> Iterator[slice]
     step = -(-n_rows // max(1, -(-n_rows // most)))
     for start in range(0, n_rows, max(1, step)):
         yield slice(start, min(start + step, n_rows))
+
+
+def cells_for(device: torch.device) -> int:
+    """How many cells at a time: what fits a cache, or what keeps a GPU busy in a quarter of a gigabyte."""
+    return 1 << 20 if device.type == "cpu" else 1 << 26
 
 
 def lacking(weights: Tensor) -> Tensor:

@@ -11,11 +11,9 @@ from torch import Tensor
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.weighed import Weights
-from attnwidget.layers import HIDDEN, blocks, lacking, temper
+from attnwidget.layers import HIDDEN, blocks, cells_for, lacking, temper
 
 __all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "weights_of"]
-
-ON_CPU, ON_GPU = 1 << 20, 1 << 26  # cells: what fits a cache, and what keeps a GPU busy in a quarter of a gigabyte
 
 
 def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
@@ -77,8 +75,7 @@ def put_out(call: Call, heads: Sequence[int], *, rows: slice | None = None) -> T
 
 def rows_of(call: Call, heads: Sequence[int], rows: slice) -> Iterator[slice]:
     """Some rows at a time of some heads, as many as their device has room for."""
-    cells = ON_CPU if call.device.type == "cpu" else ON_GPU
-    for part in blocks(rows.stop - rows.start, call.batch * len(heads) * call.n_keys, cells):
+    for part in blocks(rows.stop - rows.start, call.batch * len(heads) * call.n_keys, cells_for(call.device)):
         yield slice(rows.start + part.start, rows.start + part.stop)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnwidget.capturing.calls import Call, Place
 from attnwidget.capturing.projecting import Projection
-from attnwidget.layers import DenseLayer, Layer, ProjectedLayer, blocks
+from attnwidget.layers import DenseLayer, Layer, ProjectedLayer, blocks, cells_for
 from attnwidget.values import Values
 
 __all__ = ["valued"]
@@ -38,7 +38,7 @@ def _projected(v: Tensor, projection: Projection, heads: tuple[int, ...] | None)
         group = n_heads // len(v)
         sizes = slices.new_zeros(n_heads, n_keys)
         products = slices.new_zeros(n_heads, n_heads, n_keys)
-        for keys in blocks(n_keys, n_heads * slices.shape[2]):
+        for keys in blocks(n_keys, n_heads * slices.shape[2], cells_for(slices.device)):
             added = v[:, keys].float().repeat_interleave(group, 0) @ slices  # [heads, some keys, out]
             by_key = added.transpose(0, 1)
             products[:, :, keys] = (by_key @ by_key.mT).permute(1, 2, 0)
