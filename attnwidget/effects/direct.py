@@ -275,7 +275,7 @@ def _effects(
     stream: Stream, at: int, head: Unembedding, asked: tuple[Any, Any], maps: AttentionMaps | None, *, centred: bool
 ) -> Effects:
     parts = stream.parts(at)
-    weight, bias = head.weight, getattr(head.module, "bias", None)
+    weight, bias = head.weight, head.bias
     said = stream.logits
     logits = said[at if len(said) > 1 else 0].double().cpu()
     shares = logits.softmax(-1)
@@ -288,7 +288,7 @@ def _effects(
         return (values[first] if other is None else values[first] - values[other]).cpu()
 
     row = of(weight)
-    constant = float(row @ parts.norm.shift) + (float(of(bias)) if isinstance(bias, Tensor) else 0.0)
+    constant = float(row @ parts.norm.shift) + (0.0 if bias is None else float(of(bias)))
     logit = float(of(logits))
     check = abs(float(parts.frozen(parts.end) @ row) + constant - logit)
     if check > close_for(weight.dtype) * float(logits.abs().max()):

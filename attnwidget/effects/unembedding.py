@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -39,10 +40,25 @@ class Unembedding:
     name: Callable[[int], str]
     said: Tensor | None = None
 
-    @property
+    @cached_property
     def weight(self) -> Tensor:
-        """Rows of the unembedding: [words, width]."""
-        return self.module.get_parameter("weight").detach()
+        """Rows of the unembedding: [words, width]; of one whose numbers are elsewhere until it runs, by running it."""
+        held = self.module.get_parameter("weight").detach()
+        if not held.is_meta:
+            return held
+        with torch.no_grad():
+            each = torch.eye(held.shape[1], dtype=held.dtype)
+            return (self.module(each) - self.module(torch.zeros_like(each[:1]))).T
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        """What it adds: [words], or None."""
+        held = getattr(self.module, "bias", None)
+        if not isinstance(held, Tensor) or not held.is_meta:
+            return held if isinstance(held, Tensor) else None
+        with torch.no_grad():
+            width = self.module.get_parameter("weight").shape[1]
+            return self.module(torch.zeros(1, width, dtype=held.dtype))[0]  # type: ignore[no-any-return]
 
 
 def unembedding_of(model: nn.Module, tokenizer: Any, named: dict[str, Any]) -> Unembedding:

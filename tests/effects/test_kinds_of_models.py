@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from peft import LoraConfig, get_peft_model
 
 import attnwidget as aw
@@ -58,6 +59,12 @@ def test_an_adapter_around_every_projection_is_part_of_it(what):
     found = NUMBERS[what](wrapped)
     merged = wrapped.merge_and_unload()
     torch.testing.assert_close(found, NUMBERS[what](merged), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_a_model_whose_numbers_are_elsewhere_until_it_runs_is_no_other(what):
+    offloaded = cpu_offload(made(NEXT_WORD["LLaMA"]), execution_device=torch.device("cpu"))
+    torch.testing.assert_close(NUMBERS[what](offloaded), NUMBERS[what](made(NEXT_WORD["LLaMA"])), atol=1e-5, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
