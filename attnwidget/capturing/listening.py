@@ -22,9 +22,10 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from attnwidget.capturing.calls import Call
+from attnwidget.capturing.changes import changes
 from attnwidget.capturing.grids import laid_by
 from attnwidget.capturing.lineage import Lineage, Node, tensors_in
-from attnwidget.capturing.multihead import of_multihead
+from attnwidget.capturing.multihead import heads_of_multihead, of_multihead, projected
 from attnwidget.capturing.multiplied import Multiplied, as_multiplied
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.qk import Masks, as_call, call_of_sdpa, of_sdpa
@@ -353,8 +354,14 @@ class Listener:
         queries, keys = self.lineage.source(given["query"]), self.lineage.source(given["key"])
         # Both are projected in there, so they count as what they were projected from.
         to_q, to_k = (Node(self.lineage.clock + 1, (node,), "projection") for node in (queries, keys))
+        with torch.set_grad_enabled(self.with_grad and bool(changes())):
+            call = as_call(of_multihead(given, self.masks), self._name(), self.masks)
+            heads = heads_of_multihead(given, call, output) if changes() else None
         with torch.no_grad():
-            self._tell(as_call(of_multihead(given, self.masks), self._name(), self.masks), to_q, to_k)
+            changed = self._tell(call, to_q, to_k, output=heads)
+        if changed is not None:
+            made = projected(given, changed)
+            output = made if isinstance(output, Tensor) else (made, *output[1:])
         for tensor in tensors_in([output] if isinstance(output, Tensor) else output[:1]):
             self.lineage.made(tensor, (queries,), "attention", self._name())
         return output

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, multi_head_attention_forward, pad
 
+from attnwidget.capturing.attending import put_out
+from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.qk import QK, Masks, additive, causal_mask
 
-__all__ = ["of_multihead", "of_packed"]
+__all__ = ["heads_of_multihead", "of_multihead", "of_packed", "projected"]
 
 
 def of_multihead(given: Mapping[str, Any], masks: Masks) -> QK:
@@ -51,6 +53,26 @@ def of_multihead(given: Mapping[str, Any], masks: Masks) -> QK:
             ("merged", *kind), lambda: _merged(attn_mask, padding, q, k.shape[2]), attn_mask, padding
         )
     return said
+
+
+def heads_of_multihead(given: Mapping[str, Any], call: Projections, output: Any) -> Tensor | None:
+    """What the heads of such a call put out before it projects them, [batch, heads, queries, width].
+
+    None where that, projected, is not what the call gave.
+    """
+    heads = put_out(call, range(call.n_heads)).to(call.query.dtype)
+    made, was = projected(given, heads), output if isinstance(output, Tensor) else output[0]
+    bound = max(1e-4, 16 * torch.finfo(was.dtype).eps)
+    with torch.no_grad():
+        same = torch.allclose(made, was, rtol=bound, atol=bound * float(was.detach().abs().max()))
+    return heads if same else None
+
+
+def projected(given: Mapping[str, Any], heads: Tensor) -> Tensor:
+    """What such a call gives of what its heads put out."""
+    together = heads.permute(2, 0, 1, 3).flatten(2)  # [queries, batch, width]
+    made = linear(together, given["out_proj_weight"], given["out_proj_bias"])
+    return made[:, 0] if given["query"].ndim == 2 else made
 
 
 def of_packed(  # noqa: PLR0917 - the arguments of nn.MultiheadAttention, which come by place

@@ -48,7 +48,8 @@ class Unembedding:
             return held
         with torch.no_grad():
             each = torch.eye(held.shape[1], dtype=held.dtype)
-            return (self.module(each) - self.module(torch.zeros_like(each[:1]))).T
+            rows: Tensor = (self.module(each) - self.module(torch.zeros_like(each[:1]))).T
+            return rows
 
     @cached_property
     def bias(self) -> Tensor | None:
@@ -58,7 +59,8 @@ class Unembedding:
             return held if isinstance(held, Tensor) else None
         with torch.no_grad():
             width = self.module.get_parameter("weight").shape[1]
-            return self.module(torch.zeros(1, width, dtype=held.dtype))[0]  # type: ignore[no-any-return]
+            added: Tensor = self.module(torch.zeros(1, width, dtype=held.dtype))[0]
+            return added
 
 
 def unembedding_of(model: nn.Module, tokenizer: Any, named: dict[str, Any]) -> Unembedding:

@@ -524,3 +524,33 @@ def test_of_other_lengths_the_mean_is_over_positions():
 def test_a_reference_goes_with_what_needs_one(asked):
     with pytest.raises(ValueError, match="needs a reference"), intervene(made(NEXT_WORD["LLaMA"]), **asked):
         pytest.fail("it was let in")
+
+
+def encoder():
+    """Two layers of torch's own encoder, which projects its heads inside its attention function."""
+    torch.manual_seed(2)
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dropout=0.0)
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).double().eval()
+
+
+def test_it_acts_inside_torchs_own_multihead_attention():
+    model, x = encoder(), torch.randn(2, 5, 16, dtype=torch.float64)
+    by_hand = encoder()
+    attention = by_hand.layers[1].self_attn
+
+    def forward(query, key, value, **_):
+        q, k, v = nn.functional.linear(query, attention.in_proj_weight, attention.in_proj_bias).chunk(3, -1)
+        q, k, v = (one.unflatten(-1, (4, 4)).transpose(1, 2) for one in (q, k, v))
+        weights = (q @ k.mT / 2).softmax(-1)
+        weights[:, 2, :, 3] = 0
+        weights[:, 2] /= weights[:, 2].sum(-1, keepdim=True)
+        return attention.out_proj((weights @ v).transpose(1, 2).flatten(-2)), None
+
+    attention.forward = forward
+    with torch.enable_grad():  # torch's fused layer would not call it
+        wanted = by_hand(x).detach()
+    with torch.no_grad(), intervene(model, cut=(None, 3), heads=(1, 2)):
+        found = model(x)
+    torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
+    with torch.no_grad(), intervene(model, ablate="zero", heads=(0, 1)):
+        assert not torch.allclose(model(x), found, atol=1e-3)

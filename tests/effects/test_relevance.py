@@ -208,9 +208,26 @@ def test_a_class_that_is_not_there_is_refused():
 def test_several_texts_and_attention_that_is_not_seen_are_refused():
     with pytest.raises(ValueError, match="one at a time"):
         relevance(made(NEXT_WORD["LLaMA"]), IDS)
-    encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 1)
-    with pytest.raises(ValueError, match="not seen by itself"):
-        feel(encoder, lambda: encoder(torch.randn(1, 5, 16)).sum())
+
+
+def test_torchs_own_attention_has_gradients_too():
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dropout=0.0)
+    encoder = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).double().eval()
+    x = torch.randn(1, 5, 16, dtype=torch.float64)
+    _, felt = feel(encoder, lambda: encoder(x)[0, 0, 3])
+    attention, held = encoder.layers[0].self_attn, []
+
+    def forward(query, key, value, **_):
+        q, k, v = torch.nn.functional.linear(query, attention.in_proj_weight, attention.in_proj_bias).chunk(3, -1)
+        q, k, v = (one.unflatten(-1, (4, 4)).transpose(1, 2) for one in (q, k, v))
+        held.append((q @ k.mT / 2).softmax(-1))
+        return attention.out_proj((held[0] @ v).transpose(1, 2).flatten(-2)), None
+
+    attention.forward = forward
+    (wanted,) = torch.autograd.grad(encoder(x)[0, 0, 3], held)
+    for head in range(4):
+        torch.testing.assert_close(felt[0].gradient(head), wanted[:, head], atol=1e-9, rtol=1e-6)
 
 
 def test_layers_of_several_sizes_are_refused():
