@@ -26,6 +26,8 @@ class Run:
         self.printed = self._said("stdout")
         self.complaints = self._said("stderr")
         self.shown = [output.data.get("text/plain", "") for output in self.outputs if "data" in output]
+        self.frames = [frame(output.data["text/html"]) for output in self.outputs if "dataframe" in str(output)]
+        self.pictures = sum("image/png" in output.get("data", {}) for output in self.outputs)
         self.widgets = sum(WIDGET in output.get("data", {}) for output in self.outputs)
 
     def _said(self, stream: str) -> str:
@@ -35,6 +37,17 @@ class Run:
         """The numbers with decimals in the printed line that begins with these words."""
         found = next(one for one in self.printed.splitlines() if one.strip().startswith(line))
         return [float(number) for number in re.findall(r"\d+\.\d+", found)]
+
+    def signed(self, line: str) -> list[float]:
+        """The same, with their signs."""
+        found = next(one for one in self.printed.splitlines() if one.strip().startswith(line))
+        return [float(number) for number in re.findall(r"[+-]?\d+\.\d+", found)]
+
+
+def frame(page: str) -> list[list[str]]:
+    """The rows of a data frame, each as its cells and the labels before them."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page.partition("<tbody>")[2], re.DOTALL)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -171,6 +184,136 @@ def own(run):
     assert re.search(r"<Page of 0\.\d\d MB", run.printed)
 
 
+def does(run):
+    parts = [run.signed(name)[-1] for name in ("16 heads", "4 MLPs", "the word")]
+    assert run.signed("together") == pytest.approx([sum(parts)] * 2, abs=0.02)
+    assert run.signed("together")[1] == pytest.approx(9.6, abs=0.05)
+    largest, both, sentences, words = run.frames
+    assert [row[1:3] for row in largest[:7]] == [
+        ["layer 3, head 1", "gave"],
+        ["layer 1, head 2", "Lily"],
+        ["layer 1, head 3", "Ben"],
+        ["layer 1, head 1", "Lily"],
+        ["layer 1, head 0", "Ben"],
+        ["layer 3, head 3", "gave"],
+        ["layer 2, head 2", "gave"],
+    ]
+    assert [row[3] for row in largest[:5]] == ["0.98", "1.00", "1.00", "1.00", "1.00"]
+    assert float(largest[0][4]) == pytest.approx(6, abs=0.1)
+    assert [4.7 < abs(float(row[4])) < 5.6 for row in largest[1:5]] == [True] * 4
+    assert abs(run.signed("the four heads of layer 1 together")[0]) < 0.5
+    assert run.printed.count("made least likely: Lily -5.0") == 1
+    assert run.signed("to Ben") == [11.9, 1.0]
+    assert run.signed("to Lily") == [12.3, -5.0]
+    removed(run, {row[0]: [float(one) for one in row[1:]] for row in both})
+    voting(run, sentences)
+    resting(run, words)
+
+
+def removed(run, both):
+    whole = run.numbers("the whole model: lead")[0]
+    cut = {place: run.numbers(f"layer {place[0]}, head {place[1]} looks at Lily") for place in CUT}
+    assert len(re.findall(r"looks at Lily with", run.printed)) == len(CUT) == 6
+    for place, (weight, lead) in cut.items():
+        assert weight >= 0.95
+        assert (lead < whole - 2) == (place in {(1, 2), (1, 3)})
+        assert abs(lead - whole) < 0.2 or place in {(1, 2), (1, 3)}
+    assert cut[2, 0][0] == 0.98
+    assert cut[3, 2][1] == whole == run.numbers("all 16 heads cut from Ben")[0]
+    assert run.numbers("all 16 heads cut from Lily")[0] < 0.3
+    sizes = [run.numbers(f"layer {layer}, head {head}: what it adds")[0] for layer, head in ((1, 2), (1, 3), (2, 0))]
+    assert 5 < sizes[2] < min(sizes[:2]) / 2
+    for name, direct, lost in (
+        ("layer 3, head 1", 6.0, 7.0),
+        ("layer 0, head 3", -0.2, 8.6),
+        ("layer 1, head 3", 5.2, 9.1),
+        ("layer 1, head 2", -5.5, -2.9),
+        ("layer 2, head 0", -0.2, -0.1),
+    ):
+        assert both[name][1:] == pytest.approx([direct, lost], abs=0.05), name
+    assert both["layer 2, head 0"][0] == 0.7
+    one_by_one, together = run.numbers("[(3, 1), (3, 3)]")
+    assert one_by_one == pytest.approx(together, abs=0.2)
+    one_by_one, together = run.numbers("[(1, 0), (1, 1)")
+    assert together > one_by_one + 4
+
+
+def voting(run, sentences):
+    third, first = re.search(r"head 1: (\d+) of 40; a head of layer 1: (\d+) of 40", run.printed).groups()
+    assert abs(int(third) - 20) < 3
+    assert int(third) + int(first) == 40
+    for label, one, other, right in sentences:
+        if label.startswith("layer 1"):
+            assert abs(float(one) + float(other)) < 0.3
+            assert abs(float(one)) > 6
+            assert right == "20 of 40"
+        else:
+            assert right == "40 of 40"
+    assert [row[0] for row in sentences[4:]] == ["layer 2, head 2", "layer 3, head 1", "layer 3, head 3"]
+
+
+def resting(run, words):
+    near, zeros = run.signed("integrated gradients, from")
+    assert abs(near) < 0.05
+    assert zeros == pytest.approx(-25, abs=1)
+    relevance = sorted(words, key=lambda row: -float(row[3]))
+    assert [(row[1], row[0]) for row in relevance[:3]] == [("Ben", "3"), ("Lily", "9"), ("gave", "10")]
+    assert float(relevance[2][3]) > 2
+    assert float(relevance[3][3]) < 0.2
+    assert float(words[3][2]) == pytest.approx(1, abs=0.1)  # rollout, over the baseline
+    assert max(abs(float(row[4])) for row in words) < 0.7
+    added = sorted(words, key=lambda row: -float(row[5]))
+    assert {row[0] for row in added[:3]} == {"3", "9", "10"}
+    assert added[-1][0] == "1"
+    slope, sum_of_slopes = run.numbers("gradient_x_input"), run.numbers("integrated_gradients")
+    assert [slope[1], sum_of_slopes[1]] == pytest.approx([0.3, 0.3], abs=0.05)
+    assert "gradient_x_input: best layer 2, head 2" in run.printed
+    assert "integrated_gradients: best layer 3, head 3" in run.printed
+
+
+CUT = ((0, 0), (0, 2), (1, 2), (1, 3), (2, 0), (3, 2))
+
+
+def pruned(run):
+    ranked, curves, alone, trio = run.frames
+    # A row of the ranking lacks the number of its layer where the row before has the same.
+    numbers = [[float(one) for one in row[-2:]] for row in ranked]
+    assert ranked[0][:2] == ["0", "3"]
+    assert numbers[0][0] == pytest.approx(1.6, abs=0.05)
+    assert numbers[1][0] < numbers[0][0] / 10
+    assert sorted(slope for _, slope in numbers)[-5] == numbers[0][1]  # four are above it
+    assert all(lost > 0.01 for lost, _ in numbers[:8])
+    assert all(abs(lost) < 0.005 for lost, _ in numbers[8:])
+    assert run.numbers("rank correlation") == [pytest.approx(0.83, abs=0.03)]
+    gone = {int(row[0]): [float(one) for one in row[1:]] for row in curves}
+    curved(gone)
+    losses = {row[-3]: float(row[-2]) for row in alone[4:]}
+    assert max(losses.values()) < 0.01
+    assert float(alone[2][-2]) > 6
+    assert float(alone[2][-1]) == 0.006
+    together = [run.numbers(f"{count} of the induction heads")[0] for count in range(5)]
+    assert together == pytest.approx([0.002, 0.006, 0.04, 1.7, 9.8], abs=0.03)
+    assert run.numbers("one by one, in sum")[0] < together[4] / 100
+    assert [float(row[2]) for row in trio] == [1, 1, 0.875, 0.475]
+    assert float(trio[3][1]) - float(trio[0][1]) == pytest.approx(0.035, abs=0.006)
+    assert run.pictures == 2
+
+
+def curved(gone):
+    least, slope, most, *orders, right = zip(*gone.values(), strict=True)
+    assert (gone[4][0], gone[4][-1]) == pytest.approx((gone[0][0], gone[0][-1]), abs=0.011)
+    assert least[3] > least[2] + 0.1
+    assert (least[4], right[4], right[0]) == pytest.approx((1.6, 0.57, 0.66), abs=0.015)
+    assert (most[1], most[8]) == pytest.approx((4.7, 4.9), abs=0.05)
+    assert slope[:6] == pytest.approx(least[:6], abs=0.06)
+    assert slope[6] > least[6] + 1
+    at_four, at_eight = [one[2] for one in orders], [one[4] for one in orders]
+    assert 1.2 <= min(at_four) <= max(at_four) < 1.4
+    assert (min(at_eight), max(at_eight)) == pytest.approx((1.5, 4.4), abs=0.05)
+    assert min(at_eight) < min(least[4], slope[4])
+    assert (most[3], most[4]) == pytest.approx((4.5, 3.7), abs=0.06)
+
+
 CLAIMS = {
     "quickstart": quickstart,
     "models": models,
@@ -184,6 +327,8 @@ CLAIMS = {
     "08_images": pictured,
     "09_when_attention_goes_wrong": wrong,
     "10_your_own_model": own,
+    "11_what_a_head_does": does,
+    "12_pruning": pruned,
 }
 
 

@@ -69,6 +69,31 @@ def test_the_lesson_on_broken_models(lab, context):
     notebook.close()
 
 
+def answered(view, right):
+    """Guess the wrong head, and then see which is right."""
+    expect(part(view, "answer")).to_have_count(0)
+    part(view, "thumb", layer=2, head=1).click()
+    part(view, "reveal").click()
+    expect(part(view, "answer")).to_contain_text(right)
+
+
+def test_the_lesson_on_effects(lab, context):
+    notebook, widgets = run_all(lab, context, "11_what_a_head_does.ipynb", 2)
+    expect(part(widgets.nth(0), "row")).to_have_attribute("data-query", "13")
+    answered(widgets.nth(0), "Layer 3, head 1 adds 6.0 logits.")
+    expect(part(widgets.nth(1), "path")).to_have_attribute("data-place", "layer 2 · head 0")
+    assert not notebook.errors
+    notebook.close()
+
+
+def test_the_lesson_on_pruning(lab, context):
+    notebook, widgets = run_all(lab, context, "12_pruning.ipynb", 1)
+    answered(widgets.first, "Layer 0, head 3, where each word looks at itself")
+    expect(notebook.page.locator(".jp-OutputArea-output[data-mime-type='image/png']")).to_have_count(1)
+    assert not notebook.errors
+    notebook.close()
+
+
 def test_the_first_lesson(lab, context):
     path = lab.folder / "work" / "01_what_attention_is.ipynb"
     shutil.copy(NOTEBOOKS / path.name, path)
