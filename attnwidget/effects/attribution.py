@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,6 +16,7 @@ from attnwidget.capturing.inputs import load_model
 from attnwidget.effects.examples import frozen
 from attnwidget.effects.reading import Reading
 from attnwidget.effects.targets import class_name, class_number, token_name, token_number
+from attnwidget.intake import AttentionWarning
 from attnwidget.measures.arguments import choice, whole
 from attnwidget.tokens import Tokens
 
@@ -28,6 +30,7 @@ METHODS = {
     "gradient": "How steeply the logit changes with a token, whatever the token is: the L2 norm of its gradient. ",
     "integrated_gradients": "Against a baseline, {baseline}, and on the straight way from there; others give others. ",
 }
+MOST_LEFT = 0.05  # of the logit
 CAVEAT = {
     False: "Sizes without a sign: for and against the target are not told apart.",
     True: "With a sign: above 0 speaks for the target. Attention has none, so correlations with it depend on that.",
@@ -153,6 +156,11 @@ def attribute(
         When inputs are several texts or none, a target or position does not exist, an argument has a value that is not
         listed, or the model says something else when it is given the embeddings instead of the ids.
 
+    Warns
+    -----
+    AttentionWarning
+        When integrated gradients do not add up.
+
     References
     ----------
     Integrated gradients: Sundararajan, Taly & Yan, ICML 2017. Gradient x input against attention: Jain & Wallace, NAACL
@@ -187,6 +195,7 @@ def attribute(
                 options = {"n_steps": n_steps, "internal_batch_size": batch_size, "return_convergence_delta": True}
                 each, off = captum.IntegratedGradients(said).attribute(embedded, baselines=begin, **options)
                 delta = float(off)
+                _warn_of_rest(delta, asked.logit, n_steps)
     each = each.detach()
     values = each.norm(dim=-1) if method == "gradient" else each.sum(-1)
     values = (values if signed else values.abs())[0, reading.real].float().cpu()
@@ -202,6 +211,18 @@ def attribute(
         delta=delta,
         caveat=METHODS[method].format(baseline=called) + CAVEAT[signed],
     )
+
+
+def _warn_of_rest(delta: float, logit: float, n_steps: int) -> None:
+    """Say where the values do not add up to what the logit has over that of the baseline."""
+    if abs(delta) > MOST_LEFT * max(abs(logit), 1.0):
+        warnings.warn(
+            f"the values of integrated gradients sum to {abs(delta):.2g} {'more' if delta > 0 else 'less'} than they "
+            f"should, of a logit of {logit:.3g}: {n_steps} steps are too few for so crooked a function. Use more, or a "
+            "baseline= that is nearer, as a token of the vocabulary.",
+            AttentionWarning,
+            stacklevel=3,
+        )
 
 
 def _captum() -> ModuleType:

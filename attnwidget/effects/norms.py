@@ -56,7 +56,9 @@ def value_weighted(run: Capture | AttentionMaps, *, heads: str = "each") -> Atte
     choice("heads", heads, HEADS)
     maps = _maps(run)
     sizes_of(maps.layers)  # says why not
-    return weighted(maps) if heads == "each" else size_of_sum(maps)
+    made = weighted(maps) if heads == "each" else size_of_sum(maps)
+    made.name = f"{maps.name} x value" if heads == "each" else made.name
+    return made
 
 
 def value_norms(run: Capture | AttentionMaps, layer: int, head: int | None = None) -> Tensor:

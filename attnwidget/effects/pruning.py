@@ -28,6 +28,7 @@ __all__ = ["PruneCurve", "prune_curve"]
 METRICS = {"loss": "loss (nats)", "accuracy": "share of right first choices"}
 MEASURES = {"loss": losses, "accuracy": hits}
 ORDERS = {"least": "the least important first", "most": "the most important first", "random": "in random order"}
+GIVEN = "in the order that was given"
 TENTHS = tuple(step / 10 for step in range(11))
 CAVEAT = (
     "The order was fixed before: what a head is worth once others are gone is not in it. Nothing was trained again "
@@ -105,8 +106,8 @@ def prune_curve(
     data: Any,
     tokenizer: Any = None,
     *,
-    importance: HeadEffects | Tensor,
-    order: str = "least",
+    importance: HeadEffects | Tensor | None = None,
+    order: str | Sequence[tuple[int, int]] = "least",
     seed: int = 0,
     metric: str = "loss",
     what: str = "zero",
@@ -126,11 +127,12 @@ def prune_curve(
         Examples, or batches of them; others than those that ``importance`` is from, if the curve is to be believed.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
-    importance : HeadEffects or Tensor [layers, heads]
+    importance : HeadEffects or Tensor [layers, heads], or None
         What `head_importance` or `ablate` found of the same model and part, or any numbers; NaN only where a layer has
-        fewer heads.
-    order : {"least", "most", "random"}
-        Which heads go first: the least or the most important, or any, as a baseline.
+        fewer heads. None where ``order`` says all.
+    order : {"least", "most", "random"}, or list of (layer, head)
+        Which heads go first: the least or the most important, or any, as a baseline; one order says little of others.
+        A list is the order itself, of these heads alone, by the numbers of the model; then every step is measured.
     seed : int
         Of the random order.
     metric : {"loss", "accuracy"}
@@ -167,15 +169,20 @@ def prune_curve(
     ----------
     Michel, Levy & Neubig, NeurIPS 2019, section 4; Voita et al., ACL 2019.
     """
-    choice("order", order, tuple(ORDERS))
+    if isinstance(order, str):
+        choice("order", order, tuple(ORDERS))
     choice("metric", metric, tuple(METRICS))
     choice("what", what, tuple(CAVEATS))
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
-    places = _order(_importance(importance, layers), order, whole("seed", seed))
     shares = [numeric("fractions", one, 0, 1) for one in fractions]
-    removed = sorted({0, *(round(one * len(places)) for one in shares)})
+    if isinstance(order, str):
+        places = _order(_importance(importance, layers), order, whole("seed", seed))
+        removed = sorted({0, *(round(one * len(places)) for one in shares)})
+    else:
+        places = _named(order, layers)
+        removed = list(range(len(places) + 1))
     curve = _Curve(len(removed))
     with evaluating(model), torch.no_grad():
         replacing = Replacing(model, layers, [unlabelled(model, batch) for batch in given], what)
@@ -188,13 +195,29 @@ def prune_curve(
         values=values.float(),
         order=tuple(places),
         layer_numbers=tuple(one.place.layer for one in layers),
-        metric=f"{METRICS[metric]}, {ORDERS[order]}",
+        metric=f"{METRICS[metric]}, {ORDERS[order] if isinstance(order, str) else GIVEN}",
         baseline=float(values[0]),
         n_examples=curve.n_examples,
         caveat=CAVEATS[what] + CAVEAT,
         reason=reason,
         left_out=tuple(curve.left_out),
     )
+
+
+def _named(order: Any, layers: Sequence[Projection]) -> list[tuple[int, int]]:
+    """Heads by the numbers of the model, as places among the layers."""
+    numbers = [one.place.layer for one in layers]
+    places: list[tuple[int, int]] = []
+    for one in order if isinstance(order, Sequence) else [order]:
+        if not isinstance(one, Sequence) or len(one) != 2:
+            raise TypeError(f"order holds {one!r}; expected pairs (layer, head), or 'least', 'most' or 'random'.")
+        layer, head = whole("layer", one[0]), whole("head", one[1])
+        if layer not in numbers or not 0 <= head < layers[numbers.index(layer)].heads:
+            raise ValueError(f"order names layer {layer}, head {head}, which is not there.")
+        places.append((numbers.index(layer), head))
+    if not places or len(set(places)) < len(places):
+        raise ValueError(f"order={order!r}; expected at least one head, and each once.")
+    return places
 
 
 class _Curve:

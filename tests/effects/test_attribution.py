@@ -10,6 +10,7 @@ import torch
 import transformers as tf
 
 import attnwidget as aw
+from attnwidget import demo
 from tests.effects.models import IDS, NEXT_WORD, SIZES, made
 
 BATCH = {"input_ids": IDS[:1]}
@@ -40,6 +41,7 @@ def test_a_gradient_times_its_input_is_summed_before_its_sign_is_dropped(family)
     assert math.isnan(norm.delta)
 
 
+@pytest.mark.filterwarnings("ignore:the values of integrated")
 def test_integrated_gradients_add_up_to_the_difference_from_their_baseline():
     model, tokenizer = aw.demo.load("storyteller")
     options = {"target": "Ben", "against": "Lily", "method": "integrated_gradients", "signed": True}
@@ -98,6 +100,7 @@ def test_the_source_of_a_pair_explains_its_target():
     assert float(found.values.max()) > 0
 
 
+@pytest.mark.filterwarnings("ignore:the values of integrated")
 def test_gradients_and_the_model_are_left_as_they_were():
     model = made(NEXT_WORD["LLaMA"])
     frozen = next(model.parameters())
@@ -145,3 +148,14 @@ class Peeking(tf.GPT2LMHeadModel):
 def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call(made(NEXT_WORD["GPT-2"]))
+
+
+def test_integrated_gradients_that_do_not_add_up_are_told():
+    model, tokenizer = demo.load()
+    text = "Lily and Ben went to the park . Lily gave the ball to"
+    asked = {"target": "Ben", "against": "Lily", "method": "integrated_gradients"}
+    with pytest.warns(aw.AttentionWarning, match="steps are too few"):
+        found = aw.effects.attribute(model, text, tokenizer, **asked)
+    assert abs(found.delta) > 1
+    near = aw.effects.attribute(model, text, tokenizer, **asked, baseline="the")
+    assert abs(near.delta) < 0.4

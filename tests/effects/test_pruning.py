@@ -10,6 +10,7 @@ import torch
 import transformers as tf
 
 import attnwidget as aw
+from attnwidget.effects.examples import losses
 from tests.effects.models import IDS, NEXT_WORD, SIZES, made
 
 BATCH = {"input_ids": IDS}
@@ -125,3 +126,18 @@ def test_numbers_have_no_right_choice():
         aw.effects.prune_curve(
             model, [(BATCH, torch.tensor([0.5, 1.0]))], importance=torch.rand(2, 4), metric="accuracy", progress=False
         )
+
+
+def test_an_order_may_be_given():
+    model, data = made(NEXT_WORD["LLaMA"]), [{"input_ids": IDS}]
+    curve = aw.effects.prune_curve(model, data, order=[(1, 2), (0, 3)], progress=False)
+    assert curve.removed.tolist() == [0, 1, 2]
+    assert curve.order == ((1, 2), (0, 3))
+    with torch.no_grad(), aw.effects.intervene(model, ablate="zero", heads=[(1, 2), (0, 3)]):
+        wanted = losses(model, data[0], model(input_ids=IDS).logits).mean()
+    torch.testing.assert_close(curve.values[2], wanted, atol=1e-5, rtol=1e-5)
+    for order, kind in (([(9, 0)], ValueError), ([(0, 0), (0, 0)], ValueError), ([], ValueError), ([3], TypeError)):
+        with pytest.raises(kind):
+            aw.effects.prune_curve(model, data, order=order, progress=False)
+    with pytest.raises(TypeError, match="importance is NoneType"):
+        aw.effects.prune_curve(model, data, progress=False)
