@@ -253,9 +253,8 @@ def voting(run, sentences):
 
 
 def resting(run, words):
-    near, zeros = run.signed("integrated gradients, from")
+    (near,) = run.signed("integrated gradients, from")
     assert abs(near) < 0.05
-    assert zeros == pytest.approx(-25, abs=1)
     relevance = sorted(words, key=lambda row: -float(row[3]))
     assert [(row[1], row[0]) for row in relevance[:3]] == [("Ben", "3"), ("Lily", "9"), ("gave", "10")]
     assert float(relevance[2][3]) > 2

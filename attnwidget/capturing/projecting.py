@@ -22,7 +22,7 @@ from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.passes import is_pair
 from attnwidget.capturing.places import side_of
 from attnwidget.capturing.recorder import Recorder
-from attnwidget.capturing.registry import switched, transformers_in
+from attnwidget.capturing.registry import of_this_thread, switched, transformers_in
 from attnwidget.intake import AttentionWarning
 
 __all__ = ["HeadsHeard", "Projection", "Projections", "find_projections"]
@@ -159,8 +159,8 @@ class HeadsHeard:
         """Watch what is handed to the modules of the model."""
         with ExitStack() as stack:
             for module in self._model.modules():
-                stack.callback(module.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
-                stack.callback(module.register_forward_hook(self._leave, with_kwargs=True).remove)
+                stack.callback(module.register_forward_pre_hook(of_this_thread(self._enter), with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(of_this_thread(self._leave), with_kwargs=True).remove)
             yield
         for call in self._calls.values():
             call.heads = None

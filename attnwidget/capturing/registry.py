@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
-__all__ = ["switched", "switches", "transformers_in", "uncompiled"]
+__all__ = ["held", "of_this_thread", "switched", "switches", "transformers_in", "uncompiled"]
 
 # A neutral name: "sdpa", "flash" or "flex_attention" inside it would start checks of support.
 _NAME = "attnwidget_capture"
@@ -304,15 +304,28 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
 def uncompiled() -> Iterator[None]:
     """Run compiled modules as they were written: compiled code has no place to listen at, and none to change."""
     changed: list[tuple[Any, str]] = [(_compiler, "stance")] if "torch._dynamo" in sys.modules else []
-    with _lock:
-        _hold(changed)
+    with held(changed):
         if changed:
             _compiler.run_eagerly()
+        yield
+
+
+@contextmanager
+def held(attributes: list[tuple[Any, str]]) -> Iterator[None]:
+    """Put attributes back, given as owners and names, once the last who holds them has left, in whatever thread."""
+    with _lock:
+        _hold(attributes)
     try:
         yield
     finally:
         with _lock:
-            _give_back(changed, {})
+            _give_back(attributes, {})
+
+
+def of_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that takes no notice of passes in other threads, whose results are somebody else's."""
+    own = threading.get_ident()
+    return lambda *given: hook(*given) if threading.get_ident() == own else None
 
 
 def _hold(changed: list[tuple[Any, str]]) -> None:

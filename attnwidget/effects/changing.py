@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnwidget.capturing.projecting import Projection
-from attnwidget.capturing.registry import uncompiled
+from attnwidget.capturing.registry import of_this_thread, uncompiled
 
 __all__ = ["changed"]
 
@@ -19,7 +19,7 @@ __all__ = ["changed"]
 def changed(
     model: nn.Module, projections: Sequence[Projection], change: Callable[[int, Tensor], Tensor | None]
 ) -> Iterator[None]:
-    """Change what heads put out while a model runs.
+    """Change what heads put out while a model runs in this thread.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def changed(
 
     with ExitStack() as stack:
         stack.enter_context(uncompiled())
-        stack.callback(model.register_forward_pre_hook(begin).remove)
+        stack.callback(model.register_forward_pre_hook(of_this_thread(begin)).remove)
         for module in {one.module for one in projections}:
-            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_pre_hook(of_this_thread(enter)).remove)
         yield

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from attnwidget.capturing.inputs import as_inputs
 from attnwidget.capturing.keeping import generates
 from attnwidget.capturing.passes import is_pair
-from attnwidget.capturing.registry import transformers_in, uncompiled
+from attnwidget.capturing.registry import held, transformers_in, uncompiled
 
 __all__ = [
     "IGNORED",
@@ -89,28 +89,19 @@ def unlabelled(model: nn.Module, batch: Batch) -> Batch:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Hold a model in eval mode and uncompiled, and leave every module as it was, whatever happens."""
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with uncompiled():
-            yield
-    finally:
-        for module, training in before:
-            module.training = training
+    with held([(module, "training") for module in model.modules()]), uncompiled():
+        model.eval()
+        yield
 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Hold a model in eval mode with no parameter that asks for a gradient, and leave all as it was."""
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    with evaluating(model):
-        try:
-            for parameter, _ in before:
-                parameter.requires_grad_(False)
-            yield
-        finally:
-            for parameter, required in before:
-                parameter.requires_grad_(required)
+    parameters = list(model.parameters())
+    with evaluating(model), held([(parameter, "requires_grad") for parameter in parameters]):
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
 
 
 def logits_of(output: Any) -> Tensor:

@@ -8,9 +8,11 @@ and that a resumed pass says the same is checked by its numbers.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,9 +67,7 @@ class Resumable:
         done: list[nn.Module] = []
         self._gave, self._done_before = {}, {}
 
-        def keeping(block: nn.Module) -> Callable[..., Any]:
-            forward = block.forward
-
+        def keeping(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
             def keep(*args: Any, **kwargs: Any) -> Any:
                 runs[block] += 1
                 self._done_before[block] = list(done)
@@ -80,7 +80,7 @@ class Resumable:
 
         with ExitStack() as stack:
             for block in set(self._block_of.values()):
-                stack.enter_context(_forward(block, keeping(block)))
+                stack.enter_context(_forward(block, partial(keeping, block)))
             self._call, self._said = call, call()
         for block, count in runs.items():
             if count > 1:  # shared by several layers: which of its answers is asked for is not known
@@ -112,7 +112,7 @@ class Resumable:
         with ExitStack() as stack:
             for one in self._done_before[block]:
                 if one in self._gave:
-                    stack.enter_context(_forward(one, _giving(self._gave[one])))
+                    stack.enter_context(_forward(one, partial(_giving, self._gave[one])))
             yield
 
     def _check(self, block: nn.Module) -> bool:
@@ -151,21 +151,48 @@ def _blocks(model: nn.Module) -> dict[nn.Module, nn.Module]:
     }
 
 
+class _Dispatch:
+    """The ``forward`` of a module while somebody else's stands for it in some threads: each has its own."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.own, self.forward = vars(module).get("forward"), module.forward
+        self.by_thread: dict[int, list[Callable[..., Any]]] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run whatever stands for it in this thread."""
+        mine = self.by_thread.get(threading.get_ident())
+        return (mine[-1] if mine else self.forward)(*args, **kwargs)
+
+
+_lock = threading.Lock()
+_dispatches: dict[nn.Module, _Dispatch] = {}
+
+
 @contextmanager
-def _forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Give a module another ``forward``, and back the one that it had, in its class or put over it."""
-    own = vars(module).get("forward")
-    module.forward = forward
+def _forward(module: nn.Module, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Give a module another ``forward`` in this thread, made of the one it has; in the end it has that again."""
+    own = threading.get_ident()
+    with _lock:
+        dispatch = _dispatches.get(module) or _dispatches.setdefault(module, _Dispatch(module))
+        mine = dispatch.by_thread.setdefault(own, [])
+        mine.append(make(mine[-1] if mine else dispatch.forward))
+        module.forward = dispatch
     try:
         yield
     finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
+        with _lock:
+            dispatch.by_thread[own].pop()
+            if not dispatch.by_thread[own]:
+                del dispatch.by_thread[own]
+            if not dispatch.by_thread:
+                del _dispatches[module]
+                if dispatch.own is None:
+                    del module.forward
+                else:
+                    module.forward = dispatch.own
 
 
-def _giving(gave: Any) -> Callable[..., Any]:
+def _giving(gave: Any, _forward: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *_args, **_kwargs: _copy(gave)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.projecting import Projection
+from attnwidget.capturing.registry import of_this_thread
 from attnwidget.effects.freezing import Frozen, Way, close
 
 __all__ = ["Parts", "Stream"]
@@ -219,7 +220,7 @@ def _hook(stack: ExitStack, module: nn.Module, told: Callable[[_Ran], None]) -> 
         if given is not None and isinstance(made, Tensor):
             told(_Ran(module, given, made))
 
-    stack.callback(module.register_forward_hook(leave, with_kwargs=True).remove)
+    stack.callback(module.register_forward_hook(of_this_thread(leave), with_kwargs=True).remove)
 
 
 def _block_of(one: Projection, names: dict[str, nn.Module]) -> nn.Module:

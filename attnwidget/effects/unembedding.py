@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attnwidget.capturing.passes import is_pair
-from attnwidget.capturing.registry import transformers_in
+from attnwidget.capturing.registry import of_this_thread, transformers_in
 from attnwidget.effects.examples import evaluating
 from attnwidget.effects.targets import class_name, class_number, token_name, token_number
 
@@ -104,7 +104,7 @@ def _of_classes(model: nn.Module, named: dict[str, Any]) -> tuple[nn.Module | No
         for module in model.modules():
             weight = getattr(module, "weight", None)
             if isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(module, nn.Embedding):
-                stack.callback(module.register_forward_hook(keep).remove)
+                stack.callback(module.register_forward_hook(of_this_thread(keep)).remove)
         logits = getattr(model(**named), "logits", None)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         return None, None

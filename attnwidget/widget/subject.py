@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing import Capture, capture
 from attnwidget.capturing.axes import token_label
+from attnwidget.capturing.registry import of_this_thread
 from attnwidget.effects.direct import Effects, direct
 from attnwidget.effects.examples import batches, losses
 from attnwidget.effects.intervening import intervene
@@ -278,13 +278,12 @@ def _completed(before: AttentionMaps, after: AttentionMaps) -> AttentionMaps:
 @contextmanager
 def _given_up(model: nn.Module, stale: Callable[[], bool]) -> Iterator[None]:
     """Let the model's passes in this thread end early where nobody waits for them any more."""
-    own = threading.get_ident()
 
     def ask(*_: Any) -> None:
-        if threading.get_ident() == own and stale():
+        if stale():
             raise Withdrawn
 
-    handles = [module.register_forward_pre_hook(ask) for module in model.modules()]
+    handles = [module.register_forward_pre_hook(of_this_thread(ask)) for module in model.modules()]
     try:
         yield
     finally:

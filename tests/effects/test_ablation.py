@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 
 import pytest
 import torch
@@ -328,3 +329,34 @@ def test_bad_input_is_refused(storyteller, data, options, error, words):
     model, tokenizer = storyteller
     with pytest.raises(error, match=words):
         aw.effects.ablate(model, data, tokenizer, progress=False, **options)
+
+
+def test_measuring_in_one_thread_changes_nothing_in_another():
+    model, data = made(NEXT_WORD["LLaMA"]), [{"input_ids": IDS}]
+    model.train()
+    with torch.no_grad():
+        model.eval()
+        wanted = model(input_ids=IDS).logits
+        model.train()
+    found, stop = [], threading.Event()
+
+    def run():
+        while not stop.is_set():
+            with torch.no_grad():
+                found.append(model(input_ids=IDS).logits)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        ablate = aw.effects.ablate(model, data, progress=False)
+        importance = aw.effects.head_importance(model, data, progress=False)
+    finally:
+        stop.set()
+        thread.join()
+    assert found
+    for one in found:
+        torch.testing.assert_close(one, wanted, atol=1e-5, rtol=1e-4)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    torch.testing.assert_close(ablate.effect, aw.effects.ablate(model, data, progress=False).effect)
+    torch.testing.assert_close(importance.effect, aw.effects.head_importance(model, data, progress=False).effect)

@@ -156,6 +156,6 @@ def test_integrated_gradients_that_do_not_add_up_are_told():
     asked = {"target": "Ben", "against": "Lily", "method": "integrated_gradients"}
     with pytest.warns(aw.AttentionWarning, match="steps are too few"):
         found = aw.effects.attribute(model, text, tokenizer, **asked)
-    assert abs(found.delta) > 1
+    assert abs(found.delta) == pytest.approx(25, abs=1)
     near = aw.effects.attribute(model, text, tokenizer, **asked, baseline="the")
     assert abs(near.delta) < 0.4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 import transformers as tf
@@ -144,3 +146,56 @@ def test_ablation_is_the_same_to_the_bit_and_leaves_no_forward_behind(monkeypatc
     assert not any("forward" in vars(module) for module in model.modules())
     monkeypatch.setattr(Resumable, "_check", lambda *_: False)
     assert torch.equal(found.effect, aw.effects.ablate(model, [{"input_ids": IDS}], progress=False).effect)
+
+
+def test_another_thread_runs_the_model_as_it_is():
+    model = made(NEXT_WORD["LLaMA"])
+    with torch.no_grad():
+        others = torch.randint(5, 90, (1, 9), generator=torch.Generator().manual_seed(9))
+        wanted = model(input_ids=others, use_cache=False).logits
+        resumable = Resumable(model)
+        resumable.run(lambda: model(input_ids=IDS[:1], use_cache=False).logits)
+        found = []
+
+        def run():
+            with torch.no_grad():
+                found.append(model(input_ids=others, use_cache=False).logits)
+
+        with resumable.resumed(model.model.layers[1]):
+            here = model(input_ids=others, use_cache=False).logits
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+    assert torch.equal(found[0], wanted)
+    assert not torch.allclose(here, wanted)
+    assert all("forward" not in vars(module) for module in model.modules())
+
+
+def test_threads_that_leave_in_another_order_leave_the_model_as_it_was():
+    model = made(NEXT_WORD["LLaMA"])
+    gates = [threading.Event() for _ in range(4)]
+
+    def first():
+        with torch.no_grad():
+            resumable = Resumable(model)
+            resumable.run(lambda: model(input_ids=IDS[:1], use_cache=False).logits)
+            with resumable.resumed(model.model.layers[1]):
+                gates[0].set()
+                assert gates[1].wait(30)
+        gates[2].set()
+
+    def second():
+        with torch.no_grad():
+            resumable = Resumable(model)
+            resumable.run(lambda: model(input_ids=IDS, use_cache=False).logits)
+            assert gates[0].wait(30)
+            with resumable.resumed(model.model.layers[1]):
+                gates[1].set()
+                assert gates[2].wait(30)
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all("forward" not in vars(module) for module in model.modules())
