@@ -134,7 +134,7 @@ class Looking(Appearance):
         told = {name: one.told for name, one in seen.items()}
         runs = heads.place if isinstance(heads, Runs) else None
         shown = Shown.of(looked, measures, self._shown.version + 1, told, runs)
-        self._shown = replace(shown, unit=heads.unit if isinstance(heads, Runs) else 1.0)
+        self._shown = replace(shown, unit=heads.unit if isinstance(heads, Runs) else None)
         self._given, self._measures, self._seen = heads, measures, seen
         self.set_trait("facts", facts_of(self._shown, title or ""))
 

@@ -45,12 +45,12 @@ class Measuring:
         self._vitals: dict[int, Vitals] = {}
         self._numbers: dict[int, Tensor] = {}
 
-    def facts(self) -> list[dict[str, str]]:
-        """What can be measured: name, label, unit, and a sentence about it."""
+    def facts(self, *, given: bool = False) -> list[dict[str, str]]:
+        """What can be measured: name, label, unit, and a sentence about it; or what was given alone."""
         theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
         return theirs + [
             {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
-            for name, measure in self._measures.items()
+            for name, measure in ({} if given else self._measures).items()
         ]
 
     def numbers(self, layer: int) -> Tensor:

@@ -35,8 +35,8 @@ class Shown:
         Which heads (layer, head) of which maps have a mean of their own; none where these are fewer than two.
     runs : mapping of str to Run
         Where two runs are compared, of which of them all these maps are.
-    unit : float
-        What 1 stands for in all of them, where they are no shares.
+    unit : float or None
+        Where they are effects, what 1 stands for in all of them, in logits.
     """
 
     version: int = 0
@@ -46,7 +46,7 @@ class Shown:
     lenses: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     chosen: tuple[str, tuple[tuple[int, int], ...]] = ("", ())
     runs: Mapping[str, Run] = field(default_factory=dict)
-    unit: float = 1.0
+    unit: float | None = None
 
     @classmethod
     def of(
