@@ -31,8 +31,8 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         for name, measuring in shown.measuring.items()
     ]
     if shown.unit is not None:  # rows of effects are no shares, and nothing of shares is told of them
-        for fact, measuring in zip(maps, shown.measuring.values(), strict=True):
-            effects = [{**one, "unit": "logits", "about": EFFECT} for one in measuring.facts(given=True)]
+        for fact in maps:
+            effects = [{**one, "unit": "logits", "about": EFFECT} for one in fact["measures"]]
             fact.update({"measures": effects, "diagnosed": False, "standouts": False})
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
     for fact in maps:

@@ -36,21 +36,25 @@ class Measuring:
         Numbers that the caller has measured.
     other : AttentionMaps or None
         Another run on the same tokens: how much each head changed is measured too.
+    shares : bool
+        Whether its rows are shares; of others nothing is measured.
     """
 
-    def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None) -> None:
+    def __init__(
+        self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None, *, shares: bool = True
+    ) -> None:
         self._maps, self._own, self._other = maps, own, other
         self._measures = {} if other is None or CHANGED in own else {CHANGED: _CHANGED}
-        self._measures |= measured(maps)
+        self._measures = self._measures | measured(maps) if shares else {}
         self._vitals: dict[int, Vitals] = {}
         self._numbers: dict[int, Tensor] = {}
 
-    def facts(self, *, given: bool = False) -> list[dict[str, str]]:
-        """What can be measured: name, label, unit, and a sentence about it; or what was given alone."""
+    def facts(self) -> list[dict[str, str]]:
+        """What can be measured: name, label, unit, and a sentence about it."""
         theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
         return theirs + [
             {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
-            for name, measure in ({} if given else self._measures).items()
+            for name, measure in self._measures.items()
         ]
 
     def numbers(self, layer: int) -> Tensor:
@@ -59,7 +63,7 @@ class Measuring:
             return self._numbers[layer]
         rows = even_rows(self._maps, MEASURED)
         held = _alone(self._maps, layer)
-        numbers = head_measures(held, rows=rows)
+        numbers = head_measures(held, rows=rows) if self._measures else {}
         if self._other is not None and CHANGED in self._measures:
             numbers[CHANGED] = compare(_alone(self._other, layer), held, rows=rows).divergence
         values = [own[layer, : held.heads[0]] for own in self._own.values()]

@@ -9,7 +9,7 @@ from typing import Any, Self
 from attnwidget.lenses import CHOSEN, derived_by_name, derived_name, mean_of_chosen
 from attnwidget.maps import AttentionMaps
 from attnwidget.widget.answers.measuring import Measuring, own_measures
-from attnwidget.widget.answers.runs import Run
+from attnwidget.widget.answers.runs import Run, Runs
 
 __all__ = ["Shown"]
 
@@ -55,7 +55,7 @@ class Shown:
         measures: Mapping[str, Any] | None = None,
         version: int = 1,
         lenses: Mapping[str, list[dict[str, Any]]] | None = None,
-        runs: Mapping[str, Run] | None = None,
+        two: Runs | None = None,
     ) -> Self:
         """What is shown of some maps, with measures of one's own for every head of the first.
 
@@ -69,17 +69,18 @@ class Shown:
         first = next(iter(heads))
         own = own_measures(measures or {}, heads[first])
         derived = derived_by_name(heads)
-        runs = runs or {}
+        runs, unit = (two.place, two.unit) if two is not None else ({}, None)
         return cls(
             version,
             heads | {name: maps for name, (maps, _, _) in derived.items()},
             {
-                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs))
+                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs), shares=unit is None)
                 for name, maps in heads.items()
             },
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
             lenses or {},
             runs=_places(runs, derived),
+            unit=unit,
         )
 
     def choosing(self, source: str, heads: Sequence[Sequence[int]]) -> Self:
