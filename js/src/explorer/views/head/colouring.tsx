@@ -40,6 +40,7 @@ export function Colouring({ store }: { store: Store }) {
   const threshold = traits.threshold.value;
   // Less and more have colours of their own.
   const signed = store.compared.value === "difference";
+  const effect = store.weighing.effect.value;
   const ramp = signed ? bothWays(store.diverging.value) : store.ramp.value;
   if (!["color_map", "color_scale", "color_range"].some(free)) return null;
   return (
@@ -74,7 +75,19 @@ export function Colouring({ store }: { store: Store }) {
               label="Darkest is"
               part="color-range"
               value={traits.color_range.value}
-              options={RANGES}
+              options={
+                effect
+                  ? RANGES.map(
+                      ([range, label]) =>
+                        [
+                          range,
+                          range === "shared"
+                            ? `${short(store.weighing.scaled(1))} logits, in every map`
+                            : label,
+                        ] as const,
+                    )
+                  : RANGES
+              }
               onChange={(range) => (traits.color_range.value = range)}
             />
           )}
@@ -93,7 +106,7 @@ export function Colouring({ store }: { store: Store }) {
               label="Hide below"
               part="threshold"
               value={Math.min(HIGHEST_THRESHOLD, threshold)}
-              text={threshold === 0 ? "nothing" : short(threshold)}
+              text={threshold === 0 ? "nothing" : hidden(store, threshold)}
               min={0}
               max={HIGHEST_THRESHOLD}
               step={0.005}
@@ -104,4 +117,10 @@ export function Colouring({ store }: { store: Store }) {
       )}
     </Panel>
   );
+}
+
+/** Of each row's largest it is a share. */
+function hidden({ traits, weighing }: Store, threshold: number): string {
+  const logits = weighing.effect.value !== null && traits.color_range.value !== "row";
+  return logits ? `${short(weighing.scaled(threshold))} logits` : short(threshold);
 }
