@@ -12,6 +12,8 @@ interface Props {
   value: string;
   /** What holds while nothing is typed. */
   placeholder: string;
+  /** Whether that is a text of its own, and no word for nothing. */
+  held?: boolean;
   options: readonly Suggestion[];
   disabled?: boolean;
   onChange: (text: string) => void;
@@ -19,7 +21,8 @@ interface Props {
 
 const [NARROWEST, WIDEST] = [5, 16];
 
-export function Suggesting({ label, part, value, placeholder, options, disabled = false, onChange }: Props) {
+export function Suggesting(props: Props) {
+  const { label, part, value, placeholder, held = false, options, disabled = false, onChange } = props;
   const typed = useSignal<string | null>(null);
   const open = useSignal(false);
   const at = useSignal(-1);
@@ -71,6 +74,7 @@ export function Suggesting({ label, part, value, placeholder, options, disabled 
           size={Math.min(WIDEST, Math.max(NARROWEST, (shown || placeholder).length))}
           value={shown}
           placeholder={placeholder}
+          data-held={held}
           disabled={disabled}
           onFocus={(event) => {
             event.currentTarget.select();

@@ -1,6 +1,6 @@
 /** Weighing: what cells say instead of weights: these times the size of values, or effects on a token; and in which words. */
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { exact, quoted, signed } from "../drawing/words";
+import { exact, quoted, short, signed } from "../drawing/words";
 import type { Facts } from "../host/facts";
 import type { Link } from "../host/source";
 import type { Traits } from "./choices";
@@ -102,6 +102,12 @@ export class Weighing {
   /** The same with its unit, where it has one. */
   said(value: number, differs = false): string {
     return `${this.number(value, differs)}${this.effect.value ? " logits" : ""}`;
+  }
+
+  /** What 1 is in every map. */
+  get one(): string {
+    const effect = this.effect.value;
+    return effect ? `${short(effect.unit)} logits` : "1";
   }
 
   /** The number itself, as it is said: of an effect in logits. */

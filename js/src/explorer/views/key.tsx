@@ -32,7 +32,7 @@ const EFFECT_ENDS = {
   rows: "of each row's largest effect",
 };
 
-const VALUED = "weights × size of value, as shares of the row";
+const VALUED = "weight × size of value, of each row";
 
 /** What the ends of an effect are; shares of each row's largest have no unit. */
 export const speaking = ({ target, versus }: Effect, shares: boolean): Ends => ({

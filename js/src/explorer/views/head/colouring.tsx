@@ -24,7 +24,6 @@ const SCALES: [ColourScale, string][] = [
 const RANGES: [ColourRange, string][] = [
   ["row", "Each row's largest"],
   ["map", "This map's largest"],
-  ["shared", "1, in every map"],
 ];
 const POOLINGS: [Choices["pooling"], string][] = [
   ["max", "Largest"],
@@ -40,7 +39,6 @@ export function Colouring({ store }: { store: Store }) {
   const threshold = traits.threshold.value;
   // Less and more have colours of their own.
   const signed = store.compared.value === "difference";
-  const effect = store.weighing.effect.value;
   const ramp = signed ? bothWays(store.diverging.value) : store.ramp.value;
   if (!["color_map", "color_scale", "color_range"].some(free)) return null;
   return (
@@ -75,19 +73,7 @@ export function Colouring({ store }: { store: Store }) {
               label="Darkest is"
               part="color-range"
               value={traits.color_range.value}
-              options={
-                effect
-                  ? RANGES.map(
-                      ([range, label]) =>
-                        [
-                          range,
-                          range === "shared"
-                            ? `${short(store.weighing.scaled(1))} logits, in every map`
-                            : label,
-                        ] as const,
-                    )
-                  : RANGES
-              }
+              options={rangesOf(store)}
               onChange={(range) => (traits.color_range.value = range)}
             />
           )}
@@ -118,6 +104,11 @@ export function Colouring({ store }: { store: Store }) {
     </Panel>
   );
 }
+
+const rangesOf = ({ weighing }: Store): [ColourRange, string][] => [
+  ...RANGES,
+  ["shared", `${weighing.one}, in every map`],
+];
 
 /** Of each row's largest it is a share. */
 function hidden({ traits, weighing }: Store, threshold: number): string {

@@ -32,6 +32,8 @@ export function toldOf(
   const [own, other] = lit.side === "query" ? [map.queries, keysOf(map)] : [keysOf(map), map.queries];
   const who = lit.words.map((word) => quoted(own.labels[word])).join(", ");
   const does = lit.side === "query" ? (lit.words.length > 1 ? "look at" : "looks at") : "is looked at by";
+  const effect = store.weighing.effect.value !== null;
+  const through = lit.side === "query" ? `At ${who}, through` : `Through ${who}, at`;
   const said = lines
     .slice(-TOLD)
     .reverse()
@@ -41,5 +43,7 @@ export function toldOf(
       return `${name} ${store.weighing.said(weight, maps[at]!.signed)}${head}`;
     });
   const more = lines.length > TOLD ? `, and ${(lines.length - TOLD).toLocaleString("en")} more` : "";
-  return said.length > 0 ? `${who} ${does} ${said.join(", ")}${more}.` : `${who}: no line.`;
+  return said.length > 0
+    ? `${effect ? through : `${who} ${does}`} ${said.join(", ")}${more}.`
+    : `${who}: no line.`;
 }

@@ -89,7 +89,7 @@ export function notes(store: Store, map: MapFacts): string[] {
   const changed = store.temperature.value !== 1 || store.scaling.value !== 1;
   const ends =
     store.traits.color_range.value === "shared"
-      ? `Colours end at ${store.weighing.effect.value ? `${store.weighing.scaled(1)} logits` : "1"}.`
+      ? `Colours end at ${store.weighing.one}.`
       : store.minus.value === null
         ? "The colours of each line end at its own largest weight."
         : "";

@@ -40,6 +40,7 @@ function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
     (weighed.candidates ?? [])
       .filter(([token]) => token !== but)
       .map(([token, share]) => [token, short(share)]);
+  // What is shown until somebody types another.
   const target = there ? (weighed.target ?? "") : "";
   return (
     <div class="weighed effect" data-part="effect" title={weighed.caveat}>
@@ -48,6 +49,7 @@ function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
         part="target"
         value={traits.target.value}
         placeholder={readable(target || "the likeliest")}
+        held={target !== ""}
         options={options("")}
         disabled={!live}
         onChange={(token) => (traits.target.value = token)}
