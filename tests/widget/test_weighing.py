@@ -171,3 +171,16 @@ def test_a_classifier_has_effects_on_its_classes():
     view = aw.explore({"pixel_values": torch.randn(1, 3, 24, 24)}, model=vit, keep=None)
     told = weigh(view, weighing="effect", target="LABEL_2")
     assert (told["state"], told["target"]) == ("done", "LABEL_2")
+
+
+def test_effects_are_no_shares_of_which_anything_else_is_told():
+    view = aw.explore(STORY, layer=3, head=1, compared="beside", keep=None)
+    weigh(view, weighing="effect", target="Ben", versus="Lily")
+    assert view.compared == "difference"
+    shown, other = view.facts["maps"]
+    assert [(one["name"], one["unit"]) for one in shown["measures"]] == [("effect on 'Ben' against 'Lily'", "logits")]
+    assert other["measures"] == []
+    assert not any(fact[name] for fact in (shown, other) for name in ("diagnosed", "standouts"))
+    assert '"versus": "Lily"' in view.to_html(progress=False)
+    view.weighing = "weight"
+    assert view.compared == "beside"

@@ -68,7 +68,7 @@ class Measuring:
             numbers[CHANGED] = compare(_alone(self._other, layer), held, rows=rows).divergence
         values = [own[layer, : held.heads[0]] for own in self._own.values()]
         values += [numbers[name][0].float().cpu() for name in self._measures]
-        self._numbers[layer] = torch.stack(values)
+        self._numbers[layer] = torch.stack(values) if values else torch.zeros(0, held.heads[0])
         return self._numbers[layer]
 
     def standouts(self) -> list[tuple[int, int, list[tuple[Reason, float]]]]:

@@ -43,7 +43,7 @@ function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
   // What is shown until somebody types another.
   const target = there ? (weighed.target ?? "") : "";
   return (
-    <div class="weighed effect" data-part="effect" title={weighed.caveat}>
+    <div class="weighed effect" data-part="effect" data-run={weighed.state} title={weighed.caveat}>
       <Suggesting
         label="effect on"
         part="target"
@@ -76,7 +76,7 @@ function PromotedWords({ store, weighed }: { store: Store; weighed: Weighed }) {
   if (!promoted) return null;
   const own = promoted.layer === store.layer.value && promoted.head === store.head.value;
   return (
-    <div class="weighed promoted" data-part="promoted" data-stale={!own}>
+    <div class="weighed promoted" data-part="promoted" data-run={weighed.state} data-stale={!own}>
       <Words part="more" label="promotes" words={promoted.more} />
       <Words part="less" label="suppresses" words={promoted.less} />
     </div>
