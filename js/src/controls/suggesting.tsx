@@ -27,6 +27,7 @@ export function Suggesting(props: Props) {
   const open = useSignal(false);
   const at = useSignal(-1);
   const field = useRef<HTMLInputElement>(null);
+  const entered = useRef(false);
   const list = useId();
   const shown = typed.value ?? value;
   const listed = open.value && !disabled && options.length > 0;
@@ -77,10 +78,16 @@ export function Suggesting(props: Props) {
           data-held={held}
           disabled={disabled}
           onFocus={(event) => {
+            entered.current = true;
             event.currentTarget.select();
             show();
           }}
-          onClick={show}
+          onClick={(event) => {
+            // The press that enters the field puts its cursor somewhere.
+            if (entered.current) event.currentTarget.select();
+            entered.current = false;
+            show();
+          }}
           onInput={(event) => {
             typed.value = event.currentTarget.value;
             show();

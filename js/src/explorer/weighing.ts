@@ -79,10 +79,15 @@ export class Weighing {
     );
   }
 
+  /** Whether anything can be asked of the model. */
+  get isLive(): boolean {
+    return this.#link.value === "live";
+  }
+
   /** Why cells cannot say it; null where they can, or do. */
   refusal(what: Weighs): string | null {
     if (what === this.#traits.weighing.value) return null;
-    if (this.#link.value !== "live") return KERNEL;
+    if (!this.isLive) return KERNEL;
     if (what === "weight") return null;
     return this.#traits.applied.value ? APPLIED : (this.weighed.value?.needs[what] ?? null);
   }

@@ -35,7 +35,8 @@ export function Details({ store }: { store: Store }) {
 function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
   const { traits, weighing } = store;
   const there = weighing.effect.value !== null;
-  const live = weighing.refusal("weight") === null;
+  // Without a kernel nothing is on its way any more.
+  const live = weighing.isLive;
   const options = (but: string): Suggestion[] =>
     (weighed.candidates ?? [])
       .filter(([token]) => token !== but)
@@ -43,11 +44,16 @@ function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
   // What is shown until somebody types another.
   const target = there ? (weighed.target ?? "") : "";
   return (
-    <div class="weighed effect" data-part="effect" data-run={weighed.state} title={weighed.caveat}>
+    <div
+      class="weighed effect"
+      data-part="effect"
+      data-run={live ? weighed.state : "done"}
+      title={weighed.caveat}
+    >
       <Suggesting
         label="effect on"
         part="target"
-        value={traits.target.value}
+        value={live ? traits.target.value : target}
         placeholder={readable(target || "the likeliest")}
         held={target !== ""}
         options={options("")}
@@ -57,7 +63,7 @@ function Chooser({ store, weighed }: { store: Store; weighed: Weighed }) {
       <Suggesting
         label="against"
         part="versus"
-        value={traits.versus.value}
+        value={live ? traits.versus.value : (weighed.versus ?? "")}
         placeholder="nothing"
         options={options(target)}
         disabled={!live}
@@ -76,7 +82,12 @@ function PromotedWords({ store, weighed }: { store: Store; weighed: Weighed }) {
   if (!promoted) return null;
   const own = promoted.layer === store.layer.value && promoted.head === store.head.value;
   return (
-    <div class="weighed promoted" data-part="promoted" data-run={weighed.state} data-stale={!own}>
+    <div
+      class="weighed promoted"
+      data-part="promoted"
+      data-run={store.weighing.isLive ? weighed.state : "done"}
+      data-stale={!own}
+    >
       <Words part="more" label="promotes" words={promoted.more} />
       <Words part="less" label="suppresses" words={promoted.less} />
     </div>
