@@ -7,8 +7,9 @@ import type { Weighed } from "../../src/explorer/weighing";
 import { MockMap } from "../maps";
 import { MockModel } from "../mock";
 import { covered, still } from "./covering";
-import { behind, enter, type Mounted, mount, pixelOf, point, press, showView } from "./mount";
+import { enter, type Mounted, mount, pixelOf, point, press, showView } from "./mount";
 import { difference, runs, WORDS } from "./pairs";
+import { copied, saved } from "./saving";
 
 const IDLE: Weighed = { state: "idle", needs: { value: null, effect: null } };
 const UNIT = 10;
@@ -259,14 +260,25 @@ describe("an effect", () => {
     const { view, cell } = effects();
     await view.ready();
     point(view.heatmap(), "pointermove", 9, 3);
-    const copy = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
-    (await behind(view, "save", "copy-value")).click();
-    await vi.waitFor(() => expect(copy).toHaveBeenCalled());
-    expect(Number(copy.mock.lastCall![0])).toBeCloseTo(cell(9, 3), 2);
-    (await behind(view, "save", "copy-code")).click();
-    await vi.waitFor(() => expect(copy).toHaveBeenCalledTimes(2));
-    expect(copy.mock.lastCall![0]).toMatch(/^aw\.explore\(text, model=model, .*weighing="effect"/);
-    copy.mockRestore();
+    expect(Number(await copied(view, "copy-value"))).toBeCloseTo(cell(9, 3), 2);
+    expect(await copied(view, "copy-code")).toMatch(/^aw\.explore\(text, model=model, .*weighing="effect"/);
+  });
+});
+
+describe("on paper", () => {
+  it("an effect has its token, its numbers and its file's name", async () => {
+    const { view, cell } = effects();
+    await view.ready();
+    const { name, blob } = await saved(view, "save-svg");
+    expect(name).toBe("effect-on-Ben-against-Lily-layer-1-head-2.svg");
+    const root = new DOMParser().parseFromString(await blob.text(), "image/svg+xml");
+    const texts = [...root.querySelectorAll("text")].map((one) => one.textContent);
+    expect(texts[0]).toBe("layer 1 · head 2");
+    expect(texts).toContain("Effect on “Ben” against “Lily” at position 9, logit +9.62");
+    expect(texts).toContain("logits: ← for “Lily” · for “Ben” →");
+    const written = Math.abs(cell(9, 3)).toFixed(2).replace(/^0\./, ".");
+    expect(texts).toContain(`${cell(9, 3) < 0 ? "−" : "+"}${written}`);
+    expect(texts.join(" ")).not.toMatch(/before|after/);
   });
 });
 

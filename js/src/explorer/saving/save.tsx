@@ -13,7 +13,6 @@ import { areRuns } from "../comparing";
 import { rowName } from "../pinned";
 import { isDifference, type Shown, type Store } from "../store";
 import { viewOf } from "../views/table";
-import { effectName } from "../weighing";
 import { codeOf } from "./code";
 import { csvOf, isPooled, pooledAs } from "./csv";
 import { fileName, headParts } from "./names";
@@ -136,7 +135,8 @@ function copies(store: Store, map: MapFacts, way: Way): Action[] {
 function partsOf(store: Store, map: MapFacts): string[] {
   const parts = headParts(map, store.layer.value, store.head.value);
   const effect = store.weighing.effect.value;
-  if (effect) return [effectName(effect), ...parts.slice(1)];
+  if (effect)
+    return [`effect on ${effect.target}${effect.versus && ` against ${effect.versus}`}`, ...parts.slice(1)];
   const pair = store.pair.value;
   if (!pair || store.compared.value === "first" || store.compared.value === "second") return parts;
   const { facts, layer, head } = pair.first;
