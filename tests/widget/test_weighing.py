@@ -13,6 +13,7 @@ import attnwidget as aw
 from attnwidget import demo
 from attnwidget.effects import direct, value_weighted
 from attnwidget.widget.answers import answer
+from tests.figures.test_heatmap import texts
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
 
@@ -184,3 +185,17 @@ def test_effects_are_no_shares_of_which_anything_else_is_told():
     assert '"versus": "Lily"' in view.to_html(progress=False)
     view.weighing = "weight"
     assert view.compared == "beside"
+
+
+def test_what_is_kept_of_effects_is_in_logits(model, tmp_path):
+    view = aw.explore(STORY, layer=3, head=1, keep=None)
+    weigh(view, weighing="effect", target="Ben", versus="Lily")
+    effects = direct(model[0], STORY, model[1], target="Ben", against="Lily")
+    kept = view.stands()
+    assert "effect on 'Ben'" in kept.caption
+    assert "<th>logits</th>" in kept.markup(pictured=False)
+    (key, largest), *_ = kept.table[-1][1]
+    assert (key, largest) == ("gave", pytest.approx(effects.split.map(3, 1)[13, 10].item(), abs=1e-3))
+    lines = view.save(tmp_path / "effects.csv").read_text("utf-8-sig").splitlines()
+    assert float(lines[14].split(",")[11]) == pytest.approx(largest, rel=1e-6)
+    assert "against 'Lily'; 1 is 10 logits" in texts(aw.figures.of_view(view))
