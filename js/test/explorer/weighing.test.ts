@@ -250,6 +250,18 @@ describe("an effect", () => {
       expect(view.part("lines-told").textContent).toMatch(/^At “gave”, through .* logits/);
   });
 
+  it("is said where a lesson locks what cells say", async () => {
+    const { host, view } = effects();
+    const lesson = {
+      ...{ prompt: "Look.", predict: null, what: "", answer: null, reveal: "", tolerance: 0 },
+      locked: ["weighing"],
+    };
+    host.fromPython({ facts: { ...(host.get("facts") as object), lesson } } as never);
+    await view.ready();
+    expect(view.part("effect").textContent).toBe("effect on “Ben” against “Lily” at position 9, logit +9.62");
+    expect([view.parts("weighing"), view.parts("target")]).toEqual([[], []]);
+  });
+
   it("is no flow", async () => {
     const { view } = effects({ view: "flow" });
     await view.ready();

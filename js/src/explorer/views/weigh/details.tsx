@@ -2,20 +2,22 @@
 import { Suggesting, type Suggestion } from "../../../controls/suggesting";
 import { brief, readable, short, shortened } from "../../../drawing/words";
 import type { Store } from "../../store";
-import { effectPlace, type Promoted, type Weighed } from "../../weighing";
+import { effectName, effectPlace, type Promoted, type Weighed } from "../../weighing";
 
 const LONGEST = 14;
 
 export function Details({ store }: { store: Store }) {
   const { weighing, traits, lesson } = store;
   const weighed = weighing.weighed.value;
-  if (!weighed || lesson.isLocked("weighing")) return null;
+  if (!weighed) return null;
+  const free = !lesson.isLocked("weighing");
+  const shown = weighing.effect.value;
   const effect = traits.weighing.value === "effect";
   const refused = weighing.refused.value;
   const failed = traits.weighing.value !== "weight" && weighed.state === "error";
   return (
     <>
-      {refused && (
+      {free && refused && (
         <p class="hint weighed" data-part="weighing-refused">
           {refused}
         </p>
@@ -25,8 +27,13 @@ export function Details({ store }: { store: Store }) {
           {weighed.why}
         </p>
       )}
-      {effect && <Chooser store={store} weighed={weighed} />}
-      {effect && weighing.effect.value && <PromotedWords store={store} weighed={weighed} />}
+      {free && effect && <Chooser store={store} weighed={weighed} />}
+      {!free && shown && (
+        <p class="hint weighed" data-part="effect" title={weighed.caveat}>
+          {effectName(shown)} {effectPlace(weighed)}
+        </p>
+      )}
+      {effect && shown && <PromotedWords store={store} weighed={weighed} />}
     </>
   );
 }
