@@ -66,8 +66,15 @@ def choices_of(view: Any, changes: Mapping[str, Any]) -> tuple[Any, dict[str, An
         # Made of several layers, and in none of them.
         **({"title": view.map} if view.map in view.shown.derived and view.maps.heads == (1,) and not comparing else {}),
         **comparing,
+        **_of_effects(view, kind),
         **changes,
     }
+
+
+def _of_effects(view: Any, kind: str) -> dict[str, str]:
+    """What differences say where they are effects."""
+    effects = view.shown.unit is not None and kind == "difference"
+    return {"title": f"{view.stands().place}; 1 is {view.shown.unit:g} logits"} if effects else {}
 
 
 def _is_projected(maps: AttentionMaps, layer: int) -> bool:

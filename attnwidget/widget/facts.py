@@ -20,6 +20,8 @@ from attnwidget.widget.answers.spread import PICTURED, even_rows
 
 __all__ = ["facts_of"]
 
+EFFECT = "What the head adds to the logit, directly."
+
 
 def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     """What the browser is told of all that is shown."""
@@ -28,6 +30,10 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         | {"measures": measuring.facts(), "diagnosed": True, "standouts": sum(shown.maps[name].heads) > 1}
         for name, measuring in shown.measuring.items()
     ]
+    if shown.unit is not None:  # rows of effects are no shares, and nothing of shares is told of them
+        for fact in maps:
+            effects = [{**one, "unit": "logits", "about": EFFECT} for one in fact["measures"]]
+            fact.update({"measures": effects, "diagnosed": False, "standouts": False})
     maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
     for fact in maps:
         told, place = shown.lenses.get(shown.source(fact["name"])), shown.runs.get(fact["name"])
@@ -37,7 +43,7 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
             fact.update(place._asdict())
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent
     answer: dict[str, Any] = {"title": title, "version": shown.version, "maps": maps}
-    return answer if shown.unit == 1 else answer | {"unit": shown.unit}
+    return answer if shown.unit is None else answer | {"unit": shown.unit}
 
 
 def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:

@@ -237,12 +237,14 @@ class _Holding:
         """Numbers, thumbnails, pictures and findings."""
         maps = self.shown.maps[name]
         measured = name in self.shown.measuring
+        shares = measured and self.shown.unit is None
+        of_heads = (*(("measures",) if measured else ()), *(("vitals",) if shares else ()))
         for layer in range(maps.n_layers):
-            for op in ("profile", "thumbnails", *(("measures", "vitals") if measured else ())):
+            for op in ("profile", "thumbnails", *of_heads):
                 if 0 not in maps.layers[layer].shape:
                     _put(self.packer, self.shown, {"op": op, "map": name, "layer": layer})
             yield
-        if measured and 0 not in (maps.n_queries, maps.n_keys):
+        if shares and 0 not in (maps.n_queries, maps.n_keys):
             for op in ("findings", "standouts"):
                 _put(self.packer, self.shown, {"op": op, "map": name})
         if told_spans(maps.tokens) or told_spans(maps.key_tokens):

@@ -6,7 +6,6 @@ import difflib
 import operator
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import traitlets as t
@@ -132,9 +131,8 @@ class Looking(Appearance):
             raise TypeError(f"title is {type(title).__name__}; expected a text, or None.")
         looked = {name: one.maps for name, one in seen.items()}
         told = {name: one.told for name, one in seen.items()}
-        runs = heads.place if isinstance(heads, Runs) else None
-        shown = Shown.of(looked, measures, self._shown.version + 1, told, runs)
-        self._shown = replace(shown, unit=heads.unit if isinstance(heads, Runs) else 1.0)
+        two = heads if isinstance(heads, Runs) else None
+        self._shown = Shown.of(looked, measures, self._shown.version + 1, told, two)
         self._given, self._measures, self._seen = heads, measures, seen
         self.set_trait("facts", facts_of(self._shown, title or ""))
 

@@ -39,7 +39,7 @@ class Placed:
         if precision == "float16":
             for fact in facts["maps"]:
                 fact["notes"] += _rounding(self.shown.maps[fact["name"]])
-        self._stood = stood(view, facts, outcome=view.outcome)
+        self._stood = stood(view, facts, outcome=view.outcome, weighed=view.weighed)
 
     def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
         """Put in the answers, at most so many bytes before they are written as text."""

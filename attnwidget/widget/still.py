@@ -37,6 +37,8 @@ class Still:
         Where the picture comes from.
     signed : bool
         Whether the numbers are differences.
+    effects : bool
+        Whether these are effects, in logits.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Still:
     table: list[tuple[str, list[tuple[str, float]]]]
     view: Any
     signed: bool = False
+    effects: bool = False
 
     @property
     def caption(self) -> str:
@@ -94,14 +97,16 @@ class Still:
             if pictured
             else ""
         )
-        head = "".join(f"<th>{name} key</th><th>weight</th>" for name in ("largest", "second", "third")[: self._keys])
+        number = "logits" if self.effects else "weight"
+        head = "".join(f"<th>{name} key</th><th>{number}</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
             f"<tr><th>{html.escape(query)}</th>"
             + "".join(f"<td>{html.escape(key)}</td><td>{self._number(weight)}</td>" for key, weight in keys)
             + "</tr>"
             for query, keys in self.table
         )
-        summary = f"{'What changed most' if self.signed else 'The largest weights'} of the last queries"
+        what = "The largest effects" if self.effects else "What changed most" if self.signed else "The largest weights"
+        summary = f"{what} of the last queries"
         return (
             f"<p><b>{caption}</b></p>{picture}<details><summary>{summary}</summary>"
             f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table>{folded}</details>"
@@ -127,8 +132,9 @@ def still(view: Any) -> Still:
     if len(view.shown.measuring) > 1 or derived:
         name = runs[view.map].part if view.map in runs and derived else "" if view.map in runs else view.map
         place = " · ".join(part for part in (name, place) if part)
-    place = " · ".join(part for part in (place, name_of(view)) if part)
-    return Still(_word(title), _word(place), [] if empty else _table(view), view, differs(view))
+    place = " · ".join(_word(part) for part in (place, name_of(view)) if part)
+    effects = view.shown.unit is not None
+    return Still(_word(title), place, [] if empty else _table(view), view, differs(view), effects)
 
 
 def _reduced(figure: Any, dots: int, colours: int) -> bytes:

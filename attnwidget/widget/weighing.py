@@ -51,11 +51,12 @@ class Weighing(Applying):
 
     measure: Any
     sort: Any
+    compared: Any
     _weigher: Newest
     _wish: Wish | None = None
     _effects: Effects | None = None
     _valued: Mapping[str, AttentionMaps] | None = None
-    _badged: tuple[str, str] | None = None
+    _badged: tuple[str, str, str] | None = None
 
     def _tell_weighing(self) -> None:
         """Say what cells can say of these maps, and why not."""
@@ -145,23 +146,23 @@ class Weighing(Applying):
         with self._changing, self.hold_sync():
             if not stale() and self._shown.maps:
                 self._effects = effects
+                chosen = self._badged or (self.measure, self.sort, self.compared)
                 self._show_in_place(heads, None if effects is None else {_badge(effects): effects.heads.numpy()})
-                self._badge(effects)
+                self._badge(effects, chosen)
                 told = {"state": "done", "needs": self.weighed.get("needs", {})}
                 self.set_trait("weighed", told | ({} if effects is None else self._said(effects)))
 
-    def _badge(self, effects: Effects | None) -> None:
-        """The grid is sorted by effect while cells say it."""
+    def _badge(self, effects: Effects | None, chosen: tuple[str, str, str]) -> None:
+        """The grid is sorted by effect while cells say it, as the difference of its two sides."""
         if effects is None:
             self._take_badge_off()
             return
-        if self._badged is None:
-            self._badged = self.measure, self.sort
-        self.measure, self.sort = _badge(effects), "highest"
+        self._badged = chosen
+        self.measure, self.sort, self.compared = _badge(effects), "highest", "difference"
 
     def _take_badge_off(self) -> None:
         if self._badged is not None:
-            measure, self.sort = self._badged
+            measure, self.sort, self.compared = self._badged
             self.measure = measure if measure in self._shown.measures else ""
             self._badged = None
 

@@ -23,6 +23,9 @@ def name_of(view: Any) -> str:
     place, runs = view.place, view.shown.runs
     if place.against is None:
         return ""
+    if view.shown.unit is not None:
+        told = view.weighed
+        return f"effect on {told['target']!r}" + (f" against {told['versus']!r}" if told["versus"] else "")
     names = [runs[name].run if name in runs else "" for name in (place.against.map, place.map)]
     if len(set(names)) == 1:
         name, layer, head = place.against.map, place.against.layer, place.against.head
@@ -39,8 +42,8 @@ def shown_weights(view: Any, rows: slice) -> tuple[Tensor, Tensor]:
     Returns
     -------
     tuple of Tensor
-        Weights, or what the chosen head gives more than the other [rows, keys]; and which keys are seen, by either of
-        the two for a difference.
+        Weights, what the chosen head gives more than the other, or effects in logits [rows, keys]; and which keys are
+        seen, by either of the two for a difference.
     """
     place = view.place
     first = None if place.against is None else _weights(view, place.against, rows)
@@ -49,7 +52,8 @@ def shown_weights(view: Any, rows: slice) -> tuple[Tensor, Tensor]:
     second = _weights(view, place, rows)
     if first is None or not differs(view):
         return second
-    return second[0] - first[0].to(second[0]), second[1] | first[1]
+    unit = 1.0 if view.shown.unit is None else view.shown.unit
+    return (second[0] - first[0].to(second[0])) * unit, second[1] | first[1]
 
 
 def _weights(view: Any, place: Place, rows: slice) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ import attnwidget as aw
 from attnwidget import demo
 from attnwidget.effects import direct, value_weighted
 from attnwidget.widget.answers import answer
+from tests.figures.test_heatmap import texts
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
 
@@ -171,3 +172,30 @@ def test_a_classifier_has_effects_on_its_classes():
     view = aw.explore({"pixel_values": torch.randn(1, 3, 24, 24)}, model=vit, keep=None)
     told = weigh(view, weighing="effect", target="LABEL_2")
     assert (told["state"], told["target"]) == ("done", "LABEL_2")
+
+
+def test_effects_are_no_shares_of_which_anything_else_is_told():
+    view = aw.explore(STORY, layer=3, head=1, compared="beside", keep=None)
+    weigh(view, weighing="effect", target="Ben", versus="Lily")
+    assert view.compared == "difference"
+    shown, other = view.facts["maps"]
+    assert [(one["name"], one["unit"]) for one in shown["measures"]] == [("effect on 'Ben' against 'Lily'", "logits")]
+    assert other["measures"] == []
+    assert not any(fact[name] for fact in (shown, other) for name in ("diagnosed", "standouts"))
+    assert '"versus": "Lily"' in view.to_html(progress=False)
+    view.weighing = "weight"
+    assert view.compared == "beside"
+
+
+def test_what_is_kept_of_effects_is_in_logits(model, tmp_path):
+    view = aw.explore(STORY, layer=3, head=1, keep=None)
+    weigh(view, weighing="effect", target="Ben", versus="Lily")
+    effects = direct(model[0], STORY, model[1], target="Ben", against="Lily")
+    kept = view.stands()
+    assert "effect on 'Ben'" in kept.caption
+    assert "<th>logits</th>" in kept.markup(pictured=False)
+    (key, largest), *_ = kept.table[-1][1]
+    assert (key, largest) == ("gave", pytest.approx(effects.split.map(3, 1)[13, 10].item(), abs=1e-3))
+    lines = view.save(tmp_path / "effects.csv").read_text("utf-8-sig").splitlines()
+    assert float(lines[14].split(",")[11]) == pytest.approx(largest, rel=1e-6)
+    assert "against 'Lily'; 1 is 10 logits" in texts(aw.figures.of_view(view))

@@ -36,12 +36,16 @@ class Measuring:
         Numbers that the caller has measured.
     other : AttentionMaps or None
         Another run on the same tokens: how much each head changed is measured too.
+    shares : bool
+        Whether its rows are shares; of others nothing is measured.
     """
 
-    def __init__(self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None) -> None:
+    def __init__(
+        self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None, *, shares: bool = True
+    ) -> None:
         self._maps, self._own, self._other = maps, own, other
         self._measures = {} if other is None or CHANGED in own else {CHANGED: _CHANGED}
-        self._measures |= measured(maps)
+        self._measures = self._measures | measured(maps) if shares else {}
         self._vitals: dict[int, Vitals] = {}
         self._numbers: dict[int, Tensor] = {}
 
@@ -59,12 +63,12 @@ class Measuring:
             return self._numbers[layer]
         rows = even_rows(self._maps, MEASURED)
         held = _alone(self._maps, layer)
-        numbers = head_measures(held, rows=rows)
+        numbers = head_measures(held, rows=rows) if self._measures else {}
         if self._other is not None and CHANGED in self._measures:
             numbers[CHANGED] = compare(_alone(self._other, layer), held, rows=rows).divergence
         values = [own[layer, : held.heads[0]] for own in self._own.values()]
         values += [numbers[name][0].float().cpu() for name in self._measures]
-        self._numbers[layer] = torch.stack(values)
+        self._numbers[layer] = torch.stack(values) if values else torch.zeros(0, held.heads[0])
         return self._numbers[layer]
 
     def standouts(self) -> list[tuple[int, int, list[tuple[Reason, float]]]]:

@@ -27,12 +27,16 @@ class Runs(dict[str, AttentionMaps]):
         What the first and the second run are called.
     parts : mapping of str to tuple of AttentionMaps
         Of the first and the second run, by what the maps are called in each.
-    unit : float
-        What 1 stands for in them, where they are no shares.
+    unit : float or None
+        Where they are the two sides of an effect, what 1 stands for in them, in logits.
     """
 
     def __init__(
-        self, labels: tuple[str, str], parts: Mapping[str, tuple[AttentionMaps, AttentionMaps]], *, unit: float = 1.0
+        self,
+        labels: tuple[str, str],
+        parts: Mapping[str, tuple[AttentionMaps, AttentionMaps]],
+        *,
+        unit: float | None = None,
     ) -> None:
         self.labels, self.unit = labels, unit
         self.place: dict[str, Run] = {}

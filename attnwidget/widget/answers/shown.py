@@ -9,7 +9,7 @@ from typing import Any, Self
 from attnwidget.lenses import CHOSEN, derived_by_name, derived_name, mean_of_chosen
 from attnwidget.maps import AttentionMaps
 from attnwidget.widget.answers.measuring import Measuring, own_measures
-from attnwidget.widget.answers.runs import Run
+from attnwidget.widget.answers.runs import Run, Runs
 
 __all__ = ["Shown"]
 
@@ -35,8 +35,8 @@ class Shown:
         Which heads (layer, head) of which maps have a mean of their own; none where these are fewer than two.
     runs : mapping of str to Run
         Where two runs are compared, of which of them all these maps are.
-    unit : float
-        What 1 stands for in all of them, where they are no shares.
+    unit : float or None
+        Where they are effects, what 1 stands for in all of them, in logits.
     """
 
     version: int = 0
@@ -46,7 +46,7 @@ class Shown:
     lenses: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     chosen: tuple[str, tuple[tuple[int, int], ...]] = ("", ())
     runs: Mapping[str, Run] = field(default_factory=dict)
-    unit: float = 1.0
+    unit: float | None = None
 
     @classmethod
     def of(
@@ -55,7 +55,7 @@ class Shown:
         measures: Mapping[str, Any] | None = None,
         version: int = 1,
         lenses: Mapping[str, list[dict[str, Any]]] | None = None,
-        runs: Mapping[str, Run] | None = None,
+        two: Runs | None = None,
     ) -> Self:
         """What is shown of some maps, with measures of one's own for every head of the first.
 
@@ -69,17 +69,18 @@ class Shown:
         first = next(iter(heads))
         own = own_measures(measures or {}, heads[first])
         derived = derived_by_name(heads)
-        runs = runs or {}
+        runs, unit = (two.place, two.unit) if two is not None else ({}, None)
         return cls(
             version,
             heads | {name: maps for name, (maps, _, _) in derived.items()},
             {
-                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs))
+                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs), shares=unit is None)
                 for name, maps in heads.items()
             },
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
             lenses or {},
             runs=_places(runs, derived),
+            unit=unit,
         )
 
     def choosing(self, source: str, heads: Sequence[Sequence[int]]) -> Self:

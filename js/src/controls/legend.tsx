@@ -8,7 +8,7 @@ export function Legend(key: Scale) {
     <figure
       class="legend"
       data-part="legend"
-      aria-label={`Colours from ${ends ? `−${short(largest)}, where ${ends[0]} gives more, to ${short(largest)}, where ${ends[1]} does` : `weight 0 to ${short(largest)}`}, ${scale} scale${end ? `, ${end}` : ""}`}
+      aria-label={`Colours from ${ends ? `−${short(largest)}, ${ends.lower}, to ${short(largest)}${ends.unit ? ` ${ends.unit}` : ""}, ${ends.upper}` : `weight 0 to ${short(largest)}`}, ${scale} scale${end ? `, ${end}` : ""}`}
     >
       <div class="scale">
         <div class="ramp" style={{ background: `linear-gradient(to right, ${stopsOf(ramp).join()})` }} />

@@ -4,7 +4,7 @@ import { type ColourScale, css, DECADES, position, type Rgb } from "../attention
 import type { Colours } from "../host/theme";
 import { labelFont } from "./axes";
 import type { Lettering, Mark } from "./mark";
-import { short, shortened } from "./words";
+import { short } from "./words";
 
 /** Share of the scale that a number takes. */
 const CLEAR = 0.15;
@@ -35,9 +35,17 @@ export function ticks(largest: number, scale: ColourScale): { weight: number; pl
   });
 }
 
+/** What is at both ends of a difference, in words. */
+export interface Ends {
+  lower: string;
+  upper: string;
+  /** Of its numbers, where these are no weights. */
+  unit?: string;
+}
+
 export interface Scale {
-  /** Of a difference: who gives more at the lower end, and who at the upper one. */
-  ends?: readonly [first: string, second: string];
+  /** Of a difference. */
+  ends?: Ends;
   /** Levels from the least weight to the largest; of a difference from what is least to what is most. */
   ramp: readonly Rgb[];
   scale: ColourScale;
@@ -66,8 +74,8 @@ export function ticksOf({
 }
 
 /** What the colours of a difference mean, in words. */
-export const endsInWords = ([first, second]: readonly [string, string]): string =>
-  `← ${shortened(first, 24)} gives more · ${shortened(second, 24)} gives more →`;
+export const endsInWords = ({ lower, upper, unit }: Ends): string =>
+  `${unit ? `${unit}: ` : ""}← ${lower} · ${upper} →`;
 
 /** Enough colours of a ramp for what is between them to be mixed. */
 export const stopsOf = (ramp: readonly Rgb[]): string[] =>

@@ -75,9 +75,12 @@ export function exact(value: number): string {
   return value.toFixed(4);
 }
 
-/** The same of a difference, which says whether it is more or less. */
-export const signed = (value: number): string =>
-  `${value > 0 ? "+" : value < 0 ? "−" : ""}${exact(Math.abs(value))}`;
+/** The same of a difference, which says whether it is more or less; or as many decimals as are wanted. */
+export function signed(value: number, decimals?: number): string {
+  const size = Math.abs(value);
+  const text = decimals === undefined || Number.isNaN(value) ? exact(size) : size.toFixed(decimals);
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${text}`;
+}
 
 /** Three significant digits at most, without trailing zeros. */
 export function short(value: number): string {

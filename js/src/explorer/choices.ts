@@ -9,6 +9,7 @@ import type { Answering, LessonFacts } from "../lesson/facts";
 import type { Cut, Outcome, Tempered } from "./applying";
 import type { Against, Compared } from "./comparing";
 import type { Joined } from "./pinned";
+import type { Weighed, Weighs } from "./weighing";
 
 /** Where the colours end: at each row's largest weight, at the map's, or at 1. */
 export type ColourRange = "row" | "map" | "shared";
@@ -67,6 +68,10 @@ export interface Choices {
   off: readonly (readonly [number, number])[];
   cuts: readonly Cut[];
   tempered: readonly Tempered[];
+  /** What cells say; of an effect on which token, and against which. */
+  weighing: Weighs;
+  target: string;
+  versus: string;
   theme: Theme;
   /** Name of the measure that badges the grid; empty for none. */
   measure: string;
@@ -76,7 +81,10 @@ export interface Choices {
 /** What Python tells of the maps, and of the question about them. */
 export type Told = Facts & { lesson?: LessonFacts | null };
 
-export type Traits = TraitsOf<Choices & Answering, Told> & { outcome: Signal<Outcome | null> };
+export type Traits = TraitsOf<Choices & Answering, Told> & {
+  outcome: Signal<Outcome | null>;
+  weighed: Signal<Weighed | null>;
+};
 
 export const DEFAULTS: Choices = {
   map: "",
@@ -112,6 +120,9 @@ export const DEFAULTS: Choices = {
   off: [],
   cuts: [],
   tempered: [],
+  weighing: "weight",
+  target: "",
+  versus: "",
   theme: "auto",
   measure: "",
   sort: "model",

@@ -1,5 +1,6 @@
 /** What is compared with what: the chosen head, and the one that it is held against. */
 import type { PlaceOfMap } from "../answers/tile";
+import type { Ends } from "../drawing/legend";
 import { placeName } from "../drawing/naming";
 import { shortened } from "../drawing/words";
 import { type Facts, keysOf, type MapFacts } from "../host/facts";
@@ -88,6 +89,15 @@ export const namesOf = (pair: Pair): [first: string, second: string] =>
 export function differenceName(pair: Pair): string {
   const [first, second] = namesOf(pair).map((name) => shortened(name, 24));
   return `${second} − ${first}`;
+}
+
+/** What the ends of their difference are. */
+export function endsOf(pair: Pair): Ends {
+  const [first, second] = namesOf(pair).map((name) => `${shortened(name, 24)} gives more`) as [
+    string,
+    string,
+  ];
+  return { lower: first, upper: second };
 }
 
 /** One of two, with the name that the title gives it. */

@@ -17,3 +17,7 @@ export interface Kind {
   /** Whether it can show two heads side by side. */
   pairs?: boolean;
 }
+
+/** Whether a view can show a map; effects are differences, and no weights. */
+export const shows = ({ suits, differs }: Kind, map: MapFacts, effects: boolean): boolean =>
+  (suits?.(map) ?? true) && (!effects || Boolean(differs));

@@ -35,6 +35,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const root = surfaceOf(host, styles);
   const connected = connectTraits<Choices & Answering, Told>(model, { ...DEFAULTS, ...ANSWERING }, [
     "outcome",
+    "weighed",
   ]);
   const { disconnect } = connected;
   const traits = connected.traits as Traits;

@@ -1,10 +1,12 @@
 /** What the pinned queries give to each key: the row of one, or those of several made one. */
+import type { Place } from "../answers/tile";
 import { rowWeights, type Temper } from "../attention/temper";
 import { MASKED, type Tile } from "../attention/tile";
 import { bracketed } from "../drawing/naming";
 import { quoted } from "../drawing/words";
 import type { MapFacts } from "../host/facts";
 import type { Compared } from "./comparing";
+import { isAt, type ShownTile } from "./drawn";
 
 /** How the rows of several queries are made one. */
 export type Joined = "mean" | "sum";
@@ -50,6 +52,25 @@ export function rowOf(tile: Tile, query: number): Tile | null {
     largest: tile.largest.subarray(at, at + 1),
     informative: tile.informative.subarray(at, at + 1),
   };
+}
+
+/** Rows of all queries that are read, of the tiles of a head; null while one of them is not here. */
+export function readRows(
+  from: readonly (ShownTile | null)[],
+  place: Place | null,
+  more: readonly Tile[],
+  queries: readonly number[],
+): Tile[] | null {
+  if (!place) return null;
+  const tiles = [...from.flatMap((one) => (one && isAt(one, place) ? [one.tile] : [])), ...more];
+  const rows = queries.map((wanted) => {
+    for (const tile of tiles) {
+      const row = rowOf(tile, wanted);
+      if (row) return row;
+    }
+    return null;
+  });
+  return rows.every((row) => row !== null) ? rows : null;
 }
 
 /** Rows made one, at a temperature and a scaling. */

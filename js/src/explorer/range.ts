@@ -1,7 +1,7 @@
 /** The upper end of the colours of a map that is seen in parts: its own largest weight, wherever one looks. */
 import type { Tile } from "../attention/tile";
 import type { MapFacts } from "../host/facts";
-import type { Drawn } from "./store";
+import type { Drawn, Store } from "./store";
 
 export interface UpperEnd {
   largest: number;
@@ -57,5 +57,32 @@ export class Range {
       of: means ? "means" : own !== null || before?.of === "map" ? "map" : "seen",
     };
     return this.#end;
+  }
+}
+
+/** The end of the colours of what is shown: a map, or the difference of two. */
+export class Ends {
+  readonly #own = new Range();
+  readonly #differences = new Range();
+
+  of(store: Store): UpperEnd {
+    const drawn = store.drawn.value;
+    const map = store.map.value;
+    const range = store.traits.color_range.value;
+    if (range === "row") return { largest: 1, of: "rows" };
+    const both = store.both.value;
+    if (store.compared.value && map && range !== "shared") {
+      const compared = store.compared.value;
+      // Each of two ends where the larger of both does.
+      const largest =
+        compared === "difference"
+          ? store.difference.value?.largest
+          : both && Math.max(both.first.largest, both.second.largest);
+      if (!drawn || largest == null) return { largest: 1, of: "map" };
+      const what = JSON.stringify([compared === "difference", store.traits.against.value]);
+      return this.#differences.endFor({ ...drawn, largest: largest || 1 }, map, null, what);
+    }
+    if (!drawn || drawn.map !== map?.name || range === "shared") return { largest: 1, of: "map" };
+    return this.#own.endFor(drawn, map, store.isCurrent(drawn) ? store.peak.value : null);
   }
 }

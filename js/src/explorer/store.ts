@@ -23,9 +23,10 @@ import type { Traits } from "./choices";
 import { columnOf } from "./column";
 import { areRuns, type Compared, canDiffer, chosenIn, type Pair, type Places, pairIn } from "./comparing";
 import { type Drawn, type DrawnDifference, isAt, numberOf, type Shown, type ShownTile } from "./drawn";
-import type { Kind } from "./kind";
-import { comparedRow, type PinnedRow, pinnedRow, rowOf } from "./pinned";
-import { Range, type UpperEnd } from "./range";
+import { type Kind, shows } from "./kind";
+import { comparedRow, type PinnedRow, pinnedRow, readRows } from "./pinned";
+import { Ends, type UpperEnd } from "./range";
+import { Weighing } from "./weighing";
 
 export type { Drawn, DrawnDifference, Shown, ShownTile } from "./drawn";
 export { cellOf, isDifference, numberOf } from "./drawn";
@@ -109,6 +110,7 @@ export class Store {
   readonly said = signal("");
   readonly lesson: Lesson;
   readonly applying: Applying;
+  readonly weighing: Weighing;
 
   /** The facts that are shown: new ones come on the screen together with their first tile. */
   readonly facts: Signal<Facts | null>;
@@ -163,11 +165,10 @@ export class Store {
 
   /** Layer and head that were chosen of maps that have both. */
   #left: [layer: number, head: number] = [0, 0];
-  readonly #range = new Range();
+  readonly #ends = new Ends();
   readonly #temper = new Temper();
   readonly #rowTemper = new Temper();
   readonly #otherTemper = new Temper();
-  readonly #differences = new Range();
   readonly #table = colourTable([[0, 0, 0]], 1, "linear");
   readonly #negative = colourTable([[0, 0, 0]], 1, "linear");
   readonly #differing = new Differing();
@@ -182,6 +183,7 @@ export class Store {
       traits.guesses,
     );
     this.applying = new Applying(traits);
+    this.weighing = new Weighing(traits, this.facts, this.applying.link);
     this.places = computed(() => this.placesIn(this.facts.value));
     const place = computed(() => this.places.value.shown);
     this.map = computed(() => place.value?.facts ?? null);
@@ -192,7 +194,8 @@ export class Store {
     const kind = computed(() => {
       const map = this.map.value;
       const chosen = views.find(({ name }) => name === traits.view.value);
-      return chosen && map && (chosen.suits?.(map) ?? true) ? chosen : views[0]!;
+      const effects = this.weighing.effect.value !== null;
+      return chosen && map && shows(chosen, map, effects) ? chosen : views[0]!;
     });
     this.view = computed(() => kind.value.name);
     this.empty = computed(() => {
@@ -260,7 +263,7 @@ export class Store {
     this.diverging = computed(() => diverging(colours.value));
     const signed = computed(() => this.compared.value === "difference");
     this.paint = computed(() => {
-      const end = this.#upperEnd();
+      const end = this.#ends.of(this);
       const { negative, positive } = this.diverging.value;
       const [scale, threshold] = [traits.color_scale.value, traits.threshold.value];
       const tableOf = (colours: readonly Rgb[], into: Uint32Array) =>
@@ -282,11 +285,15 @@ export class Store {
       };
     });
     const places = this.places;
+    const rowsAt = (from: readonly (ShownTile | null)[], place: Place | null, more: readonly Tile[]) =>
+      this.reading.value === null
+        ? null
+        : readRows(from, place, more, [this.reading.value, ...this.also.value]);
     const source = computed(() =>
-      this.#pinnedRows([this.drawn.value, this.exactRow.value], places.value.shown, this.otherRows.value),
+      rowsAt([this.drawn.value, this.exactRow.value], places.value.shown, this.otherRows.value),
     );
     const otherSource = computed(() =>
-      this.#pinnedRows([this.otherDrawn.value, this.otherRow.value], places.value.other, []),
+      rowsAt([this.otherDrawn.value, this.otherRow.value], places.value.other, []),
     );
     this.pinned = computed(() => {
       const [own, other] = [source.value, otherSource.value];
@@ -441,45 +448,5 @@ export class Store {
   weight(query: number, key: number): number | null {
     const shown = this.picture.value;
     return shown && numberOf(shown, query, key);
-  }
-
-  #upperEnd(): UpperEnd {
-    const drawn = this.drawn.value;
-    const map = this.map.value;
-    const range = this.traits.color_range.value;
-    if (range === "row") return { largest: 1, of: "rows" };
-    const both = this.both.value;
-    if (this.compared.value && map && range !== "shared") {
-      const compared = this.compared.value;
-      // Each of two ends where the larger of both does.
-      const largest =
-        compared === "difference"
-          ? this.difference.value?.largest
-          : both && Math.max(both.first.largest, both.second.largest);
-      if (!drawn || largest == null) return { largest: 1, of: "map" };
-      const what = JSON.stringify([compared === "difference", this.traits.against.value]);
-      return this.#differences.endFor({ ...drawn, largest: largest || 1 }, map, null, what);
-    }
-    if (!drawn || drawn.map !== map?.name || range === "shared") return { largest: 1, of: "map" };
-    return this.#range.endFor(drawn, map, this.isCurrent(drawn) ? this.peak.value : null);
-  }
-
-  /** Rows of all queries that are read; null while one of them is not here. */
-  #pinnedRows(
-    from: readonly (ShownTile | null)[],
-    place: Place | null,
-    more: readonly Tile[],
-  ): Tile[] | null {
-    const query = this.reading.value;
-    if (query === null || !place) return null;
-    const tiles = [...from.flatMap((one) => (one && isAt(one, place) ? [one.tile] : [])), ...more];
-    const rows = [query, ...this.also.value].map((wanted) => {
-      for (const tile of tiles) {
-        const row = rowOf(tile, wanted);
-        if (row) return row;
-      }
-      return null;
-    });
-    return rows.every((row) => row !== null) ? rows : null;
   }
 }

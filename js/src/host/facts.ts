@@ -114,6 +114,8 @@ export interface Facts {
   /** Counts how often the maps were replaced. */
   version?: number;
   maps: MapFacts[];
+  /** Where they are the two sides of an effect, what 1 stands for in them, in logits; absent where they are shares. */
+  unit?: number;
 }
 
 export const keysOf = (map: MapFacts): Axis => map.keys ?? map.queries;

@@ -10,6 +10,7 @@ import type { MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import { areRuns, sideName } from "../comparing";
 import type { Store } from "../store";
+import { effectName, effectPlace } from "../weighing";
 
 /** A picture from its own top left corner on. */
 export interface Picture {
@@ -80,7 +81,8 @@ export function headTitle(map: MapFacts, layer: number, head: number): string {
 export function comparedTitle(store: Store, map: MapFacts): string {
   const pair = store.pair.value;
   const [compared, { chosen }] = [store.compared.value, store.places.value];
-  if (!pair || !chosen || !compared) return headTitle(map, store.layer.value, store.head.value);
+  if (!pair || !chosen || !compared || store.weighing.effect.value)
+    return headTitle(map, store.layer.value, store.head.value);
   const sides = [sideName(pair, "second"), sideName(pair, "first")];
   const place = areRuns(pair) ? `${headTitle(chosen.facts, chosen.layer, chosen.head)}: ` : "";
   if (compared === "first" || compared === "second") return `${place}${sides[compared === "first" ? 1 : 0]}`;
@@ -90,11 +92,19 @@ export function comparedTitle(store: Store, map: MapFacts): string {
 /** Whose attention it is, and what was done to it: away from the widget nothing else tells. */
 export function aboutOf(store: Store, map: MapFacts, tempered = true): string[] {
   const facts = store.facts.value;
-  const which = facts && facts.maps.length > 1 ? map.name : "";
+  const effect = effectTitle(store);
+  const which = effect || (facts && facts.maps.length > 1 ? map.name : "");
   return [
     shortened(facts?.title ?? "", 96),
     [which, ...(tempered ? sharpness(store) : [])].filter(Boolean).join(" · "),
   ].filter(Boolean);
+}
+
+/** On which token the effect is, and where; empty where weights are shown. */
+function effectTitle({ weighing }: Store): string {
+  const [effect, weighed] = [weighing.effect.value, weighing.weighed.value];
+  if (!effect || !weighed) return "";
+  return `${effectName(effect)} ${effectPlace(weighed)}`.replace(/^./, (first) => first.toUpperCase());
 }
 
 function sharpness(store: Store): string[] {

@@ -4,12 +4,12 @@ import { thumbnails as thumbnailsOf } from "../../answers/thumbnails";
 import { type Mark, shifted } from "../../drawing/mark";
 import { shortName } from "../../drawing/naming";
 import { opaque, type Sheet } from "../../drawing/sheet";
-import { brief } from "../../drawing/words";
 import { groupSize, headNumber, keyValueHead, layerNumber, type MapFacts } from "../../host/facts";
 import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
 import { differenceName } from "../comparing";
 import type { Store } from "../store";
+import { badge } from "../views/grid/badge";
 import { ORDERS } from "../views/grid/measuring";
 import { aspectOf, inksOf, pixelsOf } from "../views/grid/pictures";
 import { type HeadPlace, ranked } from "../views/grid/ranking";
@@ -46,7 +46,9 @@ export function gridSheet(store: Store, map: MapFacts, answers: Answers): Sheet 
     title: map.derived ? "Layers" : sort === "model" ? "Layers by heads" : "Heads ranked",
     about: [
       ...aboutOf(store, map),
-      ...(store.minus.value !== null ? [`Each map: ${differenceName(store.pair.value!)}`] : []),
+      ...(store.minus.value !== null && !store.weighing.effect.value
+        ? [`Each map: ${differenceName(store.pair.value!)}`]
+        : []),
       ...(measure ? [`Numbers: ${measure.label}${unit}${sort === "model" ? "" : `, ${order}`}`] : []),
     ],
     scale: shared ? { ...scaleOf(store, 1), masked: false, undefinedRows: false } : null,
@@ -55,7 +57,7 @@ export function gridSheet(store: Store, map: MapFacts, answers: Answers): Sheet 
         ? ""
         : store.minus.value === null
           ? "The colours of each map run from 0 to its own largest weight."
-          : "The colours of each map run to its own largest difference, on both sides of 0.",
+          : `The colours of each map run to its own largest ${store.weighing.effect.value ? "effect" : "difference"}, on both sides of 0.`,
       ...map.notes,
     ].filter(Boolean),
   });
@@ -178,6 +180,10 @@ function thumb(paper: Paper, place: HeadPlace, x: number, y: number, named: bool
   };
   if (named) said(shortName(map, layer, head), colours.muted);
   const number = numberOf(paper, place);
-  if (number !== undefined) said(brief(number, size < 40), chosen ? colours.accentText : colours.text);
+  if (number !== undefined)
+    said(
+      badge(store.measure.value ?? { unit: "" }, number, size < 40),
+      chosen ? colours.accentText : colours.text,
+    );
   return marks;
 }

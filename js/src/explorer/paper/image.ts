@@ -47,7 +47,7 @@ export function imageSheet(store: Store, map: MapFacts, answers: Answers): Sheet
       largest,
       opacity,
     };
-    const share = mass ? ` · ${short(mass.each[at]!)}` : "";
+    const share = mass ? ` · ${short(store.weighing.scaled(mass.each[at]!))}` : "";
     if (!one)
       marks.push({
         kind: "text",

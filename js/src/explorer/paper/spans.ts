@@ -5,12 +5,13 @@ import type { Mark } from "../../drawing/mark";
 import { opaque, type Sheet } from "../../drawing/sheet";
 import { elide, readable } from "../../drawing/words";
 import type { MapFacts } from "../../host/facts";
+import type { Colours } from "../../host/theme";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { scaleOf } from "../views/key";
 import { titleOf } from "../views/spans/kinds";
 import { endOf, inCell } from "../views/spans/matrix";
-import { shownOf } from "../views/spans/shown";
+import { type Shown, shownOf } from "../views/spans/shown";
 import { colourOf } from "../views/spans/stack";
 import { aboutOf, framed, headTitle } from "./frame";
 
@@ -26,7 +27,7 @@ export function spansSheet(store: Store, map: MapFacts, answers: Answers): Sheet
   const colours = opaque(store.colours.value);
   const pen = penOf();
   pen.font = `${FONT}px ${colours.font}`;
-  const { of, bands } = shown;
+  const { of } = shown;
   const size = Math.max(SMALLEST, Math.min(LARGEST, MAP / Math.max(of.keys.length, of.queries.length)));
   const tint = store.tint.value;
   const marks: Mark[] = [];
@@ -53,8 +54,37 @@ export function spansSheet(store: Store, map: MapFacts, answers: Answers): Sheet
         text(place.x + size / 2, y + size / 2, inCell(of, value), { anchor: "middle", colour: inkOn(fill) });
     });
   });
-  let y = top + of.queries.length * size + 34;
-  text(LABEL, y - 14, `Where each query looks. ${shown.sampled}`.trim(), { colour: colours.text });
+  const below = top + of.queries.length * size;
+  // Bands are shares of a row, and effects are none.
+  const stack = of.unit === null ? bandMarks(colours, pen, map, shown, below) : { marks: [], bottom: below };
+  return framed(colours, {
+    width: LABEL + Math.max(STACK.width, of.keys.length * size),
+    height: stack.bottom + 12,
+    marks: [...marks, ...stack.marks],
+    title: headTitle(map, store.layer.value, store.head.value),
+    about: [
+      ...aboutOf(store, map),
+      `${titleOf(shown.spans.kind)}: ${of.unit === null ? "mean mass of a span's queries on a span's keys" : "mean effect at a span's queries through a span's keys"}`,
+    ],
+    scale: { ...scaleOf(store, endOf(store, of, 0)), masked: false, undefinedRows: false },
+    notes: map.notes,
+  });
+}
+
+/** How the queries spread over the spans, from so far down. */
+function bandMarks(
+  colours: Colours,
+  pen: CanvasRenderingContext2D,
+  map: MapFacts,
+  { bands, sampled }: Shown,
+  from: number,
+): { marks: Mark[]; bottom: number } {
+  const marks: Mark[] = [];
+  const text = (x: number, y: number, said: string, colour: string): void => {
+    marks.push({ kind: "text", x, y, text: said, size: FONT, colour });
+  };
+  let y = from + 34;
+  text(LABEL, y - 14, `Where each query looks. ${sampled}`.trim(), colours.text);
   const { queries } = bands;
   const step = STACK.width / map.n_queries;
   for (let at = 0; at < queries.length; at++) {
@@ -81,19 +111,8 @@ export function spansSheet(store: Store, map: MapFacts, answers: Answers): Sheet
       y += 16;
     }
     marks.push({ kind: "box", x, y: y - 5, width: 10, height: 10, fill: colourOf(band, colours) });
-    text(x + 15, y, said);
+    text(x + 15, y, said, colours.muted);
     x += wide;
   }
-  return framed(colours, {
-    width: LABEL + Math.max(STACK.width, of.keys.length * size),
-    height: y + 12,
-    marks,
-    title: headTitle(map, store.layer.value, store.head.value),
-    about: [
-      ...aboutOf(store, map),
-      `${titleOf(shown.spans.kind)}: mean mass of a span's queries on a span's keys`,
-    ],
-    scale: { ...scaleOf(store, endOf(store, of, 0)), masked: false, undefinedRows: false },
-    notes: map.notes,
-  });
+  return { marks, bottom: y };
 }

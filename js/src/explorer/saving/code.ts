@@ -18,6 +18,7 @@ export function codeOf(store: Store): string {
     ...store.pin.value,
     view: store.view.value,
   };
+  if (traits.weighing.value !== "weight") return codeOfWeighing({ ...choices, ...shown });
   const runs = [...new Set(maps.flatMap(({ run }) => run ?? []))].reverse();
   const [before] = runs;
   // What compare() chooses by itself.
@@ -36,4 +37,15 @@ export function codeOf(store: Store): string {
   if (before === undefined) return `aw.explore(${["run", ...options].join(", ")})`;
   const labels = literal(runs) === literal(["before", "after"]) ? [] : [`labels=${literal(runs)}`];
   return `aw.compare(${["before", "after", ...labels, ...options].join(", ")})`;
+}
+
+/** The model is run for it; what goes with it by itself is not chosen again. */
+function codeOfWeighing(choices: Partial<Choices>): string {
+  const own = { ...choices };
+  if (choices.weighing === "effect")
+    for (const name of ["map", "measure", "sort", "against", "compared"] as const) delete own[name];
+  const options = Object.entries(own)
+    .filter(([name, value]) => literal(value) !== literal(DEFAULTS[name as keyof Choices]))
+    .map(([name, value]) => `${name}=${literal(value)}`);
+  return `aw.explore(${["text", "model=model", "tokenizer=tokenizer", ...options].join(", ")})`;
 }

@@ -3,6 +3,7 @@ import { weightOf } from "../../attention/temper";
 import { MASKED, type Tile } from "../../attention/tile";
 import { type Axis, keysOf, type MapFacts } from "../../host/facts";
 import { isDifference, type Shown } from "../store";
+import { type Effect, effectName } from "../weighing";
 
 /** Excel reads UTF-8 as such with this alone; pandas, polars and R skip it. */
 const MARK = "\ufeff";
@@ -38,9 +39,10 @@ function namesOf(axis: Axis, [from, to]: readonly [number, number], stride: numb
   });
 }
 
-export function csvOf(map: MapFacts, shown: Shown): string {
+/** Of an effect in logits; `effect` says on which token. */
+export function csvOf(map: MapFacts, shown: Shown, effect: Effect | null = null): string {
   const { tile } = shown;
-  const corner = `${isDifference(shown) ? "difference, " : ""}${isPooled(tile) ? pooledAs(tile) : "query"}`;
+  const corner = `${effect ? `${effectName(effect)}, logits, ` : isDifference(shown) ? "difference, " : ""}${isPooled(tile) ? pooledAs(tile) : "query"}`;
   const undefinedRows = new Set(isDifference(shown) ? shown.undefinedRows : shown.tile.undefinedRows);
   const across = namesOf(keysOf(map), tile.columns, tile.stride[1]);
   const down = namesOf(map.queries, tile.rows, tile.stride[0]);
@@ -53,7 +55,7 @@ export function csvOf(map: MapFacts, shown: Shown): string {
       if (nan) line.push("NaN");
       else {
         const value = isDifference(shown)
-          ? shown.values[cell]!
+          ? shown.values[cell]! * (effect?.unit ?? 1)
           : shown.tile.codes[cell] === MASKED
             ? Number.NaN
             : weightOf(shown.tile, shown, cell);

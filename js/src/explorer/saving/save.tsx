@@ -119,7 +119,7 @@ function copies(store: Store, map: MapFacts, way: Way): Action[] {
       part: "copy-row",
       label: "Copy row",
       detail,
-      run: () => void way.copy(rowText(map, shown)),
+      run: () => void way.copy(rowText(store, map, shown)),
     });
   }
   actions.push({
@@ -134,6 +134,9 @@ function copies(store: Store, map: MapFacts, way: Way): Action[] {
 /** Map, layer and head, and of a difference what it is less of. */
 function partsOf(store: Store, map: MapFacts): string[] {
   const parts = headParts(map, store.layer.value, store.head.value);
+  const effect = store.weighing.effect.value;
+  if (effect)
+    return [`effect on ${effect.target}${effect.versus && ` against ${effect.versus}`}`, ...parts.slice(1)];
   const pair = store.pair.value;
   if (!pair || store.compared.value === "first" || store.compared.value === "second") return parts;
   const { facts, layer, head } = pair.first;
@@ -144,7 +147,8 @@ function partsOf(store: Store, map: MapFacts): string[] {
 /** What the picture of a view is called. */
 function pictureParts(store: Store, map: MapFacts): string[] {
   const view = store.view.value;
-  if (view === "grid") return [map.name, "grid", store.measure.value?.name ?? ""];
+  if (view === "grid")
+    return [store.weighing.effect.value ? "" : map.name, "grid", store.measure.value?.name ?? ""];
   const parts = partsOf(store, map);
   const query = store.reading.value;
   return view === "heatmap" ? parts : [...parts, query === null ? "" : `query ${query}`, view];
@@ -184,13 +188,26 @@ function files(store: Store, map: MapFacts, answers: Answers, way: Way): Action[
   const shown = store.picture.value;
   if (there && shown) {
     const { tile } = shown;
+    const effect = store.weighing.effect.value;
     const differs = isDifference(shown);
+    const what = effect ? "effects in logits" : differs ? "difference" : "";
     const name = fileName([...partsOf(store, map), ...partOf(map, tile)], "csv");
-    const run = () => void way.download(new Blob([csvOf(map, shown)], { type: "text/csv" }), name);
+    const run = () => void way.download(new Blob([csvOf(map, shown, effect)], { type: "text/csv" }), name);
     actions.push({
       part: "save-csv",
       label: "CSV",
-      detail: `${differs ? "difference" : ""}${differs && isPooled(tile) ? ", " : ""}${isPooled(tile) ? pooledAs(tile) : differs ? "" : "weights"}`,
+      detail: [
+        what,
+        isPooled(tile)
+          ? pooledAs(tile)
+          : what
+            ? ""
+            : store.weighing.valued.value
+              ? "weights × size of value"
+              : "weights",
+      ]
+        .filter(Boolean)
+        .join(", "),
       run,
     });
   }

@@ -27,10 +27,12 @@ export function weightShown(store: Store): { cell: Cell; text: string } | null {
     if (row?.query === cell.query && row.queries.length === 1) {
       const exact = isPooled(shown.tile) ? (store.exactRow.value ?? shown) : shown;
       const sharp = { tile: exact.tile, temperature: store.temperature.value, scaling: store.scaling.value };
-      return row.masked(cell.key) ? null : { cell, text: known(row.shown[cell.key]!, sharp) };
+      return row.masked(cell.key)
+        ? null
+        : { cell, text: known(store.weighing.scaled(row.shown[cell.key]!), sharp) };
     }
     const weight = isPooled(shown.tile) ? null : store.weight(cell.query, cell.key);
-    return weight === null ? null : { cell, text: known(weight, shown) };
+    return weight === null ? null : { cell, text: known(store.weighing.scaled(weight), shown) };
   }
   return null;
 }
@@ -43,8 +45,12 @@ export function rowShown(store: Store): { row: PinnedRow; keys: number[] } | nul
 }
 
 /** Token and weight a line, between them a tab; masked keys are left out. */
-export function rowText(map: MapFacts, { row, keys }: NonNullable<ReturnType<typeof rowShown>>): string {
+export function rowText(
+  store: Store,
+  map: MapFacts,
+  { row, keys }: NonNullable<ReturnType<typeof rowShown>>,
+): string {
   const { labels } = keysOf(map);
-  const weight = (key: number) => String(Number(row.shown[key]!.toPrecision(DIGITS)));
+  const weight = (key: number) => String(Number(store.weighing.scaled(row.shown[key]!).toPrecision(DIGITS)));
   return keys.map((key) => `${readable(labels[key] ?? "")}\t${weight(key)}\n`).join("");
 }

@@ -1,10 +1,11 @@
 /** The pinned key: what every query gives to it, in the order of the text. */
 import { useMemo } from "preact/hooks";
 import type { Question } from "../../answers/question";
+import { css } from "../../attention/colour";
 import { meanOf } from "../../attention/temper";
 import { Fault } from "../../controls/fault";
 import { bracketed } from "../../drawing/naming";
-import { exact, quoted, readable } from "../../drawing/words";
+import { quoted, readable } from "../../drawing/words";
 import { keysOf, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import { columnAsked, columnOf } from "../column";
@@ -22,7 +23,7 @@ export function* needs(store: Store, map: MapFacts): Generator<Question<unknown>
 /** The queries that see the key, or those of them that give it most. */
 function queriesToShow(weights: Float32Array): { queries: number[]; total: number } {
   const seeing = Array.from(weights.keys()).filter((query) => !Number.isNaN(weights[query]));
-  return { queries: heaviest(seeing, (query) => weights[query]!), total: seeing.length };
+  return { queries: heaviest(seeing, (query) => Math.abs(weights[query]!)), total: seeing.length };
 }
 
 interface Props {
@@ -56,13 +57,25 @@ export function KeyColumn({ store, answers, width }: Props) {
     );
   }
   const { weights, read, queries, total } = column;
+  const { negative, positive } = store.diverging.value;
   const mean = meanOf(weights);
-  const top = Math.max(1e-12, ...queries.map((query) => weights[query]!));
+  const top = Math.max(1e-12, ...queries.map((query) => Math.abs(weights[query]!)));
   const hovered = store.hover.value?.query ?? null;
   return (
-    <section class="row" data-part="column" data-key={key}>
+    <section
+      class="row"
+      data-part="column"
+      data-key={key}
+      data-effect={store.weighing.effect.value !== null}
+      style={{ "--less": css(negative.at(-1)!), "--more": css(positive.at(-1)!) }}
+    >
       <h3>
-        {name} <small>what every query gives to it</small>
+        {name}{" "}
+        <small>
+          {store.weighing.effect.value
+            ? "what comes through it at every query"
+            : "what every query gives to it"}
+        </small>
         <small class="end">
           {queries.length < total && `${queries.length} heaviest of ${total} queries`}
           {read < map.n_queries && ` · ${read} of ${map.n_queries} were read`}
@@ -70,7 +83,7 @@ export function KeyColumn({ store, answers, width }: Props) {
       </h3>
       <p class="spread">
         <span>
-          mean over the queries that see it <b>{exact(mean)}</b>
+          mean over the queries that see it <b>{store.weighing.said(mean)}</b>
         </span>
       </p>
       <div
@@ -80,7 +93,7 @@ export function KeyColumn({ store, answers, width }: Props) {
         onPointerLeave={() => (store.hover.value = null)}
       >
         {queries.map((query) => {
-          const words = `${quoted(map.queries.labels[query])} ${exact(weights[query]!)}`;
+          const words = `${quoted(map.queries.labels[query])} ${store.weighing.said(weights[query]!)}`;
           return (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the heatmap's arrow keys reach the same cells
             <div
@@ -96,7 +109,11 @@ export function KeyColumn({ store, answers, width }: Props) {
               onClick={() => store.togglePin({ query, key })}
             >
               <span class="track">
-                <i class="bar after" style={{ height: `${(weights[query]! / top) * 100}%` }} />
+                <i
+                  class="bar after"
+                  data-less={weights[query]! < 0}
+                  style={{ height: `${(Math.abs(weights[query]!) / top) * 100}%` }}
+                />
               </span>
               <span class="name">
                 <bdi>{readable(map.queries.labels[query] ?? "")}</bdi>

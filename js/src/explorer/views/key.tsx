@@ -1,9 +1,11 @@
 /** Which colour is which weight of what is drawn. */
 import { bothWays } from "../../attention/colour";
 import { Legend } from "../../controls/legend";
-import type { Scale } from "../../drawing/legend";
-import { namesOf } from "../comparing";
+import type { Ends, Scale } from "../../drawing/legend";
+import { quoted } from "../../drawing/words";
+import { endsOf } from "../comparing";
 import type { Store } from "../store";
+import type { Effect } from "../weighing";
 
 interface Props {
   store: Store;
@@ -25,18 +27,37 @@ const DIFFERENCE_ENDS = {
   means: "up to the largest difference of means seen at this zoom",
 };
 
+const EFFECT_ENDS = {
+  ...DIFFERENCE_ENDS,
+  rows: "of each row's largest effect",
+};
+
+const VALUED = "weight × size of value, of each row";
+
+/** What the ends of an effect are; shares of each row's largest have no unit. */
+export const speaking = ({ target, versus }: Effect, shares: boolean): Ends => ({
+  lower: versus ? `for ${quoted(versus)}` : `against ${quoted(target)}`,
+  upper: `for ${quoted(target)}`,
+  ...(!shares && { unit: "logits" }),
+});
+
 export function scaleOf(store: Store, largest?: number): Scale {
   const paint = store.paint.value;
   const own = largest === undefined && store.traits.color_range.value !== "shared";
   const signed = store.compared.value === "difference";
   const pair = store.pair.value;
+  const effect = store.weighing.effect.value;
+  const shares = largest === undefined && paint.of === "rows";
+  const end = largest ?? paint.largest;
+  const ends = effect ? EFFECT_ENDS : signed ? DIFFERENCE_ENDS : ENDS;
   const shown = signed ? store.difference.value : store.drawn.value?.tile;
   return {
     ramp: signed ? bothWays(store.diverging.value) : store.ramp.value,
-    ...(signed && pair && { ends: namesOf(pair) }),
+    ...(signed && pair && { ends: effect ? speaking(effect, shares) : endsOf(pair) }),
     scale: store.traits.color_scale.value,
-    largest: largest ?? paint.largest,
-    end: own ? (signed ? DIFFERENCE_ENDS : ENDS)[paint.of] : undefined,
+    largest: shares ? end : store.weighing.scaled(end),
+    end:
+      [own && ends[paint.of], store.weighing.valued.value && VALUED].filter(Boolean).join(", ") || undefined,
     masked: shown?.hasMasked ?? false,
     undefinedRows: (shown?.undefinedRows.length ?? 0) > 0,
   };

@@ -5,6 +5,8 @@ import { areRuns } from "../comparing";
 import { stepHead, stepLayer } from "../stepping";
 import type { Store } from "../store";
 import { Letter, Sides } from "./head/compared";
+import { Details } from "./weigh/details";
+import { Switch } from "./weigh/switch";
 
 interface StepsProps {
   what: "layer" | "head";
@@ -68,7 +70,16 @@ function Maps({ store, map }: { store: Store; map: MapFacts }) {
   );
 }
 
-export function Path({ store }: { store: Store }) {
+/** The title, and beside it what its cells say. */
+export const Path = ({ store }: { store: Store }) => (
+  <>
+    <Title store={store} />
+    <Switch store={store} />
+    <Details store={store} />
+  </>
+);
+
+function Title({ store }: { store: Store }) {
   const { chosen } = store.places.value;
   if (!chosen) return null;
   const { facts: map, layer, head } = chosen;

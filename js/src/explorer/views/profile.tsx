@@ -41,7 +41,7 @@ export function Profile({ store, answers, width }: Props) {
   const map = store.map.value;
   const layer = store.layer.value;
   const head = store.head.value;
-  if (!map) return null;
+  if (!map || store.weighing.effect.value) return null;
   const asked = profileOf(map.name, layer);
   const fault = answers.known.fault(asked);
   const profile = answers.known.get(asked);

@@ -1,5 +1,6 @@
 /** The pinned query: what it gives to each key before and after temperature and scaling. */
 import { useMemo } from "preact/hooks";
+import { css } from "../../attention/colour";
 import { Fault } from "../../controls/fault";
 import { exact, quoted, readable, shortened } from "../../drawing/words";
 import { keysOf } from "../../host/facts";
@@ -8,6 +9,7 @@ import { namesOf } from "../comparing";
 import { type PinnedRow, rowName } from "../pinned";
 import type { Store } from "../store";
 import { heaviest } from "./heaviest";
+import { speaking } from "./key";
 import { viewOf } from "./table";
 
 /** Columns this wide hold their word without turning it. */
@@ -29,6 +31,28 @@ export function keysToShow({ before, after, masked }: Weighed): number[] {
 
 const seenBy = ({ after, masked }: Weighed): number =>
   after.reduce((count, _, key) => count + (masked(key) ? 0 : 1), 0);
+
+/** What the two bars of a key are. */
+function sidesOf({ pair, weighing }: Store): [before: string, after: string] {
+  const effect = weighing.effect.value;
+  if (effect) {
+    const { lower, upper } = speaking(effect, false);
+    return [lower, upper];
+  }
+  return pair.value ? namesOf(pair.value) : ["before", "after"];
+}
+
+/** What all keys together add to the logit. */
+function Sum({ store, row }: { store: Store; row: PinnedRow }) {
+  const sum = row.shown.reduce((all, one) => all + one, 0);
+  return (
+    <p class="spread">
+      <span>
+        together <b data-part="row-sum">{store.weighing.said(sum)}</b>
+      </span>
+    </p>
+  );
+}
 
 /** Entropy of the row, of the largest that it could have: that of a query that looks at all its keys alike. */
 function Spread({ row, total, compared }: { row: PinnedRow; total: number; compared: boolean }) {
@@ -83,12 +107,24 @@ export function Row({ store, answers, width }: Props) {
   // With nothing moved, and on a derived map, there is one state only.
   const pair = store.pair.value;
   const compared = pair !== null || store.temperature.value !== 1 || store.scaling.value !== 1;
-  const [before, after] = pair ? namesOf(pair) : ["before", "after"];
+  const effect = store.weighing.effect.value;
+  const saidOf = (key: number): string => {
+    if (effect) return store.weighing.said(row.shown[key]!);
+    return compared ? `${exact(row.before[key]!)} → ${exact(row.after[key]!)}` : exact(row.after[key]!);
+  };
+  const spokenOf = (key: number): string =>
+    compared && !effect
+      ? `${exact(row.before[key]!)} ${before}, ${exact(row.after[key]!)} ${after}`
+      : saidOf(key);
+  const [before, after] = sidesOf(store);
+  const { negative, positive } = store.diverging.value;
   const upright = width / Math.max(1, keys.length) >= UPRIGHT;
   return (
     <section
       class="row"
       data-part="row"
+      data-effect={effect !== null}
+      style={{ "--less": css(negative.at(-1)!), "--more": css(positive.at(-1)!) }}
       data-query={row.query}
       data-entropy-before={row.entropyBefore}
       data-entropy-after={row.entropyAfter}
@@ -105,7 +141,7 @@ export function Row({ store, answers, width }: Props) {
           )}
         </small>
       </h3>
-      <Spread row={row} total={total} compared={compared} />
+      {effect ? <Sum store={store} row={row} /> : <Spread row={row} total={total} compared={compared} />}
       <div class="pairs" role="list" data-upright={upright} onPointerLeave={() => (store.hover.value = null)}>
         {keys.map((key) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the heatmap's arrow keys reach the same cells
@@ -116,16 +152,8 @@ export function Row({ store, answers, width }: Props) {
             data-key={key}
             data-lit={key === hovered}
             data-pinned={key === pinned}
-            title={
-              compared
-                ? `${quoted(labels[key])} ${exact(row.before[key]!)} → ${exact(row.after[key]!)}`
-                : `${quoted(labels[key])} ${exact(row.after[key]!)}`
-            }
-            aria-label={
-              compared
-                ? `${quoted(labels[key])}: ${exact(row.before[key]!)} ${before}, ${exact(row.after[key]!)} ${after}`
-                : `${quoted(labels[key])}: ${exact(row.after[key]!)}`
-            }
+            title={`${quoted(labels[key])} ${saidOf(key)}`}
+            aria-label={`${quoted(labels[key])}: ${spokenOf(key)}`}
             onPointerEnter={() => (store.hover.value = { query: row.query, key, from: "row" })}
             onClick={() => store.togglePin({ query: row.query, key })}
           >

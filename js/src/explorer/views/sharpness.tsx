@@ -4,7 +4,7 @@ import { Button } from "../../controls/button";
 import type { Stop } from "../../controls/decades";
 import { Dial } from "../../controls/dial";
 import { withArticle } from "../../drawing/naming";
-import { isTempered } from "../../host/facts";
+import { isTempered, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Store } from "../store";
 import { Apply } from "./apply/apply";
@@ -17,16 +17,20 @@ const SCALINGS: readonly Stop[] = [
   { value: 1, label: "model", title: "as the model" },
 ];
 
+/** What a map is, that no temperature acts on. */
+function madeNow({ weighing }: Store, map: MapFacts): string {
+  if (weighing.effect.value) return "these cells are effects on a token";
+  if (weighing.valued.value) return "these cells are weights times the size of values";
+  return `this map is ${map.derived ? withArticle(map.derived) : "a sum of weights"}`;
+}
+
 export function Sharpness({ store, answers }: { store: Store; answers: Answers }) {
   const { traits, lesson } = store;
   const map = store.map.value;
   if (map && !isTempered(map)) {
     return (
       <section class="sharpness" data-part="sharpness">
-        <p class="said">
-          Temperature and scaling act on one head's scores; this map is{" "}
-          {map.derived ? withArticle(map.derived) : "a sum of weights"}.
-        </p>
+        <p class="said">Temperature and scaling act on one head's scores; {madeNow(store, map)}.</p>
         <Apply store={store} />
       </section>
     );

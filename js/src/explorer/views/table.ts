@@ -6,7 +6,7 @@ import type { Sheet } from "../../drawing/sheet";
 import { imageAxis, isAllPicture, type MapFacts } from "../../host/facts";
 import type { Answers } from "../answers";
 import type { Chosen } from "../chosen";
-import type { Kind } from "../kind";
+import { type Kind, shows } from "../kind";
 import type { Need } from "../order";
 import { flowSheet } from "../paper/flow";
 import { gridSheet } from "../paper/grid";
@@ -185,7 +185,9 @@ export const VIEWS: readonly View[] = [
   },
 ];
 
-export const viewsOf = (map: MapFacts | null): View[] =>
-  VIEWS.filter(({ suits }) => map !== null && (suits?.(map) ?? true));
+export function viewsOf(store: Store): View[] {
+  const [map, effect] = [store.map.value, store.weighing.effect.value];
+  return VIEWS.filter((view) => map !== null && shows(view, map, effect !== null));
+}
 
 export const viewOf = (name: string): View => VIEWS.find((view) => view.name === name) ?? VIEWS[0]!;

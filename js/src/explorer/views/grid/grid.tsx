@@ -13,6 +13,8 @@ import { chosenFirst, type Store } from "../../store";
 import { type Told, toldOf } from "../head/alarms";
 import { EDGES, NUMERAL, type Room } from "../room";
 import { viewOf, viewsOf } from "../table";
+import { Details } from "../weigh/details";
+import { Switch } from "../weigh/switch";
 import { Ranking, Rows, thumbOf } from "./arranged";
 import { Measuring, ORDERS } from "./measuring";
 import { Pictures } from "./pictures";
@@ -82,12 +84,14 @@ export function Grid({ store, answers, room }: Props) {
         <h3>
           {map.derived || !places ? "Layers" : "Heads"}{" "}
           {places ? <small>ranked</small> : !map.derived && <small>by heads</small>}
-          {store.minus.value !== null && store.pair.value && (
+          {store.minus.value !== null && store.pair.value && !store.weighing.effect.value && (
             <small data-part="minus">{differenceName(store.pair.value)}</small>
           )}
           <Measured answers={answers} />
         </h3>
         <Measuring store={store} />
+        {!viewOf(store.view.value).Main && <Switch store={store} />}
+        {!viewOf(store.view.value).Main && <Details store={store} />}
       </header>
       {places ? (
         <Ranking
@@ -112,7 +116,7 @@ function opened(store: Store, event: Event): void {
   event.stopPropagation();
   batch(() => {
     store.select(Number(thumb.dataset.layer), Number(thumb.dataset.head));
-    store.traits.view.value = viewsOf(store.map.peek()).find(({ Main }) => Main)!.name;
+    store.traits.view.value = viewsOf(store).find(({ Main }) => Main)!.name;
   });
 }
 

@@ -2,10 +2,10 @@
 import type { Severity } from "../../../answers/findings";
 
 import { placeName, sharing, shortName, spokenName } from "../../../drawing/naming";
-import { brief } from "../../../drawing/words";
 import type { MapFacts, Measure } from "../../../host/facts";
 import type { Told } from "../head/alarms";
 import { MARKS } from "../mark";
+import { badge } from "./badge";
 
 /** Thumbnails narrower than this have no room for the zero before the point. */
 const SCARCE = 24;
@@ -54,7 +54,7 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
       aria-label={[
         // What is seen is said first.
         named &&
-          [shortName(map, layer, head), number && brief(number.value, size < SCARCE)]
+          [shortName(map, layer, head), number && badge(number.measure, number.value, size < SCARCE)]
             .filter(Boolean)
             .join(" "),
         spokenName(map, layer, head),
@@ -91,7 +91,7 @@ export function Thumb({ map, layer, head, before, size, measure, value, named, .
           {named && <span class="place">{shortName(map, layer, head)}</span>}
           {number && (
             <span class="badge" data-part="badge" data-value={number.value}>
-              {brief(number.value, size < SCARCE)}
+              {badge(number.measure, number.value, size < SCARCE)}
             </span>
           )}
         </span>
@@ -116,7 +116,7 @@ interface Numbered {
 
 function written({ measure, value }: Numbered): string {
   const unit = measure.unit && !Number.isNaN(value) ? ` ${measure.unit}` : "";
-  return `${measure.label} ${brief(value)}${unit}`;
+  return `${measure.label} ${badge(measure, value)}${unit}`;
 }
 
 const spokenNumber = (number: Numbered): string =>

@@ -24,7 +24,6 @@ const SCALES: [ColourScale, string][] = [
 const RANGES: [ColourRange, string][] = [
   ["row", "Each row's largest"],
   ["map", "This map's largest"],
-  ["shared", "1, in every map"],
 ];
 const POOLINGS: [Choices["pooling"], string][] = [
   ["max", "Largest"],
@@ -74,7 +73,7 @@ export function Colouring({ store }: { store: Store }) {
               label="Darkest is"
               part="color-range"
               value={traits.color_range.value}
-              options={RANGES}
+              options={rangesOf(store)}
               onChange={(range) => (traits.color_range.value = range)}
             />
           )}
@@ -93,7 +92,7 @@ export function Colouring({ store }: { store: Store }) {
               label="Hide below"
               part="threshold"
               value={Math.min(HIGHEST_THRESHOLD, threshold)}
-              text={threshold === 0 ? "nothing" : short(threshold)}
+              text={threshold === 0 ? "nothing" : hidden(store, threshold)}
               min={0}
               max={HIGHEST_THRESHOLD}
               step={0.005}
@@ -104,4 +103,15 @@ export function Colouring({ store }: { store: Store }) {
       )}
     </Panel>
   );
+}
+
+const rangesOf = ({ weighing }: Store): [ColourRange, string][] => [
+  ...RANGES,
+  ["shared", `${weighing.one}, in every map`],
+];
+
+/** Of each row's largest it is a share. */
+function hidden({ traits, weighing }: Store, threshold: number): string {
+  const logits = weighing.effect.value !== null && traits.color_range.value !== "row";
+  return logits ? `${short(weighing.scaled(threshold))} logits` : short(threshold);
 }

@@ -17,7 +17,7 @@ export function Sides({ store }: { store: Store }) {
       </small>
     );
   }
-  if (!pair || !compared) return null;
+  if (!pair || !compared || store.weighing.effect.value) return null;
   const [first, second] = namesOf(pair).map((name) => shortened(name, 24)) as [string, string];
   const { differs, pairs } = viewOf(store.view.value);
   const ways: [Compared, string][] = [
@@ -58,7 +58,9 @@ export function Sides({ store }: { store: Store }) {
 export function CompareButton({ store }: { store: Store }) {
   const facts = store.facts.value;
   const heads = facts?.maps.reduce((sum, map) => sum + map.heads.reduce((all, of) => all + of, 0), 0) ?? 0;
-  if (heads < 2 || store.empty.value || store.lesson.isLocked("against")) return null;
+  // An effect is a difference itself.
+  if (heads < 2 || store.empty.value || store.weighing.effect.value || store.lesson.isLocked("against"))
+    return null;
   const comparing = store.traits.against.value !== null;
 
   function end(event: KeyboardEvent): void {

@@ -34,7 +34,7 @@ function groupsOf(views: readonly View[]): View[][] {
 }
 
 export function Tabs({ store, width }: Props) {
-  const views = viewsOf(store.map.value);
+  const views = viewsOf(store);
   const chosen = store.view.value;
   const choose = (name: string) => {
     store.traits.view.value = name;

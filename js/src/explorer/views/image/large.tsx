@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { picture as pictureOf } from "../../../answers/picture";
 import { prepare } from "../../../drawing/canvas";
 import { paint } from "../../../drawing/paint";
-import { exact, quoted } from "../../../drawing/words";
+import { quoted } from "../../../drawing/words";
 import { axisOf, imagesOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { PinnedRow } from "../../pinned";
@@ -109,7 +109,7 @@ export function Large({ store, answers, map, shown, mass, width, height, opacity
       const to =
         inside(at.row + down, image.rows) * image.columns + inside(at.column + across, image.columns);
       point(to);
-      store.said.value = [patchName(image, to), weightIn(row, mass && positionOf(image, to))]
+      store.said.value = [patchName(image, to), weightIn(store, row, mass && positionOf(image, to))]
         .filter(Boolean)
         .join(": ");
     } else if ((event.key === "Enter" || event.key === " ") && from !== null) pick(from);
@@ -136,7 +136,7 @@ export function Large({ store, answers, map, shown, mass, width, height, opacity
         tabIndex={0}
         role="application"
         aria-roledescription="attention over a picture"
-        aria-label={summary(map, shown, row, mass)}
+        aria-label={summary(store, map, shown, row, mass)}
         onPointerMove={(event) => point(under(event))}
         onPointerLeave={() => (store.hover.value = null)}
         onBlur={() => (store.hover.value = null)}
@@ -154,7 +154,7 @@ export function Large({ store, answers, map, shown, mass, width, height, opacity
           aria-hidden="true"
         >
           <div>{quoted(axis.labels[positionOf(image, pointed)])}</div>
-          <div>{weightIn(row, mass && positionOf(image, pointed))}</div>
+          <div>{weightIn(store, row, mass && positionOf(image, pointed))}</div>
           <div>patch in {patchName(image, pointed)}</div>
         </div>
       )}
@@ -173,14 +173,15 @@ function beside({ row, column }: Patch, grid: { rows: number; columns: number })
   };
 }
 
-function weightIn(row: PinnedRow | null, key: number | null): string {
+function weightIn(store: Store, row: PinnedRow | null, key: number | null): string {
   if (!row || key === null) return "";
   if (key < 0) return "no token";
-  return row.masked(key) ? "masked" : exact(row.shown[key]!);
+  return row.masked(key) ? "masked" : store.weighing.said(row.shown[key]!);
 }
 
 /** The picture in a sentence. */
 function summary(
+  store: Store,
   map: MapFacts,
   { axis, image, images }: Shown,
   row: PinnedRow | null,
@@ -189,7 +190,7 @@ function summary(
   const keys = "Arrow keys move, Enter pins, Escape unpins.";
   const size = `${image.rows} by ${image.columns} patches${image.name ? ` of ${image.name}` : ""}`;
   if (!row || !mass) return `Picture of ${size}. ${keys}`;
-  const strongest = `Strongest patch: ${patchName(images[mass.strongest.image]!, mass.strongest.at)}, ${exact(mass.largest)}`;
-  const all = `All ${images.length > 1 ? `${patchesIn(axisOf(map, axis))} ` : ""}patches: ${exact(mass.patches)}`;
+  const strongest = `Strongest patch: ${patchName(images[mass.strongest.image]!, mass.strongest.at)}, ${store.weighing.said(mass.largest)}`;
+  const all = `All ${images.length > 1 ? `${patchesIn(axisOf(map, axis))} ` : ""}patches: ${store.weighing.said(mass.patches)}`;
   return `Attention of ${named(map, row.query)} over ${size}. ${strongest}. ${all}. ${keys}`;
 }

@@ -1,7 +1,7 @@
 /** [CLS], registers, words: what is no patch gets attention too, and each can be chosen. */
 import { css, inkOn } from "../../../attention/colour";
 import { bracketed } from "../../../drawing/naming";
-import { exact, quoted } from "../../../drawing/words";
+import { quoted } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { PinnedRow } from "../../pinned";
 import type { Store } from "../../store";
@@ -40,7 +40,7 @@ export function Others({ store, map, row, mass }: Props) {
               aria-pressed={self ? store.reading.value === key : store.pin.value.key === key}
               onClick={() => pick(key)}
             >
-              <b style={{ background: css(colour), color: inkOn(colour) }}>{exact(weight)}</b>
+              <b style={{ background: css(colour), color: inkOn(colour) }}>{store.weighing.number(weight)}</b>
               <bdi>{label}</bdi>
             </button>
           </li>
@@ -48,7 +48,7 @@ export function Others({ store, map, row, mass }: Props) {
       })}
       {mass.unlisted > 0 && (
         <li class="hint">
-          {exact(mass.rest)} on {mass.unlisted} more
+          {store.weighing.number(mass.rest)} on {mass.unlisted} more
         </li>
       )}
     </ul>

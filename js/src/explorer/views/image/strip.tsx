@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { picture as pictureOf } from "../../../answers/picture";
 import { prepare } from "../../../drawing/canvas";
 import { paint } from "../../../drawing/paint";
-import { brief, exact } from "../../../drawing/words";
+import { brief } from "../../../drawing/words";
 import type { ImageGrid, MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import type { Store } from "../../store";
@@ -129,10 +129,10 @@ export function Strip({ store, answers, map, shown, mass, width: whole, opacity 
               data-number={at}
               data-share={share ?? ""}
               aria-selected={at === number}
-              aria-label={[name || `picture ${at + 1}`, share !== undefined && exact(share)]
+              aria-label={[name || `picture ${at + 1}`, share !== undefined && store.weighing.said(share)]
                 .filter(Boolean)
                 .join(", ")}
-              title={[name, share !== undefined && exact(share)].filter(Boolean).join(" · ")}
+              title={[name, share !== undefined && store.weighing.said(share)].filter(Boolean).join(" · ")}
               tabIndex={at === number ? 0 : -1}
               style={{
                 left: `${item.x}px`,
@@ -143,7 +143,8 @@ export function Strip({ store, answers, map, shown, mass, width: whole, opacity 
               onClick={() => (pickedOf(store).image.value = at)}
             >
               <small>
-                {!TILE.test(name ?? "") && <bdi>{name}</bdi>} {share !== undefined && brief(share, true)}
+                {!TILE.test(name ?? "") && <bdi>{name}</bdi>}{" "}
+                {share !== undefined && brief(store.weighing.scaled(share), true)}
               </small>
             </button>
           );

@@ -7,7 +7,7 @@ import { Fault } from "../../../controls/fault";
 import { Slider } from "../../../controls/slider";
 import { useWidth } from "../../../drawing/canvas";
 import { bracketed } from "../../../drawing/naming";
-import { exact, quoted } from "../../../drawing/words";
+import { quoted } from "../../../drawing/words";
 import { axisOf, imageAxis, imagesOf, isAllPicture, keysOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { rowName } from "../../pinned";
@@ -110,9 +110,10 @@ export function ImageView({ store, answers }: Props) {
         {mass && <Key store={store} largest={endOfScale(store, mass)} />}
         <p class="notes">{map.notes.join(" ")}</p>
       </footer>
-      {axis === "keys" && room.value > 40 && map.heads.reduce((sum, heads) => sum + heads, 0) > 1 && (
-        <Multiples {...parts} width={room.value} />
-      )}
+      {axis === "keys" &&
+        room.value > 40 &&
+        !store.weighing.effect.value &&
+        map.heads.reduce((sum, heads) => sum + heads, 0) > 1 && <Multiples {...parts} width={room.value} />}
     </section>
   );
 }
@@ -131,7 +132,10 @@ export function sentence(store: Store, map: MapFacts, mass: Mass | null): string
   if (!mass) return `${who}.`;
   const axis = imageAxis(map);
   const several = axis && imagesOf(axisOf(map, axis)).length > 1 ? " of all pictures" : "";
-  const parts = [`${exact(mass.patches)} on the patches${several}`, `${exact(mass.beside)} on other tokens`];
-  if (mass.outside > 5e-4) parts.push(`${exact(mass.outside)} outside the map`);
+  const parts = [
+    `${store.weighing.said(mass.patches)} on the patches${several}`,
+    `${store.weighing.said(mass.beside)} on other tokens`,
+  ];
+  if (mass.outside > 5e-4) parts.push(`${store.weighing.said(mass.outside)} outside the map`);
   return `${who}: ${parts.join(", ")}.`;
 }

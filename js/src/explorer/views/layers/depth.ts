@@ -5,11 +5,11 @@ import { profile } from "../../../answers/profile";
 import type { Question } from "../../../answers/question";
 import type { Plot } from "../../../drawing/geometry";
 import type { Mark, Segment } from "../../../drawing/mark";
-import { brief } from "../../../drawing/words";
 import { headNumber, layerNumber, type MapFacts } from "../../../host/facts";
 import type { Colours } from "../../../host/theme";
 import type { Answers } from "../../answers";
 import type { Store } from "../../store";
+import { badge } from "../grid/badge";
 
 const LEFT = 44;
 const BELOW = 36;
@@ -177,7 +177,8 @@ export function levelSaid(
 ): string {
   const { own, mean, least, largest } = levels[layer]!;
   const of = map.derived ? map.derived : `head ${headNumber(map, layer, head)}`;
-  const one = `${label} of ${of}: ${brief(own)}${unit && !Number.isNaN(own) ? ` ${unit}` : ""}`;
+  const said = (value: number) => badge({ unit }, value);
+  const one = `${label} of ${of}: ${said(own)}${unit && !Number.isNaN(own) ? ` ${unit}` : ""}`;
   if ((map.heads[layer] ?? 0) < 2 || Number.isNaN(mean)) return one;
-  return `${one}; mean of heads ${brief(mean)}, from ${brief(least)} to ${brief(largest)}`;
+  return `${one}; mean of heads ${said(mean)}, from ${said(least)} to ${said(largest)}`;
 }

@@ -11,6 +11,7 @@ import { quoted } from "../../../drawing/words";
 import { keysOf, layerNumber, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { chosenFirst, type Store } from "../../store";
+import { LOGITS } from "../grid/badge";
 import { aspectOf } from "../grid/pictures";
 import { Ramp, rampEnd } from "../key";
 import { Path } from "../path";
@@ -104,12 +105,18 @@ export function notes(store: Store, map: MapFacts): string[] {
   const shared = store.traits.color_range.value === "shared";
   const minus = store.minus.value !== null;
   return [
-    shared ? "Colours end at 1." : minus ? "" : "The colours of each map end at its own largest weight.",
+    shared
+      ? `Colours end at ${store.weighing.one}.`
+      : minus
+        ? ""
+        : "The colours of each map end at its own largest weight.",
     pooled
-      ? `Each point is the largest of the weights under it${minus ? ", less that of the other run" : ""}.`
+      ? `Each point is the largest of the weights under it${minus ? `, less that of the other ${store.weighing.effect.value ? "sign" : "run"}` : ""}.`
       : "",
     changed ? "As the model has them: at temperature 1 and its own scaling." : "",
-    minus && store.measure.value?.name !== "changed" ? `Along the depth are the numbers of ${map.run}.` : "",
+    minus && store.measure.value?.name !== "changed" && store.measure.value?.unit !== LOGITS
+      ? `Along the depth are the numbers of ${map.run}.`
+      : "",
     ...map.notes,
   ].filter(Boolean);
 }

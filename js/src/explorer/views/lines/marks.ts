@@ -130,7 +130,7 @@ export function* weightMarks(
   const other: Side = side === "query" ? "key" : "query";
   const { muted, text } = store.colours.value;
   for (const { query, key, at, weight } of lines) {
-    if (Math.abs(weight) < WRITTEN) continue;
+    if (Math.abs(store.weighing.scaled(weight)) < WRITTEN) continue;
     const index = side === "query" ? key : query;
     const y = yOf(stage, map, other, scrolled, index);
     if (y < 0 || y > stage.height) continue;
@@ -140,7 +140,15 @@ export function* weightMarks(
       const anchor = other === "key" ? "end" : "start";
       const size = Math.min(11, stage.font);
       const colour = place > 0.25 ? text : muted;
-      yield { kind: "text", x, y, text: numberSaid(weight, maps[at]!), size, anchor, colour };
+      yield {
+        kind: "text",
+        x,
+        y,
+        text: numberSaid(store.weighing.scaled(weight), maps[at]!),
+        size,
+        anchor,
+        colour,
+      };
     } else {
       const head = heads.indexOf(maps[at]!.head);
       if (head >= 12 || place < SEEN) continue;

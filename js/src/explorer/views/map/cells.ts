@@ -14,7 +14,8 @@ export function* cellMarks(store: Store, shown: Shown, plot: Plot): Generator<Ma
 
 /** Two digits after the point, without the zero before it; of a difference with its sign. */
 function written(weight: number, signed: boolean): string {
-  const digits = Math.abs(weight).toFixed(2).replace(/^0\./, ".");
+  const size = Math.abs(weight);
+  const digits = size.toFixed(size < 9.95 ? 2 : 1).replace(/^0\./, ".");
   if (!signed || digits === ".00") return digits;
   return `${weight < 0 ? "−" : "+"}${digits}`;
 }
@@ -39,12 +40,12 @@ function* numbers(store: Store, shown: Shown, plot: Plot): Generator<Mark> {
         kind: "text",
         x: columnX(plot, visible, column + 0.5),
         y: rowY(plot, visible, row + 0.5),
-        text: written(weight, signed),
+        text: written(store.weighing.scaled(weight), signed),
         size,
         anchor: "middle",
         colour: inkOn(tint(weight, end)),
         // Cells that round to nothing step back, so that the others can be read.
-        opacity: Math.abs(weight) < 0.005 ? 0.45 : 1,
+        opacity: Math.abs(store.weighing.scaled(weight)) < 0.005 ? 0.45 : 1,
       };
     }
   }

@@ -55,6 +55,7 @@ export function QueryEntropy({ store, stage, of }: Props) {
 
   const map = store.map.value;
   const drawn = own(shown());
+  if (store.weighing.effect.value) return null;
   return (
     <canvas
       ref={canvas}

@@ -7,10 +7,11 @@ import { prepare, useDrawing } from "../../../drawing/canvas";
 import { columnX, rowY } from "../../../drawing/geometry";
 import { bracketed, placeName, sharing, spokenName } from "../../../drawing/naming";
 import { paint } from "../../../drawing/paint";
-import { exact, quoted, signed } from "../../../drawing/words";
+import { exact, quoted } from "../../../drawing/words";
 import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../../../host/facts";
 import { differenceName } from "../../comparing";
 import { type Drawn, type DrawnDifference, isDifference, type Shown, type Store } from "../../store";
+import { effectName } from "../../weighing";
 import { cellMarks } from "./cells";
 import { Inked } from "./inked";
 import { drawMarks } from "./marks";
@@ -155,7 +156,8 @@ function label(map: MapFacts, store: Store): string {
   const runs = (axis: Axis) =>
     (axis.spans ?? []).map(([run, start, stop]) => `${run} ${start} to ${stop - 1}`);
   const named = runs(map.queries).length > 0 ? ` Queries: ${runs(map.queries).join(", ")}.` : "";
-  return `${map.name}, ${name}${group ? `, ${group}` : ""}: ${map.n_queries} queries by ${map.n_keys} keys.${named} Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
+  const effect = store.weighing.effect.value;
+  return `${effect ? effectName(effect) : map.name}, ${name}${group ? `, ${group}` : ""}: ${map.n_queries} queries by ${map.n_keys} keys.${named} Arrow keys move, Enter pins, Escape unpins, plus and minus zoom.`;
 }
 
 function summary(store: Store, map: MapFacts, shown: Shown): string {
@@ -172,7 +174,11 @@ function differenceSummary(
   const [row, column] = [Math.floor(strongest / tile.shape[1]), strongest % tile.shape[1]];
   const [query, key] = [tile.rows[0] + row * tile.stride[0], tile.columns[0] + column * tile.stride[1]];
   const names = `query ${quoted(map.queries.labels[query])}, key ${quoted(keysOf(map).labels[key])}`;
-  return `${pair ? differenceName(pair) : "Difference"}. Farthest apart: ${names}, ${signed(values[strongest] ?? Number.NaN)}.`;
+  const number = store.weighing.said(values[strongest] ?? Number.NaN, true);
+  const effect = store.weighing.effect.value;
+  if (effect)
+    return `${effectName(effect).replace(/^./, (first) => first.toUpperCase())}. Largest: ${names}, ${number}.`;
+  return `${pair ? differenceName(pair) : "Difference"}. Farthest apart: ${names}, ${number}.`;
 }
 
 /** The picture in a sentence: its strongest cell, and how spread its rows are. */

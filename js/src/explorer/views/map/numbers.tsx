@@ -1,8 +1,9 @@
 /** The part of the map that is in sight as a real table, for whoever reads numbers or cannot see colours. */
 import { bracketed, placeName } from "../../../drawing/naming";
-import { exact, readable, shortened } from "../../../drawing/words";
+import { readable, shortened } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
+import { effectName } from "../../weighing";
 
 /** More rows or columns than this nobody reads. */
 const MOST = 32;
@@ -41,8 +42,11 @@ export function Numbers({ store, map }: { store: Store; map: MapFacts }) {
     <div class="numbers" data-part="numbers" tabIndex={0} role="region" aria-label="The map as a table">
       <table>
         <caption>
-          {placeName(map, store.layer.value, store.head.value)}: weights of {said("queries", down)} on{" "}
-          {said("keys", across)}.{coarse}
+          {placeName(map, store.layer.value, store.head.value)}:{" "}
+          {store.weighing.effect.value
+            ? `${effectName(store.weighing.effect.value)}, in logits, `
+            : "weights "}
+          of {said("queries", down)} on {said("keys", across)}.{coarse}
         </caption>
         <thead>
           <tr>
@@ -64,7 +68,7 @@ export function Numbers({ store, map }: { store: Store; map: MapFacts }) {
                 const weight = store.weight(query, key);
                 return (
                   <td key={key} data-query={query} data-key={key}>
-                    {weight === null ? <abbr title="masked">–</abbr> : exact(weight)}
+                    {weight === null ? <abbr title="masked">–</abbr> : store.weighing.number(weight)}
                   </td>
                 );
               })}

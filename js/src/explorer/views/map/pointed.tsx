@@ -3,7 +3,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import { Tooltip } from "../../../controls/tooltip";
 import { columnX, rowY } from "../../../drawing/geometry";
 import { bracketed } from "../../../drawing/naming";
-import { exact, quoted, signed } from "../../../drawing/words";
+import { exact, quoted } from "../../../drawing/words";
 import { keysOf } from "../../../host/facts";
 import { sideName } from "../../comparing";
 import { type Drawn, type Hover, isDifference, numberOf, type Shown, type Store } from "../../store";
@@ -73,10 +73,14 @@ function describe(store: Store, shown: Shown, { query, key }: Hover): string[] |
     `${from} → ${quoted(keysOf(map).labels[key])}`,
     ...(isDifference(shown) && weight !== null
       ? [
-          `${signed(weight)}${pooled && " between points, each the"}${pooled}`,
+          `${store.weighing.said(weight, true)}${pooled && " between points, each the"}${pooled}`,
           ...bothNumbers(store, shown, query, key),
         ]
-      : [weight === null ? "masked" : `${exact(weight)}${pooled}`]),
+      : [
+          weight === null
+            ? "masked"
+            : `${exact(weight)}${pooled}${store.weighing.valued.value ? " of the row" : ""}`,
+        ]),
     `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keysOf(map), key)}`,
   ];
 }
@@ -92,6 +96,8 @@ function entropies(store: Store, shown: Shown): [string, Drawn][] {
 }
 
 function bothNumbers(store: Store, shown: Shown, query: number, key: number): string[] {
+  // An effect has one sign or the other.
+  if (store.weighing.effect.value) return [];
   return entropies(store, shown).map(([name, drawn]) => {
     const weight = numberOf(drawn, query, key);
     return `${name}: ${weight === null ? "masked" : exact(weight)}`;

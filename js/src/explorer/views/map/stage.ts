@@ -48,7 +48,10 @@ export function stageOf(store: Store, pen: CanvasRenderingContext2D, room: numbe
   const left = own + gutter.left;
   // The map comes first where room is scarce.
   const spare = Math.max(LEAST_ENTROPY, room - left - EDGE - COMFORTABLE_PLOT);
-  const entropyWidth = Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
+  // Effects are spread over nothing.
+  const entropyWidth = store.weighing.effect.value
+    ? 0
+    : Math.round(Math.min(200, spare, Math.max(LEAST_ENTROPY, room * 0.17)));
   const free = Math.max(40, room - left - entropyWidth - EDGE);
   const label = widest(pen, keysOf(map));
   const turned = Math.max(UPRIGHT_LABEL, Math.min(TALLEST_LABEL, label + GAP + 4));

@@ -7,10 +7,11 @@ import { Fault } from "../../../controls/fault";
 import { penOf, prepare, useDrawing, useWidth } from "../../../drawing/canvas";
 import { bracketed, placeName } from "../../../drawing/naming";
 import { paint } from "../../../drawing/paint";
-import { exact, quoted, signed } from "../../../drawing/words";
+import { quoted } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Answers } from "../../answers";
 import { chosenFirst, type Store } from "../../store";
+import { effectName } from "../../weighing";
 import { Ramp, rampEnd } from "../key";
 import { Path } from "../path";
 import {
@@ -77,14 +78,18 @@ export function sentence(store: Store, map: MapFacts): string {
   const query = lookedFrom(store, map);
   const name = `${quoted(map.queries.labels[query])} at ${query}${bracketed(map.queries, query)}`;
   const last = store.pin.value.query === null ? ", the last as none is pinned" : "";
-  return `Where every head looks from ${name}${last}: a line for each head, a column for each key.`;
+  const effect = store.weighing.effect.value;
+  const what = effect
+    ? `${effectName(effect).replace(/^./, (first) => first.toUpperCase())} of every head at`
+    : "Where every head looks from";
+  return `${what} ${name}${last}: a line for each head, a column for each key.`;
 }
 
 export function notes(store: Store, map: MapFacts): string[] {
   const changed = store.temperature.value !== 1 || store.scaling.value !== 1;
   const ends =
     store.traits.color_range.value === "shared"
-      ? "Colours end at 1."
+      ? `Colours end at ${store.weighing.one}.`
       : store.minus.value === null
         ? "The colours of each line end at its own largest weight."
         : "";
@@ -253,6 +258,6 @@ function said(
   const cell = Math.floor(key / stride);
   const most = cell === far ? "most of all, " : "";
   const keys = stride > 1 ? `at most, of ${stride} keys, ` : "";
-  const number = (known.first ? signed : exact)(row[cell]!);
+  const number = store.weighing.said(row[cell]!, known.first !== null);
   return `${placeName(map, layer, head)} → ${quoted(keysOf(map).labels[key])} at ${key}: ${most}${keys}${number}`;
 }

@@ -19,6 +19,8 @@ export interface Mass {
   /** [queries, keys]; of two heads what the second gives more or less. */
   mass: Float32Array;
   signed: boolean;
+  /** Of an effect, the logits that 1 stands for. */
+  unit: number | null;
   chance: Float32Array;
 }
 
@@ -32,19 +34,21 @@ export function endOf(store: Store, { mass, keys }: Mass, row: number): number {
 }
 
 const said = (
-  { queries, keys, mass, chance, signed: differs }: Mass,
+  { queries, keys, mass, chance, signed: differs, unit }: Mass,
   row: number,
   column: number,
 ): string => {
   const at = row * keys.length + column;
   const [from, to] = [queries[row]![0], keys[column]![0]];
   if (Number.isNaN(mass[at])) return `${from} has no query with values`;
+  if (unit !== null) return `${signed(mass[at]! * unit)} logits at ${from} come through ${to}, in the mean`;
   if (differs) return `${from} gives ${signed(mass[at]!)} of its attention to ${to}, second less first`;
   return `${from} gives ${exact(mass[at]!)} of its attention to ${to}; a head that looks everywhere alike would give ${exact(chance[at]!)}`;
 };
 
 /** Two places; a difference with its sign. */
-export function inCell({ signed }: Mass, value: number): string {
+export function inCell({ signed, unit }: Mass, mass: number): string {
+  const value = mass * (unit ?? 1);
   if (Number.isNaN(value)) return "–";
   const sign = signed && Math.abs(value) >= 0.005 ? (value < 0 ? "−" : "+") : "";
   return `${sign}${Math.abs(value).toFixed(2)}`;

@@ -62,6 +62,7 @@ function readOff(store: Store, map: MapFacts, spans: Spans): Shown | null {
       ...{ queries: spans.queries, keys: spans.keys, signed: first !== null },
       mass: first ? less(massOf(drawn), massOf(first)) : massOf(drawn),
       chance: chanceOfRuns(drawn.tile, queries, keys),
+      unit: store.weighing.effect.value?.unit ?? null,
     },
     bands: bandsOf(
       spans.keys,
@@ -93,6 +94,7 @@ function fromKernel(store: Store, answers: Answers, map: MapFacts, spans: Spans)
     spans,
     of: {
       ...{ queries: known.spans, keys: known.keySpans, chance: known.chance, signed: other !== null },
+      unit: store.weighing.effect.value?.unit ?? null,
       mass: other ? less(own.mass, other.mass) : own.mass,
     },
     bands: bandsOf(rows.spans, rows.queries, rows.mass),

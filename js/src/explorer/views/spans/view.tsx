@@ -64,7 +64,7 @@ export function SpansView({ store, answers, ready }: ViewProps) {
   // What was shown last stays until the next head is here.
   const kept = kindOf(store, map) !== null && last.current?.of === of ? last.current.shown : null;
   const shown = fresh ?? kept;
-  const pair = store.pair.value;
+  const effect = store.weighing.effect.value;
   const kinds = kindsOf(store, map);
   const kind = kindOf(store, map);
   const fault = faultOf(store, answers, map);
@@ -102,35 +102,24 @@ export function SpansView({ store, answers, ready }: ViewProps) {
       {shown && (
         <>
           <p class="hint">
-            How much {shown.of.signed && "more or less "}a span looks at a span: the mean over its queries of
-            what they give to all its keys. Rows are queries. A click opens that part of the map.
+            {effect
+              ? "What comes through a span at a span: the mean over its queries of what all its keys add to the logit. Rows are queries."
+              : `How much ${shown.of.signed ? "more or less " : ""}a span looks at a span: the mean over its queries of what they give to all its keys. Rows are queries.`}{" "}
+            A click opens that part of the map.
           </p>
           <div class="span-map">
             <Matrix store={store} of={shown.of} onOpen={open} />
           </div>
-          <h3>
-            Where each query looks{" "}
-            <small>
-              {[shown.of.signed && pair && sideName(pair, "second"), shown.sampled]
-                .filter(Boolean)
-                .join(". ")}
-            </small>
-          </h3>
-          <ul class="bands" aria-label="Bands, with their mean">
-            {shown.bands.bands.map((band) => (
-              <li key={band.name} data-part="band" data-name={band.name} data-mean={band.mean}>
-                <i class="swatch" style={{ background: colourOf(band, store.colours.value) }} />
-                <bdi>{band.name}</bdi> {brief(band.mean)}
-              </li>
-            ))}
-          </ul>
-          <Stack
-            store={store}
-            map={map}
-            of={shown.bands}
-            width={Math.min(WIDEST, width.value)}
-            onMark={(run) => (marked.value = run)}
-          />
+          {/* Bands are shares of a row, and effects are none. */}
+          {!effect && (
+            <Bands
+              store={store}
+              map={map}
+              shown={shown}
+              width={width.value}
+              onMark={(run) => (marked.value = run)}
+            />
+          )}
         </>
       )}
       {map.keys === null && !store.lesson.isLocked("spans") && (
@@ -146,5 +135,37 @@ export function SpansView({ store, answers, ready }: ViewProps) {
         </p>
       </footer>
     </section>
+  );
+}
+
+interface BandsProps {
+  store: Store;
+  map: MapFacts;
+  shown: Shown;
+  width: number;
+  onMark: (run: [number, number] | null) => void;
+}
+
+/** How the queries spread over the spans, one after another. */
+function Bands({ store, map, shown, width, onMark }: BandsProps) {
+  const pair = store.pair.value;
+  return (
+    <>
+      <h3>
+        Where each query looks{" "}
+        <small>
+          {[shown.of.signed && pair && sideName(pair, "second"), shown.sampled].filter(Boolean).join(". ")}
+        </small>
+      </h3>
+      <ul class="bands" aria-label="Bands, with their mean">
+        {shown.bands.bands.map((band) => (
+          <li key={band.name} data-part="band" data-name={band.name} data-mean={band.mean}>
+            <i class="swatch" style={{ background: colourOf(band, store.colours.value) }} />
+            <bdi>{band.name}</bdi> {brief(band.mean)}
+          </li>
+        ))}
+      </ul>
+      <Stack store={store} map={map} of={shown.bands} width={Math.min(WIDEST, width)} onMark={onMark} />
+    </>
   );
 }

@@ -3,7 +3,7 @@ import { effect, type Signal, signal, useComputed } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { type Passage as Part, passagesOf } from "../../../drawing/flowing";
 import { bracketed } from "../../../drawing/naming";
-import { exact, quoted } from "../../../drawing/words";
+import { quoted } from "../../../drawing/words";
 import type { Axis } from "../../../host/facts";
 import type { Store } from "../../store";
 import { Passage } from "./passage";
@@ -103,7 +103,7 @@ export function Words({ store, axis, of, following }: Props) {
     const index = indexOf(event);
     if (index === null) return;
     const word = find(index)!;
-    const said = word.dataset.weight ? ` ${exact(Number(word.dataset.weight))}` : "";
+    const said = word.dataset.weight ? ` ${store.weighing.said(Number(word.dataset.weight))}` : "";
     word.title = `${quoted(axis.labels[index])}${bracketed(axis, index)}${said}`;
     store.hover.value = hoverOf(store, of, index);
   }
