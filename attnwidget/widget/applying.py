@@ -61,12 +61,12 @@ class Applying(Selecting, Comparing):
         needs = SEVERAL if several else subject if isinstance(subject, str) else WITHOUT
         self.set_trait("outcome", {"state": "idle"} if self._subject else {"state": "idle", "needs": needs})
 
-    def _leave(self, why: str) -> None:
+    def _leave(self, why: str, maps: Mapping[str, AttentionMaps]) -> None:
         """Run nothing any more: other maps are not what the model read."""
         with self._changing:
             self._newest.withdraw()
             had, self._subject = self._subject, None
-            self._wanted, self._before, self._as_it_is = None, None, {}
+            self._wanted, self._before, self._as_it_is = None, None, maps
             self.applied, self.off, self.cuts, self.tempered = False, [], [], []
             if had is not None:
                 self.set_trait("outcome", {"state": "idle", "needs": why})

@@ -264,7 +264,7 @@ class Explorer(Weighing):
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
             heads = named(maps)
-            self._leave(REPLACED)
+            self._leave(REPLACED, heads)
             lens, seen = self._fitting(heads)
             self._take(heads, self.facts["title"] if title is None else title, measures, seen)
             self._choose(lens)

@@ -16,7 +16,7 @@ from attnwidget.lenses.weighted import TimesFactors
 from attnwidget.maps import AttentionMaps
 from attnwidget.values import values_of
 from attnwidget.widget.answers.runs import Runs
-from attnwidget.widget.applying import Applying
+from attnwidget.widget.applying import GENERATED, REPLACED, SEVERAL, Applying
 from attnwidget.widget.newest import Newest
 from attnwidget.widget.subject import Withdrawn
 from attnwidget.widget.telling import as_text
@@ -29,6 +29,11 @@ NO_VALUES = (
     "capture(..., values=True)."
 )
 NO_MODEL = "An effect on a token needs the model: make the view from a text and a model, explore(text, model=...)."
+OTHERWISE = {
+    SEVERAL: "Values and effects are found in models with one kind of attention, and this one has several.",
+    GENERATED: "This text was generated: explore it as a text of its own for its values and effects.",
+    REPLACED: "These maps were shown in the place of what the model read: make a view of that text for its effects.",
+}
 WHILE_APPLIED = "Weights are shown while changes are applied to the model: turn that off first."
 
 
@@ -62,18 +67,19 @@ class Weighing(Applying):
         """Say what cells can say of these maps, and why not."""
         layers = [layer for maps in self._as_it_is.values() for layer in maps.layers]
         held = bool(layers) and all(values_of(layer) is not None for layer in layers)
+        without = OTHERWISE.get(self.outcome.get("needs", ""))
         needs = {
-            "value": None if held or self._subject else NO_VALUES,
-            "effect": None if self._subject else NO_MODEL,
+            "value": None if held or self._subject else without or NO_VALUES,
+            "effect": None if self._subject else without or NO_MODEL,
         }
         self.set_trait("weighed", {"state": "idle", "needs": needs})
 
-    def _leave(self, why: str) -> None:
+    def _leave(self, why: str, maps: Mapping[str, AttentionMaps]) -> None:
         with self._changing:
             self._weigher.withdraw()
             self._wish = self._effects = self._valued = self._badged = None
             self.weighing = "weight"
-        super()._leave(why)
+        super()._leave(why, maps)
         self._tell_weighing()
 
     @t.validate("weighing")

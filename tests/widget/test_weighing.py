@@ -199,3 +199,23 @@ def test_what_is_kept_of_effects_is_in_logits(model, tmp_path):
     lines = view.save(tmp_path / "effects.csv").read_text("utf-8-sig").splitlines()
     assert float(lines[14].split(",")[11]) == pytest.approx(largest, rel=1e-6)
     assert "against 'Lily'; 1 is 10 logits" in texts(aw.figures.of_view(view))
+
+
+def test_why_there_are_none_is_said_of_models_with_several_kinds_of_attention():
+    import transformers as tf
+
+    torch.manual_seed(0)
+    sizes = {f"{side}_{what}": n for side in ("encoder", "decoder") for what, n in (("layers", 1), ("ffn_dim", 32))}
+    sizes |= {"d_model": 32, "vocab_size": 100, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    bart = tf.BartForConditionalGeneration(tf.BartConfig(**sizes)).eval()
+    given = {"input_ids": torch.arange(5, 12)[None], "decoder_input_ids": torch.arange(5, 9)[None]}
+    view = aw.explore(given, model=bart, keep=None)
+    assert "several" in view.weighed["needs"]["effect"]
+
+
+def test_maps_with_values_that_are_shown_later_are_weighed(model):
+    view = aw.explore(aw.capture(model[0], "Lily and Ben", model[1]), keep=None)
+    assert view.weighed["needs"]["value"]
+    view.show(aw.capture(model[0], STORY, model[1], values=True))
+    assert view.weighed["needs"]["value"] is None
+    assert weigh(view, weighing="value")["state"] == "done"
