@@ -77,14 +77,20 @@ class Shown:
         """
         first = next(iter(heads))
         own = own_measures(measures or {}, heads[first])
-        theirs = {name: (own if name == first else {}) | {**(agreeing or {}).get(name, {})} for name in heads}
+        agreeing = agreeing or {}
         derived = derived_by_name(heads)
         runs, unit = (two.place, two.unit) if two is not None else ({}, None)
         return cls(
             version,
             heads | {name: maps for name, (maps, _, _) in derived.items()},
             {
-                name: Measuring(maps, theirs[name], _other(name, heads, runs), shares=unit is None)
+                name: Measuring(
+                    maps,
+                    own if name == first else {},
+                    _other(name, heads, runs),
+                    shares=unit is None,
+                    agreeing=agreeing.get(name),
+                )
                 for name, maps in heads.items()
             },
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
