@@ -167,6 +167,14 @@ def test_what_agrees_with_nothing_is_no_measure():
         aw.Explorer(pieces(), attribution={"own": range(6)}, measure="agreement with own", keep=None)
 
 
+def test_kept_outputs_say_where_it_is_largest():
+    view = aw.Explorer(pieces(), attribution={"<b>": [0, 0.5, -3, 0, 0, 1]}, keep=None)
+    assert "&lt;b&gt;, largest: believ \N{MINUS SIGN}3, [SEP] +1, un +0.5" in view.stands().markup(pictured=False)
+    assert view.stands().text.endswith("<b>, largest: believ \N{MINUS SIGN}3, [SEP] +1, un +0.5")
+    view.show(pieces())
+    assert "largest: " not in view.stands().text
+
+
 def test_pages_have_it():
     view = aw.Explorer(pieces(), attribution={"</script>": range(6)}, keep="page")
     page = view.to_html(progress=False)

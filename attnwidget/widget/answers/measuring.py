@@ -23,7 +23,7 @@ CHANGED = "changed"
 MEASURED = 1 << 23  # cells that the measures read of all heads of a layer: a third of a second
 _CHANGED = HeadMeasure("Changed", "nats", "How far its rows lie apart in the two runs: Jensen-Shannon divergence.")
 GIVEN = "Given with the widget."
-AGREES = "Spearman's rank correlation of the row that is explained with the numbers along the keys."
+AGREES = "Spearman's rank correlation of the row that is explained with the strip below the map."
 JUDGED_ROWS = 128  # findings are about what holds in most rows: an even spread of them is enough
 
 
