@@ -28,6 +28,7 @@ from attnwidget.widget.newest import Newest
 from attnwidget.widget.reference import has_place
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.still import Still, still
+from attnwidget.widget.strip import strip_of
 from attnwidget.widget.subject import Subject
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.views import VIEWS, refusal
@@ -55,6 +56,8 @@ class Explorer(Weighing):
         Shown above the views.
     measures : mapping of str to array [layers, heads], or None
         Numbers of your own for every head of the first maps, to badge and sort the grid by.
+    attribution : Attribution, Relevance, mapping of one str to values [keys], or None
+        What stands along the keys, and by its agreement with each head in the grid, as in `attnwidget.explore`.
     keep : {"picture", "page"} or None
         What the notebook keeps of the view, to be seen without a kernel: a picture and a table of numbers, or the page
         of `to_html` (up to 2 MB), or nothing. The live view hides it.
@@ -190,6 +193,7 @@ class Explorer(Weighing):
         *,
         title: str | None = "",
         measures: Mapping[str, Any] | None = None,
+        attribution: Any = None,
         keep: Keep | None = "picture",
         lesson: Lesson | None = None,
         subject: Subject | str | None = None,
@@ -200,6 +204,7 @@ class Explorer(Weighing):
         self._page: tuple[Any, bytes] | None = None
         check_choices(choices)
         heads = named(maps)
+        self._strip = strip_of(attribution, heads)
         choices = unapplied(choices, next(iter(heads)))
         self._run_of(subject, heads)
         self._tell_weighing()
@@ -231,6 +236,7 @@ class Explorer(Weighing):
         *,
         title: str | None = None,
         measures: Mapping[str, Any] | None = None,
+        attribution: Any = None,
     ) -> None:
         """Show other maps in the same widget, as when a text grows token by token.
 
@@ -246,13 +252,15 @@ class Explorer(Weighing):
             Shown above the views; None keeps the one there is.
         measures : mapping of str to array [layers, heads], or None
             Numbers of your own for every head of the first maps; those given before are forgotten.
+        attribution : Attribution, Relevance, mapping of one str to values [keys], or None
+            What stands along their keys from now on.
 
         Raises
         ------
         TypeError
             When maps is something else.
         ValueError
-            When the Explorer is closed, or measures do not fit the maps.
+            When the Explorer is closed, or measures or attribution do not fit the maps.
 
         Examples
         --------
@@ -264,7 +272,9 @@ class Explorer(Weighing):
             raise ValueError("this Explorer is closed and shows nothing any more; make a new one with explore().")
         with self.hold_sync():  # facts and choices reach the browser together
             heads = named(maps)
+            strip = strip_of(attribution, heads)
             self._leave(REPLACED, heads)
+            self._strip = strip
             lens, seen = self._fitting(heads)
             self._take(heads, self.facts["title"] if title is None else title, measures, seen)
             self._choose(lens)

@@ -33,6 +33,7 @@ def explore(
     example: int | None = None,
     title: str | None = None,
     measures: Mapping[str, Any] | None = None,
+    attribution: Any = None,
     keep: Keep | None = "picture",
     lesson: Lesson | None = None,
     **choices: Any,
@@ -59,6 +60,10 @@ def explore(
         Shown above the views; None shows a text as it came.
     measures : mapping of str to array [layers, heads], or None
         Numbers of your own for every head, to badge and sort the grid by.
+    attribution : Attribution, Relevance, mapping of one str to values [keys], or None
+        What `attnwidget.effects.attribute` or `relevance` found, or numbers of your own by their name: a strip along
+        the keys of the maps that have as many. The grid can be badged and sorted by its rank correlation with each head
+        (`attnwidget.effects.agreement`) at the position that it explains; a class and numbers of your own have none.
     keep : {"picture", "page"} or None
         What the notebook keeps of the view, to be seen without a kernel.
     lesson : Lesson or None
@@ -88,7 +93,8 @@ def explore(
         title = what
     labels = {"tokens": tokens, "key_tokens": key_tokens, "layout": layout}
     maps, subject = _read(what, model=model, tokenizer=tokenizer, generate=generate, example=example, labels=labels)
-    return Explorer(maps, title=title or "", measures=measures, keep=keep, lesson=lesson, subject=subject, **choices)
+    given = {"measures": measures, "attribution": attribution, "keep": keep, "lesson": lesson}
+    return Explorer(maps, title=title or "", subject=subject, **given, **choices)
 
 
 def read(

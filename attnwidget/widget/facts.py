@@ -39,6 +39,8 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         told, place = shown.lenses.get(shown.source(fact["name"])), shown.runs.get(fact["name"])
         if told:  # what is seen is not what the model saw
             fact["lens"] = told
+        if strip := shown.strips.get(shown.source(fact["name"])):
+            fact["strip"] = strip
         if place:
             fact.update(place._asdict())
     title = title.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent

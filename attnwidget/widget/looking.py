@@ -18,6 +18,7 @@ from attnwidget.widget.answers import Shown
 from attnwidget.widget.answers.runs import Runs
 from attnwidget.widget.appearance import Appearance
 from attnwidget.widget.facts import facts_of
+from attnwidget.widget.strip import Strip
 
 __all__ = ["Lens", "Looking", "Seen", "see"]
 
@@ -117,6 +118,7 @@ class Looking(Appearance):
     _given: dict[str, AttentionMaps] = {}  # noqa: RUF012 - never changed, but replaced
     _seen: dict[str, Seen] = {}  # noqa: RUF012
     _measures: Mapping[str, Any] | None = None
+    _strip: Strip | None = None
     _looked: tuple[Any, dict[str, Seen]] | None = None
 
     def _take(
@@ -132,7 +134,10 @@ class Looking(Appearance):
         looked = {name: one.maps for name, one in seen.items()}
         told = {name: one.told for name, one in seen.items()}
         two = heads if isinstance(heads, Runs) else None
-        self._shown = Shown.of(looked, measures, self._shown.version + 1, told, two)
+        strips = self._strip.told(heads, seen) if self._strip else None
+        weights = two is None or two.unit is None  # there is nothing to agree with in effects
+        agreeing = self._strip.agreeing(heads) if self._strip and weights else None
+        self._shown = Shown.of(looked, measures, self._shown.version + 1, told, two, strips=strips, agreeing=agreeing)
         self._given, self._measures, self._seen = heads, measures, seen
         self.set_trait("facts", facts_of(self._shown, title or ""))
 

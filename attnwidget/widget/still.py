@@ -39,6 +39,8 @@ class Still:
         Whether the numbers are differences.
     effects : bool
         Whether these are effects, in logits.
+    along : str
+        What stands along the keys, with its largest numbers; empty for nothing.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Still:
     view: Any
     signed: bool = False
     effects: bool = False
+    along: str = ""
 
     @property
     def caption(self) -> str:
@@ -77,7 +80,7 @@ class Still:
             f"{query} → {', '.join(f'{key} {self._number(weight)}' for key, weight in keys)}"
             for query, keys in self.table
         ]
-        return "\n".join([self.caption, *lines])
+        return "\n".join([self.caption, *lines, *([self.along] if self.along else [])])
 
     def markup(self, *, pictured: bool = True, folded: str = "") -> str:
         """Caption, picture and numbers as markup that needs neither script nor style.
@@ -97,6 +100,7 @@ class Still:
             if pictured
             else ""
         )
+        along = f"<p>{html.escape(self.along)}</p>" if self.along else ""
         number = "logits" if self.effects else "weight"
         head = "".join(f"<th>{name} key</th><th>{number}</th>" for name in ("largest", "second", "third")[: self._keys])
         rows = "".join(
@@ -108,7 +112,7 @@ class Still:
         what = "The largest effects" if self.effects else "What changed most" if self.signed else "The largest weights"
         summary = f"{what} of the last queries"
         return (
-            f"<p><b>{caption}</b></p>{picture}<details><summary>{summary}</summary>"
+            f"<p><b>{caption}</b></p>{picture}{along}<details><summary>{summary}</summary>"
             f"<table><thead><tr><th>query</th>{head}</tr></thead><tbody>{rows}</tbody></table>{folded}</details>"
         )
 
@@ -134,7 +138,7 @@ def still(view: Any) -> Still:
         place = " · ".join(part for part in (name, place) if part)
     place = " · ".join(_word(part) for part in (place, name_of(view)) if part)
     effects = view.shown.unit is not None
-    return Still(_word(title), place, [] if empty else _table(view), view, differs(view), effects)
+    return Still(_word(title), place, [] if empty else _table(view), view, differs(view), effects, _along(view))
 
 
 def _reduced(figure: Any, dots: int, colours: int) -> bytes:
@@ -167,6 +171,18 @@ def _table(view: Any) -> list[tuple[str, list[tuple[str, float]]]]:
         )
         for row in range(len(weights))
     ]
+
+
+def _along(view: Any) -> str:
+    strip = view.shown.strips.get(view.shown.source(view.map))
+    if strip is None:
+        return ""
+    values, labels = strip["values"], view.maps.key_tokens.labels
+    keys = sorted(range(len(values)), key=lambda key: -abs(values[key]))[:KEYS]
+    sign = "+" if strip["signed"] else ""
+    numbers = [f"{values[key]:{sign}.3g}".replace("-", "\N{MINUS SIGN}") for key in keys]
+    largest = ", ".join(f"{_word(labels[key])} {number}" for key, number in zip(keys, numbers, strict=True))
+    return f"{_word(strip['name'])}, largest: {largest}"
 
 
 def _word(text: str) -> str:

@@ -22,6 +22,8 @@ CHANGED = "changed"
 
 MEASURED = 1 << 23  # cells that the measures read of all heads of a layer: a third of a second
 _CHANGED = HeadMeasure("Changed", "nats", "How far its rows lie apart in the two runs: Jensen-Shannon divergence.")
+GIVEN = "Given with the widget."
+AGREES = "Spearman's rank correlation of the row that is explained with the strip below the map."
 JUDGED_ROWS = 128  # findings are about what holds in most rows: an even spread of them is enough
 
 
@@ -38,12 +40,22 @@ class Measuring:
         Another run on the same tokens: how much each head changed is measured too.
     shares : bool
         Whether its rows are shares; of others nothing is measured.
+    agreeing : mapping of str to Tensor [layers, heads]
+        How far heads agree with what stands along the keys.
     """
 
     def __init__(
-        self, maps: AttentionMaps, own: Mapping[str, Tensor], other: AttentionMaps | None = None, *, shares: bool = True
+        self,
+        maps: AttentionMaps,
+        own: Mapping[str, Tensor],
+        other: AttentionMaps | None = None,
+        *,
+        shares: bool = True,
+        agreeing: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._maps, self._own, self._other = maps, own, other
+        self._maps, self._other = maps, other
+        self._about = dict.fromkeys(own, GIVEN) | dict.fromkeys(agreeing or {}, AGREES)
+        self._own = {**own, **(agreeing or {})}
         self._measures = {} if other is None or CHANGED in own else {CHANGED: _CHANGED}
         self._measures = self._measures | measured(maps) if shares else {}
         self._vitals: dict[int, Vitals] = {}
@@ -51,7 +63,7 @@ class Measuring:
 
     def facts(self) -> list[dict[str, str]]:
         """What can be measured: name, label, unit, and a sentence about it."""
-        theirs = [{"name": name, "label": name, "unit": "", "about": "Given with the widget."} for name in self._own]
+        theirs = [{"name": name, "label": name, "unit": "", "about": about} for name, about in self._about.items()]
         return theirs + [
             {"name": name, "label": measure.label, "unit": measure.unit, "about": measure.about}
             for name, measure in self._measures.items()

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from torch import Tensor
+
 from attnwidget.lenses import CHOSEN, derived_by_name, derived_name, mean_of_chosen
 from attnwidget.maps import AttentionMaps
 from attnwidget.widget.answers.measuring import Measuring, own_measures
@@ -37,6 +39,9 @@ class Shown:
         Where two runs are compared, of which of them all these maps are.
     unit : float or None
         Where they are effects, what 1 stands for in all of them, in logits.
+    strips : mapping of str to dict
+        What stands along the keys of those that have heads of their own: "name", "values", and whether they are
+        "signed".
     """
 
     version: int = 0
@@ -47,6 +52,7 @@ class Shown:
     chosen: tuple[str, tuple[tuple[int, int], ...]] = ("", ())
     runs: Mapping[str, Run] = field(default_factory=dict)
     unit: float | None = None
+    strips: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -56,8 +62,11 @@ class Shown:
         version: int = 1,
         lenses: Mapping[str, list[dict[str, Any]]] | None = None,
         two: Runs | None = None,
+        *,
+        strips: Mapping[str, dict[str, Any]] | None = None,
+        agreeing: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> Self:
-        """What is shown of some maps, with measures of one's own for every head of the first.
+        """What is shown of some maps, with measures of one's own for every head of the first, and of agreement.
 
         Of two runs it also says which maps belong together, and how much each head changed.
 
@@ -68,19 +77,27 @@ class Shown:
         """
         first = next(iter(heads))
         own = own_measures(measures or {}, heads[first])
+        agreeing = agreeing or {}
         derived = derived_by_name(heads)
         runs, unit = (two.place, two.unit) if two is not None else ({}, None)
         return cls(
             version,
             heads | {name: maps for name, (maps, _, _) in derived.items()},
             {
-                name: Measuring(maps, own if name == first else {}, _other(name, heads, runs), shares=unit is None)
+                name: Measuring(
+                    maps,
+                    own if name == first else {},
+                    _other(name, heads, runs),
+                    shares=unit is None,
+                    agreeing=agreeing.get(name),
+                )
                 for name, maps in heads.items()
             },
             {name: (kind, source) for name, (_, kind, source) in derived.items()},
             lenses or {},
             runs=_places(runs, derived),
             unit=unit,
+            strips=strips or {},
         )
 
     def choosing(self, source: str, heads: Sequence[Sequence[int]]) -> Self:

@@ -7,12 +7,18 @@ interface Props {
   /** On which side of its place it opens. */
   before: boolean;
   above: boolean;
+  /** How wide it may be, where that is little. */
+  room?: number;
 }
 
-export function Tooltip({ lines, left, top, before, above }: Props) {
+const WIDEST = 280;
+const NARROWEST = 140;
+
+export function Tooltip({ lines, left, top, before, above, room = WIDEST }: Props) {
   const style = {
     left: `${left}px`,
     top: `${top}px`,
+    "max-inline-size": `${Math.min(WIDEST, Math.max(NARROWEST, room))}px`,
     transform: `translate(${before ? "-100%" : "0"}, ${above ? "-100%" : "0"})`,
   };
   return (

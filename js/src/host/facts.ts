@@ -70,6 +70,13 @@ export interface Lensed {
   names?: string[];
 }
 
+/** One number for each key, as an attribution. */
+export interface Strip {
+  name: string;
+  values: number[];
+  signed: boolean;
+}
+
 export interface MapFacts {
   name: string;
   /** Heads of each layer; layers may differ. */
@@ -92,6 +99,8 @@ export interface MapFacts {
   following?: string | null;
   causal: boolean;
   notes: string[];
+  /** What stands along the keys; absent where nothing does. */
+  strip?: Strip;
   /** Absent where the kernel measures nothing. */
   measures?: Measure[];
   /** Whether the kernel can look through the map for what is unusual. */

@@ -8,7 +8,14 @@ import { columnX, rowY } from "../../../drawing/geometry";
 import { bracketed, placeName, sharing, spokenName } from "../../../drawing/naming";
 import { paint } from "../../../drawing/paint";
 import { exact, quoted } from "../../../drawing/words";
-import { type Axis, headNumber, keysOf, layerNumber, type MapFacts } from "../../../host/facts";
+import {
+  type Axis,
+  headNumber,
+  keysOf,
+  layerNumber,
+  type MapFacts,
+  type Strip as StripFacts,
+} from "../../../host/facts";
 import { differenceName } from "../../comparing";
 import { type Drawn, type DrawnDifference, isDifference, type Shown, type Store } from "../../store";
 import { effectName } from "../../weighing";
@@ -17,6 +24,7 @@ import { Inked } from "./inked";
 import { drawMarks } from "./marks";
 import { pointing } from "./pointing";
 import type { Stage } from "./stage";
+import { stripPlace, stripSummary } from "./strip";
 
 interface Props {
   store: Store;
@@ -70,7 +78,17 @@ export function Heatmap({ store, stage, describedBy, of, part = "heatmap" }: Pro
         {map && drawn ? summary(store, map, drawn) : null}
       </canvas>
       <canvas ref={marks} class="marks" role="presentation" />
+      {map?.strip && stage.value && <Strip map={map} strip={map.strip} stage={stage.value} />}
     </div>
+  );
+}
+
+/** What is said of the strip where it is drawn; the pointer is the map's. */
+function Strip({ map, strip, stage }: { map: MapFacts; strip: StripFacts; stage: Stage }) {
+  const { x, y, width, height } = stripPlace(stage);
+  const place = { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` };
+  return (
+    <div class="under-map" data-part="strip" role="img" aria-label={stripSummary(map, strip)} style={place} />
   );
 }
 

@@ -12,6 +12,7 @@ import type { Colours } from "../../../host/theme";
 import type { Block } from "../../applying";
 import type { Cell, Store } from "../../store";
 import { AXIS, endsInside, type Stage } from "./stage";
+import { stripMarks } from "./strip";
 
 /** With less room for each, not every token has its label. */
 const READABLE = 9;
@@ -60,6 +61,7 @@ export function* marksOf(
   const [looking, looked] = axesOf(map);
   yield* axisNames(placing, looking, looked);
   yield* spanMarks(placing, map.queries, keysOf(map));
+  if (map.strip) yield* stripMarks(placing, store, stage, map.strip);
   yield* cross(placing, pin, colours.accentText, 2);
   for (const query of store.also.value) yield* cross(placing, { query, key: null }, colours.accentText, 2);
   if (hover) yield* cross(placing, hover, colours.text, 1);

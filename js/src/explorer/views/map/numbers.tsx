@@ -4,6 +4,7 @@ import { readable, shortened } from "../../../drawing/words";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
 import { effectName } from "../../weighing";
+import { saidOf } from "./strip";
 
 /** More rows or columns than this nobody reads. */
 const MOST = 32;
@@ -75,6 +76,18 @@ export function Numbers({ store, map }: { store: Store; map: MapFacts }) {
             </tr>
           ))}
         </tbody>
+        {map.strip && (
+          <tfoot>
+            <tr data-part="strip-numbers">
+              <th scope="row" title={map.strip.name}>
+                {name(map.strip.name)}
+              </th>
+              {range(across).map((key) => (
+                <td key={key}>{saidOf(map.strip!, key)}</td>
+              ))}
+            </tr>
+          </tfoot>
+        )}
       </table>
     </div>
   );

@@ -3,11 +3,12 @@ import type { ReadonlySignal } from "@preact/signals";
 import { Tooltip } from "../../../controls/tooltip";
 import { columnX, rowY } from "../../../drawing/geometry";
 import { bracketed } from "../../../drawing/naming";
-import { exact, quoted } from "../../../drawing/words";
+import { exact, quoted, shortened } from "../../../drawing/words";
 import { keysOf } from "../../../host/facts";
 import { sideName } from "../../comparing";
 import { type Drawn, type Hover, isDifference, numberOf, type Shown, type Store } from "../../store";
 import type { Stage } from "./stage";
+import { saidOf } from "./strip";
 
 const OFFSET = 14;
 
@@ -27,17 +28,20 @@ export function Pointed({ store, stage, of }: Props) {
   const { plot, width, entropyWidth } = stage.value;
   const window = store.window.value;
   const x = hover.from === "entropy" ? width : columnX(plot, window, (hover.key ?? 0) + 1);
-  const y = rowY(plot, window, (hover.query ?? 0) + 1);
+  // What stands along the keys is below the last row.
+  const y = hover.query === null ? plot.y + plot.height : rowY(plot, window, hover.query + 1);
   // It opens towards the middle, so that it never leaves the widget.
   const before = x > (width + entropyWidth) * 0.6;
   const above = y > plot.y + plot.height * 0.7;
+  const left = before ? Math.min(x, width) - OFFSET * 2 : x + OFFSET / 2;
   return (
     <Tooltip
       lines={lines}
-      left={before ? Math.min(x, width) - OFFSET * 2 : x + OFFSET / 2}
+      left={left}
       top={above ? y - OFFSET * 2 : y + OFFSET / 2}
       before={before}
       above={above}
+      room={before ? left : width + entropyWidth - left}
     />
   );
 }
@@ -45,7 +49,15 @@ export function Pointed({ store, stage, of }: Props) {
 function describe(store: Store, shown: Shown, { query, key }: Hover): string[] | null {
   const map = store.map.value!;
   const { tile } = shown;
-  if (query === null) return null;
+  const keys = keysOf(map);
+  if (query === null) {
+    if (key === null || !map.strip) return null;
+    return [
+      `${quoted(keys.labels[key])}  key ${key}${bracketed(keys, key)}`,
+      saidOf(map.strip, key),
+      shortened(map.strip.name),
+    ];
+  }
   const from = quoted(map.queries.labels[query]);
   if (key === null) {
     const row = Math.floor((query - tile.rows[0]) / tile.stride[0]);
@@ -70,7 +82,7 @@ function describe(store: Store, shown: Shown, { query, key }: Hover): string[] |
       ? ` ${tile.pooling === "mean" ? "mean" : "largest"} of ${tile.stride[0]} × ${tile.stride[1]} cells`
       : "";
   return [
-    `${from} → ${quoted(keysOf(map).labels[key])}`,
+    `${from} → ${quoted(keys.labels[key])}`,
     ...(isDifference(shown) && weight !== null
       ? [
           `${store.weighing.said(weight, true)}${pooled && " between points, each the"}${pooled}`,
@@ -81,7 +93,8 @@ function describe(store: Store, shown: Shown, { query, key }: Hover): string[] |
             ? "masked"
             : `${exact(weight)}${pooled}${store.weighing.valued.value ? " of the row" : ""}`,
         ]),
-    `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keysOf(map), key)}`,
+    `query ${query}${bracketed(map.queries, query)}, key ${key}${bracketed(keys, key)}`,
+    ...(map.strip ? [`${shortened(map.strip.name)}: ${saidOf(map.strip, key)}`] : []),
   ];
 }
 

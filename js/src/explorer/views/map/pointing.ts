@@ -8,6 +8,7 @@ import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Cell, Store } from "../../store";
 import { Marking } from "./marking";
 import type { Stage } from "./stage";
+import { saidOf } from "./strip";
 
 /** Farther than this a press is a drag. */
 const DRAG = 4;
@@ -34,7 +35,10 @@ export function zoomBy(store: Store, factor: number): void {
 /** What a screen reader hears of a cell. */
 export function spoken(store: Store, map: MapFacts, { query, key }: Cell): string {
   if (query === null && key === null) return "";
-  if (query === null) return `key ${quoted(keysOf(map).labels[key!])}${bracketed(keysOf(map), key!)}`;
+  if (query === null) {
+    const along = map.strip ? `: ${map.strip.name} ${saidOf(map.strip, key!)}` : "";
+    return `key ${quoted(keysOf(map).labels[key!])}${bracketed(keysOf(map), key!)}${along}`;
+  }
   const from = `query ${quoted(map.queries.labels[query])}${bracketed(map.queries, query)}`;
   if (key === null) return from;
   const weight = store.weight(query, key);

@@ -6,6 +6,7 @@ import { type Plot, plotSize, type Window } from "../../../drawing/geometry";
 import { gutterOf } from "../../../drawing/spans";
 import { keysOf, type MapFacts } from "../../../host/facts";
 import type { Store } from "../../store";
+import { STRIP_ROOM } from "./strip";
 
 export interface Stage {
   plot: Plot;
@@ -55,7 +56,7 @@ export function stageOf(store: Store, pen: CanvasRenderingContext2D, room: numbe
   const free = Math.max(40, room - left - entropyWidth - EDGE);
   const label = widest(pen, keysOf(map));
   const turned = Math.max(UPRIGHT_LABEL, Math.min(TALLEST_LABEL, label + GAP + 4));
-  const below = map.following ? FOLLOWING + 4 : EDGE;
+  const below = Math.max(map.following ? FOLLOWING + 4 : EDGE, map.strip ? STRIP_ROOM : 0);
   const within = (top: number) => Math.max(LEAST_PLOT, store.tallest.value - AXIS - gutter.top - top - below);
   const sizeBelow = (top: number) =>
     plotSize(map.n_queries, map.n_keys, free, Math.min(within(top), Math.max(280, room)));
