@@ -32,6 +32,8 @@ class Attended:
         Where the first query and the first key of each example stand in its text; below 0 in padding.
     kept : bool
         Whether somebody looks at the call after this: keeps it, or changes it too. Else only the output counts.
+    replaced : frozenset of int
+        Heads whose output a change has put something else for: it is their weights times their values no more.
     part : str
         "attention"; of a model with an encoder and a decoder "encoder", "decoder" or "cross".
     """
@@ -43,6 +45,7 @@ class Attended:
     keys: Tensor
     kept: bool
     part: str
+    replaced: frozenset[int] = frozenset()
 
 
 # Gives what is to stand for what was computed; None leaves it.

@@ -149,6 +149,8 @@ class DebuggedPrediction:
 
     def _lines(self, shown: Any) -> list[str]:
         """The report, with what came from outside as it may be shown."""
+        import pandas as pd
+
         lines = [f"# {shown(repr(self.prediction))} at {self.confidence:.1%}", ""]
         if self.truth is not None:
             right = "That is right." if self.correct else (
@@ -160,7 +162,7 @@ class DebuggedPrediction:
         if self.effects is not None:
             lines += ["", f"## What speaks for it against {other} ({self.effects.logit:+.3g} logits)", ""]
             for _, row in self.effects.to_frame().head(TOP).iterrows():
-                where = "" if row["layer"] is None or row["layer"] != row["layer"] else f" {row['layer']}"
+                where = "" if pd.isna(row["layer"]) else f" {row['layer']}"
                 where += f" head {row['head']}" if row["part"] == "head" else ""
                 part = "layer" if row["part"] == "head" else f"{row['part']}{' of layer' if where else ''}"
                 lines.append(f"- {part}{where}: {row['effect']:+.3g}")
@@ -299,8 +301,8 @@ def _by_effect(name: str, effects: Effects) -> list[WorthALook]:
     labels: Sequence[str] = effects.split.maps.key_tokens.labels if effects.split is not None else ()
     found = []
     for most, sign in ((FOR, 1), (AGAINST, -1)):
-        ranked = torch.nan_to_num(values * sign, nan=-math.inf).flatten().topk(min(most, values.numel()))
-        for value, at in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True):
+        largest_first, places = torch.nan_to_num(values * sign, nan=-math.inf).flatten().topk(min(most, values.numel()))
+        for value, at in zip(largest_first.tolist(), places.tolist(), strict=True):
             if value <= LEAST * largest:
                 continue
             layer, head = divmod(at, values.shape[1])

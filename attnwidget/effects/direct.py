@@ -156,7 +156,9 @@ class Effects:
         self._check_place(layer, head)
         words = self._words(self._vectors[layer, head])
         words = words - words.mean()
-        k = min(k, len(words))
+        if whole("k", k) < 1:
+            raise ValueError(f"k={k}; expected at least one word.")
+        k = min(int(k), len(words))
         most, least = words.topk(k), words.topk(k, largest=False)
         return tuple(  # type: ignore[return-value]
             [(self._name(int(at)), float(value)) for value, at in zip(one.values, one.indices, strict=True)]
@@ -275,10 +277,14 @@ def _effects(
     stream: Stream, at: int, head: Unembedding, asked: tuple[Any, Any], maps: AttentionMaps | None, *, centred: bool
 ) -> Effects:
     parts = stream.parts(at)
-    weight, bias = head.weight, head.bias
+    bias = head.bias
+    # Some models multiply their logits by a constant, and all effects with them.
+    factor = stream.factor(at)
     said = stream.logits
-    logits = said[at if len(said) > 1 else 0].double().cpu()
-    shares = logits.softmax(-1)
+    logits = said[at if len(said) > 1 else 0].double().cpu() * factor
+    weight = head.weight if factor == 1 else head.weight * factor
+    bias = None if bias is None else bias * factor
+    shares = stream.said(at).double().cpu().softmax(-1)
     first = int(logits.argmax()) if asked[0] is None else head.number(asked[0])
     other = None if asked[1] is None else head.number(asked[1])
 

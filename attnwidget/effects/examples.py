@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from attnwidget.capturing.inputs import as_inputs
 from attnwidget.capturing.keeping import generates
@@ -55,7 +55,7 @@ def batches(model: nn.Module, data: Any, tokenizer: Any = None) -> Iterator[Batc
     """
     some = False
     for given in [data] if isinstance(data, str | Mapping) else _iterable(data):
-        inputs, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        inputs, labels = given if isinstance(given, tuple) and len(given) == 2 else _apart(given)
         positional, named = as_inputs(model, inputs, tokenizer)
         if positional:
             raise TypeError("examples of a module that is no transformers model come as mappings of its arguments.")
@@ -67,6 +67,17 @@ def batches(model: nn.Module, data: Any, tokenizer: Any = None) -> Iterator[Batc
         yield named
     if not some:
         raise ValueError("data is empty: give at least one example.")
+
+
+def _apart(given: Any) -> tuple[Any, Any]:
+    """Inputs, and labels of which each example has one: a mapping of a single text has one for each token instead."""
+    if not isinstance(given, Mapping) or given.get("labels") is None:
+        return given, None
+    others = [value for name, value in given.items() if name != "labels" and hasattr(value, "ndim")]
+    labels = torch.as_tensor(given["labels"])
+    if labels.ndim > 1 or not others or others[0].ndim < 2:
+        return given, None
+    return {name: value for name, value in given.items() if name != "labels"}, labels
 
 
 def _iterable(data: Any) -> Iterable[Any]:
@@ -130,12 +141,19 @@ def _next_words(model: nn.Module) -> bool:
 def losses(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
     """Loss of each example [batch]: of tokens their mean, of classes the cross-entropy, of numbers the squared error.
 
+    Where an example may be of several classes at once it is the mean over classes of the binary cross-entropy.
+
     Raises
     ------
     ValueError
         When there are no labels, and the model predicts no next token; when an example has no token with a loss.
     """
     logits, labels = _against_labels(model, batch, logits)
+    if labels.ndim == 2 and labels.is_floating_point() and labels.shape == logits.shape:
+        numbers = getattr(getattr(model, "config", None), "problem_type", None) == "regression"
+        if numbers or labels.shape[1] == 1:
+            return mse_loss(logits, labels.to(logits), reduction="none").mean(1)
+        return binary_cross_entropy_with_logits(logits, labels.to(logits), reduction="none").mean(1)
     if labels.ndim < 2:
         if _are_numbers(logits, labels):
             return mse_loss(logits.flatten(1).mean(1), labels.flatten().to(logits), reduction="none")
@@ -154,7 +172,7 @@ def hits(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
         As `losses`; when labels are numbers, of which none is right or wrong.
     """
     logits, labels = _against_labels(model, batch, logits)
-    if labels.ndim < 2 and _are_numbers(logits, labels):
+    if labels.is_floating_point() or (labels.ndim < 2 and _are_numbers(logits, labels)):
         raise ValueError("these labels are numbers, and no choice among classes is right or wrong; use metric='loss'.")
     labels = labels if labels.ndim > 1 else labels.flatten()
     right = (logits.argmax(-1) == labels).to(logits).masked_fill(logits.isnan().any(-1), torch.nan)

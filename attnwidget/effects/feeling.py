@@ -78,6 +78,8 @@ def feel(model: nn.Module, number: Callable[[], Tensor]) -> tuple[Tensor, list[F
     ValueError
         When what heads put out, or their values, are not seen; when attention was computed that is not seen at all.
     """
+    if torch.is_inference_mode_enabled():
+        raise ValueError("inside torch.inference_mode() nothing has a gradient; call this outside of it.")
     modules = frozenset(model.modules())
     held: list[tuple[Attended, Tensor]] = []
 

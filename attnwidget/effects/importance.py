@@ -10,7 +10,7 @@ from torch import Tensor
 from attnwidget.capturing.inputs import load_model
 from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.changing import changed
-from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses
+from attnwidget.effects.examples import Batch, batches, frozen, logits_of, losses, read_positions
 from attnwidget.effects.feeling import feel, slopes_of
 from attnwidget.effects.heads import HeadEffects, Sums
 from attnwidget.effects.stopping import Stopping
@@ -22,7 +22,7 @@ __all__ = ["head_importance"]
 VARIANTS = {
     "michel": "mean of |dL/dxi| over examples",
     "abs_elementwise": "mean over examples of the sum of |A dL/dA| over all weights",
-    "michel_code": "sum over tokens of |<output, dL/doutput>|, over the number of tokens",
+    "michel_code": "sum over tokens of |<output, dL/doutput>|, over the number of tokens that are no padding",
     "bertology": "|dL/dxi| of all examples together",
 }
 CAVEAT = "The slope of the loss at the whole model: what happens once a head is gone may differ (see ablate)."
@@ -78,6 +78,8 @@ def head_importance(
     """
     choice("variant", variant, tuple(VARIANTS))
     model, tokenizer = load_model(model, tokenizer)
+    if torch.is_inference_mode_enabled():
+        raise ValueError("inside torch.inference_mode() nothing has a gradient; call this outside of it.")
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
     sums, n_tokens = Sums(layers), 0
@@ -90,7 +92,8 @@ def head_importance(
             found = sums.nothing(len(loss))
             for number, each in enumerate(felt):
                 found[number, : each.shape[-1]] = _taken(each, variant).T
-            n_tokens += int(sums.add(found, loss).sum()) * felt[0].shape[1]
+            counts = sums.add(found, loss)
+            n_tokens += int(read_positions(batch, felt[0].shape[:2]).cpu()[counts].sum())
             shown.update()
     effect = sums.over(n_tokens if variant == "michel_code" else sums.n_examples).abs()
     if normalize:

@@ -24,10 +24,11 @@ from attnwidget.capturing.weighed import Weights
 from attnwidget.effects.reference import Reference
 from attnwidget.effects.where import Pairs, chosen_heads, pairs_of
 from attnwidget.layers import HIDDEN, check_factor
-from attnwidget.measures.arguments import choice
+from attnwidget.measures.arguments import choice, numeric
 
 __all__ = ["intervene"]
 
+LARGEST = 1e12  # factor of scores: beyond it only ties of the largest key keep any weight
 LARGEST_ERROR = 1e-4  # of the size of what heads put out, in single precision
 INSTEAD = ("zero", "mean", "resample")
 
@@ -103,7 +104,10 @@ def intervene(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {type(model).__name__}; intervene changes a model that you run: load it first.")
+    temperature, scaling = numeric("temperature", temperature, 0, LARGEST), numeric("scaling", scaling, 0, LARGEST)
     check_factor(temperature, scaling)
+    if scaling / temperature > LARGEST:
+        raise ValueError(f"scaling / temperature is {scaling / temperature:g}; expected {LARGEST:g} at most.")
     if ablate is not None:
         choice("ablate", ablate, INSTEAD)
     if (ablate in {"mean", "resample"}) != (reference is not None):
@@ -167,15 +171,22 @@ class _Intervention:
             )
         if self.ablates or value is None:
             everything = torch.zeros_like(output) if self.reference is None else self.reference.instead(attended)
-            return replace(attended, output=_put(output, heads, everything[:, list(heads)]))
-        _check_seen(call, output)
+            put = _put(output, heads, everything[:, list(heads)])
+            return replace(attended, output=put, replaced=attended.replaced | frozenset(heads))
+        # What stands for a head already does so whatever its weights become.
+        own = tuple(head for head in range(call.n_heads) if head not in attended.replaced)
+        if own:
+            _check_seen(call, output, own)
         made = self._call(call, attended, heads) if attended.kept else call
-        value = value[:, torch.tensor(heads, device=output.device) // (call.n_heads // value.shape[1])]
+        acting = tuple(head for head in heads if head in own)
+        if not acting:
+            return replace(attended, call=made)
+        value = value[:, torch.tensor(acting, device=output.device) // (call.n_heads // value.shape[1])]
         rows = [
-            self._weights_in(attended, heads, part) @ value.to(torch.promote_types(value.dtype, torch.float32))
-            for part in rows_of(call, heads, slice(0, call.n_queries))
+            self._weights_in(attended, acting, part) @ value.to(torch.promote_types(value.dtype, torch.float32))
+            for part in rows_of(call, acting, slice(0, call.n_queries))
         ]
-        return replace(attended, call=made, output=_put(output, heads, torch.cat(rows, 2)))
+        return replace(attended, call=made, output=_put(output, acting, torch.cat(rows, 2)))
 
     def check(self) -> None:
         """Say what was named and did not attend."""
@@ -266,7 +277,11 @@ class _Intervention:
 
 def _weights(given: Any) -> Tensor:
     """Weights as [batch or 1, heads or 1, queries, keys]."""
+    if not isinstance(given, Tensor) and not hasattr(given, "__array__") and not isinstance(given, list | tuple):
+        raise TypeError(f"replace is {type(given).__name__}; expected weights, as a tensor or an array.")
     weights = torch.as_tensor(given)
+    if not bool(weights.isfinite().all()):
+        raise ValueError("replace holds NaN or infinity; expected weights.")
     if not weights.is_floating_point() or not 2 <= weights.ndim <= 4:
         raise ValueError(
             f"replace is {weights.dtype} {list(weights.shape)}; expected weights [queries, keys], [heads, queries, "
@@ -280,14 +295,14 @@ def _put(output: Tensor, heads: Iterable[int], instead: Tensor) -> Tensor:
     return output.index_copy(1, at, instead.to(output))
 
 
-def _check_seen(call: Call, output: Tensor) -> None:
-    """That weights times values are what the heads put out, in the last row; else nothing of this is known."""
+def _check_seen(call: Call, output: Tensor, heads: tuple[int, ...]) -> None:
+    """That weights times values are what heads put out, in the last row; else nothing of this is known."""
     if not call.n_queries:
         return
     last = slice(call.n_queries - 1, call.n_queries)
     with torch.no_grad():
-        made, was = put_out(call, range(call.n_heads), rows=last), output[:, :, last]
-        sees = weights_of(call, range(call.n_heads), last).sum(-1, keepdim=True) > 0
+        made, was = put_out(call, heads, rows=last), output[:, list(heads)][:, :, last]
+        sees = weights_of(call, heads, last).sum(-1, keepdim=True) > 0
         off = ((made - was) * sees).abs().max()
         bound = max(LARGEST_ERROR, 16 * torch.finfo(output.dtype).eps) * max(1e-6, float(was.abs().max()))
     if bool(off > bound):

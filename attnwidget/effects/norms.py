@@ -11,7 +11,7 @@ from attnwidget.lenses import size_of_sum
 from attnwidget.lenses import value_weighted as weighted
 from attnwidget.lenses.weighted import SizeOfSum, sizes_of
 from attnwidget.maps import AttentionMaps
-from attnwidget.measures.arguments import choice
+from attnwidget.measures.arguments import choice, whole
 
 __all__ = ["value_norms", "value_weighted"]
 
@@ -92,7 +92,7 @@ def value_norms(run: Capture | AttentionMaps, layer: int, head: int | None = Non
     Kobayashi, Kuribayashi, Yokoi & Inui, EMNLP 2020.
     """
     maps = _maps(run)
-    source, heads = maps.locate(layer, 0 if head is None else head)
+    source, heads = maps.locate(whole("layer", layer), 0 if head is None else whole("head", head))
     rows = slice(0, maps.n_queries)
     if head is None:
         return SizeOfSum(source, normed=False).weights(slice(0, 1), rows)[0]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -129,7 +130,7 @@ def prune_curve(
         Needed for texts.
     importance : HeadEffects or Tensor [layers, heads], or None
         What `head_importance` or `ablate` found of the same model and part, or any numbers; NaN only where a layer has
-        fewer heads. None where ``order`` says all.
+        fewer heads. None where ``order`` is random, or a list.
     order : {"least", "most", "random"}, or list of (layer, head)
         Which heads go first: the least or the most important, or any, as a baseline; one order says little of others.
         A list is the order itself, of these heads alone, by the numbers of the model; then every step is measured.
@@ -176,9 +177,13 @@ def prune_curve(
     model, tokenizer = load_model(model, tokenizer)
     given = list(batches(model, data, tokenizer))
     layers = find_projections(model, lambda: model(**given[0])).of(part)
+    fractions = fractions if isinstance(fractions, Iterable) else [fractions]
     shares = [numeric("fractions", one, 0, 1) for one in fractions]
     if isinstance(order, str):
-        places = _order(_importance(importance, layers), order, whole("seed", seed))
+        there = heads_there(layers)
+        alike = torch.zeros(there.shape).masked_fill(~there, math.nan)
+        known = alike if order == "random" and importance is None else _importance(importance, layers)
+        places = _order(known, order, whole("seed", seed))
         removed = sorted({0, *(round(one * len(places)) for one in shares)})
     else:
         places = _named(order, layers)
@@ -266,6 +271,7 @@ def _measure(
 def _importance(importance: Any, layers: Sequence[Projection]) -> Tensor:
     """A finite number for each head there is, as it came: [layers, heads]."""
     effect = importance.effect if isinstance(importance, HeadEffects) else importance
+    effect = torch.as_tensor(effect) if isinstance(effect, np.ndarray) else effect
     if not isinstance(effect, Tensor):
         raise TypeError(
             f"importance is {type(importance).__name__}; expected what head_importance or ablate returned, or a tensor "

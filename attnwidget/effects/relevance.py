@@ -258,6 +258,11 @@ def _check_sizes(mine: list[Felt], parts: dict[str, list[Felt]]) -> None:
     if not mine:
         raise ValueError("the attention of this model is in no sequence that its logits stand in.")
     for part in parts.values():
+        if part and part[0].part != "cross" and any(one.call.n_queries != one.call.n_keys for one in part):
+            raise ValueError(
+                "queries of this model look at keys that are none of its tokens, as a learned prefix; relevance is "
+                "about tokens alone."
+            )
         sizes = {(one.call.n_queries, one.call.n_keys, one.call.batch) for one in part}
         if len(sizes) > 1 or any(batch != 1 for *_, batch in sizes):
             raise ValueError(

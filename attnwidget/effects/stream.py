@@ -95,11 +95,29 @@ class Stream:
         self._inside: list[list[_Ran]] = [[] for _ in layers]
         self._outside: list[_Ran] = []
         self._last: _Ran | None = None
+        self._said: Tensor | None = None
 
     @property
     def logits(self) -> Tensor:
         """What the unembedding gave: [positions, words]; of one position where it was given one."""
         return self._final.made.reshape(-1, self._final.made.shape[-1])
+
+    def said(self, at: int) -> Tensor:
+        """What the model says at a position [words], after whatever it does with these logits."""
+        made = self.logits
+        made = made[at if len(made) > 1 else 0]
+        said = self._said
+        if said is None:
+            return made
+        said = said if said.ndim == 1 else said[at] if len(said) == len(self.logits) else made
+        return said if said.shape == made.shape else made
+
+    def factor(self, at: int) -> float:
+        """By what the model multiplies its logits at a position; 1 where it does something else with them."""
+        row = self.logits[at if len(self.logits) > 1 else 0].double()
+        said = self.said(at).double()
+        factor = float((row * said).sum() / row.square().sum())
+        return factor if factor and close(row * factor, said, self._final.made.dtype) else 1.0
 
     @property
     def n_positions(self) -> int:
@@ -137,7 +155,8 @@ class Stream:
                 if module not in inside and module is not self.unembedding:
                     _hook(stack, module, self._outside.append)
             _hook(stack, self.unembedding, keep)
-            self._model(**named)
+            said = getattr(self._model(**named), "logits", None)
+            self._said = said[0] if isinstance(said, Tensor) else None
         if len(self._of_blocks) != len(self.layers) or len(self._projected) != len(self.layers):
             raise ValueError("layers of this model run more than once in a pass, so that what each adds is not known.")
 
@@ -206,7 +225,7 @@ class Stream:
         for ran in reversed(self._outside):
             leaf = not any(True for _ in ran.module.children())
             gives = ran.made.shape == last.shape and torch.equal(ran.made, last)
-            if last.ndim == 2 and ran.made.ndim == 3 and len(last) == 1:  # of one position
+            if last.ndim == 2 and ran.made.ndim == 3 and last.shape == (1, ran.made.shape[-1]):  # of one position
                 gives = bool((ran.made[0] == last).all(-1).any())
             if leaf and gives and ran.given.shape == ran.made.shape and not torch.equal(ran.given, ran.made):
                 return ran

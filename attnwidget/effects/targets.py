@@ -21,6 +21,8 @@ def token_number(token: Any, tokenizer: Any, size: int) -> int:
             raise ValueError(
                 f"{token!r} is {len(ids)} tokens of this tokenizer; give one that is one, with its space: ' {token}'."
             )
+        if ids[0] == getattr(tokenizer, "unk_token_id", None) and token != getattr(tokenizer, "unk_token", None):
+            raise ValueError(f"{token!r} is no token of this tokenizer, which reads it as {tokenizer.unk_token!r}.")
         return int(ids[0])
     number = whole("target", token)
     if not 0 <= number < size:

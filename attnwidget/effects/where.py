@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attnwidget.capturing.changes import Attended
-from attnwidget.measures.arguments import whole
+from attnwidget.measures.arguments import numeric, whole
 
 __all__ = ["Pairs", "chosen_heads", "pairs_of"]
 
@@ -54,6 +53,8 @@ def chosen_heads(heads: Any) -> dict[int, tuple[int, ...] | None] | None:
     """
     if heads is None:
         return None
+    if isinstance(heads, Tensor):
+        heads = tuple(heads.tolist()) if heads.ndim == 1 else heads.tolist()
     if isinstance(heads, Mapping):
         named = {_number("layer", layer): _numbers(own) for layer, own in heads.items()}
     else:
@@ -94,9 +95,9 @@ def pairs_of(name: str, given: Any, spans: Mapping[str, tuple[int, int]] | None)
         queries, keys = (_positions(name, side, spans) for side in one[:2])
         factor = 1.0
         if length == 3:
-            factor = float(one[2])
-            if not 0 < factor < math.inf:
-                raise ValueError(f"{name} multiplies by {one[2]!r}; expected a number above 0, or cut= for none.")
+            factor = numeric(f"the factor of {name}", one[2], 0, 1e12)
+            if not factor:
+                raise ValueError(f"{name} multiplies by 0; expected a number above 0, or cut= for none.")
         found.append(Pairs(queries, keys, factor))
     return found
 
@@ -109,8 +110,13 @@ def _positions(name: str, given: Any, spans: Mapping[str, tuple[int, int]] | Non
         if given not in known:
             there = f"there are {', '.join(map(repr, known))}" if known else "give spans={name: (start, stop)}"
             raise ValueError(f"{name} names the span {given!r}, which is not known; {there}.")
-        start, stop = known[given]
-        return slice(_number(name, start), _number(name, stop))
+        span = known[given]
+        if not isinstance(span, tuple | list) or len(span) != 2:
+            raise TypeError(f"the span {given!r} is {span!r}; expected (start, stop).")
+        start, stop = (_number(given, end) for end in span)
+        if start >= stop:
+            raise ValueError(f"the span {given!r} from {start} to {stop} holds no token.")
+        return slice(start, stop)
     if isinstance(given, slice):
         if given.step not in {None, 1}:
             raise ValueError(f"{name} names {given!r}; expected a slice without a step, or a list of positions.")
@@ -118,6 +124,7 @@ def _positions(name: str, given: Any, spans: Mapping[str, tuple[int, int]] | Non
             0 if given.start is None else _number(name, given.start),
             None if given.stop is None else _number(name, given.stop),
         )
+    given = given.tolist() if isinstance(given, Tensor) else given
     listed = list(given) if isinstance(given, Iterable) else [given]
     if not listed:
         raise ValueError(f"{name} names no position; leave it out, or give None for all.")
@@ -137,6 +144,7 @@ def _among(places: Tensor, wanted: Positions) -> Tensor:
 def _numbers(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
+    given = given.tolist() if isinstance(given, Tensor) else given
     return tuple(sorted({_number("head", one) for one in (given if isinstance(given, Iterable) else [given])}))
 
 

@@ -50,7 +50,12 @@ class Newest:
                     self._busy = False
                     return
                 wanted, self._waiting, withdrawn = self._waiting.pop(), [], self._withdrawn
-            self._do(wanted, self._stale(withdrawn))
+            try:
+                self._do(wanted, self._stale(withdrawn))
+            except BaseException:
+                with self._lock:
+                    self._busy = False  # the next one finds somebody who does it
+                raise
 
     def _stale(self, withdrawn: int) -> Callable[[], bool]:
         began = time.monotonic()

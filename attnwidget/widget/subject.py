@@ -75,8 +75,9 @@ class Subject:
         tokenizer: Any = None,
         example: int | None = None,
     ) -> None:
-        self.model, self.inputs, self.maps, self.tokenizer = model, inputs, maps, tokenizer
-        self._example = example or 0
+        self.model, self.maps, self.tokenizer = model, maps, tokenizer
+        self.inputs = inputs if example is None else _one_of(inputs, example)
+        self._example = 0
         self._weights = _edition(model)
         self._resumable: Resumable | None = None
         self._last: Capture | None = None
@@ -242,6 +243,25 @@ class Subject:
         with suppress(ValueError), torch.no_grad():  # it has none
             return float(losses(self.model, {name: value[None] for name, value in own.items()}, logits[None])[0])
         return None
+
+
+def _one_of(inputs: Any, example: int) -> Any:
+    """One example of a batch, without its padding, where inputs are texts or tensors of all of them."""
+    if isinstance(inputs, list | tuple) and inputs and all(isinstance(one, str) for one in inputs):
+        return inputs[example]
+    if isinstance(inputs, Tensor):
+        return inputs[[example]] if inputs.ndim > 1 else inputs
+    if not isinstance(inputs, Mapping):
+        return inputs
+    held = {name: value for name, value in inputs.items() if isinstance(value, Tensor) and value.ndim > 1}
+    own = {name: value[[example]] if name in held else value for name, value in inputs.items()}
+    real = own.get("attention_mask")
+    if isinstance(real, Tensor) and real.ndim == 2 and not bool(real.all()):
+        kept = real[0].bool()
+        for name, value in own.items():
+            if isinstance(value, Tensor) and value.ndim > 1 and value.shape[:2] == real.shape:
+                own[name] = value[:, kept]
+    return own
 
 
 def _candidates(before: Tensor, after: Tensor) -> list[int]:

@@ -140,6 +140,7 @@ class Weighing(Applying):
             elif subject is not None:
                 effects = subject.effects(wish.target, wish.versus, wish.position, stale)
                 heads = _signed(effects, next(iter(self._as_it_is)))
+                self._check_whole(effects)
             else:
                 return
         except Withdrawn:
@@ -157,6 +158,12 @@ class Weighing(Applying):
                 self._badge(effects, chosen)
                 told = {"state": "done", "needs": self.weighed.get("needs", {})}
                 self.set_trait("weighed", told | ({} if effects is None else self._said(effects)))
+
+    def _check_whole(self, effects: Effects) -> None:
+        """That effects stand on the tokens that are shown."""
+        shown, found = next(iter(self._as_it_is.values())), effects.split
+        if found is not None and found.maps.tokens.labels != shown.tokens.labels:
+            raise ValueError("what the model reads now is not what these maps were made of: make the view again.")
 
     def _badge(self, effects: Effects | None, chosen: tuple[str, str, str]) -> None:
         """The grid is sorted by effect while cells say it, as the difference of its two sides."""
@@ -204,6 +211,8 @@ def _badge(effects: Effects) -> str:
 
 def _signed(effects: Effects, part: str) -> Runs:
     """What speaks for a token and what speaks against it, as two runs whose difference is the effect."""
+    if effects.target == effects.against:
+        raise ValueError(f"{effects.target!r} is held against itself, and nothing is left; choose two tokens.")
     split = effects.split
     if split is None:
         raise ValueError("the values of this model are not seen, so that no effect can be split by where it is from.")

@@ -360,3 +360,27 @@ def test_measuring_in_one_thread_changes_nothing_in_another():
     assert all(parameter.requires_grad for parameter in model.parameters())
     torch.testing.assert_close(ablate.effect, aw.effects.ablate(model, data, progress=False).effect)
     torch.testing.assert_close(importance.effect, aw.effects.head_importance(model, data, progress=False).effect)
+
+
+LABELLED = {
+    "classes": (3, torch.tensor([0, 2])), "numbers": (1, torch.tensor([2.5, -1.0])),
+    "several classes": (3, torch.tensor([[0.0, 1, 1], [1, 0, 0]])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+@pytest.mark.parametrize("n", [1, 2])
+def test_labels_in_a_mapping_are_labels_beside_it(kind, n):
+    n_labels, labels = LABELLED[kind]
+    sizes = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = made(
+        lambda: tf.BertForSequenceClassification(tf.BertConfig(**sizes, intermediate_size=64, num_labels=n_labels))
+    )
+    inside = aw.effects.ablate(model, [{"input_ids": IDS[:n], "labels": labels[:n]}], progress=False)
+    beside = aw.effects.ablate(model, [({"input_ids": IDS[:n]}, labels[:n])], progress=False)
+    with torch.no_grad():
+        wanted = model(input_ids=IDS[:n], labels=labels[:n]).loss
+    assert inside.baseline == pytest.approx(float(wanted), rel=1e-5)
+    assert torch.equal(inside.effect, beside.effect)
+    felt = aw.effects.head_importance(model, [{"input_ids": IDS[:n], "labels": labels[:n]}], progress=False)
+    assert float(felt.effect.max()) > 0

@@ -11,7 +11,7 @@ import transformers as tf
 
 from attnwidget import demo
 from attnwidget.effects import debug_prediction
-from tests.effects.models import IDS, SIZES, made
+from tests.effects.models import IDS, NEXT_WORD, SIZES, made
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
 
@@ -107,3 +107,10 @@ def test_bad_input_is_refused(storyteller):
         debug_prediction(model, STORY, tokenizer, truth="Ben and Lily")
     with pytest.raises(TypeError, match="NoneType"):
         debug_prediction(None, STORY)
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "LLaMA", "Gemma 2"])
+def test_a_report_of_any_model_can_be_printed(family):
+    found = debug_prediction(made(NEXT_WORD[family]), IDS[:1])
+    assert "What speaks for it" in str(found)
+    assert "embedding" in str(found) or "layer" in str(found)

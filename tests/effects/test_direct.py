@@ -180,3 +180,42 @@ def test_a_class_behind_something_that_is_not_linear_is_refused():
     model = made(lambda: tf.BertForSequenceClassification(tf.BertConfig(**SIZES, intermediate_size=64)))
     with pytest.raises(ValueError, match="norm"):
         aw.effects.direct(model, {"input_ids": IDS[:1]}, target=1)
+
+
+FACTORS = {
+    "Granite": lambda: tf.GraniteForCausalLM(
+        tf.GraniteConfig(**SIZES | {"num_key_value_heads": 2}, logits_scaling=8.0)
+    ),
+    "Cohere": lambda: tf.CohereForCausalLM(
+        tf.CohereConfig(**SIZES, intermediate_size=64, num_key_value_heads=2, logit_scale=0.0625)
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FACTORS)
+def test_a_factor_on_the_logits_is_in_every_number(family):
+    model = made(FACTORS[family])
+    found = aw.effects.direct(model, IDS[:1], target=5, against=7)
+    with torch.no_grad():
+        logits = model(input_ids=IDS[:1]).logits[0, -1]
+    assert found.logit == pytest.approx(float(logits[5] - logits[7]), rel=1e-4)
+    assert found.likely[0][1] == pytest.approx(float(logits.softmax(-1).max()), rel=1e-4)
+    summed = found.heads.double().sum() + found.mlps.double().sum() + found.biases.double().sum()
+    assert float(summed) + found.embedding + found.constant == pytest.approx(found.logit, abs=1e-5)
+    assert float(found.sources(1, 2).sum()) == pytest.approx(float(found.heads[1, 2]), abs=1e-6)
+
+
+def test_a_word_that_is_no_token_is_refused():
+    model, tokenizer = demo.load()
+    for find in (aw.effects.direct, aw.effects.relevance, aw.effects.attribute):
+        with pytest.raises(ValueError, match="no token of this tokenizer"):
+            find(model, STORY, tokenizer, target="zzzz")
+    with pytest.raises(ValueError, match="at least one word"):
+        aw.effects.direct(model, STORY, tokenizer).promoted(0, 0, -1)
+
+
+def test_a_head_for_classes_that_reads_more_than_one_position_is_refused():
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 24, "patch_size": 8}
+    model = made(lambda: tf.Dinov2ForImageClassification(tf.Dinov2Config(**sizes, num_labels=3)))
+    with pytest.raises(ValueError, match="norm"):
+        aw.effects.direct(model, {"pixel_values": torch.randn(1, 3, 24, 24)}, target=1)

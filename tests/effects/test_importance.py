@@ -83,3 +83,16 @@ def test_weight_by_weight_it_is_what_eager_attention_gives(family):
     torch.testing.assert_close(found.effect, wanted, atol=1e-5, rtol=1e-3)
     plain = aw.effects.head_importance(model, [{"input_ids": IDS}], progress=False)
     assert bool((found.effect >= plain.effect - 1e-6).all())
+
+
+@pytest.mark.parametrize("variant", ["michel", "abs_elementwise", "michel_code", "bertology"])
+def test_padding_changes_nothing(variant):
+    model = made(NEXT_WORD["LLaMA"])
+    padded, mask = IDS.clone(), torch.ones_like(IDS)
+    padded[1, 5:], mask[1, 5:] = 0, 0
+    together = [{"input_ids": padded, "attention_mask": mask, "labels": padded.masked_fill(mask == 0, -100)}]
+    apart = [{"input_ids": one, "labels": one} for one in (IDS[:1], IDS[1:, :5])]
+    one, other = (
+        aw.effects.head_importance(model, data, variant=variant, progress=False) for data in (together, apart)
+    )
+    torch.testing.assert_close(one.effect, other.effect, atol=1e-6, rtol=1e-4)

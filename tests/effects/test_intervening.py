@@ -554,3 +554,44 @@ def test_it_acts_inside_torchs_own_multihead_attention():
     torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
     with torch.no_grad(), intervene(model, ablate="zero", heads=(0, 1)):
         assert not torch.allclose(model(x), found, atol=1e-3)
+
+
+@pytest.mark.parametrize("inner", [{"temperature": 2}, {"cut": (None, 3)}, {"boost": (4, 2, 3)}, {"scaling": 2}])
+@pytest.mark.parametrize("heads", [(1, 2), (1, 0), None])
+def test_a_head_that_was_taken_away_stays_away_whatever_is_done_inside(inner, heads):
+    model = made(NEXT_WORD["LLaMA"]).double()
+    with torch.no_grad():
+        with intervene(model, ablate="zero", heads=(1, 2)), intervene(model, heads=heads, **inner):
+            outer = logits(model)
+        with intervene(model, heads=heads, **inner), intervene(model, ablate="zero", heads=(1, 2)):
+            last = logits(model)
+    torch.testing.assert_close(outer, last, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "why"),
+    [
+        ({"temperature": "2"}, TypeError, "temperature='2'"),
+        ({"scaling": None}, TypeError, "scaling"),
+        ({"scaling": 1e39}, ValueError, "scaling"),
+        ({"temperature": 1e-39}, ValueError, "at most"),
+        ({"replace": "x"}, TypeError, "replace is str"),
+        ({"replace": torch.full((9, 9), torch.nan)}, ValueError, "NaN"),
+        ({"boost": (3, 0, "2")}, TypeError, "factor of boost"),
+        ({"cut": ("a", 0), "spans": {"a": 3}}, TypeError, "span 'a'"),
+        ({"cut": ("a", 0), "spans": {"a": (5, 2)}}, ValueError, "holds no token"),
+    ],
+)
+def test_arguments_of_another_kind_are_told_in_words(asked, kind, why):
+    with pytest.raises(kind, match=why), intervene(made(NEXT_WORD["LLaMA"]), **asked):
+        pytest.fail("it was let in")
+
+
+def test_numbers_of_heads_and_positions_may_be_tensors():
+    model = made(NEXT_WORD["LLaMA"])
+    with torch.no_grad():
+        with intervene(model, cut=(torch.tensor(4), torch.tensor([1, 2])), heads=torch.tensor([1, 2])):
+            found = logits(model)
+        with intervene(model, cut=(4, [1, 2]), heads=(1, 2)):
+            wanted = logits(model)
+    assert torch.equal(found, wanted)

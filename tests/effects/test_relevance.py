@@ -245,3 +245,14 @@ def test_relevance_goes_with_a_capture(tmp_path):
     found = relevance(model, STORY, tokenizer, target="Ben")
     run = aw.capture(model, STORY, tokenizer)
     assert found.tokens == run.maps.tokens.labels
+
+
+def test_inference_mode_and_learned_prefixes_are_told():
+    model = made(NEXT_WORD["LLaMA"])
+    with torch.inference_mode(), pytest.raises(ValueError, match="inference_mode"):
+        relevance(model, IDS[:1], target=7)
+    from peft import PrefixTuningConfig, get_peft_model
+
+    tuned = get_peft_model(made(NEXT_WORD["GPT-2"]), PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
+    with pytest.raises(ValueError, match="prefix"):
+        relevance(tuned.eval(), {"input_ids": IDS[:1]}, target=5)

@@ -219,3 +219,27 @@ def test_maps_with_values_that_are_shown_later_are_weighed(model):
     view.show(aw.capture(model[0], STORY, model[1], values=True))
     assert view.weighed["needs"]["value"] is None
     assert weigh(view, weighing="value")["state"] == "done"
+
+
+def test_a_token_against_itself_is_told_and_the_next_is_found():
+    view = aw.explore(STORY, keep=None)
+    told = weigh(view, weighing="effect", target="Ben", versus="Ben")
+    assert told["state"] == "error"
+    assert "against itself" in told["why"]
+    assert weigh(view, versus="Lily")["state"] == "done"
+
+
+def test_one_example_of_a_batch_is_weighed_and_changed(model):
+    texts = ["Lily and Ben went to the park .", STORY]
+    view = aw.explore(texts, model=model[0], tokenizer=model[1], example=1, keep=None)
+    told = weigh(view, weighing="effect", target="Ben", versus="Lily")
+    assert told["state"] == "done"
+    assert told["logit"] == pytest.approx(
+        direct(model[0], STORY, model[1], target="Ben", against="Lily").logit, abs=1e-3
+    )
+    view.weighing = "weight"
+    done = threading.Event()
+    view.observe(lambda change: change["new"]["state"] in {"done", "error"} and done.set(), "outcome")
+    view.off, view.applied = [[3, 1]], True
+    assert done.wait(60)
+    assert view.outcome["state"] == "done"
