@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attnwidget import demo as demo
     from attnwidget import effects as effects
     from attnwidget import measures as measures
+    from attnwidget import training as training
     from attnwidget.capturing import Capture, Recording, capture, recording
     from attnwidget.charts.dashboard import Dashboard, dashboard
     from attnwidget.diagnosis import Finding, Findings, diagnose
@@ -60,7 +61,7 @@ _HOME = {
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
 }
-_MODULES = ("charts", "demo", "effects", "measures")
+_MODULES = ("charts", "demo", "effects", "measures", "training")
 
 __all__ = [
     "AttentionMaps",
@@ -92,6 +93,7 @@ __all__ = [
     "page",
     "recording",
     "summarize",
+    "training",
 ]
 
 

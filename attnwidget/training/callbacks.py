@@ -35,6 +35,7 @@ class MonitorCallback(TrainerCallback):
         **_: Any,
     ) -> None:
         """Read before the first step, or where training is taken up again."""
+        del args, control  # a Trainer says them all
         if state.is_world_process_zero:
             self.monitor.step(state.global_step)
 
@@ -46,6 +47,7 @@ class MonitorCallback(TrainerCallback):
         **_: Any,
     ) -> None:
         """Read where that is due, and stop where a rule says so."""
+        del args
         if not state.is_world_process_zero:
             return
         if self.monitor.step(state.global_step):

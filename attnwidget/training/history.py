@@ -34,7 +34,7 @@ class Reading:
     findings : list of str
         Names of what `attnwidget.diagnose` found on the probe.
     alerts : list of str
-        Sentences of the rules that were broken.
+        The rules that were broken, each "rule: what was measured".
     logged : dict of str to float
         What the caller wrote with it, as a loss.
     """

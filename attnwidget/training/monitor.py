@@ -72,7 +72,7 @@ class AttentionMonitor:
 
     Examples
     --------
-    >>> monitor = aw.AttentionMonitor(model, text, tokenizer, every=100, path="attention.jsonl")
+    >>> monitor = aw.training.AttentionMonitor(model, text, tokenizer, every=100, path="attention.jsonl")
     >>> for batch in data:
     ...     loss = train(batch)
     ...     if monitor.step(loss=float(loss)):
@@ -151,7 +151,7 @@ class AttentionMonitor:
         reading = Reading(step, numbers, findings, logged={name: float(value) for name, value in logged.items()})
         alerts = broken(self._rules, reading, self.history)
         reading.alerts.extend(map(str, alerts))
-        before = {one.split(": ")[1] for one in self.history[-1].alerts} if len(self.history) else set()
+        before = {one.partition(": ")[0] for one in self.history[-1].alerts} if len(self.history) else set()
         if self._file is not None:
             self._file.write(reading)
         self.history.add(reading)
@@ -164,7 +164,7 @@ class AttentionMonitor:
         if self._on_alert is not None:
             self._on_alert(alert)
         else:
-            warnings.warn(f"attention on the probe, {alert}.", AttentionWarning, stacklevel=4)
+            warnings.warn(f"attention on the probe at step {alert.step}: {alert}.", AttentionWarning, stacklevel=4)
         if alert.rule in self._stop_on and self.stopped is None:
             if self._save is not None:
                 self._save()

@@ -37,17 +37,15 @@ class Alert:
     why: str
 
     def __str__(self) -> str:
-        return f"step {self.step}: {self.rule}: {self.why}"
+        return f"{self.rule}: {self.why}"
 
 
 Rule = Callable[[Reading, History], str]
 
 
 def broken(rules: Sequence[str], reading: Reading, history: History) -> list[Alert]:
-    """Rules that a reading breaks, and did not break in the reading before."""
-    said = {alert.split(": ")[1] for alert in history[-1].alerts} if len(history) else set()
-    found = [Alert(name, reading.step, why) for name in rules if (why := RULES[name](reading, history))]
-    return [alert for alert in found if alert.rule not in said] + [alert for alert in found if alert.rule in said]
+    """Rules that a reading breaks, held against those before it."""
+    return [Alert(name, reading.step, why) for name in rules if (why := RULES[name](reading, history))]
 
 
 def _nan(reading: Reading, history: History) -> str:
