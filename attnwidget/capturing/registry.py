@@ -17,12 +17,14 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
+from attnwidget.capturing.changes import Change, changing
+from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.recorder import Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
-__all__ = ["held", "of_this_thread", "switched", "switches", "transformers_in", "uncompiled"]
+__all__ = ["changed_by", "held", "of_this_thread", "switched", "switches", "transformers_in", "uncompiled"]
 
 # A neutral name: "sdpa", "flash" or "flex_attention" inside it would start checks of support.
 _NAME = "attnwidget_capture"
@@ -298,6 +300,24 @@ def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
     finally:
         with _lock:
             _give_back(changed, inside)
+
+
+@contextmanager
+def changed_by(model: nn.Module, change: Change, *, passed: Callable[[], None] | None = None) -> Iterator[Recorder]:
+    """Hold a model with a change in force, and keep nothing of its passes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model, in eval mode meanwhile.
+    change : callable
+        What becomes of its attention.
+    passed : callable or None
+        Called after every pass.
+    """
+    recorder = Recorder(model, transformers_in(model), Keep(frozenset(), logits="none"), passed=passed)
+    with switched(model, recorder), changing(change):
+        yield recorder
 
 
 @contextmanager

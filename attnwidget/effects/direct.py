@@ -51,7 +51,8 @@ class Effects:
     constant : float
         The shift of the last norm and the bias of the unembedding.
     logit : float
-        What the model says, before any cap: the sum of all of these, where nothing was centred.
+        What the model says, a factor on its logits included, before any cap: the sum of all of these, where nothing
+        was centred.
     check : float
         How far that sum and the logit are apart.
     centred : bool

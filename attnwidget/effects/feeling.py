@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.attending import weights_of
 from attnwidget.capturing.calls import Call
-from attnwidget.capturing.changes import Attended, changing
-from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.changes import Attended
 from attnwidget.capturing.projected import Projections
-from attnwidget.capturing.recorder import Recorder
-from attnwidget.capturing.registry import switched, transformers_in
+from attnwidget.capturing.registry import changed_by
 from attnwidget.capturing.weighed import Weights
 from attnwidget.effects.examples import frozen
 
@@ -97,8 +95,7 @@ def feel(model: nn.Module, number: Callable[[], Tensor]) -> tuple[Tensor, list[F
         held.append((attended, kept))
         return replace(attended, output=kept)
 
-    recorder = Recorder(model, transformers_in(model), Keep(frozenset(), logits="none"))
-    with switched(model, recorder), changing(hold), frozen(model), torch.enable_grad():
+    with changed_by(model, hold) as recorder, frozen(model), torch.enable_grad():
         found = number()
     if recorder.failure is not None:
         raise recorder.failure

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +13,11 @@ from torch import Tensor, nn
 
 from attnwidget.capturing.attending import exponentiated, log_weights_of, put_out, rows_of, weights_of
 from attnwidget.capturing.calls import Call
-from attnwidget.capturing.changes import Attended, changing
-from attnwidget.capturing.keep import Keep
+from attnwidget.capturing.changes import Attended
 from attnwidget.capturing.keeping import generates
 from attnwidget.capturing.places import is_tower
 from attnwidget.capturing.projected import Projections
-from attnwidget.capturing.recorder import Recorder
-from attnwidget.capturing.registry import switched, transformers_in
+from attnwidget.capturing.registry import changed_by, transformers_in
 from attnwidget.capturing.weighed import Weights
 from attnwidget.effects.reference import Reference
 from attnwidget.effects.where import Pairs, chosen_heads, pairs_of
@@ -52,8 +50,8 @@ def intervene(
     """Let a model attend otherwise while the block runs, in the thread of the block.
 
     Whatever runs the model inside is changed: a call, ``generate()``, `attnwidget.capture`, whose maps show what was
-    changed. Blocks may be nested; the outer one acts first. The model is in eval mode meanwhile and is afterwards as it
-    was, whatever happens. Gradients go through.
+    changed. Blocks may be nested; the outer one acts first, and a head that it replaced stays replaced. The model is in
+    eval mode meanwhile and is afterwards as it was, whatever happens. Gradients go through.
 
     Parameters
     ----------
@@ -128,10 +126,7 @@ def intervene(
         if recorder.failure is not None:
             raise recorder.failure
 
-    recorder = Recorder(model, transformers_in(model), Keep(frozenset(), logits="none"), passed=passed)
-    with ExitStack() as stack:
-        stack.enter_context(switched(model, recorder))
-        stack.enter_context(changing(change))
+    with changed_by(model, change, passed=passed) as recorder:
         yield
         change.check()
 
@@ -152,7 +147,6 @@ class _Intervention:
     writes: bool
     met: set[int] = field(default_factory=set)  # layers that attended
     parts: set[str] = field(default_factory=set)
-    changed: bool = False
 
     def __call__(self, attended: Attended) -> Attended | None:
         """What stands for an attention; None where it is another's."""
@@ -163,28 +157,41 @@ class _Intervention:
         heads = self._heads_of(call)
         if not heads:
             return None
-        self.changed = True
         output, value = attended.output, call.value
-        if output is None or (value is None and not self.ablates):
+        if output is None or (value is None and self._weighs):
             raise ValueError(
                 f"what the heads of {place.module!r} put out is not seen by itself, so that it cannot be changed."
             )
-        if self.ablates or value is None:
-            everything = torch.zeros_like(output) if self.reference is None else self.reference.instead(attended)
-            put = _put(output, heads, everything[:, list(heads)])
-            return replace(attended, output=put, replaced=attended.replaced | frozenset(heads))
+        if self._weighs and value is not None:
+            attended = self._weighed(attended, heads, output, value)
+        if not self.ablates:
+            return attended
+        everything = torch.zeros_like(output) if self.reference is None else self.reference.instead(attended)
+        put = _put(output, heads, everything[:, list(heads)])
+        return replace(attended, output=put, replaced=attended.replaced | frozenset(heads))
+
+    @property
+    def _weighs(self) -> bool:
+        """Whether weights are changed."""
+        return self.factor != 1 or bool(self.cuts or self.boosts) or self.given is not None
+
+    def _weighed(self, attended: Attended, heads: tuple[int, ...], output: Tensor, value: Tensor) -> Attended:
+        """An attention with other weights, and what its heads put out then."""
+        call = attended.call
         # What stands for a head already does so whatever its weights become.
-        own = tuple(head for head in range(call.n_heads) if head not in attended.replaced)
+        own = [head for head in range(call.n_heads) if head not in attended.replaced]
         if own:
             _check_seen(call, output, own)
         made = self._call(call, attended, heads) if attended.kept else call
-        acting = tuple(head for head in heads if head in own)
-        if not acting:
+        acting = [head for head in heads if head in own]
+        if self.ablates or not acting:
             return replace(attended, call=made)
+        places = [heads.index(head) for head in acting]
         value = value[:, torch.tensor(acting, device=output.device) // (call.n_heads // value.shape[1])]
+        value = value.to(torch.promote_types(value.dtype, torch.float32))
         rows = [
-            self._weights_in(attended, acting, part) @ value.to(torch.promote_types(value.dtype, torch.float32))
-            for part in rows_of(call, acting, slice(0, call.n_queries))
+            self._weights_in(attended, heads, part)[:, places] @ value
+            for part in rows_of(call, heads, slice(0, call.n_queries))
         ]
         return replace(attended, call=made, output=_put(output, acting, torch.cat(rows, 2)))
 
@@ -295,7 +302,7 @@ def _put(output: Tensor, heads: Iterable[int], instead: Tensor) -> Tensor:
     return output.index_copy(1, at, instead.to(output))
 
 
-def _check_seen(call: Call, output: Tensor, heads: tuple[int, ...]) -> None:
+def _check_seen(call: Call, output: Tensor, heads: Sequence[int]) -> None:
     """That weights times values are what heads put out, in the last row; else nothing of this is known."""
     if not call.n_queries:
         return

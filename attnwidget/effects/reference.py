@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnwidget.capturing.changes import Attended, changing
-from attnwidget.capturing.keep import Keep
-from attnwidget.capturing.recorder import Recorder
-from attnwidget.capturing.registry import switched, transformers_in
+from attnwidget.capturing.changes import Attended
+from attnwidget.capturing.registry import changed_by
 from attnwidget.effects.examples import batches
 from attnwidget.effects.replacing import Mean
 
@@ -55,8 +53,7 @@ class Reference:
             real = rank >= 0
             means.setdefault(attended.module, Mean()).add(rows[real], rank[real])
 
-        recorder = Recorder(model, transformers_in(model), Keep(frozenset(), logits="none"))
-        with switched(model, recorder), changing(keep), torch.no_grad():
+        with changed_by(model, keep) as recorder, torch.no_grad():
             for batch in batches(model, data, tokenizer):
                 model(**batch)
                 if what == "resample":

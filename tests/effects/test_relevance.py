@@ -10,6 +10,7 @@ import attnwidget as aw
 from attnwidget import demo
 from attnwidget.effects import relevance
 from attnwidget.effects.feeling import feel
+from tests.effects.eager import edited
 from tests.effects.models import GROUPED, IDS, NEXT_WORD, SIZES, made
 
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
@@ -38,27 +39,12 @@ def eager(model, number):
     """Weights of every layer and their gradients, by eager attention and autograd: lists of [heads, q, k]."""
     held = []
 
-    def attend(module, query, key, value, attention_mask, *, scaling=None, softcap=None, **_):
-        groups = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-        if softcap is not None:
-            scores = torch.tanh(scores / softcap) * softcap
-        if attention_mask is not None:
-            scores = scores + attention_mask[..., : key.shape[2]]
-        weights = scores.softmax(-1)
-        held.append(weights)
-        return (weights @ value).transpose(1, 2).contiguous(), weights
+    def edit(_, scores):
+        held.append(scores.softmax(-1))
+        return held[-1]
 
-    tf.AttentionInterface.register("held", attend)
-    tf.masking_utils.AttentionMaskInterface.register("held", tf.masking_utils.eager_mask)
-    before = model.config._attn_implementation
-    model.set_attn_implementation("held")
-    try:
-        y = number(model)
-        grads = torch.autograd.grad(y, held, allow_unused=True)
-    finally:
-        model.set_attn_implementation(before)
+    with edited(model, edit):
+        grads = torch.autograd.grad(number(model), held, allow_unused=True)
     grads = [torch.zeros_like(a) if g is None else g for a, g in zip(held, grads, strict=True)]
     return [a[0].detach() for a in held], [g[0] for g in grads]
 

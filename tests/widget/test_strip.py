@@ -24,7 +24,6 @@ def model():
 
 @pytest.fixture(scope="module")
 def found(model):
-    pytest.importorskip("captum")
     return attribute(model[0], STORY, model[1], target="Ben", against="Lily", signed=True)
 
 
