@@ -414,8 +414,8 @@ def check_factor(temperature: float, scaling: float, layer: Layer | None = None)
     if layer is not None and not layer.tempers and not temperature == scaling == 1:
         raise ValueError(
             f"temperature={temperature} and scaling={scaling} act on scores, and these weights were made of others, "
-            "that of a word as the sum over its pieces, or each times the size of its value, which is the softmax of no "
-            "score; leave both at 1, or look at the weights of the model."
+            "that of a word as the sum over its pieces, or each times the size of its value: the softmax of no score. "
+            "Leave both at 1, or look at the weights of the model."
         )
 
 
