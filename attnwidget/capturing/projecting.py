@@ -69,9 +69,11 @@ class Projection:
 
     def slices(self, like: Tensor) -> Tensor:
         """What the numbers of each head are multiplied with, on the device of others: float32 [heads, width, out]."""
-        each = torch.eye(self.heads * self.width, dtype=like.dtype, device=like.device)
+        # What is kept may have been moved away from where the module is.
+        device = next((one.device for one in self.module.parameters() if not one.is_meta), like.device)
+        each = torch.eye(self.heads * self.width, dtype=like.dtype, device=device)
         made: Tensor = self.module(each).float() - self.module(torch.zeros_like(each[:1])).float()
-        return made.view(self.heads, self.width, -1)
+        return made.view(self.heads, self.width, -1).to(like.device)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def valued(layer: Layer, call: Call, projections: Mapping[Place, Projection | st
 
 def _projected(v: Tensor, projection: Projection, heads: tuple[int, ...] | None) -> Values:
     with torch.no_grad():
-        slices = projection.slices(v)  # where the module is, its values are
+        slices = projection.slices(v)
         slices = slices if heads is None else slices[list(heads)]
         n_heads, n_keys = len(slices), v.shape[1]
         group = n_heads // len(v)

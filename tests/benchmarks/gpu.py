@@ -16,7 +16,7 @@ import transformers as tf
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attnwidget import capture
-from attnwidget.effects import ablate, direct, head_importance, intervene, relevance
+from attnwidget.effects import ablate, direct, head_importance, intervene, relevance, value_norms
 
 EDITED = "edited by hand"
 
@@ -118,6 +118,12 @@ def main() -> None:
     say("direct: what is left of the logit, share of it", one.check / abs(one.logit))
     total = max(abs(float(one.sources(layer, 2).sum() - one.heads[layer, 2])) for layer in range(8))
     say("direct: sources of a head against the head", total / float(one.heads.abs().max()))
+    one, other = (capture(own, own_ids, values=True, offload=own is model, progress=False) for own, own_ids in
+                  ((model, small), (cpu, small.cpu())))  # fmt: skip
+    say(
+        "value_norms of what was moved to the host: against the CPU",
+        off(value_norms(one, 5, 2), value_norms(other, 5, 2)),
+    )
     one, other = relevance(model, small, target=7), relevance(cpu, small.cpu(), target=7)
     say("relevance: the GPU against the CPU, float32", off(one.values.cpu(), other.values))
     data = [{"input_ids": small}]
