@@ -145,6 +145,14 @@ class View(anywidget.AnyWidget):
             bundle[0]["text/plain"] = f"{self!r}\nThe live view needs a kernel: run this cell in a notebook."
         return bundle
 
+    def _handle_custom_msg(self, content: Any, buffers: Any) -> None:
+        """Choices that a host may have lost with the line to the kernel come a second way; all else is a question."""
+        if not (isinstance(content, dict) and isinstance(content.get("chosen"), dict)):
+            super()._handle_custom_msg(content, buffers)
+            return
+        taken = {*self.choices(), *self.class_traits(record=True)}
+        self.set_state({name: value for name, value in content["chosen"].items() if name in taken})
+
     def _send(self, msg: Any, buffers: Any = None) -> None:
         super()._send(msg, buffers)
         forget_shell(self.comm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import numpy as np
 import pytest
@@ -244,7 +245,11 @@ def test_fifty_widgets_leave_nothing_in_the_page(open_notebook):
     show_and_close(3)
     few = live_canvases()
     show_and_close(47)
-    assert live_canvases() <= few + 2
+    # The page lets go of what was closed last when it finds the time.
+    until = time.monotonic() + TIMEOUT / 1000
+    while (many := live_canvases()) > few + 2:
+        assert time.monotonic() < until, f"{many} canvases live after 50 widgets, {few} after 3"
+        page.wait_for_timeout(100)
 
 
 def test_a_token_is_text_and_never_markup(open_notebook):

@@ -125,6 +125,27 @@ def test_a_socket_that_is_cut_during_a_request_is_waited_for(open_notebook, cont
     works(notebook, widget, layer=1, head=1)
 
 
+def test_a_choice_that_was_on_its_way_when_the_socket_was_cut_is_not_lost(open_notebook, context):
+    page = context.new_page()
+    wire = Wire(page)
+    notebook = open_notebook([MAPS + SHOW], page=page)
+    notebook.run_all()
+    widget = loaded(notebook.widget())
+    # The host waits for the end of what it sent last before it sends more: here, for ever.
+    wire.loses = lambda message: '"idle"' in str(message)
+    part(widget, "thumb", layer=1, head=1).click()
+    shown(widget, layer=1, head=1)
+    wire.cut()
+    part(widget, "thumb", layer=2, head=3).click()
+    expect(widget).to_have_attribute("data-state", "waiting", timeout=TIMEOUT)
+    wire.loses = lambda _message: False
+    wire.mend()
+    ready(widget)
+    shown(widget, layer=2, head=3)
+    notebook.await_value("[view.layer, view.head]", [2, 3])
+    works(notebook, widget, layer=1, head=2)
+
+
 def test_a_reply_that_is_lost_is_asked_for_again(open_notebook, context):
     page = context.new_page()
     wire = Wire(page)

@@ -1,6 +1,7 @@
 /** The host's model as signals: reading follows Python, writing is sent to it, and neither echoes. */
 import { batch, effect, type Signal, signal } from "@preact/signals";
 import type { Bytes } from "../attention/tile";
+import { Cuts } from "./cuts";
 import type { Facts } from "./facts";
 
 /** The part of the widget protocol that is used here. */
@@ -15,7 +16,16 @@ export interface Model {
   send(content: unknown): void;
   /** Only some hosts say these. */
   comm_live?: boolean | undefined;
-  widget_manager?: { kernel?: { connectionStatus?: string; status?: string } | null };
+  widget_manager?: { kernel?: HostKernel | null };
+}
+
+interface HostKernel {
+  connectionStatus?: string;
+  status?: string;
+  connectionStatusChanged?: {
+    connect(slot: (kernel: unknown, status: string) => void): unknown;
+    disconnect(slot: (kernel: unknown, status: string) => void): unknown;
+  };
 }
 
 /** What a person chooses, and the facts about what there is to choose from. */
@@ -33,7 +43,8 @@ export function connectTraits<Choices extends object, Told extends { version?: n
   /** Names of what else Python tells. */
   told: readonly string[] = [],
 ): { traits: Traits<Choices, Told>; disconnect: () => void } {
-  const releases: (() => void)[] = [];
+  const cuts = new Cuts(model);
+  const releases: (() => void)[] = [() => cuts.close()];
   let saving = false;
   let sending = false;
 
@@ -68,14 +79,22 @@ export function connectTraits<Choices extends object, Told extends { version?: n
     return trait;
   }
 
+  function write<T>(name: string, value: T): T {
+    sending = true;
+    model.set(name, value);
+    sending = false;
+    return value;
+  }
+
   function sync<T>(name: string, fallback: T): Signal<T> {
-    const trait = follow(name, fallback);
+    const newest = (told: T) => (cuts.isOlder(name, told) ? write(name, trait.peek()) : told);
+    const trait: Signal<T> = follow(name, fallback, newest);
     const stop = effect(() => {
       const { value } = trait;
-      if (Object.is(value, model.get(name) ?? fallback)) return;
-      sending = true;
-      model.set(name, value);
-      sending = false;
+      const held = model.get(name) ?? fallback;
+      if (Object.is(value, held)) return;
+      cuts.chose(name, value, held);
+      write(name, value);
       save();
     });
     releases.push(stop);

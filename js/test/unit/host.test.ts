@@ -60,6 +60,73 @@ describe("traits", () => {
     expect(host.saved).toEqual([{ query: 1, key: 0 }]);
   });
 
+  describe("around a cut of the line", () => {
+    function cuttable() {
+      const host = model();
+      const slots = new Set<(kernel: unknown, status: string) => void>();
+      host.widget_manager = {
+        kernel: {
+          connectionStatus: "connected",
+          connectionStatusChanged: {
+            connect: (slot) => slots.add(slot),
+            disconnect: (slot) => slots.delete(slot),
+          },
+        },
+      };
+      host.policy = () => "hold";
+      const become = (status: string) => {
+        for (const slot of slots) slot(host.widget_manager.kernel, status);
+      };
+      return { host, slots, become, ...connectTraits(host, DEFAULTS) };
+    }
+
+    it("are told again when it is back, and hold against what is handed over", async () => {
+      const { host, become, traits } = cuttable();
+      traits.head.value = 1;
+      become("connecting");
+      traits.layer.value = 2;
+      await flush();
+      become("connected");
+      await flush();
+      expect(host.sent.at(-1)).toEqual({ chosen: { head: 1, layer: 2 } });
+      host.fromPython({ layer: 1, head: 0 });
+      expect([traits.layer.value, traits.head.value]).toEqual([2, 1]);
+      expect([host.get("layer"), host.get("head")]).toEqual([2, 1]);
+    });
+
+    it("give way to what Python sets anew", async () => {
+      const { host, become, traits } = cuttable();
+      become("connecting");
+      traits.layer.value = 2;
+      become("connected");
+      await flush();
+      host.fromPython({ layer: 0 });
+      expect(traits.layer.value).toBe(0);
+    });
+
+    it("are told both ways from then on, for a host may have stopped sending", async () => {
+      const { host, become, traits } = cuttable();
+      traits.layer.value = 2;
+      traits.head.value = 1;
+      await flush();
+      expect(host.sent).toEqual([]);
+      become("connecting");
+      become("connected");
+      await flush();
+      traits.layer.value = 3;
+      await flush();
+      expect(host.sent.at(-1)).toEqual({ chosen: { layer: 3 } });
+      expect(host.saved.at(-1)).toEqual({ layer: 3 });
+    });
+
+    it("are let go of with the widget", () => {
+      const { slots, disconnect } = cuttable();
+      expect(slots.size).toBe(1);
+      disconnect();
+      expect(slots.size).toBe(0);
+    });
+  });
+
   it("let go of the host", () => {
     const host = model();
     const { traits, disconnect } = connectTraits(host, DEFAULTS);
