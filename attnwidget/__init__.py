@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attnwidget.widget.exploring import explore
     from attnwidget.widget.page import Page, page
     from attnwidget.widget.playground import Playground
+    from attnwidget.widget.timeline import Timeline
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ _HOME = {
     "Page": "attnwidget.widget.page",
     "Playground": "attnwidget.widget.playground",
     "Span": "attnwidget.tokens",
+    "Timeline": "attnwidget.widget.timeline",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
     "dashboard": "attnwidget.charts.dashboard",
@@ -77,6 +79,7 @@ __all__ = [
     "Playground",
     "Recording",
     "Span",
+    "Timeline",
     "Tokens",
     "capture",
     "charts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnwidget.maps import AttentionMaps
+from attnwidget.training.keeping import KeptMaps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,14 +77,25 @@ class Reading:
 class History(Sequence[Reading]):
     """Readings in the order of their steps.
 
+    Parameters
+    ----------
+    readings : sequence of Reading
+        As they were read.
+    kept : KeptMaps or None
+        The maps of the probe, where they were kept.
+
     Examples
     --------
     >>> history = aw.training.History.load("attention.jsonl")
     >>> history.curve("induction", layer=1, head=3)
     """
 
-    def __init__(self, readings: Sequence[Reading] = ()) -> None:
+    def __init__(self, readings: Sequence[Reading] = (), kept: KeptMaps | None = None) -> None:
         self._readings = list(readings)
+        self._kept = kept
+        self._path: Path | None = None
+        self._read, self._line = 0, 0  # bytes and lines of it
+        self._lock = threading.Lock()  # a widget reads beside the running cell
 
     def __len__(self) -> int:
         return len(self._readings)
@@ -99,6 +114,54 @@ class History(Sequence[Reading]):
     def add(self, reading: Reading) -> None:
         """Put a reading behind the others."""
         self._readings.append(reading)
+
+    def maps(self, step: int) -> dict[str, AttentionMaps]:
+        """The maps of the probe at a step, by their names; empty where they were not kept."""
+        return {} if self._kept is None else self._kept.get(step)
+
+    def kept_steps(self) -> set[int]:
+        """Steps whose maps were kept."""
+        return set() if self._kept is None else set(self._kept.steps)
+
+    def refresh(self) -> int:
+        """Take what was written to the file since it was loaded; a line that is being written comes next time.
+
+        Returns
+        -------
+        int
+            How many readings came; 0 of a History that was not loaded from a file.
+
+        Raises
+        ------
+        ValueError
+            When a whole line is no reading.
+        """
+        if self._path is None or not self._path.is_file():
+            return 0
+        with self._lock, self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < self._read:  # written anew
+                self._readings, self._read, self._line = [], 0, 0
+            before = len(self)
+            file.seek(self._read)
+            for line in file:
+                if not self._took(line):
+                    break
+            return len(self) - before
+
+    def _took(self, line: bytes) -> bool:
+        """Take a line of the file; not where it is being written, or was cut off."""
+        try:
+            reading = Reading.of_line(line.decode("utf-8")) if line.strip() else None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if not line.endswith(b"\n"):
+                return False
+            said = f"line {self._line + 1} of {self._path} is no reading of an AttentionMonitor: {error}."
+            raise ValueError(said) from error
+        if reading is not None:
+            self._readings.append(reading)
+        self._read += len(line)
+        self._line += line.endswith(b"\n")
+        return True
 
     @property
     def steps(self) -> list[int]:
@@ -157,18 +220,10 @@ class History(Sequence[Reading]):
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist; expected a file that an AttentionMonitor wrote.")
-        lines = path.read_text(encoding="utf-8").split("\n")
-        readings = []
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                readings.append(Reading.of_line(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                if number == len(lines):
-                    break  # it was being written
-                raise ValueError(f"line {number} of {path} is no reading of an AttentionMonitor: {error}.") from error
-        return cls(readings)
+        history = cls(kept=KeptMaps.beside(path))
+        history._path = path
+        history.refresh()
+        return history
 
 
 class Written:

@@ -31,6 +31,7 @@ from attnwidget.widget.still import Still, still
 from attnwidget.widget.strip import strip_of
 from attnwidget.widget.subject import Subject
 from attnwidget.widget.telling import as_text
+from attnwidget.widget.view import Placing
 from attnwidget.widget.views import VIEWS, refusal
 from attnwidget.widget.weighing import Weighing
 
@@ -326,6 +327,12 @@ class Explorer(Weighing):
     def closed(self) -> bool:
         """Whether it has given its maps back."""
         return not self._maps
+
+    def placed(self, precision: str | None) -> Placing:
+        """Its place in a page."""
+        from attnwidget.widget.placing import Placed
+
+        return Placed(self, precision)
 
     def to_html(
         self,

@@ -18,7 +18,7 @@ from attnwidget.widget.answers.projections import held_form
 from attnwidget.widget.answers.spans import MOST_SPANS, told_spans
 from attnwidget.widget.answers.spread import PICTURED, even_rows
 
-__all__ = ["facts_of"]
+__all__ = ["describe", "facts_of"]
 
 EFFECT = "What the head adds to the logit, directly."
 
@@ -26,7 +26,7 @@ EFFECT = "What the head adds to the logit, directly."
 def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     """What the browser is told of all that is shown."""
     maps = [
-        _describe(name, shown.maps[name])
+        describe(name, shown.maps[name])
         | {"measures": measuring.facts(), "diagnosed": True, "standouts": sum(shown.maps[name].heads) > 1}
         for name, measuring in shown.measuring.items()
     ]
@@ -34,7 +34,7 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
         for fact in maps:
             effects = [{**one, "unit": "logits", "about": EFFECT} for one in fact["measures"]]
             fact.update({"measures": effects, "diagnosed": False, "standouts": False})
-    maps += [_describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
+    maps += [describe(name, shown.maps[name]) | {"derived": kind} for name, (kind, _) in shown.derived.items()]
     for fact in maps:
         told, place = shown.lenses.get(shown.source(fact["name"])), shown.runs.get(fact["name"])
         if told:  # what is seen is not what the model saw
@@ -48,8 +48,8 @@ def facts_of(shown: Shown, title: str) -> dict[str, Any]:
     return answer if shown.unit is None else answer | {"unit": shown.unit}
 
 
-def _describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
-    """What the browser is told of maps."""
+def describe(name: str, maps: AttentionMaps) -> dict[str, Any]:
+    """What the browser is told of maps, but for their measures."""
     notes = list(maps.notes)
     pictured, measured = even_rows(maps, PICTURED), even_rows(maps, MEASURED)
     if measured is not None:

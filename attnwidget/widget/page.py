@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnwidget.files import write
-from attnwidget.teaching.scenes import SCENES
 from attnwidget.widget.module import inline_module, opening_call
-from attnwidget.widget.playground import Playground
 from attnwidget.widget.view import View
 
 if TYPE_CHECKING:
-    from attnwidget.widget.placing import Placed
+    from attnwidget.widget.view import Placing
 
-__all__ = ["Page", "page"]
+__all__ = ["Page", "page", "place", "stood"]
 
 LIMIT_MB = 20.0
 FRAME_HEIGHT = 760
@@ -95,7 +93,7 @@ def page(
 
     Parameters
     ----------
-    *parts : str, Explorer, Playground, AttentionMaps, Capture, IPython.display.HTML, Page ...
+    *parts : str, Explorer, Timeline, Playground, AttentionMaps, Capture, IPython.display.HTML, Page ...
         From top to bottom. A str is text in Markdown (headings, lists, emphasis, links, tables; HTML and images stay
         text); HTML goes in as it is; a Page is what was made before, as it stood then; all else is a view, or what
         `explore` makes one of. Every view stands as it stands now.
@@ -187,7 +185,7 @@ def _document(title: str, body: str, widgets: Sequence[str]) -> str:
     )
 
 
-def _seen(part: Any, precision: str | None) -> str | Page | Placed:
+def _seen(part: Any, precision: str | None) -> str | Page | Placing:
     """A part as it goes into a page: as HTML, or as what can say its own."""
     from IPython.display import HTML
 
@@ -195,19 +193,14 @@ def _seen(part: Any, precision: str | None) -> str | Page | Placed:
         return str(part.data)
     if isinstance(part, Page):
         return part
-    if isinstance(part, Playground):
-        return _playground(part)
     if isinstance(part, str):
         return _markdown(part)
-    from attnwidget.widget.placing import Placed  # it imports torch, which a page of Playgrounds does without
+    if isinstance(part, View):
+        placed: Page | Placing = part.placed(precision)
+        return placed
+    from attnwidget.widget.placing import explored  # it imports torch, which a page of Playgrounds does without
 
-    return Placed(part, precision)
-
-
-def _playground(part: Playground) -> Page:
-    """A Playground's place: its numbers for those who run no scripts, and what is chosen; it asks nobody anything."""
-    part.check_open()
-    return Page(SCENES[part.scene].title, place("playground", stood(part, part.facts)), ["playground"])
+    return explored(part).placed(precision)
 
 
 def _markdown(text: str) -> str:

@@ -16,7 +16,7 @@ from attnwidget.widget.halving import halving_error
 from attnwidget.widget.holding import hold, paged
 from attnwidget.widget.page import place, stood
 
-__all__ = ["Placed"]
+__all__ = ["Placed", "explored"]
 
 
 class Placed:
@@ -24,14 +24,14 @@ class Placed:
 
     Parameters
     ----------
-    part : Explorer, AttentionMaps, Capture ...
-        The view, or what `explore` makes one of.
+    view : Explorer
+        What is shown, as it stands.
     precision : {"float32", "float16"} or None
         Of queries and keys; None for their own.
     """
 
-    def __init__(self, part: Any, precision: str | None) -> None:
-        view = _view(part)
+    def __init__(self, view: Explorer, precision: str | None) -> None:
+        view.maps  # noqa: B018 - a closed one says so itself
         self.view, self.precision = view, precision
         self.shown = paged(view.shown, view.place)
         self.title, self.widgets, self.answers = view.facts["title"], ("explorer",), ""
@@ -52,10 +52,8 @@ class Placed:
         return place("explorer", self._stood, self.answers)
 
 
-def _view(part: Any) -> Explorer:
-    if isinstance(part, Explorer):
-        part.maps  # noqa: B018 - a closed one says so itself
-        return part
+def explored(part: Any) -> Explorer:
+    """What `explore` makes of whatever a page was given."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", AttentionWarning)
         return explore(part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets as t
@@ -25,6 +25,9 @@ from attnwidget.widget.tables import LARGEST, TOKENS, WIDTH, Mask, Places, Table
 from attnwidget.widget.telling import as_text
 from attnwidget.widget.view import View
 from attnwidget.widget.written import Written, written
+
+if TYPE_CHECKING:
+    from attnwidget.widget.page import Page
 
 __all__ = ["Playground"]
 
@@ -245,6 +248,13 @@ class Playground(View):
         from attnwidget.widget.page import page
 
         return page(self).html
+
+    def placed(self, precision: str | None) -> Page:  # noqa: ARG002 - its numbers are as they were typed
+        """Its place in a page: its numbers for those who run no scripts, and what is chosen."""
+        from attnwidget.widget.page import Page, place, stood
+
+        self.check_open()
+        return Page(SCENES[self.scene].title, place("playground", stood(self, self.facts)), ["playground"])
 
     def save(self, path: str | Path, **options: Any) -> Path:
         """Write the playground as a page that needs no kernel and no network.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anywidget
 import traitlets as t
@@ -14,7 +15,33 @@ from attnwidget.teaching.lesson import Lesson
 from attnwidget.widget.kept import KEEPS, Keep, Kept, Stands
 from attnwidget.widget.rpc import forget_shell
 
-__all__ = ["View"]
+if TYPE_CHECKING:
+    from attnwidget.widget.page import Page
+
+__all__ = ["Placing", "View"]
+
+
+class Placing(Protocol):
+    """A view's place in a page, which is filled with answers."""
+
+    @property
+    def title(self) -> str:
+        """What it is of."""
+
+    @property
+    def widgets(self) -> Sequence[str]:
+        """The widgets that have places in it."""
+
+    @property
+    def answers(self) -> str:
+        """What it was filled with."""
+
+    def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
+        """Put in the answers, at most so many bytes before they are written as text."""
+
+    @property
+    def body(self) -> str:
+        """All of it, in HTML."""
 
 
 class View(anywidget.AnyWidget):
@@ -81,6 +108,10 @@ class View(anywidget.AnyWidget):
 
     def to_html(self) -> str:
         """The view as one page that needs no kernel and no network, in HTML."""
+        raise NotImplementedError
+
+    def placed(self, precision: str | None) -> Page | Placing:
+        """Its place in a page, with queries and keys in some precision where it holds any."""
         raise NotImplementedError
 
     def save(self, path: str | Path, **options: Any) -> Path:

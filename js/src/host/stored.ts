@@ -27,6 +27,9 @@ interface Entry {
     kind?: string;
     number?: number;
     heads?: string;
+    /** Of a Timeline. */
+    run?: number;
+    measure?: string;
   } & OfColumn;
   header: Record<string, unknown>;
   sizes: number[];
@@ -56,7 +59,7 @@ type Place = Pick<TileHeader, "rows" | "columns" | "stride" | "shape" | "low" | 
 function nameOf(question: Entry["question"]): string {
   const { op, map, layer, head, query, axis, kind, number, heads, key, temperature, scaling } = question;
   const ofColumn = op === "column" ? [key, temperature, scaling] : [];
-  return [op, map, layer, head, query, axis, kind, number, heads, ...ofColumn]
+  return [op, question.run, question.measure, map, layer, head, query, axis, kind, number, heads, ...ofColumn]
     .filter((part) => part !== undefined)
     .join("/");
 }

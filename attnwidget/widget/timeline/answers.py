@@ -1,0 +1,84 @@
+"""Answers: what the browser may ask of a Timeline: what has come, the curves of a measure, and maps as frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attnwidget.widget.answers.answer import Answer
+from attnwidget.widget.answers.tile import tile
+from attnwidget.widget.timeline.track import Track
+
+__all__ = ["QUESTIONS", "SIDE", "answer"]
+
+SIDE = 256  # cells on a side of a frame: what is longer is pooled
+MOST = 64  # frames of one answer
+
+
+def readings(track: Track, *, after: int) -> Answer:
+    """What has come from a reading on: steps, events, what was logged, and whose maps were kept."""
+    track.refresh()
+    return Answer(
+        {
+            "after": after,
+            "steps": list(track.steps[after:]),
+            "labels": None if track.labels is None else list(track.labels[after:]),
+            "events": [[one.place, one.kind, one.text] for one in track.events(after)],
+            "logged": {name: [_plain(one) for one in values] for name, values in track.logged(after).items()},
+            "kept": [int(one) for one in track.kept(after)],
+        }
+    )
+
+
+def curves(track: Track, *, map: str, measure: str, after: int) -> Answer:  # noqa: A002
+    """One number of every head, from a reading on: float32 [readings, layers, heads]."""
+    if map not in track.heads() or measure not in track.measures():
+        raise ValueError(f"this run has no {measure!r} of {map!r}.")
+    found = track.numbers(map, measure, after)
+    return Answer({"after": after, "shape": list(found.shape)}, [found.astype("<f4").tobytes()])
+
+
+def frames(track: Track, *, map: str, layer: int, head: int, at: Sequence[int]) -> Answer:  # noqa: A002
+    """The map of one head at some readings, each a tile of three buffers, pooled where it is long."""
+    if len(at) > MOST:
+        raise ValueError(f"{len(at)} frames are too many for one answer; ask for {MOST} at most.")
+    headers, buffers = [], []
+    for place in at:
+        if not 0 <= place < len(track.steps):
+            raise IndexError(f"reading {place} does not exist; there are {len(track.steps)}.")
+        maps = track.maps(place).get(map)
+        if maps is None:
+            headers.append({"at": place, "missing": True})
+            continue
+        made = tile(
+            maps, layer, head, rows=(0, maps.n_queries), columns=(0, maps.n_keys), height=SIDE, width=SIDE
+        )  # fmt: skip
+        headers.append(made.header | {"at": place})
+        buffers += made.buffers
+    return Answer({"frames": headers}, buffers)
+
+
+QUESTIONS: dict[str, Callable[..., Answer]] = {"readings": readings, "curves": curves, "frames": frames}
+
+
+def answer(tracks: Sequence[Track], request: Mapping[str, Any]) -> Answer:
+    """Answer a question about one of the runs.
+
+    Raises
+    ------
+    ValueError, IndexError, TypeError
+        When there is no such question or run, or when its arguments cannot be read.
+    """
+    asked = dict(request)
+    op, run = asked.pop("op", None), asked.pop("run", None)
+    if op not in QUESTIONS:
+        raise ValueError(f"the widget does not know the request {op!r}; it knows {', '.join(QUESTIONS)}.")
+    if not isinstance(run, int) or not 0 <= run < len(tracks):
+        raise IndexError(f"there is no run {run!r}; there are {len(tracks)}.")
+    return QUESTIONS[op](tracks[run], **asked)
+
+
+def _plain(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return float(value) if math.isfinite(value) else None
