@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from attnwidget.teaching.collecting import collect
     from attnwidget.teaching.lesson import Lesson
     from attnwidget.tokens import ImageGrid, Span, Tokens
+    from attnwidget.training.history import History
+    from attnwidget.training.monitor import AttentionMonitor
     from attnwidget.widget.comparing import compare
     from attnwidget.widget.explorer import Explorer
     from attnwidget.widget.exploring import explore
@@ -37,12 +39,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AttentionMaps": "attnwidget.maps",
+    "AttentionMonitor": "attnwidget.training.monitor",
     "AttentionWarning": "attnwidget.intake",
     "Capture": "attnwidget.capturing",
     "Dashboard": "attnwidget.charts.dashboard",
     "Explorer": "attnwidget.widget.explorer",
     "Finding": "attnwidget.diagnosis",
     "Findings": "attnwidget.diagnosis",
+    "History": "attnwidget.training.history",
     "ImageGrid": "attnwidget.tokens",
     "Lesson": "attnwidget.teaching.lesson",
     "Page": "attnwidget.widget.page",
@@ -67,12 +71,14 @@ _MODULES = ("charts", "demo", "effects", "measures", "training")
 
 __all__ = [
     "AttentionMaps",
+    "AttentionMonitor",
     "AttentionWarning",
     "Capture",
     "Dashboard",
     "Explorer",
     "Finding",
     "Findings",
+    "History",
     "ImageGrid",
     "Lesson",
     "Page",

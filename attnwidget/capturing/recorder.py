@@ -7,8 +7,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +26,44 @@ from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 
-__all__ = ["Recorder", "active_recorder"]
+__all__ = ["Attending", "Recorder", "active_recorder", "listening_as"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
 
 
-def active_recorder() -> Recorder | None:
-    """The innermost recorder that listens in this thread."""
+class Attending(Protocol):
+    """Who is told of the calls of transformers' attention function."""
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Listen in this thread until the block ends."""
+        ...
+
+    def silence(self) -> AbstractContextManager[None]:
+        """Hear nothing of what is computed here: it is told in another way."""
+        ...
+
+    def attended(
+        self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor
+    ) -> Tensor:
+        """A call was computed; gives what it is to return."""
+        ...
+
+
+def active_recorder() -> Attending | None:
+    """The innermost that listens in this thread."""
     stack = getattr(_local, "stack", None)
     return stack[-1] if stack else None
+
+
+@contextmanager
+def listening_as(recorder: Attending) -> Iterator[None]:
+    """Make somebody the innermost that listens in this thread."""
+    stack = _local.__dict__.setdefault("stack", [])
+    stack.append(recorder)
+    try:
+        yield
+    finally:
+        stack.remove(recorder)
 
 
 class Recorder:

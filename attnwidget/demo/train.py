@@ -1,7 +1,8 @@
-"""Train a demo model: `python -m attnwidget.demo.train NAME [--steps N] [--seed S] [--out DIR]`.
+"""Train a demo model: `python -m attnwidget.demo.train NAME [--steps N] [--seed S] [--out DIR] [--attention FILE]`.
 
 One thread, some minutes; the weights are kept as fp16. At the end it says what the kept weights reach, on the screen
-and in the folder's README.md and training.json.
+and in the folder's README.md and training.json. With --attention the attention of the model on a fixed text is read
+while it trains, every 25th step.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from attnwidget.training import AttentionMonitor
+
+READ_EVERY = 25  # steps
 WARM_UP = 0.04  # share of the steps in which the learning rate rises
 COOL_DOWN = 0.4  # share of the steps in which it falls
 
@@ -43,7 +47,7 @@ def optimizer_for(model: PreTrainedModel, rate: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
 
 
-def train(name: str, steps: int, seed: int, out: Path) -> None:
+def train(name: str, steps: int, seed: int, out: Path, attention: Path | None = None) -> None:
     """Train a demo model from nothing and keep it.
 
     Parameters
@@ -56,6 +60,8 @@ def train(name: str, steps: int, seed: int, out: Path) -> None:
         Of the first weights and of the batches: the same seed gives the same model on the same machine.
     out
         The folder to write; made if it is not there.
+    attention
+        A file for what an `attnwidget.AttentionMonitor` reads meanwhile; the weights are the same with it.
     """
     torch.manual_seed(seed)
     rng = source(f"training {seed}")
@@ -63,9 +69,12 @@ def train(name: str, steps: int, seed: int, out: Path) -> None:
     model, reader = recipe.build()
     optimizer = optimizer_for(model, recipe.rate)
     model.train()
+    monitor = None if attention is None else monitor_of(model, recipe.probe(reader), reader, attention)
     begun = time.perf_counter()
     with tqdm(range(steps), desc=name, unit="step", mininterval=1.0) as bar:
         for step in bar:
+            if monitor is not None:
+                monitor.step(step)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * pace((step + 0.5) / steps)
             loss = recipe.loss(model, reader, rng, step / steps)
@@ -74,8 +83,18 @@ def train(name: str, steps: int, seed: int, out: Path) -> None:
             optimizer.step()
             optimizer.zero_grad()
             bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    if monitor is not None:
+        monitor.step(steps)
     seconds = time.perf_counter() - begun
     print(keep(name, model, reader, out, {"steps": steps, "seed": seed, "seconds": round(seconds)}))
+
+
+def monitor_of(model: PreTrainedModel, probe: Any, reader: Any, path: Path) -> AttentionMonitor:
+    """Return what reads the attention of a model while it trains, and warns of every rule."""
+    from attnwidget.training import AttentionMonitor
+
+    rules = ("nan", "collapse", "uniform", "sinks", "dying")
+    return AttentionMonitor(model, probe, reader, every=READ_EVERY, path=path, alert=rules)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,10 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="batches to train on (default: as the shipped model)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches (default 0)")
     parser.add_argument("--out", type=Path, help="folder to write (default: the shipped model's own)")
+    parser.add_argument("--attention", type=Path, help="file of JSON lines to write what heads attend to meanwhile")
     chosen = parser.parse_args(arguments)
     # One thread: the matrices are small, and two threads would mostly wait for each other.
     torch.set_num_threads(1)
-    train(chosen.name, chosen.steps or recipe_of(chosen.name).steps, chosen.seed, chosen.out or folder(chosen.name))
+    steps, out = chosen.steps or recipe_of(chosen.name).steps, chosen.out or folder(chosen.name)
+    train(chosen.name, steps, chosen.seed, out, chosen.attention)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import ROW_SUM_TOLERANCE
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "outside"]
 
 
 class Faults:
@@ -53,7 +53,7 @@ class Faults:
                 f"NaN in rows of {_listed(list(self._nan))}: those rows have no values, and count in no mean. Usual "
                 "causes: a row in which every key is masked, or an overflow in half precision.",
                 AttentionWarning,
-                stacklevel=_outside(),
+                stacklevel=outside(),
             )
         if self._sums:
             warnings.warn(
@@ -61,11 +61,11 @@ class Faults:
                 "not rescaled, except where only a row's shape counts (entropy, divergence, rollout). Less than 1 "
                 "means that mass went elsewhere, more than 1 that dropout was on.",
                 AttentionWarning,
-                stacklevel=_outside(),
+                stacklevel=outside(),
             )
 
 
-def _outside() -> int:
+def outside() -> int:
     """How many calls up the caller's own line is."""
     level, frame = 1, sys._getframe(1)  # noqa: SLF001
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("attnwidget."):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,15 @@ HEAD_MEASURES = {
     "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
 }
 WINDOW = 3
+# Of which rows a number is made, where it is not of rows of its own name.
+_MADE_OF = {
+    "effective_keys": ("entropy",),
+    "normalized_entropy": ("entropy", "count"),
+    "locality": ("distance", "uniform_distance"),
+    "monotonic": ("position",),
+    "sink": tuple(SINK_SUMS),
+    "sink_key": tuple(SINK_SUMS),
+}
 
 
 def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
@@ -92,7 +101,14 @@ def holds_two_texts(maps: AttentionMaps) -> bool:
     return maps.key_tokens is not maps.tokens and not maps.causal
 
 
-def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: bool = False) -> dict[str, Tensor]:
+def head_measures(
+    maps: AttentionMaps,
+    *,
+    rows: Tensor | None = None,
+    only: Collection[str] | None = None,
+    further: Mapping[str, Measure] | None = None,
+    progress: bool = False,
+) -> dict[str, Tensor]:
     """Every number of `HEAD_MEASURES` for every head, from one walk.
 
     Parameters
@@ -101,6 +117,10 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         What is measured.
     rows : Tensor of int or None
         Read these rows only.
+    only : collection of str or None
+        These numbers alone, which takes less time; None is all of them.
+    further : mapping of str to callable or None
+        Measures of one's own that give a number for each row of a block; the mean over queries is told.
     progress : bool
         Show a progress bar where it takes long.
 
@@ -110,7 +130,43 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         NaN where a number does not exist: positions in cross-attention, copies in bidirectional maps, scores of
         weights, sentences of a text that has few, patches without a picture, heads that a layer does not have.
     """
-    walk = Walk(maps, rows=rows, trimmed=True, scored=True)
+    wanted = [name for name in HEAD_MEASURES if only is None or name in only]
+    needed = {row for name in wanted for row in _MADE_OF.get(name, (name,))}
+    further = further or {}
+    walk = Walk(maps, rows=rows, trimmed=True, scored=not needed.isdisjoint(SCORE_ROWS))
+    receiving = Receiving(maps, rows) if "receiver" in needed else None
+    sums = SINK_SUMS if "mass" in needed else {}
+    if receiving is not None and receiving.known:
+        sums = sums | receiving.sums
+    measures = {name: measure for name, measure in _row_measures(maps, walk).items() if name in needed}
+    with walk.shown(progress=progress):
+        found = walk.gather({**measures, **further}, sums)
+    numbers = {name: mean_over_queries(found.pop(name)) for name in further}
+    if receiving is not None and "receiver" in found:
+        numbers["receiver"] = receiving.score(found.pop("receiver"))
+    if "mass" in needed:
+        passed = found.pop("passed")
+        score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
+        top, key = score.nan_to_num(-1).max(-1)
+        numbers["sink"] = top.masked_fill(top < 0, math.nan)
+        numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)
+    if "count" in needed:
+        found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
+    if "effective_keys" in wanted:
+        found["effective_keys"] = found["entropy"].exp()
+    if "position" in found:
+        numbers["monotonic"] = tau(found.pop("position"), walk.n_keys)
+    if "score_max" in found:
+        numbers["score_max"] = largest(found.pop("score_max"))
+    numbers |= {name: mean_over_queries(value) for name, value in found.items()}
+    if "uniform_distance" in numbers:
+        numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
+    nothing = torch.full(walk.leading, math.nan, dtype=walk.dtype, device=walk.device)
+    return {name: numbers.get(name, nothing) for name in [*wanted, *further]}
+
+
+def _row_measures(maps: AttentionMaps, walk: Walk) -> dict[str, Measure]:
+    """What maps of this kind have a number of for every row."""
     measures: dict[str, Measure] = {
         "entropy": lambda block: block.entropy,
         "count": lambda block: block.count.expand_as(block.total),
@@ -120,41 +176,20 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
     }
     if holds_two_texts(maps):
         measures["position"] = expected_position
+    patterns = pattern_rows(walk.first_key)
     if walk.has_positions:
-        patterns = pattern_rows(walk.first_key)
         measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
         measures["window"] = lambda block: row_window(block, WINDOW)
         measures |= {name: patterns[name] for name in ("diagonal", "previous", "next", "first")}
         if walk.causal and walk.n_queries == walk.n_keys:
             copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
             measures |= {name: copies[name] for name in ("duplicate", "induction")}
-    measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
+    measures["sparse"] = patterns["sparse"]
     if holds_pictures(maps):
         measures |= picture_rows(maps)
     if holds_scores(maps):
         measures |= SCORE_ROWS
-    receiving = Receiving(maps, rows)
-    with walk.shown(progress=progress):
-        found = walk.gather(measures, SINK_SUMS | (receiving.sums if receiving.known else {}))
-    received = found.pop("receiver", None)
-    passed = found.pop("passed")
-    score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
-    found["effective_keys"] = found["entropy"].exp()
-    found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
-    position = found.pop("position", None)
-    numbers = {name: largest(found.pop(name)) for name in ("score_max",) if name in found}
-    numbers |= {name: mean_over_queries(value) for name, value in found.items()}
-    if received is not None:
-        numbers["receiver"] = receiving.score(received)
-    if walk.has_positions:
-        numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
-    if position is not None:
-        numbers["monotonic"] = tau(position, walk.n_keys)
-    top, key = score.nan_to_num(-1).max(-1)
-    numbers["sink"] = top.masked_fill(top < 0, math.nan)
-    numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)
-    nothing = torch.full_like(numbers["entropy"], math.nan)
-    return {name: numbers.get(name, nothing) for name in HEAD_MEASURES}
+    return measures
 
 
 def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progress: bool = True) -> pd.DataFrame:

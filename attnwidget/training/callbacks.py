@@ -36,8 +36,7 @@ class MonitorCallback(TrainerCallback):
     ) -> None:
         """Read before the first step, or where training is taken up again."""
         del args, control  # a Trainer says them all
-        if state.is_world_process_zero:
-            self.monitor.step(state.global_step)
+        self.monitor.step(state.global_step)
 
     def on_step_end(
         self,
@@ -48,7 +47,5 @@ class MonitorCallback(TrainerCallback):
     ) -> None:
         """Read where that is due, and stop where a rule says so."""
         del args
-        if not state.is_world_process_zero:
-            return
         if self.monitor.step(state.global_step):
             control.should_save = control.should_training_stop = True

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,15 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnwidget import files
 from attnwidget.maps import AttentionMaps
 from attnwidget.training.keeping import KeptMaps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["History", "Reading", "Written"]
+__all__ = ["History", "Reading", "read_lines"]
 
 FORMAT = 1
+ENDINGS = (".jsonl", ".json", ".ndjson")
+LARGE = 1e308  # JSON has no infinity
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,40 @@ class Reading:
         Of the training.
     numbers : dict of str to dict of str to array [layers, heads]
         By the name of the maps and of the measure; NaN where a number does not exist.
-    findings : list of str
-        Names of what `attnwidget.diagnose` found on the probe.
+    findings : list of str, or None
+        Names of what `attnwidget.diagnose` found on the probe; None where nobody looked.
     alerts : list of str
         The rules that were broken, each "rule: what was measured".
     logged : dict of str to float
         What the caller wrote with it, as a loss.
+    layers : dict of str to list of int
+        By the name of the maps the numbers of their layers in the model, where these are not 0, 1, 2 and so on.
     """
 
     step: int
     numbers: dict[str, dict[str, NDArray[np.float64]]]
-    findings: list[str] = field(default_factory=list)
+    findings: list[str] | None = None
     alerts: list[str] = field(default_factory=list)
     logged: dict[str, float] = field(default_factory=dict)
+    layers: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Layers and heads by the name of the maps."""
+        return {name: next(iter(of.values())).shape if of else (0, 0) for name, of in self.numbers.items()}
+
+    def numbers_of(self, name: str) -> list[int]:
+        """Numbers that the layers of some maps have in the model."""
+        return self.layers.get(name) or list(range(self.shapes[name][0]))
 
     def line(self) -> str:
-        """The reading as one line of JSON."""
+        """The reading as one line of JSON; numbers have six digits."""
         numbers = {
             name: {measure: _listed(values) for measure, values in of.items()} for name, of in self.numbers.items()
         }
         told = {"format": FORMAT, "step": self.step, "numbers": numbers, "findings": self.findings}
-        return json.dumps(told | {"alerts": self.alerts, "logged": _plain(self.logged)}, allow_nan=False)
+        told |= {"alerts": self.alerts, "logged": {name: _plain(value) for name, value in self.logged.items()}}
+        return json.dumps(told | ({"layers": self.layers} if self.layers else {}), allow_nan=False)
 
     @classmethod
     def of_line(cls, line: str) -> Self:
@@ -67,11 +82,10 @@ class Reading:
             str(name): {str(measure): _array(values) for measure, values in of.items()}
             for name, of in told["numbers"].items()
         }
-        step, logged = (
-            int(told["step"]),
-            {str(k): math.nan if v is None else float(v) for k, v in told["logged"].items()},
-        )
-        return cls(step, numbers, [str(one) for one in told["findings"]], [str(one) for one in told["alerts"]], logged)
+        findings = None if told["findings"] is None else [str(one) for one in told["findings"]]
+        logged = {str(name): _float(value) for name, value in told["logged"].items()}
+        layers = {str(name): [int(one) for one in of] for name, of in told.get("layers", {}).items()}
+        return cls(int(told["step"]), numbers, findings, [str(one) for one in told["alerts"]], logged, layers)
 
 
 class History(Sequence[Reading]):
@@ -86,15 +100,14 @@ class History(Sequence[Reading]):
 
     Examples
     --------
-    >>> history = aw.training.History.load("attention.jsonl")
+    >>> history = aw.History.load("attention.jsonl")
     >>> history.curve("induction", layer=1, head=3)
     """
 
     def __init__(self, readings: Sequence[Reading] = (), kept: KeptMaps | None = None) -> None:
-        self._readings = list(readings)
-        self._kept = kept
+        self._readings, self._kept = list(readings), kept
         self._path: Path | None = None
-        self._read, self._line = 0, 0  # bytes and lines of it
+        self._whole, self._lines = 0, 0  # bytes and lines of it that are here
         self._lock = threading.Lock()  # a widget reads beside the running cell
 
     def __len__(self) -> int:
@@ -102,7 +115,7 @@ class History(Sequence[Reading]):
 
     def __getitem__(self, at: Any) -> Any:
         found = self._readings[at]
-        return History(found) if isinstance(at, slice) else found
+        return History(found, self._kept) if isinstance(at, slice) else found
 
     def __iter__(self) -> Iterator[Reading]:
         return iter(self._readings)
@@ -134,55 +147,55 @@ class History(Sequence[Reading]):
         Raises
         ------
         ValueError
-            When a whole line is no reading.
+            When a whole line is no reading: names it.
         """
         if self._path is None or not self._path.is_file():
             return 0
-        with self._lock, self._path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < self._read:  # written anew
-                self._readings, self._read, self._line = [], 0, 0
-            before = len(self)
-            file.seek(self._read)
-            for line in file:
-                if not self._took(line):
-                    break
-            return len(self) - before
-
-    def _took(self, line: bytes) -> bool:
-        """Take a line of the file; not where it is being written, or was cut off."""
-        try:
-            reading = Reading.of_line(line.decode("utf-8")) if line.strip() else None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if not line.endswith(b"\n"):
-                return False
-            said = f"line {self._line + 1} of {self._path} is no reading of an AttentionMonitor: {error}."
-            raise ValueError(said) from error
-        if reading is not None:
-            self._readings.append(reading)
-        self._read += len(line)
-        self._line += line.endswith(b"\n")
-        return True
+        with self._lock:
+            if self._path.stat().st_size < self._whole:  # written anew
+                self._readings, self._whole, self._lines = [], 0, 0
+            readings, whole, lines = read_lines(self._path, self._whole, self._lines)
+            self._readings += readings
+            self._whole, self._lines = whole, lines
+            return len(readings)
 
     @property
     def steps(self) -> list[int]:
         """Of all readings."""
         return [reading.step for reading in self._readings]
 
+    @property
+    def alerts(self) -> list[tuple[int, str]]:
+        """Steps at which rules were broken, and what was measured, one a rule and step."""
+        return [(reading.step, alert) for reading in self._readings for alert in reading.alerts]
+
     def curve(self, measure: str, *, layer: int, head: int, map: str | None = None) -> NDArray[np.float64]:  # noqa: A002
         """A number of one head over all readings: array [readings]; NaN where it was not read.
+
+        Parameters
+        ----------
+        measure : str
+            Its name.
+        layer, head : int
+            Numbers in the model.
+        map : str or None
+            Name of the maps; None takes the first that a reading has.
 
         Raises
         ------
         KeyError
-            When no reading has such a measure; the message says what there is.
+            When no reading has such maps or such a measure; the message says what there is.
         IndexError
             When there is no such layer or head.
         """
+        names = list(dict.fromkeys(name for one in self._readings for name in one.numbers))
+        if map is not None and self._readings and map not in names:
+            raise KeyError(f"no reading has maps named {map!r}; there are {', '.join(names)}.")
         found = []
         for reading in self._readings:
-            name = next(iter(reading.numbers), None) if map is None else map
-            of = reading.numbers.get(name or "", {})
-            found.append(of[measure][layer, head] if measure in of else math.nan)
+            name = next(iter(reading.numbers), "") if map is None else map
+            of = reading.numbers.get(name, {})
+            found.append(_of_head(reading, name, of[measure], layer, head) if measure in of else math.nan)
         if self._readings and not any(measure in of for one in self._readings for of in one.numbers.values()):
             there = sorted({name for one in self._readings for of in one.numbers.values() for name in of})
             raise KeyError(f"no reading has {measure!r}; there are {', '.join(there)}.")
@@ -200,10 +213,10 @@ class History(Sequence[Reading]):
         rows = []
         for reading in self._readings:
             for name, of in reading.numbers.items():
-                shape = next(iter(of.values())).shape if of else (0, 0)
-                for layer, head in np.ndindex(shape):
-                    values = {measure: values[layer, head] for measure, values in of.items()}
-                    rows.append({"step": reading.step, "map": name, "layer": layer, "head": head, **values})
+                layers = reading.numbers_of(name)
+                for at, head in np.ndindex(reading.shapes[name]):
+                    values = {measure: values[at, head] for measure, values in of.items()}
+                    rows.append({"step": reading.step, "map": name, "layer": layers[at], "head": head, **values})
         return pd.DataFrame(rows).set_index(["step", "map", "layer", "head"]) if rows else pd.DataFrame()
 
     @classmethod
@@ -225,59 +238,77 @@ class History(Sequence[Reading]):
         history.refresh()
         return history
 
+    def save(self, path: str | Path) -> Path:
+        """Write all readings to a file, one a line; an older file is replaced.
 
-class Written:
-    """A file of readings that goes on where it ended.
+        Raises
+        ------
+        ValueError
+            When the name does not end in .jsonl, .json or .ndjson.
+        OSError
+            When it cannot be written.
+        """
+        text = "".join(reading.line() + "\n" for reading in self._readings)
+        return files.write(path, text.encode(), endings=ENDINGS)
 
-    Parameters
-    ----------
-    path : str or Path
-        Where; a file that is there is gone on with, less a last line that was cut off.
+
+def read_lines(path: Path, whole: int = 0, lines: int = 0) -> tuple[list[Reading], int, int]:
+    """The readings of a file from some byte and line on.
+
+    Returns
+    -------
+    list of Reading
+        Those that are whole.
+    int, int
+        Bytes and lines of the file that are: less than all where the last line was cut off.
 
     Raises
     ------
     ValueError
-        When the file is something else.
-    OSError
-        When it cannot be written to.
+        When a line that ends is no reading: names it.
     """
+    readings = []
+    with path.open("rb") as file:
+        file.seek(whole)
+        for line in file:
+            try:
+                if line.strip():
+                    readings.append(Reading.of_line(line.decode()))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                if not line.endswith(b"\n"):
+                    break  # it was being written
+                said = f"line {lines + 1} of {path} is no reading of an AttentionMonitor: {error}."
+                raise ValueError(said) from error
+            whole += len(line)
+            lines += line.endswith(b"\n")
+    return readings, whole, lines
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.before = History()
-        if self.path.exists():
-            self.before = History.load(self.path)
-            text = self.path.read_bytes()
-            whole = text[: text.rfind(b"\n") + 1]
-            if whole != text:
-                # Cut off by a crash: what follows must begin a line of its own.
-                with self.path.open("r+b") as file:
-                    file.truncate(len(whole))
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
 
-    def write(self, reading: Reading) -> None:
-        """Write one line, and have it on the disk before anything else happens."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(reading.line() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+def _of_head(reading: Reading, name: str, values: NDArray[np.float64], layer: int, head: int) -> float:
+    layers = reading.numbers_of(name)
+    if layer not in layers or not 0 <= head < values.shape[1]:
+        raise IndexError(
+            f"there is no head {layer}.{head} in {name!r}: it has layers {', '.join(map(str, layers))} of "
+            f"{values.shape[1]} heads."
+        )
+    return float(values[layers.index(layer), head])
 
 
 def _listed(values: NDArray[np.float64]) -> list[list[float | None]]:
-    return [[None if math.isnan(one) else float(f"{one:.6g}") if math.isfinite(one) else _large(one) for one in row]
-            for row in values.tolist()]  # fmt: skip
+    return [[_plain(one) for one in row] for row in values.tolist()]
 
 
-def _large(value: float) -> float:
-    """JSON has no infinity."""
-    return math.copysign(1e308, value)
+def _plain(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    return float(f"{value:.6g}") if math.isfinite(value) else math.copysign(LARGE, value)
+
+
+def _float(value: float | None) -> float:
+    if value is None:
+        return math.nan
+    return float(value) if abs(value) < LARGE else math.copysign(math.inf, value)
 
 
 def _array(values: Any) -> NDArray[np.float64]:
-    return np.array([[math.nan if one is None else float(one) for one in row] for row in values], dtype=float)
-
-
-def _plain(logged: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in logged.items()}
+    return np.array([[_float(one) for one in row] for row in values], dtype=float)

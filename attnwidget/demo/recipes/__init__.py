@@ -44,6 +44,8 @@ class Recipe:
         What each of these is called on the card.
     notes : str
         How that was measured, and what the model cannot do.
+    probe : callable of (reader)
+        Returns inputs on which the attention of the model can be read while it trains.
     """
 
     what: str
@@ -56,6 +58,7 @@ class Recipe:
     measure: Callable[[PreTrainedModel, Any], dict[str, Any]]
     measures: Mapping[str, str]
     notes: str
+    probe: Callable[[Any], Any]
 
 
 def recipe_of(name: str) -> Recipe:

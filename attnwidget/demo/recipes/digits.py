@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
+from attnwidget.demo import digit_images
 from attnwidget.demo.handwriting import pictures
 from attnwidget.demo.recipes import Recipe
 
@@ -122,4 +123,5 @@ one hand, and would make the task easier. `attnwidget.demo.digit_images` gives o
 
 It always names a digit, whatever it is shown. It expects white ink on black that fills the picture, as in the set;
 its image processor makes pictures of other sizes 8 x 8.""",
+    probe=lambda processor: processor(digit_images()[0][3], return_tensors="pt"),
 )

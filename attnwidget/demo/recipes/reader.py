@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM
 
-from attnwidget.demo import stories
+from attnwidget.demo import sentences, stories
 from attnwidget.demo.measure import masked_accuracy
 from attnwidget.demo.recipes import Recipe
 from attnwidget.demo.stories import HEADS, INNER, LAYERS, LONGEST, WIDTH
@@ -86,4 +86,5 @@ RECIPE = Recipe(
 Masked words: 15 in 100 words of 400 stories from a seed of their own, all of them masked.
 
 {stories.LIMITS}""",
+    probe=lambda _: sentences(1)[0],
 )

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from attnwidget.demo import stories
+from attnwidget.demo import repeated_words, stories
 from attnwidget.demo.measure import best_head, head_scores
 from attnwidget.demo.recipes import Recipe
 from attnwidget.demo.stories import HEADS, INNER, LAYERS, LONGEST, WIDTH
@@ -99,4 +99,5 @@ Head scores are means over the rows that have a target, on 24 random distinct wo
 Layers and heads count from 0.
 
 {stories.LIMITS}""",
+    probe=lambda _: repeated_words(24),
 )

@@ -85,6 +85,13 @@ def loss(
     return mean
 
 
+def probe(tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
+    """One date that is held out, with its target."""
+    (one,) = dates(1)
+    labels = tokenizer(one.iso, return_tensors="pt")["input_ids"]
+    return {**tokenizer(one.written, return_tensors="pt"), "labels": labels}
+
+
 def accuracy(model: Any, tokenizer: PreTrainedTokenizerBase, *, held_out: bool = True) -> float:
     """Return the share of 2,000 dates that the model writes right, all of the date, token by token."""
     asked = dates(ASKED, "accuracy", held_out=held_out)
@@ -174,4 +181,5 @@ It always writes a date, whatever it is given, and does not check that the day e
 It knows English names, in full or by three letters, with a capital; any other word becomes the unknown token, and
 the month is then a guess. Between dots the day comes first. 11/21/2026 and 21/11/2026 were taught, 5/6/2026 has two
 readings and was not. Years of two digits are those of 1950 to 2049; between slashes years have four.""",
+    probe=probe,
 )
