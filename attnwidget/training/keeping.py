@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import warnings
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote
 
 from attnwidget.files import beside
+from attnwidget.intake import AttentionWarning
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.faults import outside
 
-__all__ = ["KeptMaps"]
+__all__ = ["Keeping", "KeptMaps"]
 
 ENDING = ".safetensors"
 
@@ -29,8 +34,9 @@ class KeptMaps:
 
     def __init__(self, folder: Path | None = None, most: int | None = None) -> None:
         self.most = most
-        self._own = tempfile.TemporaryDirectory(prefix="attnwidget-") if folder is None else None
-        self.folder = Path(self._own.name) if self._own is not None else Path(folder or "")
+        self.folder = Path(tempfile.mkdtemp(prefix="attnwidget-")) if folder is None else Path(folder)
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @classmethod
     def beside(cls, path: Path, most: int | None = None) -> Self:
@@ -77,3 +83,37 @@ class KeptMaps:
         for step in steps[1:-1:2]:
             for one in self._files(f"{step:010d}"):
                 one.unlink(missing_ok=True)
+
+
+class Keeping:
+    """The maps that a monitor keeps; where that fails it is said once, and training goes on.
+
+    Parameters
+    ----------
+    path : str, Path, or None
+        The file of readings that they belong to.
+    most : int
+        Of how many readings; 0 for none.
+    """
+
+    def __init__(self, path: str | Path | None, most: int) -> None:
+        self.kept: KeptMaps | None = None
+        if most:
+            self.kept = KeptMaps(most=most) if path is None else KeptMaps.beside(Path(path), most)
+        self._told = False
+
+    def put(self, step: int, maps: Mapping[str, AttentionMaps]) -> None:
+        """Keep the maps of a reading."""
+        if self.kept is None:
+            return
+        try:
+            self.kept.put(step, maps)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                warnings.warn(
+                    f"the maps of step {step} could not be kept in {self.kept.folder} ({error}). Training goes on, and "
+                    "so do the numbers; a Timeline lacks these maps.",
+                    AttentionWarning,
+                    outside(),
+                )

@@ -17,6 +17,7 @@ from attnwidget.measures.arguments import whole
 from attnwidget.measures.faults import outside
 from attnwidget.training import ranks
 from attnwidget.training.history import History, Reading
+from attnwidget.training.keeping import Keeping
 from attnwidget.training.loggers import Loggers
 from attnwidget.training.probe import Probe
 from attnwidget.training.reducing import Numbers, reduced
@@ -60,6 +61,11 @@ class AttentionMonitor:
     path : str, Path, or None
         A file of JSON lines, one a reading, each on the disk before training goes on. A file that is there is gone on
         with, as after a crash. None keeps readings in memory alone.
+    maps : int
+        Of how many readings the probe's maps are kept, for a `attnwidget.Timeline`: in a folder beside the file
+        ("attention.maps" beside "attention.jsonl"), without a file in one that goes with the monitor. Where there are
+        more readings, every second one's go. Each takes what the queries and keys of the probe do (of several examples
+        the first). 0 keeps none.
     to : str, object, or sequence of them
         Where readings go beside the file: "tensorboard" (a SummaryWriter in its own folder), "wandb" and "mlflow" (the
         active run); or a SummaryWriter, a run of wandb, a run of MLflow. They get the mean, least and largest of each
@@ -118,6 +124,7 @@ class AttentionMonitor:
         prefix: int = 0,
         diagnose_every: int = 10,
         path: str | Path | None = None,
+        maps: int = 100,
         to: Any = (),
         log_heads: bool = False,
         alert: Sequence[str] = ("nan", "collapse", "uniform"),
@@ -127,9 +134,9 @@ class AttentionMonitor:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model is {type(model).__name__}; expected the module that trains.")
-        for name, number in (("every", every), ("diagnose_every", diagnose_every)):
-            if whole(name, number) < 1:
-                raise ValueError(f"{name}={number}; expected 1 or more.")
+        for name, number, least in (("every", every, 1), ("diagnose_every", diagnose_every, 1), ("maps", maps, 0)):
+            if whole(name, number) < least:
+                raise ValueError(f"{name}={number}; expected {least} or more.")
         alert, stop_on, measures = ([one] if isinstance(one, str) else list(one) for one in (alert, stop_on, measures))
         for name in (*alert, *stop_on):
             if name not in RULES:
@@ -144,7 +151,8 @@ class AttentionMonitor:
         self._stop_on, self._on_alert, self._save = set(stop_on), on_alert, save
         self._loggers = Loggers(to, heads=log_heads)
         self._file = None if path is None else Written(path)
-        self.history = History() if self._file is None else self._file.before
+        self._maps = Keeping(path, maps)
+        self.history = History(() if self._file is None else self._file.before, self._maps.kept)
         self.stopped: Alert | None = None
         self._begun = False
         self._called = self._count = 0
@@ -211,6 +219,8 @@ class AttentionMonitor:
         alerts = self._broken(reading, [one for one, _ in several], run)
         new = [alert for alert in alerts if (alert.rule, alert.map) not in self._standing]
         reading = replace(reading, findings=self._findings(run, wanted=bool(new)), alerts=[str(one) for one in alerts])
+        if ranks.first():
+            self._maps.put(step, run[0].by_name)  # before the line that says that they are there
         self._keep(reading)
         self._standing = {(alert.rule, alert.map) for alert in alerts}
         for alert in new:
@@ -222,7 +232,7 @@ class AttentionMonitor:
         if self._begun:
             return
         ranks.together(lambda: self._loggers.begin() if ranks.first() else None)
-        self.history = History(ranks.told_by_first(list(self.history)))
+        self.history = History(ranks.told_by_first(list(self.history)), self._maps.kept)
         for reading in self.history:
             self._remember(reading)
         self._count = self.history[-1].step if len(self.history) else 0

@@ -121,14 +121,17 @@ class Recorded:
 
     def events(self, after: int) -> list[Event]:
         """Findings that came and went, and rules that were broken."""
-        found = []
-        for place in range(after, len(self._history)):
-            now, before = self._history[place], self._history[place - 1] if place else None
-            known = set(before.findings) if before else set()
-            rules = {one.partition(": ")[0] for one in before.alerts} if before else set()
-            found += [Event(place, "alert", one) for one in now.alerts if one.partition(": ")[0] not in rules]
-            found += [Event(place, "finding", one) for one in dict.fromkeys(now.findings) if one not in known]
-            found += [Event(place, "gone", one) for one in sorted(known - set(now.findings))]
+        found: list[Event] = []
+        known: set[str] = set()
+        rules: set[str] = set()
+        for place, reading in enumerate(self._history):
+            now = known if reading.findings is None else set(reading.findings)  # where nobody looked
+            broken = {one.partition(": ")[0]: one for one in reading.alerts}
+            if place >= after:
+                found += [Event(place, "alert", said) for rule, said in broken.items() if rule not in rules]
+                found += [Event(place, "finding", one) for one in sorted(now - known)]
+                found += [Event(place, "gone", one) for one in sorted(known - now)]
+            known, rules = now, set(broken)
         return found
 
     def logged(self, after: int) -> dict[str, list[float]]:
