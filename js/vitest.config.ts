@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: "browser",
-          include: ["test/explorer/**/*.test.ts", "test/playground/**/*.test.ts"],
+          include: ["explorer", "playground", "timeline"].map((widget) => `test/${widget}/**/*.test.ts`),
           setupFiles: ["test/patience.ts"],
           testTimeout: 30_000,
           browser: {
