@@ -15,11 +15,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.figures import differing, entropy, flow, grid, heatmap, image, lines, neurons, panels, plane, row
+from attnwidget.figures import (
+    differing,
+    entropy,
+    flow,
+    grid,
+    heatmap,
+    image,
+    lines,
+    neurons,
+    panels,
+    plane,
+    row,
+    timeline,
+)
 from attnwidget.figures import spans as span_map
 from attnwidget.figures.choosing import Chosen, choose, maps_of
 from attnwidget.figures.sheet import save
-from attnwidget.figures.view import choices_of, is_view
+from attnwidget.figures.view import choices_of, is_timeline, is_view
 from attnwidget.measures.spans import SpansLike
 
 __all__ = ["figure", "of_view", "save"]
@@ -76,8 +89,8 @@ def figure(
 
     Parameters
     ----------
-    maps : AttentionMaps, Capture, Explorer, or arrays
-        What is drawn: maps; a capture of one kind of maps; an Explorer, as it stands; or anything that
+    maps : AttentionMaps, Capture, Explorer, Timeline, or arrays
+        What is drawn: maps; a capture of one kind of maps; an Explorer or a Timeline, as it stands; or anything that
         `AttentionMaps.from_arrays` takes without further arguments.
     kind : str or None
         None follows from what is chosen:
@@ -173,6 +186,11 @@ def figure(
         "spans": spans,
         "against": against, "labels": labels,
     }  # fmt: skip
+    if is_timeline(maps):
+        refuse_unknown(
+            [name for name, value in given.items() if value is not _DEFAULTS[name]], [], "a Timeline's figure"
+        )
+        return timeline.draw(maps)
     if is_view(maps):
         return of_view(maps, **{name: value for name, value in given.items() if value is not _DEFAULTS[name]})
     places = {name: given.pop(name) for name in ("layer", "head", "query", "key")}

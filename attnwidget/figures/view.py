@@ -9,7 +9,7 @@ from attnwidget.figures.choosing import KINDS
 from attnwidget.layers import ProjectedLayer
 from attnwidget.maps import AttentionMaps
 
-__all__ = ["choices_of", "is_view"]
+__all__ = ["choices_of", "is_timeline", "is_view"]
 
 _PROJECTED = ("neurons", "plane")
 _READ = ("maps", "shown", "figure_kind", "place", "color_map", "color_scale", "color_range", "threshold")
@@ -20,6 +20,11 @@ def is_view(what: Any) -> bool:
     """Whether this has what an Explorer has."""
     # Asked of the class: `maps` of a closed Explorer raises.
     return all(hasattr(type(what), name) for name in _READ)
+
+
+def is_timeline(what: Any) -> bool:
+    """Whether this has what a Timeline has."""
+    return all(hasattr(type(what), name) for name in ("maps_of", "readings", "events"))
 
 
 def choices_of(view: Any, changes: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

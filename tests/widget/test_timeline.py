@@ -67,9 +67,7 @@ def test_curves_are_the_numbers_of_a_summary(asked):
     found = np.frombuffer(buffer, "<f4").reshape(header["shape"])
     assert found.shape == (3, 3, 4)
     for at, maps in enumerate(runs()[2:]):
-        np.testing.assert_allclose(
-            found[at].ravel(), aw.summarize(maps, progress=False)["entropy"], rtol=1e-5
-        )
+        np.testing.assert_allclose(found[at].ravel(), aw.summarize(maps, progress=False)["entropy"], rtol=1e-5)
 
 
 def test_frames_are_the_weights_of_a_head(asked):

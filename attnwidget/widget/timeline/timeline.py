@@ -74,6 +74,8 @@ class Timeline(View):
         Whose curves are drawn.
     step : int or None
         The chosen step; one that was not read becomes the nearest that was. None follows the newest.
+    readings : int
+        How many readings of all runs have come; observe it to follow a training.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
 
@@ -103,6 +105,7 @@ class Timeline(View):
     head = Index(0).tag(sync=True)
     measure = t.Unicode().tag(sync=True)
     step = Index(None, allow_none=True).tag(sync=True)
+    readings = t.Int(0, read_only=True)
 
     def __init__(
         self,
@@ -128,6 +131,7 @@ class Timeline(View):
         self._title = title or ""
         self._check_alike()
         self._tell(0)
+        self.set_trait("readings", self._count())
         super().__init__(keep=keep, **self._opening(choices))
         self.on_msg(self._answer)
 
@@ -233,6 +237,7 @@ class Timeline(View):
 
     def _notice(self) -> None:
         """Tell more where a run has begun, or its first maps have come, since it was told."""
+        self.set_trait("readings", self._count())
         told = {one["name"]: "queries" in one for one in self.facts["maps"]}
         news = self._heads.keys() - told.keys()
         drawn = [name for name, known in told.items() if not known and self._a_map(name) is not None]
@@ -244,6 +249,9 @@ class Timeline(View):
             if not self.map:
                 for name, value in self._opening({}).items():
                     setattr(self, name, value)
+
+    def _count(self) -> int:
+        return sum(len(track.steps) for track in self.runs.values())
 
     def _track(self, run: int) -> Track:
         return [*self.runs.values()][run]
