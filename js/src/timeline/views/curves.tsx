@@ -72,11 +72,13 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
       context.globalAlpha = 1;
       context.fillStyle = colours.muted;
       context.textAlign = "right";
-      context.fillText(short(tick), area.x - 6, y.value(tick));
+      context.fillText(short(tick).replace("-", "−"), area.x - 6, y.value(tick));
     }
     context.textAlign = "center";
     const labels = store.runs.value[0]?.labels.value;
-    for (const tick of x.value.ticks(Math.max(2, Math.floor(area.width / 110)))) {
+    const stops = store.stops.value;
+    const ticks = stops.length === 1 ? stops : x.value.ticks(Math.max(2, Math.floor(area.width / 110)));
+    for (const tick of ticks) {
       if (!Number.isInteger(tick)) continue;
       const name = labels ? (labels[tick] ?? "") : tick.toLocaleString("en-US");
       context.fillText(name, x.value(tick), area.y + area.height + 12);

@@ -28,7 +28,9 @@ export function Head({ store, told, source }: Props) {
   const { traits } = store;
   const measure = told.measures.find(({ name }) => name === traits.measure.value);
   const counts = store.runs.value.map((run) => run.steps.value.length);
-  const readings = `${counts.map((count) => count.toLocaleString("en-US")).join(" + ")} ${told.growing ? "readings" : "steps"}`;
+  const noun = told.growing ? "reading" : "step";
+  const said = counts.map((count) => count.toLocaleString("en-US")).join(" + ");
+  const readings = `${said} ${noun}${counts.length === 1 && counts[0] === 1 ? "" : "s"}`;
   return (
     <header class="toolbar">
       <div class="head" data-titled={told.title !== ""}>

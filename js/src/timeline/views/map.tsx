@@ -12,6 +12,7 @@ import { penOf, prepare, useDrawing } from "../../drawing/canvas";
 import { cellAt, plotSize, type Window } from "../../drawing/geometry";
 import { paint } from "../../drawing/paint";
 import { exact, quoted } from "../../drawing/words";
+import type { Colours } from "../../host/theme";
 import type { MapTold } from "../choices";
 import type { Run } from "../run";
 import type { Store } from "../store";
@@ -48,20 +49,25 @@ export function Maps({ store, room, beside }: Props) {
       {runs.map((run, at) => (
         <OneMap key={run.name} store={store} told={told} run={run} at={at} room={width} />
       ))}
-      <Key store={store} />
+      <Key store={store} told={told} />
     </div>
   );
 }
 
-function Key({ store }: { store: Store }) {
+function Key({ store, told }: { store: Store; told: MapTold }) {
   const colours = store.colours.value;
+  const { layer, head } = store.traits;
+  const undefinedRows = store.runs.value.some((run) => {
+    const reading = run.keptAt.value[run.placeOf(store.step.value)] ?? -1;
+    return (run.frame(told.name, layer.value, head.value, reading)?.undefinedRows.length ?? 0) > 0;
+  });
   return (
     <Legend
       ramp={ramp("ink", colours)}
       scale={SCALE}
       largest={1}
       masked={Boolean(store.map.value?.causal)}
-      undefinedRows={false}
+      undefinedRows={undefinedRows}
     />
   );
 }
@@ -107,7 +113,7 @@ function OneMap({ store, told, run, at, room }: OneProps) {
   useDrawing(() => {
     const { tile, name } = seen.value;
     if (!tile) return;
-    painter.draw(cells.current!, tile, table.value, place.plot, window, store.colours.value.hatch);
+    painter.draw(cells.current!, tile, table.value, place.plot, window, store.colours.value);
     const drawn = [...store.drawn.peek()];
     drawn[at] = name;
     store.drawn.value = drawn;
@@ -212,6 +218,7 @@ function pointedSaid(store: Store, told: MapTold, tile: Tile | undefined): strin
     Math.floor(pointed.key / tile.stride[1]),
   ];
   const cell = row * tile.shape[1] + column;
+  if (tile.undefinedRows.includes(row)) return `${quoted(told.queries!.labels[pointed.query])}: NaN`;
   const masked = (tile.codes[cell] ?? MASKED) === MASKED;
   const weight = masked ? null : weightOf(tile, tempered(tile), cell);
   const pooled = tile.stride[0] * tile.stride[1] > 1 ? ", the largest here" : "";
@@ -234,7 +241,7 @@ class Painter {
     table: Uint32Array,
     plot: { width: number; height: number },
     visible: Window,
-    hatch: string,
+    { hatch, fault }: Colours,
   ): void {
     const ratio = window.devicePixelRatio || 1;
     const device: [number, number] = [Math.round(plot.height * ratio), Math.round(plot.width * ratio)];
@@ -251,5 +258,14 @@ class Painter {
     if (tile.hasMasked) paint(context, "", [{ kind: "box", ...plot, x: 0, y: 0, hatched: hatch }]);
     context.imageSmoothingEnabled = false;
     context.drawImage(this.#cells, 0, 0, plot.width, plot.height);
+    const tall = plot.height / tile.shape[0];
+    paint(
+      context,
+      "",
+      tile.undefinedRows.map((row) => ({
+        ...{ kind: "box" as const, x: 0, y: row * tall, width: plot.width, height: tall },
+        ...{ fill: fault, opacity: 0.18 },
+      })),
+    );
   }
 }

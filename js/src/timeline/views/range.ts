@@ -14,7 +14,9 @@ export function rangeOf(curves: readonly (Curve | null)[]): [number, number] {
     }
   }
   if (low > high) return [0, 1];
-  // What is never below 0 begins there, so that small changes look small.
-  if (low > 0 && low < high) low = 0;
-  return low === high ? [low - 0.5, high + 0.5] : [low, high + (high - low) * 0.04];
+  if (low === high) return low === 0 ? [0, 1] : [low - Math.abs(low) / 2, high + Math.abs(high) / 2];
+  // Shares and entropies begin at 0, unless all of them are far from it.
+  if (low > 0 && low < high / 2) low = 0;
+  const room = (high - low) * 0.04;
+  return [low === 0 ? 0 : low - room, high + room];
 }
