@@ -56,8 +56,8 @@ def active_recorder() -> Attending | None:
 
 
 @contextmanager
-def listening_as(recorder: Attending) -> Iterator[None]:
-    """Make somebody the innermost that listens in this thread."""
+def listening_as(recorder: Attending | None) -> Iterator[None]:
+    """Make somebody the innermost that listens in this thread; None lets nobody hear what runs here."""
     stack = _local.__dict__.setdefault("stack", [])
     stack.append(recorder)
     try:
@@ -140,7 +140,6 @@ class Recorder:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
-        stack = _local.__dict__.setdefault("stack", [])
         self._held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
         hooks: list[Any] = []
         for root in self.roots:
@@ -154,11 +153,10 @@ class Recorder:
                 # In front of other people's hooks, and where the model is one module, before the pass ends.
                 hooks.append(module.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
             hooks += [head.register_forward_pre_hook(self._cut_logits) for head in self._unembeddings]
-            stack.append(self)
             try:
-                yield
+                with listening_as(self):
+                    yield
             finally:
-                stack.remove(self)
                 self._packing.leave()
                 self._listen(None)
                 for hook in hooks:
@@ -180,15 +178,9 @@ class Recorder:
             listener.trouble = listener.trouble or error
         return output
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> AbstractContextManager[None]:
         """Take no notice of what runs here: it is no pass of the model."""
-        stack = _local.__dict__.setdefault("stack", [])
-        stack.append(None)
-        try:
-            yield
-        finally:
-            stack.pop()
+        return listening_as(None)
 
     @contextmanager
     def silence(self) -> Iterator[None]:

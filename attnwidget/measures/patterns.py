@@ -333,13 +333,17 @@ def head_scores(
 
 def copy_rows(ids: Tensor) -> dict[str, Measure]:
     """Attention that the keys of each copying pattern get [..., rows]; NaN where a row has no such key."""
-    newest: list[tuple[Rows, dict[str, Tensor]]] = []  # every pattern of a block is asked for in turn
+    # Every pattern of a block is asked for in turn, and layers may share what their queries see.
+    newest: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
+
+    def targets(rows: Rows) -> dict[str, Tensor]:
+        if not newest or newest[0][0] is not rows.visible or newest[0][1] is not rows.query:
+            newest[:] = [(rows.visible, rows.query, _targets(ids, rows))]
+        return newest[0][2]
 
     def on(pattern: str) -> Measure:
         def measure(rows: Rows) -> Tensor:
-            if not newest or newest[0][0] is not rows:
-                newest[:] = [(rows, _targets(ids, rows))]
-            target = newest[0][1][pattern]
+            target = targets(rows)[pattern]
             return rows.sum_over(target).masked_fill(~target.any(-1), math.nan)
 
         return measure
@@ -382,7 +386,8 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
 
 def _targets(ids: Tensor, rows: Rows) -> dict[str, Tensor]:
     """For each copying pattern the keys [..., rows, keys] that a query of that pattern attends to, of those it sees."""
-    same_before = (ids[rows.query] == ids[rows.key]) & (rows.key < rows.query)
+    same = ids[..., rows.query[:, 0], None] == ids[..., None, rows.key]
+    same_before = same & (rows.key < rows.query)
     # What followed a copy counts where the copy itself is no padding.
     after_copy = pad((same_before & rows.visible)[..., :-1], (1, 0))
     found = {"previous": rows.key == rows.query - 1, "duplicate": same_before, "induction": after_copy}

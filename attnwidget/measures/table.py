@@ -12,21 +12,11 @@ from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import expected_position, tau
-from attnwidget.measures.heads import row_unlike
-from attnwidget.measures.information import over_largest
-from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
+from attnwidget.measures.numbers import COPIES, NUMBERS, Known, numbers_of, row_numbers, what_to_read
+from attnwidget.measures.patterns import token_numbers
 from attnwidget.measures.pictured import PICTURE_ROWS, holds_pictures, picture_rows
 from attnwidget.measures.receivers import UNKNOWN_RECEIVERS, Receiving
-from attnwidget.measures.rows import (
-    SINK_SUMS,
-    locality_score,
-    row_distance,
-    row_outside,
-    row_window,
-    sink_scores,
-    uniform_distance,
-)
-from attnwidget.measures.scores import SCORE_ROWS, UNKNOWN_SCORES, holds_scores, largest
+from attnwidget.measures.scores import SCORE_ROWS, UNKNOWN_SCORES, holds_scores
 from attnwidget.measures.walk import Measure, Walk, mean_over_queries
 
 if TYPE_CHECKING:
@@ -72,16 +62,6 @@ HEAD_MEASURES = {
     "score_max": HeadMeasure("Largest score", "nats", "The largest score, as the softmax sees it."),
     "score_std": HeadMeasure("Score spread", "nats", "How far a query's scores spread: their standard deviation."),
     "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
-}
-WINDOW = 3
-# Of which rows a number is made, where it is not of rows of its own name.
-_MADE_OF = {
-    "effective_keys": ("entropy",),
-    "normalized_entropy": ("entropy", "count"),
-    "locality": ("distance", "uniform_distance"),
-    "monotonic": ("position",),
-    "sink": tuple(SINK_SUMS),
-    "sink_key": tuple(SINK_SUMS),
 }
 
 
@@ -131,65 +111,32 @@ def head_measures(
         weights, sentences of a text that has few, patches without a picture, heads that a layer does not have.
     """
     wanted = [name for name in HEAD_MEASURES if only is None or name in only]
-    needed = {row for name in wanted for row in _MADE_OF.get(name, (name,))}
     further = further or {}
-    walk = Walk(maps, rows=rows, trimmed=True, scored=not needed.isdisjoint(SCORE_ROWS))
-    receiving = Receiving(maps, rows) if "receiver" in needed else None
-    sums = SINK_SUMS if "mass" in needed else {}
+    names = [name for name in wanted if name in NUMBERS]
+    walk = Walk(maps, rows=rows, trimmed=True, scored=not set(SCORE_ROWS).isdisjoint(names))
+    ids = None
+    if walk.causal and walk.n_queries == walk.n_keys and not set(COPIES).isdisjoint(names):
+        ids = token_numbers(maps.tokens, walk.n_queries).to(walk.device)
+    known = Known(walk.first_key, walk.has_positions, walk.causal, ids, holds_scores(maps))
+    measures, sums = what_to_read(names, known)
+    if "monotonic" in wanted and holds_two_texts(maps):
+        measures["position"] = expected_position
+    pictures = [name for name in PICTURE_ROWS if name in wanted and holds_pictures(maps)]
+    if pictures:
+        measures |= {name: measure for name, measure in picture_rows(maps).items() if name in pictures}
+    receiving = Receiving(maps, rows) if "receiver" in wanted else None
     if receiving is not None and receiving.known:
         sums = sums | receiving.sums
-    measures = {name: measure for name, measure in _row_measures(maps, walk).items() if name in needed}
     with walk.shown(progress=progress):
         found = walk.gather({**measures, **further}, sums)
-    numbers = {name: mean_over_queries(found.pop(name)) for name in further}
+    numbers = {name: mean_over_queries(found.pop(name)) for name in [*further, *pictures]}
+    numbers |= numbers_of(found, row_numbers(found), causal=walk.causal)
     if receiving is not None and "receiver" in found:
-        numbers["receiver"] = receiving.score(found.pop("receiver"))
-    if "mass" in needed:
-        passed = found.pop("passed")
-        score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
-        top, key = score.nan_to_num(-1).max(-1)
-        numbers["sink"] = top.masked_fill(top < 0, math.nan)
-        numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)
-    if "count" in needed:
-        found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
-    if "effective_keys" in wanted:
-        found["effective_keys"] = found["entropy"].exp()
+        numbers["receiver"] = receiving.score(found["receiver"])
     if "position" in found:
-        numbers["monotonic"] = tau(found.pop("position"), walk.n_keys)
-    if "score_max" in found:
-        numbers["score_max"] = largest(found.pop("score_max"))
-    numbers |= {name: mean_over_queries(value) for name, value in found.items()}
-    if "uniform_distance" in numbers:
-        numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
+        numbers["monotonic"] = tau(found["position"], walk.n_keys)
     nothing = torch.full(walk.leading, math.nan, dtype=walk.dtype, device=walk.device)
     return {name: numbers.get(name, nothing) for name in [*wanted, *further]}
-
-
-def _row_measures(maps: AttentionMaps, walk: Walk) -> dict[str, Measure]:
-    """What maps of this kind have a number of for every row."""
-    measures: dict[str, Measure] = {
-        "entropy": lambda block: block.entropy,
-        "count": lambda block: block.count.expand_as(block.total),
-        "confidence": lambda block: block.top,
-        "outside": row_outside,
-        "unlike": row_unlike,
-    }
-    if holds_two_texts(maps):
-        measures["position"] = expected_position
-    patterns = pattern_rows(walk.first_key)
-    if walk.has_positions:
-        measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
-        measures["window"] = lambda block: row_window(block, WINDOW)
-        measures |= {name: patterns[name] for name in ("diagonal", "previous", "next", "first")}
-        if walk.causal and walk.n_queries == walk.n_keys:
-            copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
-            measures |= {name: copies[name] for name in ("duplicate", "induction")}
-    measures["sparse"] = patterns["sparse"]
-    if holds_pictures(maps):
-        measures |= picture_rows(maps)
-    if holds_scores(maps):
-        measures |= SCORE_ROWS
-    return measures
 
 
 def summarize(maps: AttentionMaps | Mapping[str, AttentionMaps] | Any, *, progress: bool = True) -> pd.DataFrame:
