@@ -82,6 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if said is None:
             raise
         context = getattr(error, "ctx", None)
-        tell(f"{said()} See {context.command_path if context else 'attnwidget'} --help.")
+        tell(f"{said().rstrip('.')}. See {context.command_path if context else 'attnwidget'} --help.")
         return USAGE
     return int(code or 0)

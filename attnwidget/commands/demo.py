@@ -11,8 +11,7 @@ from attnwidget.commands import options
 from attnwidget.commands.browsing import open_page
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read
-from attnwidget.commands.running import running, say_json, tell
-from attnwidget.files import check_path
+from attnwidget.commands.running import running, say_json, tell, writable
 
 __all__ = ["EXAMPLES", "demo"]
 
@@ -51,7 +50,7 @@ def demo(
     have seen it.
     """
     with running(debug=debug):
-        path = check_path(output, (".html", ".htm"))
+        path = writable(output, (".html", ".htm"))
         run = read(Loading(device="cpu"), "storyteller", STORY)
 
         import attnwidget as aw

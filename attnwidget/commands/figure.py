@@ -9,8 +9,7 @@ import typer
 from attnwidget.commands import options
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read, text_of
-from attnwidget.commands.running import Usage, running, say_json, tell
-from attnwidget.files import check_path
+from attnwidget.commands.running import Usage, running, say_json, tell, writable
 
 if TYPE_CHECKING:
     from attnwidget.capturing import Capture
@@ -81,7 +80,7 @@ def figure(
     """
     with running(debug=debug):
         how = Loading(device, dtype, tokenizer, own, trust_remote_code)
-        path, text = check_path(output, ENDINGS), text_of(text)
+        path, text = writable(output, ENDINGS), text_of(text)
         run = read(how, model, text, target=target, generate=generate, prefix=prefix)
 
         from attnwidget import figures

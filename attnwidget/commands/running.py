@@ -7,17 +7,27 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
 
-__all__ = ["FAILED", "INTERRUPTED", "UNREAD", "USAGE", "Usage", "running", "say", "say_json", "tell"]
+from attnwidget.files import check_path
+
+__all__ = ["INTERRUPTED", "USAGE", "Usage", "running", "say", "say_json", "say_lines", "tell", "writable"]
 
 FAILED, USAGE, INTERRUPTED, UNREAD = 1, 2, 130, 141  # the last two as shells count SIGINT and SIGPIPE
 
-_PLAIN = (ValueError, TypeError, OSError, ImportError, RuntimeError)  # what these say is meant to be read
+_PLAIN = {
+    "ValueError",
+    "TypeError",
+    "IndexError",
+    "RuntimeError",
+    "TraitError",
+    "Usage",
+}  # what these say is to be read
 
 
 class Usage(Exception):  # noqa: N818 - it names what is wrong, as click does
@@ -32,6 +42,14 @@ def tell(sentence: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"attnwidget: {_printable(' '.join(sentence.split()))}\n")
     sys.stderr.flush()
+
+
+def writable(output: str, endings: Sequence[str]) -> Path:
+    """The path of a file to write, as `attnwidget.files.check_path`; Usage says what is wrong with it."""
+    try:
+        return check_path(output, endings)
+    except (ValueError, OSError) as error:
+        raise Usage(f"--output: {error}") from error
 
 
 def say(text: str) -> None:
@@ -83,7 +101,7 @@ def running(*, debug: bool = False) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - whatever it is, a command ends with a sentence
         if debug:
             traceback.print_exc()
-        tell(_sentence(error))
+        tell(_sentence(error, "" if debug else " (--debug shows where)"))
         raise typer.Exit(USAGE if isinstance(error, Usage) else FAILED) from None
 
 
@@ -104,16 +122,16 @@ def _warnings_told(*, everything: bool) -> Iterator[None]:
         yield
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: Exception, hint: str) -> str:
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename is not None else ""
         said = f"{named}{error.strerror.lower()}"
     else:
         said = str(error).strip()
-        if not isinstance(error, (*_PLAIN, Usage)) or not said:
-            said = f"{type(error).__name__}: {said} (--debug shows where)" if said else type(error).__name__
-    notes = _notes(error)
-    return " ".join([said if said.endswith((".", ")", "?")) or not notes else f"{said}.", *notes])
+        if not said or not (type(error).__name__ in _PLAIN or isinstance(error, OSError | ImportError)):
+            said = f"{type(error).__name__}{': ' if said else ''}{said}{hint}"
+    ended = said if said.endswith((".", ")", "?")) else f"{said}."
+    return " ".join([ended, *_notes(error)])
 
 
 def _notes(error: BaseException) -> list[str]:

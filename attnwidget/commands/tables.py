@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnwidget.commands.running import say
-from attnwidget.files import beside, check_path
+from attnwidget.commands.running import say, writable
+from attnwidget.files import beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def open_table(output: str, *, json_lines: bool = False) -> Iterator[Write]:
     ImportError
         When pyarrow is missing, for Parquet.
     """
-    path = None if output == "-" else check_path(output, ENDINGS)
+    path = None if output == "-" else writable(output, ENDINGS)
     if path is None:
         yield _Lines(".jsonl" if json_lines else ".csv", lambda piece: say(piece.decode())).write
     elif path.suffix.lower() == ".parquet":
@@ -92,7 +92,8 @@ class _Growing:
         except OSError as error:
             error.filename = str(self._path)
             if begin is not None:
-                self._file.truncate(begin)
+                with suppress(OSError):
+                    self._file.truncate(begin)
             raise
 
     def close(self) -> None:

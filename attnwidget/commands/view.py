@@ -10,8 +10,7 @@ from attnwidget.commands import options
 from attnwidget.commands.browsing import open_page
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read, text_of
-from attnwidget.commands.running import running, say_json, tell
-from attnwidget.files import check_path
+from attnwidget.commands.running import running, say_json, tell, writable
 
 __all__ = ["EXAMPLES", "view"]
 
@@ -53,7 +52,7 @@ def view(
     """
     with running(debug=debug):
         how = Loading(device, dtype, tokenizer, own, trust_remote_code)
-        path, text = check_path(output, (".html", ".htm")), text_of(text)
+        path, text = writable(output, (".html", ".htm")), text_of(text)
         run = read(how, model, text, target=target, generate=generate, prefix=prefix)
 
         import attnwidget as aw
