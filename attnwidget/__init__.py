@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from attnwidget.maps import AttentionMaps
     from attnwidget.measures.table import summarize
     from attnwidget.spans import find_spans
+    from attnwidget.surveying.result import Survey
+    from attnwidget.surveying.running import survey
     from attnwidget.teaching.collecting import collect
     from attnwidget.teaching.lesson import Lesson
     from attnwidget.tokens import ImageGrid, Span, Tokens
@@ -47,6 +49,7 @@ _HOME = {
     "Page": "attnwidget.widget.page",
     "Playground": "attnwidget.widget.playground",
     "Span": "attnwidget.tokens",
+    "Survey": "attnwidget.surveying.result",
     "Tokens": "attnwidget.tokens",
     "capture": "attnwidget.capturing",
     "dashboard": "attnwidget.charts.dashboard",
@@ -60,6 +63,7 @@ _HOME = {
     "Recording": "attnwidget.capturing",
     "recording": "attnwidget.capturing",
     "summarize": "attnwidget.measures.table",
+    "survey": "attnwidget.surveying.running",
 }
 _MODULES = ("charts", "demo", "effects", "measures", "training")
 
@@ -77,6 +81,7 @@ __all__ = [
     "Playground",
     "Recording",
     "Span",
+    "Survey",
     "Tokens",
     "capture",
     "charts",
@@ -93,6 +98,7 @@ __all__ = [
     "page",
     "recording",
     "summarize",
+    "survey",
     "training",
 ]
 

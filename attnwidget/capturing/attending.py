@@ -13,7 +13,7 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN, blocks, cells_for, lacking, temper
 
-__all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "weights_of"]
+__all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "visible_in", "weights_of"]
 
 
 def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
@@ -48,13 +48,35 @@ def log_weights_of(call: Call, heads: Sequence[int], rows: slice) -> tuple[Tenso
         scores = scores + _of(call.position_bias, at, rows)[..., : call.n_keys]
     if call.softcap is not None:
         scores = torch.tanh(scores / call.softcap) * call.softcap
-    terms = call.terms(rows)[..., : call.n_keys]
-    terms = terms[:, at] if terms.shape[1] > 1 else terms
-    scores = (scores + terms.masked_fill(terms <= HIDDEN, 0)).masked_fill(terms <= HIDDEN, -math.inf)
+    scores = _masked(call, scores, at, rows)
     sinks = scores.new_full(scores.shape[:3], -math.inf)
     if call.sinks is not None:
         sinks = call.sinks.flatten()[at].to(scores)[:, None].expand_as(sinks)
     return scores, sinks
+
+
+def visible_in(call: Call, rows: slice) -> Tensor:
+    """Which keys some rows may see: bool [batch or 1, heads or 1, rows, keys]."""
+    if isinstance(call, Weights):
+        blank = torch.ones(1, 1, rows.stop - rows.start, call.n_keys, dtype=torch.bool, device=call.device)
+        return blank if call.seeing is None else call.seeing[:, :, rows]
+    if not isinstance(call, Projections):
+        raise TypeError(type(call).__name__)
+    if call.mask is None or call.mask.dtype != torch.bool:
+        return call.terms(rows)[..., : call.n_keys] > HIDDEN
+    return (call.mask[:, :, rows] if call.mask.shape[2] > 1 else call.mask)[..., : call.n_keys]
+
+
+def _masked(call: Projections, scores: Tensor, heads: Tensor, rows: slice) -> Tensor:
+    """Scores of some heads in some rows, with what the mask adds to them, -inf where it hides a key."""
+    if call.mask is not None and call.mask.dtype != torch.bool:
+        terms = call.terms(rows)[..., : call.n_keys]
+        terms = terms[:, heads] if terms.shape[1] > 1 else terms
+        return (scores + terms.masked_fill(terms <= HIDDEN, 0)).masked_fill(terms <= HIDDEN, -math.inf)
+    if call.mask is None and not call.causal:
+        return scores
+    visible = visible_in(call, rows)
+    return scores.masked_fill(~(visible[:, heads] if visible.shape[1] > 1 else visible), -math.inf)
 
 
 def put_out(call: Call, heads: Sequence[int], *, rows: slice | None = None) -> Tensor:

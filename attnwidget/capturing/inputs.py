@@ -19,7 +19,7 @@ from attnwidget.capturing.registry import switches, transformers_in
 from attnwidget.capturing.transformers_names import cache_among, cache_by_its_name, shares_keys
 from attnwidget.intake import AttentionWarning
 
-__all__ = ["as_inputs", "lacks_target", "last_logits_will_do", "load_model"]
+__all__ = ["as_inputs", "lacks_target", "last_logits_will_do", "load_model", "longest"]
 
 _TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "labels")
 _LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
@@ -293,32 +293,41 @@ def _as_batch(name: str, value: Any) -> Any:
     return value
 
 
-def _check_length(model: nn.Module, length: int, *, decoder: bool) -> None:
-    config = getattr(model, "config", None)
-    limit = getattr(config, "max_target_positions" if decoder else "max_position_embeddings", None)
+def longest(model: nn.Module, *, decoder: bool = False) -> tuple[int, bool] | None:
+    """How many tokens a model reads, and whether it cannot read more; None where it does not say."""
+    limit = getattr(getattr(model, "config", None), "max_target_positions" if decoder else "max_position_embeddings", 0)
     if not isinstance(limit, int) or limit <= 0:
-        return
+        return None
+    if decoder:
+        return limit, True
     tables = [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and "pos" in n.split(".")[-1]]
     tables += [m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and n.split(".")[-1] == "wpe"]
-    if tables and not decoder:
-        # Some families keep the first rows of their position table for padding.
-        table = tables[0]
-        reserved = getattr(table, "offset", None) or (0 if table.padding_idx is None else table.padding_idx + 1)
-        allowed = min(limit, table.num_embeddings - reserved)
-        if length > allowed:
-            raise ValueError(
-                f"the text is {length} tokens long and the model has positions for {allowed}. Shorten it, or cut it: "
-                f"tokenizer(text, return_tensors='pt', truncation=True, max_length={allowed})."
-            )
-    elif decoder and length > limit:
+    if not tables:
+        return limit, False
+    # Some families keep the first rows of their position table for padding.
+    table = tables[0]
+    reserved = getattr(table, "offset", None) or (0 if table.padding_idx is None else table.padding_idx + 1)
+    return min(limit, table.num_embeddings - reserved), True
+
+
+def _check_length(model: nn.Module, length: int, *, decoder: bool) -> None:
+    known = longest(model, decoder=decoder)
+    if known is None or length <= known[0]:
+        return
+    limit, at_most = known
+    if decoder:
         raise ValueError(f"decoder_input_ids are {length} tokens long and the decoder has positions for {limit}.")
-    elif length > limit:
-        warnings.warn(
-            f"the text is {length} tokens long and the model was made for {limit}: beyond that its attention may be "
-            "meaningless.",
-            AttentionWarning,
-            stacklevel=4,
+    if at_most:
+        raise ValueError(
+            f"the text is {length} tokens long and the model has positions for {limit}. Shorten it, or cut it: "
+            f"tokenizer(text, return_tensors='pt', truncation=True, max_length={limit})."
         )
+    warnings.warn(
+        f"the text is {length} tokens long and the model was made for {limit}: beyond that its attention may be "
+        "meaningless.",
+        AttentionWarning,
+        stacklevel=4,
+    )
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -7,8 +7,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +26,41 @@ from attnwidget.capturing.qk import QK, as_call
 from attnwidget.capturing.softmaxes import described
 from attnwidget.capturing.transformers_names import cache_among, length_of, logits_of
 
-__all__ = ["Recorder", "active_recorder"]
+__all__ = ["Hears", "Recorder", "active_recorder", "foremost"]
 
 _local = threading.local()  # a pass belongs to the recorder of the thread it runs in
 
 
-def active_recorder() -> Recorder | None:
+class Hears(Protocol):
+    """What transformers' attention function tells of each call."""
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Listen in this thread until the block ends."""
+
+    def silence(self) -> AbstractContextManager[None]:
+        """Hear nothing of what is computed here: it is told in another way."""
+
+    def attended(
+        self, module: nn.Module, call: Projections | str, output: Tensor, query: Tensor, key: Tensor
+    ) -> Tensor:
+        """A call was computed; gives what is to be returned."""
+
+
+def active_recorder() -> Hears | None:
     """The innermost recorder that listens in this thread."""
     stack = getattr(_local, "stack", None)
     return stack[-1] if stack else None
+
+
+@contextmanager
+def foremost(listener: Hears | None) -> Iterator[None]:
+    """Let nobody hear what runs in this thread but the one given, or nobody at all."""
+    stack = _local.__dict__.setdefault("stack", [])
+    stack.append(listener)
+    try:
+        yield
+    finally:
+        stack.remove(listener)
 
 
 class Recorder:
@@ -111,7 +137,6 @@ class Recorder:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen in this thread until the block ends."""
-        stack = _local.__dict__.setdefault("stack", [])
         self._held = frozenset(map(id, [*self.model.parameters(), *self.model.buffers()]))
         hooks: list[Any] = []
         for root in self.roots:
@@ -125,11 +150,10 @@ class Recorder:
                 # In front of other people's hooks, and where the model is one module, before the pass ends.
                 hooks.append(module.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
             hooks += [head.register_forward_pre_hook(self._cut_logits) for head in self._unembeddings]
-            stack.append(self)
             try:
-                yield
+                with foremost(self):
+                    yield
             finally:
-                stack.remove(self)
                 self._packing.leave()
                 self._listen(None)
                 for hook in hooks:
@@ -151,15 +175,9 @@ class Recorder:
             listener.trouble = listener.trouble or error
         return output
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> AbstractContextManager[None]:
         """Take no notice of what runs here: it is no pass of the model."""
-        stack = _local.__dict__.setdefault("stack", [])
-        stack.append(None)
-        try:
-            yield
-        finally:
-            stack.pop()
+        return foremost(None)
 
     @contextmanager
     def silence(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_
 from attnwidget.capturing.changes import Change, changing
 from attnwidget.capturing.keep import Keep
 from attnwidget.capturing.projected import Projections
-from attnwidget.capturing.recorder import Recorder, active_recorder
+from attnwidget.capturing.recorder import Hears, Recorder, active_recorder
 from attnwidget.intake import AttentionWarning
 from attnwidget.layers import blocks
 
@@ -261,7 +261,7 @@ _originals: dict[tuple[int, str], _Original] = {}
 
 
 @contextmanager
-def switched(model: nn.Module, recorder: Recorder) -> Iterator[None]:
+def switched(model: nn.Module, recorder: Hears) -> Iterator[None]:
     """Hold a model in eval mode, with the attention function that the recorder needs; restore it in the end.
 
     The first to change something keeps what it was and the last to leave puts it back, in whatever order captures of

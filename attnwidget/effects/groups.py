@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from attnwidget.measures.walk import mean_over_queries
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GroupDifference", "groups"]
+__all__ = ["GroupDifference", "check_level", "difference_of", "groups"]
 
 CORRECTIONS = {
     "holm": "Holm: the chance of any head at all being called different where none is, is at most 1 - confidence",
@@ -175,29 +175,53 @@ def groups(
     Welch, Biometrika 1947; Hedges, Journal of Educational Statistics 1981; Holm, Scandinavian Journal of Statistics
     1979; Benjamini & Hochberg, Journal of the Royal Statistical Society B 1995.
     """
-    choice("correction", correction, tuple(CORRECTIONS))
-    if not 0 < numeric("confidence", confidence, 0, 1) < 1:
-        raise ValueError(f"confidence={confidence}; expected a number between 0 and 1, as 0.95.")
+    check_level(confidence, correction)
     maps = [[_maps(run) for run in _several(name, runs)] for name, runs in (("runs_a", runs_a), ("runs_b", runs_b))]
     first = maps[0][0]
     called, function = _measure(measure)
     a, b = (np.stack([_numbers(function, one, first, called) for one in group]) for group in maps)
-    found = {name: torch.from_numpy(value) for name, value in welch(a, b, confidence).items()}
-    p = found["p"].numpy()
+    return difference_of(
+        welch(a, b, confidence),
+        layer_numbers=first.layer_numbers,
+        measure=called,
+        confidence=confidence,
+        correction=correction,
+        sizes=(len(a), len(b)),
+    )
+
+
+def check_level(confidence: float, correction: str) -> None:
+    """Refuse a confidence that is none, and a correction that is not known."""
+    choice("correction", correction, tuple(CORRECTIONS))
+    if not 0 < numeric("confidence", confidence, 0, 1) < 1:
+        raise ValueError(f"confidence={confidence}; expected a number between 0 and 1, as 0.95.")
+
+
+def difference_of(
+    tested: Mapping[str, Any],
+    *,
+    layer_numbers: tuple[int, ...],
+    measure: str,
+    confidence: float,
+    correction: str,
+    sizes: tuple[int, int],
+) -> GroupDifference:
+    """What `welch` found of two groups, with p-values corrected for the number of heads."""
+    found = {name: torch.from_numpy(value) for name, value in tested.items()}
     return GroupDifference(
         difference=found["difference"],
         low=found["low"],
         high=found["high"],
         effect_size=found["effect_size"],
         p=found["p"],
-        corrected=torch.from_numpy(corrected(p, correction)),
+        corrected=torch.from_numpy(corrected(found["p"].numpy(), correction)),
         means=(found["mean_a"], found["mean_b"]),
         counts=(found["count_a"], found["count_b"]),
-        layer_numbers=first.layer_numbers,
-        measure=called,
+        layer_numbers=layer_numbers,
+        measure=measure,
         confidence=confidence,
         correction=correction,
-        sizes=(len(a), len(b)),
+        sizes=sizes,
         caveat=CAVEAT,
     )
 

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special, stats
 
-__all__ = ["FEWEST", "corrected", "welch"]
+__all__ = ["FEWEST", "Group", "corrected", "welch", "welch_of"]
 
 FEWEST = 2  # numbers of a group: one alone has no spread
 
 
+class Group(NamedTuple):
+    """A group of numbers in each place: how many, their mean, and their squared distances from it added up."""
+
+    count: Any
+    mean: Any
+    squares: Any
+
+
 def welch(a: Any, b: Any, confidence: float) -> dict[str, Any]:
     """Welch's test and Hedges' g of two groups [runs, layers, heads], NaN left out: of each [layers, heads]."""
-    counts = [(~np.isnan(one)).sum(0) for one in (a, b)]
-    known = (counts[0] >= FEWEST) & (counts[1] >= FEWEST)
-    n_a, n_b = (np.where(known, count, math.nan) for count in counts)
-    mean_a, mean_b = (
-        np.nansum(one, 0) / np.where(count, count, math.nan) for one, count in zip((a, b), counts, strict=True)
-    )
+    return welch_of(_group(a), _group(b), confidence)
+
+
+def welch_of(a: Group, b: Group, confidence: float) -> dict[str, Any]:
+    """The same of groups of which no more is known than this: of each [layers, heads]."""
+    known = (a.count >= FEWEST) & (b.count >= FEWEST)
+    n_a, n_b = (np.where(known, one.count, math.nan) for one in (a, b))
     with np.errstate(invalid="ignore", divide="ignore"):
-        squares_a, squares_b = _squares(a, mean_a), _squares(b, mean_b)
-        error_a, error_b = squares_a / (n_a - 1) / n_a, squares_b / (n_b - 1) / n_b
+        error_a, error_b = a.squares / (n_a - 1) / n_a, b.squares / (n_b - 1) / n_b
         error = error_a + error_b
         error = np.where(error > 0, error, math.nan)  # without any spread nothing is known of chance
         freedom = error**2 / (error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1))
-        difference = np.where(known, mean_a - mean_b, math.nan)
+        difference = np.where(known, a.mean - b.mean, math.nan)
         half = stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(error)
         both = n_a + n_b - 2
-        spread = np.sqrt((squares_a + squares_b) / both)
+        spread = np.sqrt((a.squares + b.squares) / both)
         unbiased = np.exp(special.gammaln(both / 2) - special.gammaln((both - 1) / 2)) / np.sqrt(both / 2)
         return {
             "difference": difference,
@@ -38,11 +46,18 @@ def welch(a: Any, b: Any, confidence: float) -> dict[str, Any]:
             "high": difference + half,
             "effect_size": difference / np.where(spread > 0, spread, math.nan) * unbiased,
             "p": 2 * stats.t.sf(np.abs(difference) / np.sqrt(error), freedom),
-            "mean_a": mean_a,
-            "mean_b": mean_b,
-            "count_a": counts[0],
-            "count_b": counts[1],
+            "mean_a": a.mean,
+            "mean_b": b.mean,
+            "count_a": a.count,
+            "count_b": b.count,
         }
+
+
+def _group(values: Any) -> Group:
+    count = (~np.isnan(values)).sum(0)
+    with np.errstate(invalid="ignore"):
+        mean = np.nansum(values, 0) / np.where(count, count, math.nan)
+        return Group(count, mean, _squares(values, mean))
 
 
 def _squares(group: Any, mean: Any) -> Any:

@@ -251,15 +251,15 @@ def head_clusters(
 
 
 def row_unlike(rows: Rows) -> Tensor:
-    """Jensen-Shannon divergence of rows [heads, rows] from the mean of all heads' rows, in nats.
+    """Jensen-Shannon divergence of rows [..., heads, rows] from the mean of all heads' rows, in nats.
 
     NaN where a query sees one key, where a row has no values, and where there is no other head.
     """
     seeing = ~rows.without
-    if rows.weights.shape[0] < 2:
+    if rows.weights.shape[-3] < 2:
         return torch.full_like(rows.total, math.nan)
     weights = rows.weights if bool(seeing.all()) else rows.weights.masked_fill(~seeing[..., None], 0)
-    mean = weights.sum(0)
+    mean = weights.sum(-3, keepdim=True)
     mean = mean / mean.sum(-1, keepdim=True)
     twice = (weights / rows.mass[..., None]).add_(mean)  # the mixture of the two
     mixed = math.log(2) - plogp(twice).sum(-1) / 2

@@ -382,7 +382,8 @@ def _detector_scores(walk: Walk, ids: Tensor, *, exclude_bos: bool, exclude_curr
 
 def _targets(ids: Tensor, rows: Rows) -> dict[str, Tensor]:
     """For each copying pattern the keys [..., rows, keys] that a query of that pattern attends to, of those it sees."""
-    same_before = (ids[rows.query] == ids[rows.key]) & (rows.key < rows.query)
+    same = ids[..., rows.query[:, 0], None] == ids[..., None, rows.key]
+    same_before = same & (rows.key < rows.query)
     # What followed a copy counts where the copy itself is no padding.
     after_copy = pad((same_before & rows.visible)[..., :-1], (1, 0))
     found = {"previous": rows.key == rows.query - 1, "duplicate": same_before, "induction": after_copy}

@@ -12,22 +12,12 @@ from torch import Tensor
 
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.alignment import expected_position, tau
-from attnwidget.measures.heads import row_unlike
-from attnwidget.measures.information import over_largest
-from attnwidget.measures.patterns import copy_rows, pattern_rows, token_numbers
+from attnwidget.measures.numbers import NUMBERS, Known, numbers_of, row_numbers, what_to_read
+from attnwidget.measures.patterns import token_numbers
 from attnwidget.measures.pictured import PICTURE_ROWS, holds_pictures, picture_rows
 from attnwidget.measures.receivers import UNKNOWN_RECEIVERS, Receiving
-from attnwidget.measures.rows import (
-    SINK_SUMS,
-    locality_score,
-    row_distance,
-    row_outside,
-    row_window,
-    sink_scores,
-    uniform_distance,
-)
-from attnwidget.measures.scores import SCORE_ROWS, UNKNOWN_SCORES, holds_scores, largest
-from attnwidget.measures.walk import Measure, Walk, mean_over_queries
+from attnwidget.measures.scores import SCORE_ROWS, UNKNOWN_SCORES, holds_scores
+from attnwidget.measures.walk import Walk, mean_over_queries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +63,6 @@ HEAD_MEASURES = {
     "score_std": HeadMeasure("Score spread", "nats", "How far a query's scores spread: their standard deviation."),
     "lse": HeadMeasure("Log-sum-exp", "nats", "Log of what the softmax divides by, a learned sink's logit included."),
 }
-WINDOW = 3
 
 
 def measured(maps: AttentionMaps) -> dict[str, HeadMeasure]:
@@ -111,48 +100,24 @@ def head_measures(maps: AttentionMaps, *, rows: Tensor | None = None, progress: 
         weights, sentences of a text that has few, patches without a picture, heads that a layer does not have.
     """
     walk = Walk(maps, rows=rows, trimmed=True, scored=True)
-    measures: dict[str, Measure] = {
-        "entropy": lambda block: block.entropy,
-        "count": lambda block: block.count.expand_as(block.total),
-        "confidence": lambda block: block.top,
-        "outside": row_outside,
-        "unlike": row_unlike,
-    }
+    ids = None
+    if walk.causal and walk.n_queries == walk.n_keys:
+        ids = token_numbers(maps.tokens, walk.n_queries).to(walk.device)
+    known = Known(walk.first_key, walk.has_positions, walk.causal, ids, holds_scores(maps))
+    measures, sums = what_to_read(NUMBERS, known)
     if holds_two_texts(maps):
         measures["position"] = expected_position
-    if walk.has_positions:
-        patterns = pattern_rows(walk.first_key)
-        measures |= {"distance": row_distance, "uniform_distance": uniform_distance}
-        measures["window"] = lambda block: row_window(block, WINDOW)
-        measures |= {name: patterns[name] for name in ("diagonal", "previous", "next", "first")}
-        if walk.causal and walk.n_queries == walk.n_keys:
-            copies = copy_rows(token_numbers(maps.tokens, walk.n_queries).to(walk.device))
-            measures |= {name: copies[name] for name in ("duplicate", "induction")}
-    measures["sparse"] = pattern_rows(walk.first_key)["sparse"]
     if holds_pictures(maps):
         measures |= picture_rows(maps)
-    if holds_scores(maps):
-        measures |= SCORE_ROWS
     receiving = Receiving(maps, rows)
     with walk.shown(progress=progress):
-        found = walk.gather(measures, SINK_SUMS | (receiving.sums if receiving.known else {}))
-    received = found.pop("receiver", None)
-    passed = found.pop("passed")
-    score = sink_scores(found.pop("mass"), found.pop("seen"), passed if walk.causal else None)
-    found["effective_keys"] = found["entropy"].exp()
-    found["normalized_entropy"] = over_largest(found["entropy"], found.pop("count"))
-    position = found.pop("position", None)
-    numbers = {name: largest(found.pop(name)) for name in ("score_max",) if name in found}
-    numbers |= {name: mean_over_queries(value) for name, value in found.items()}
-    if received is not None:
-        numbers["receiver"] = receiving.score(received)
-    if walk.has_positions:
-        numbers["locality"] = locality_score(numbers["distance"], numbers["uniform_distance"])
-    if position is not None:
-        numbers["monotonic"] = tau(position, walk.n_keys)
-    top, key = score.nan_to_num(-1).max(-1)
-    numbers["sink"] = top.masked_fill(top < 0, math.nan)
-    numbers["sink_key"] = key.to(top.dtype).masked_fill(top < 0, math.nan)
+        found = walk.gather(measures, sums | (receiving.sums if receiving.known else {}))
+    numbers = numbers_of(found, row_numbers(found), causal=walk.causal)
+    numbers |= {name: mean_over_queries(found[name]) for name in PICTURE_ROWS if name in found}
+    if receiving.known:
+        numbers["receiver"] = receiving.score(found["receiver"])
+    if "position" in found:
+        numbers["monotonic"] = tau(found["position"], walk.n_keys)
     nothing = torch.full_like(numbers["entropy"], math.nan)
     return {name: numbers.get(name, nothing) for name in HEAD_MEASURES}
 
