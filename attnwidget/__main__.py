@@ -4,4 +4,5 @@ import sys
 
 from attnwidget.commands import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes of a survey import this file again
+    sys.exit(main())

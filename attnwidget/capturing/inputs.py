@@ -69,7 +69,7 @@ def _load(name: str | Path, options: Mapping[str, Any]) -> nn.Module:
     try:
         config = transformers.AutoConfig.from_pretrained(name, **_trust(options))
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(_cannot_load("model", name)) from error
+        raise ValueError(_cannot_load("model", name, error)) from error
     built_as = set(getattr(config, "architectures", None) or ())
     brought = set(getattr(config, "auto_map", None) or ()) if options.get("trust_remote_code") else set()
     for loader in (getattr(transformers, loader) for loader in _LOADERS):
@@ -83,7 +83,7 @@ def _load(name: str | Path, options: Mapping[str, Any]) -> nn.Module:
                 _tell_missing(name, found["missing_keys"])
                 return model.eval()  # type: ignore[no-any-return]
             except (OSError, ValueError, RuntimeError) as error:
-                raise ValueError(_cannot_load("model", name)) from error
+                raise ValueError(_cannot_load("model", name, error)) from error
     raise AssertionError("AutoModel is the last loader")
 
 
@@ -111,16 +111,19 @@ def _load_tokenizer(name: str | Path, options: Mapping[str, Any], *, required: b
         return transformers.AutoTokenizer.from_pretrained(name, **_trust(options))
     except Exception as error:  # tokenizers fail in many ways, and none is fatal if nobody asked for one
         if required:
-            raise ValueError(_cannot_load("tokenizer", name)) from error
+            raise ValueError(_cannot_load("tokenizer", name, error)) from error
         return None
 
 
-def _cannot_load(what: str, name: str | Path) -> str:
+def _cannot_load(what: str, name: str | Path, error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return f"the {what} {str(name)!r} brings code of its own, which runs only where trust_remote_code says so."
     if Path(name).is_dir():
         held = sorted(p.name for p in Path(name).iterdir())[:6]
         return (
             f"no {what} can be loaded from the folder {str(name)!r}, which holds {', '.join(held) or 'nothing'}; "
-            "expected what save_pretrained writes: config.json, model.safetensors, tokenizer.json."
+            "expected what save_pretrained writes: config.json, model.safetensors, tokenizer.json. transformers says: "
+            + (str(error).strip().partition("\n")[0] or type(error).__name__)
         )
     return (
         f"the {what} {str(name)!r} cannot be loaded: it is no folder here, and the hub does not give it (no network, "

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import attnwidget
-from attnwidget.commands import demo, diagnose, figure, measure, options, view
+from attnwidget.commands import demo, diagnose, figure, measure, options, survey, view
 from attnwidget.commands.running import INTERRUPTED, USAGE, tell
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ for _module, _command, _short in (
     (figure, figure.figure, "One text as a figure for print."),
     (diagnose, diagnose.diagnose, "What is unusual about the attention on one text."),
     (measure, measure.measure, "The numbers of every head for every text of a file."),
+    (survey, survey.survey, "The numbers of every head over many texts, on several processes."),
     (demo, demo.demo, "A first look, with nothing to download."),
 ):
     app.command(epilog=_module.EXAMPLES, short_help=_short)(_command)

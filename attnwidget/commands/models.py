@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["DTYPES", "Loading", "inputs_of", "target_named"]
+__all__ = ["DTYPES", "Loading", "Maker", "inputs_of", "quieten", "target_named"]
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 
@@ -61,24 +61,35 @@ class Loading:
         ValueError
             When the model cannot be loaded.
         """
-        _quieten()
+        quieten()
         model, tokenizer = self._by_name(name) if self.own is None else self._by_function(self.own, name)
         return model.eval(), tokenizer
+
+    def to_send(self, name: str) -> dict[str, Any]:
+        """What `attnwidget.survey` and its workers load it of: the name or folder where that will do."""
+        quieten()
+        if self.own is not None or self.trust_remote_code or self.device == "auto":
+            return {"model": Maker(self, name), "tokenizer": None}
+        place, dtype = self._place(name)
+        return {"model": place, "tokenizer": self.tokenizer, "device": _device(self.device), "dtype": dtype}
+
+    def _place(self, name: str) -> tuple[str, str | None]:
+        """Where a model is loaded from, and in what precision; those of this package are saved in half of theirs."""
+        if name not in demo.NAMES:
+            return name, self.dtype
+        return str(demo.folder(name)), self.dtype or "float32"
 
     def _by_name(self, name: str) -> tuple[nn.Module, Any]:
         from attnwidget.capturing.inputs import load_model
 
-        place, dtype = (demo.folder(name), "float32") if name in demo.NAMES else (name, None)
+        place, dtype = self._place(name)
         options: dict[str, Any] = {"trust_remote_code": self.trust_remote_code}
-        if (self.dtype or dtype) is not None:
-            options["dtype"] = self.dtype or dtype
+        if dtype is not None:
+            options["dtype"] = dtype
         device = None if self.device == "auto" else _device(self.device)
         if device is None:
             options["device_map"] = "auto"
-        try:
-            model, tokenizer = load_model(place, self.tokenizer, **options)
-        except ValueError as error:
-            raise ValueError(_why(name, error)) from error
+        model, tokenizer = load_model(place, self.tokenizer, **options)
         return (model if device is None else model.to(device)), tokenizer
 
     def _by_function(self, own: str, name: str) -> tuple[nn.Module, Any]:
@@ -109,6 +120,18 @@ class Loading:
         if self.dtype is not None:
             model.to(getattr(torch, self.dtype))
         return model, tokenizer
+
+
+class Maker:
+    """A function that loads a model, and can be sent to a process that shall; by its name a survey knows it again."""
+
+    def __init__(self, how: Loading, name: str) -> None:
+        self._how, self._name = how, name
+        self.__qualname__ = f"{how.own or 'from_pretrained'}({name!r}, {how.tokenizer!r}, {how.dtype!r})"
+
+    def __call__(self) -> tuple[nn.Module, Any]:
+        """The model and its tokenizer."""
+        return self._how.load(self._name)
 
 
 def inputs_of(
@@ -163,7 +186,7 @@ def target_named(model: nn.Module, target: str | None, how: str) -> Iterator[Non
         raise
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keep transformers from talking; a download shows how far it is, where somebody sees it."""
     from huggingface_hub.utils.tqdm import enable_progress_bars
     from transformers.utils import logging
@@ -209,13 +232,3 @@ def _function(own: str) -> Callable[[str], Any]:
     if not callable(function):
         raise Usage(f"--own {own}: {module} has no function {name}.")
     return function  # type: ignore[no-any-return]
-
-
-def _why(name: str, error: ValueError) -> str:
-    """Why a model cannot be loaded, with what transformers said of a folder that is there."""
-    cause = str(error.__cause__ or "").strip()
-    if "trust_remote_code" in cause:
-        return f"{name} brings code of its own, which runs only where it is asked for: --trust-remote-code."
-    if cause and Path(name).is_dir():
-        return f"{error} transformers says: {cause.splitlines()[0]}"
-    return str(error)

@@ -114,7 +114,9 @@ Form = Annotated[
         "--format", metavar="FORMAT", help="txt, jsonl, csv, tsv or parquet, where the name of DATA says nothing."
     ),
 ]
-MaxExamples = Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after N texts.", show_default=False)]
+MaxExamples = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Read the first N rows of DATA alone.", show_default=False)
+]
 MaxTokens = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Cut longer texts after N tokens. [default: they are left out, and named]"),

@@ -16,7 +16,18 @@ import typer
 
 from attnwidget.files import check_path
 
-__all__ = ["INTERRUPTED", "USAGE", "Usage", "running", "say", "say_json", "say_lines", "tell", "writable"]
+__all__ = [
+    "INTERRUPTED",
+    "USAGE",
+    "Usage",
+    "running",
+    "say",
+    "say_json",
+    "say_lines",
+    "tell",
+    "warnings_told",
+    "writable",
+]
 
 FAILED, USAGE, INTERRUPTED, UNREAD = 1, 2, 130, 141  # the last two as shells count SIGINT and SIGPIPE
 
@@ -87,7 +98,7 @@ def running(*, debug: bool = False) -> Iterator[None]:
         stdout any more.
     """
     try:
-        with _warnings_told(everything=debug):
+        with warnings_told(everything=debug):
             yield
     except typer.Exit:
         raise
@@ -106,7 +117,7 @@ def running(*, debug: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def _warnings_told(*, everything: bool) -> Iterator[None]:
+def warnings_told(*, everything: bool = False) -> Iterator[None]:
     """Our own warnings as lines, each once; those of other libraries only where everything is asked for."""
     told: set[str] = set()
 

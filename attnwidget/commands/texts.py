@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from attnwidget.commands.rows import READERS, Row
 from attnwidget.commands.running import Usage
 
 __all__ = ["Example", "Skipped", "Texts"]
+
+
+BROKEN = "it is not UTF-8"
 
 
 class Example(NamedTuple):
@@ -68,10 +72,12 @@ class Texts:
     form : str or None
         "txt", "jsonl", "csv", "tsv" or "parquet"; None goes by the name of the file, and takes stdin for lines of text.
     most : int or None
-        Stop after so many.
+        Read so many rows at most.
 
     Attributes
     ----------
+    column : str
+        The column of the texts.
     skipped : Skipped
         What was left out so far: texts that are empty, rows that cannot be read.
 
@@ -98,7 +104,7 @@ class Texts:
         reader = READERS[_form(source, form)]
         with ExitStack() as stack:
             columns, self._rows = reader(stack.enter_context(_opened(source)), self._name)
-            self._column = _chosen(self._name, columns, column, "--column")
+            self.column = _chosen(self._name, columns, column, "--column")
             self._target = None if target is None else _chosen(self._name, columns, target, "--target-column")
             self._open = stack.pop_all()
 
@@ -111,18 +117,33 @@ class Texts:
         self._open.close()
 
     def __iter__(self) -> Iterator[Example]:
-        given = 0
-        for number, row in enumerate(self._rows):
+        for number, row in enumerate(islice(self._rows, self._most)):
             try:
-                text = _text(row, self._column)
+                text = _text(row, self.column)
                 target = None if self._target is None else _text(row, self._target)
             except ValueError as error:
                 self.skipped.add(number, str(error))
-                continue
-            yield Example(number, text, target)
-            given += 1
-            if given == self._most:
-                return
+            else:
+                yield Example(number, text, target)
+
+    def as_they_come(self) -> Iterator[Mapping[str, Any]]:
+        """Rows with all their columns; where one cannot be read ValueError is raised, and the next one follows."""
+        return _Rows(self._rows)
+
+
+class _Rows(Iterator[Mapping[str, Any]]):
+    """A generator would be at its end after the first row that cannot be read."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+
+    def __next__(self) -> Mapping[str, Any]:
+        row = next(self._rows)
+        if isinstance(row, str):
+            raise ValueError(row)  # noqa: TRY004 - the file is at fault, and says so
+        if any(_is_broken(value) for value in row.values()):
+            raise ValueError(BROKEN)
+        return row
 
 
 def _form(source: str, form: str | None) -> str:
@@ -164,6 +185,11 @@ def _text(row: Row, column: str) -> str:
         raise ValueError("it is empty")
     if not isinstance(text, str):
         raise ValueError(f"its {column!r} is {type(text).__name__}, and no text")  # noqa: TRY004 - as above
-    if any("\ud800" <= one <= "\udfff" for one in text):
-        raise ValueError("it is not UTF-8")
+    if _is_broken(text):
+        raise ValueError(BROKEN)
     return text
+
+
+def _is_broken(value: Any) -> bool:
+    """Whether a text came of bytes that are no UTF-8: these stand in it as lone surrogates."""
+    return isinstance(value, str) and not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value)
