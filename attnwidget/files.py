@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["beside", "check_path", "write"]
+__all__ = ["as_cell", "beside", "check_path", "write"]
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_cell(text: str) -> str:
+    """A text as a cell of CSV that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text
 
 
 def check_path(path: str | Path, endings: Sequence[str]) -> Path:

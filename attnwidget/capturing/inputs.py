@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ _TOKENWISE = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "
 _LOADERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForMaskedLM", "AutoModel")
 
 
-def load_model(model: Any, tokenizer: Any = None) -> tuple[nn.Module, Any]:
+def load_model(model: Any, tokenizer: Any = None, **options: Any) -> tuple[nn.Module, Any]:
     """Model and tokenizer, from the model itself, its name, or the folder it was saved to.
 
     Parameters
@@ -34,6 +34,8 @@ def load_model(model: Any, tokenizer: Any = None) -> tuple[nn.Module, Any]:
         A transformers model, a name on the hub, or a folder written by save_pretrained.
     tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None
         The tokenizer, its name or folder; None looks beside the model.
+    **options
+        How from_pretrained loads a model that is given by name: ``dtype``, ``device_map``, ``trust_remote_code``.
 
     Returns
     -------
@@ -53,51 +55,75 @@ def load_model(model: Any, tokenizer: Any = None) -> tuple[nn.Module, Any]:
         )
     place = tokenizer if isinstance(tokenizer, (str, Path)) else None
     if isinstance(model, (str, Path)):
-        place, model = place or model, _load(model)
+        place, model = place or model, _load(model, options)
         if tokenizer is None:
-            tokenizer = _load_tokenizer(place, required=False)
+            tokenizer = _load_tokenizer(place, options, required=False)
     if isinstance(tokenizer, (str, Path)):
-        tokenizer = _load_tokenizer(tokenizer, required=True)
+        tokenizer = _load_tokenizer(tokenizer, options, required=True)
     return model, tokenizer
 
 
-def _load(name: str | Path) -> nn.Module:
+def _load(name: str | Path, options: Mapping[str, Any]) -> nn.Module:
     import transformers
 
     try:
-        config = transformers.AutoConfig.from_pretrained(name)
+        config = transformers.AutoConfig.from_pretrained(name, **_trust(options))
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(_cannot_load("model", name)) from error
+        raise ValueError(_cannot_load("model", name, error)) from error
     built_as = set(getattr(config, "architectures", None) or ())
+    brought = set(getattr(config, "auto_map", None) or ()) if options.get("trust_remote_code") else set()
     for loader in (getattr(transformers, loader) for loader in _LOADERS):
         # Take the class the weights were saved with, so that nothing is newly initialised.
         mapped = loader._model_mapping.get(type(config), None)  # noqa: SLF001
         classes = mapped if isinstance(mapped, (tuple, list)) else [mapped]
-        if loader is transformers.AutoModel or built_as & {c.__name__ for c in classes if c is not None}:
+        known = bool(built_as & {c.__name__ for c in classes if c is not None})
+        if loader is transformers.AutoModel or known or loader.__name__ in brought:
             try:
-                return loader.from_pretrained(name).eval()  # type: ignore[no-any-return]
+                model, found = loader.from_pretrained(name, output_loading_info=True, **options)
+                _tell_missing(name, found["missing_keys"])
+                return model.eval()  # type: ignore[no-any-return]
             except (OSError, ValueError, RuntimeError) as error:
-                raise ValueError(_cannot_load("model", name)) from error
+                raise ValueError(_cannot_load("model", name, error)) from error
     raise AssertionError("AutoModel is the last loader")
 
 
-def _load_tokenizer(name: str | Path, *, required: bool) -> Any:
+def _tell_missing(name: str | Path, missing: Iterable[str]) -> None:
+    """Warn of weights that nobody trained."""
+    names = sorted(missing)
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        warnings.warn(
+            f"{str(name)!r} lacks weights of the model, which are random instead: {', '.join(names[:3])}{more}.",
+            AttentionWarning,
+            stacklevel=5,
+        )
+
+
+def _trust(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What configurations and tokenizers are told of the options of a model."""
+    return {name: value for name, value in options.items() if name == "trust_remote_code"}
+
+
+def _load_tokenizer(name: str | Path, options: Mapping[str, Any], *, required: bool) -> Any:
     import transformers
 
     try:
-        return transformers.AutoTokenizer.from_pretrained(name)
+        return transformers.AutoTokenizer.from_pretrained(name, **_trust(options))
     except Exception as error:  # tokenizers fail in many ways, and none is fatal if nobody asked for one
         if required:
-            raise ValueError(_cannot_load("tokenizer", name)) from error
+            raise ValueError(_cannot_load("tokenizer", name, error)) from error
         return None
 
 
-def _cannot_load(what: str, name: str | Path) -> str:
+def _cannot_load(what: str, name: str | Path, error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return f"the {what} {str(name)!r} brings code of its own, which runs only where trust_remote_code says so."
     if Path(name).is_dir():
         held = sorted(p.name for p in Path(name).iterdir())[:6]
         return (
             f"no {what} can be loaded from the folder {str(name)!r}, which holds {', '.join(held) or 'nothing'}; "
-            "expected what save_pretrained writes: config.json, model.safetensors, tokenizer.json."
+            "expected what save_pretrained writes: config.json, model.safetensors, tokenizer.json. transformers says: "
+            + (str(error).strip().partition("\n")[0] or type(error).__name__)
         )
     return (
         f"the {what} {str(name)!r} cannot be loaded: it is no folder here, and the hub does not give it (no network, "

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from attnwidget.arguments import refuse_unknown
-from attnwidget.files import check_path, write
+from attnwidget.files import as_cell, check_path, write
 from attnwidget.widget.weights import shown_weights
 
 __all__ = ["save"]
 
 PICTURES = (".png", ".svg", ".pdf")
 LARGEST_TABLE = 1 << 24  # cells: some 150 MB of text
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def save(view: Any, path: str | Path, options: Mapping[str, Any]) -> Path:
@@ -55,15 +54,10 @@ def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
     cells[hidden] = ""
     written = io.StringIO(newline="")
     writer = csv.writer(written)
-    writer.writerow(["", *map(_label, maps.key_tokens.labels)])
-    writer.writerows([_label(label), *row] for label, row in zip(maps.tokens.labels, cells.tolist(), strict=True))
+    writer.writerow(["", *map(as_cell, maps.key_tokens.labels)])
+    writer.writerows([as_cell(label), *row] for label, row in zip(maps.tokens.labels, cells.tolist(), strict=True))
     # The mark in front tells spreadsheets that it is UTF-8; others skip it.
     return write(path, written.getvalue().encode("utf-8-sig", errors="replace"), endings=tuple(ENDINGS))
-
-
-def _label(label: str) -> str:
-    """A token that no spreadsheet takes for a formula."""
-    return f"'{label}" if label.startswith(_FORMULAS) else label
 
 
 ENDINGS: dict[str, Callable[[Any, Path, dict[str, Any]], Path]] = {
