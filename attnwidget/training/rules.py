@@ -15,7 +15,8 @@ __all__ = ["RULES", "Alert", "Past", "Rule", "broken"]
 
 MOST = 0.5  # of the heads, from which a thing is one of the model and not of a head
 ONE_KEY, EVERYWHERE = 0.05, 0.98  # of the largest entropy: on one key, and everywhere alike
-NOT_ONE_KEY, SOMEWHERE = 0.2, 0.9  # what a head must have been before it came to that
+NOT_ONE_KEY, SOMEWHERE = 0.2, 0.9  # what most heads must have been before they came to that
+ALIVE = 0.75  # what a single head must have been: some look somewhere for a while on their way to nothing
 LARGE_SCORE = 30.0  # nats: sharper than heads become that learn to look at one key
 SINK, GROWN = 0.9, 0.3  # mean weight of one key, and by how much it grew since it was least
 IGNORED = 0.1  # of the mass that chance gives a prefix
@@ -121,23 +122,23 @@ def _collapse(seen: Seen) -> str:
 
 def _uniform(seen: Seen) -> str:
     """Most heads look everywhere alike, as they do in a model that has learned nothing, and once did not."""
-    dead, now = _flat(seen)
+    dead, now = _flat(seen, SOMEWHERE)
     return f"{_count(dead, now)} heads came to look everywhere alike" if _is_most(dead, now) else ""
 
 
 def _dying(seen: Seen) -> str:
     """Heads that looked somewhere, and look everywhere alike."""
-    dead, _ = _flat(seen)
+    dead, _ = _flat(seen, ALIVE)
     return f"heads {_heads(dead, seen)} came to look everywhere alike" if dead.any() else ""
 
 
-def _flat(seen: Seen) -> tuple[NDArray[np.bool_], Values]:
+def _flat(seen: Seen, below: float) -> tuple[NDArray[np.bool_], Values]:
     """Heads that are flat now, were at the reading before, and were not at some time; and how flat all are."""
     now = seen.now["normalized_entropy"]
     last, least = seen.past.last.get("normalized_entropy"), seen.past.least.get("normalized_entropy")
     if last is None or least is None:
         return np.zeros_like(now, dtype=bool), now
-    return (now > EVERYWHERE) & (last > EVERYWHERE) & (least < SOMEWHERE), now
+    return (now > EVERYWHERE) & (last > EVERYWHERE) & (least < below), now
 
 
 def _sinks(seen: Seen) -> str:
