@@ -79,6 +79,7 @@ class Seen(NamedTuple):
     past: Past
     layers: Sequence[int]  # their numbers in the model
     chance: Mapping[str, float]  # mass that spans would get by chance
+    hidden: bool  # whether no maps have the spans: what no query sees is cut as padding
 
 
 class Rule(NamedTuple):
@@ -93,9 +94,10 @@ def broken(
 ) -> list[Alert]:
     """Rules that a reading breaks, held against those before it; each of all maps by itself."""
     alerts = []
+    hidden = bool(chance) and not any(mass for of in chance.values() for mass in of.values())
     for name, now in reading.numbers.items():
         known = past.get(name, Past())
-        seen = Seen(now, known if known.fits(now) else Past(), reading.numbers_of(name), chance.get(name, {}))
+        seen = Seen(now, known if known.fits(now) else Past(), reading.numbers_of(name), chance.get(name, {}), hidden)
         said = {rule: RULES[rule].holds(seen) for rule in rules}
         alerts += [Alert(rule, reading.step, f"{name}: {why}", name) for rule, why in said.items() if why]
     return alerts
@@ -152,6 +154,8 @@ def _sinks(seen: Seen) -> str:
 
 def _prefix(seen: Seen) -> str:
     """A prefix that no head gives a tenth of what chance would."""
+    if seen.hidden and np.isfinite(seen.now["entropy"]).any():
+        return "no query may look at the prefix: a mask hides it"
     for name in ("mass on prefix[1:]", "mass on prefix"):  # position 0 is a sink in most models, whatever stands there
         mass, chance = seen.now.get(name), seen.chance.get(name, 0.0)
         if mass is not None and np.isfinite(mass).any() and chance > 0:
@@ -181,6 +185,6 @@ RULES: dict[str, Rule] = {
     "collapse": Rule(_collapse, ("normalized_entropy", "score_max")),
     "uniform": Rule(_uniform, ("normalized_entropy",)),
     "sinks": Rule(_sinks, ("sink",)),
-    "prefix": Rule(_prefix, ("mass on prefix", "mass on prefix[1:]")),
+    "prefix": Rule(_prefix, ("entropy", "mass on prefix", "mass on prefix[1:]")),
     "dying": Rule(_dying, ("normalized_entropy",)),
 }
