@@ -15,7 +15,8 @@ __all__ = ["RULES", "Alert", "Past", "Rule", "broken"]
 
 MOST = 0.5  # of the heads, from which a thing is one of the model and not of a head
 ONE_KEY, EVERYWHERE = 0.05, 0.98  # of the largest entropy: on one key, and everywhere alike
-NOT_ONE_KEY, SOMEWHERE = 0.2, 0.9  # what a head must have been before it came to that
+NOT_ONE_KEY, SOMEWHERE = 0.2, 0.9  # what most heads must have been before they came to that
+ALIVE = 0.75  # what a single head must have been: some look somewhere for a while on their way to nothing
 LARGE_SCORE = 30.0  # nats: sharper than heads become that learn to look at one key
 SINK, GROWN = 0.9, 0.3  # mean weight of one key, and by how much it grew since it was least
 IGNORED = 0.1  # of the mass that chance gives a prefix
@@ -78,6 +79,7 @@ class Seen(NamedTuple):
     past: Past
     layers: Sequence[int]  # their numbers in the model
     chance: Mapping[str, float]  # mass that spans would get by chance
+    hidden: bool  # whether no maps have the spans: what no query sees is cut as padding
 
 
 class Rule(NamedTuple):
@@ -92,9 +94,10 @@ def broken(
 ) -> list[Alert]:
     """Rules that a reading breaks, held against those before it; each of all maps by itself."""
     alerts = []
+    hidden = bool(chance) and not any(mass for of in chance.values() for mass in of.values())
     for name, now in reading.numbers.items():
         known = past.get(name, Past())
-        seen = Seen(now, known if known.fits(now) else Past(), reading.numbers_of(name), chance.get(name, {}))
+        seen = Seen(now, known if known.fits(now) else Past(), reading.numbers_of(name), chance.get(name, {}), hidden)
         said = {rule: RULES[rule].holds(seen) for rule in rules}
         alerts += [Alert(rule, reading.step, f"{name}: {why}", name) for rule, why in said.items() if why]
     return alerts
@@ -121,23 +124,23 @@ def _collapse(seen: Seen) -> str:
 
 def _uniform(seen: Seen) -> str:
     """Most heads look everywhere alike, as they do in a model that has learned nothing, and once did not."""
-    dead, now = _flat(seen)
+    dead, now = _flat(seen, SOMEWHERE)
     return f"{_count(dead, now)} heads came to look everywhere alike" if _is_most(dead, now) else ""
 
 
 def _dying(seen: Seen) -> str:
     """Heads that looked somewhere, and look everywhere alike."""
-    dead, _ = _flat(seen)
+    dead, _ = _flat(seen, ALIVE)
     return f"heads {_heads(dead, seen)} came to look everywhere alike" if dead.any() else ""
 
 
-def _flat(seen: Seen) -> tuple[NDArray[np.bool_], Values]:
+def _flat(seen: Seen, below: float) -> tuple[NDArray[np.bool_], Values]:
     """Heads that are flat now, were at the reading before, and were not at some time; and how flat all are."""
     now = seen.now["normalized_entropy"]
     last, least = seen.past.last.get("normalized_entropy"), seen.past.least.get("normalized_entropy")
     if last is None or least is None:
         return np.zeros_like(now, dtype=bool), now
-    return (now > EVERYWHERE) & (last > EVERYWHERE) & (least < SOMEWHERE), now
+    return (now > EVERYWHERE) & (last > EVERYWHERE) & (least < below), now
 
 
 def _sinks(seen: Seen) -> str:
@@ -151,6 +154,8 @@ def _sinks(seen: Seen) -> str:
 
 def _prefix(seen: Seen) -> str:
     """A prefix that no head gives a tenth of what chance would."""
+    if seen.hidden and np.isfinite(seen.now["entropy"]).any():
+        return "no query may look at the prefix: a mask hides it"
     for name in ("mass on prefix[1:]", "mass on prefix"):  # position 0 is a sink in most models, whatever stands there
         mass, chance = seen.now.get(name), seen.chance.get(name, 0.0)
         if mass is not None and np.isfinite(mass).any() and chance > 0:
@@ -180,6 +185,6 @@ RULES: dict[str, Rule] = {
     "collapse": Rule(_collapse, ("normalized_entropy", "score_max")),
     "uniform": Rule(_uniform, ("normalized_entropy",)),
     "sinks": Rule(_sinks, ("sink",)),
-    "prefix": Rule(_prefix, ("mass on prefix", "mass on prefix[1:]")),
+    "prefix": Rule(_prefix, ("entropy", "mass on prefix", "mass on prefix[1:]")),
     "dying": Rule(_dying, ("normalized_entropy",)),
 }
