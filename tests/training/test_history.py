@@ -124,7 +124,9 @@ def test_a_history_of_another_models_shape_is_not_gone_on_with(tmp_path):
     path = tmp_path / "a.jsonl"
     monitored(path, range(2))
     held = path.read_bytes()
-    why = r"of another model: it holds attention of 2 layers x 2 heads, and this one has attention of 4 layers x 4 heads"
+    why = (
+        r"of another model: it holds attention of 2 layers x 2 heads, and this one has attention of 4 layers x 4 heads"
+    )
     with pytest.raises(ValueError, match=why):
         monitored(path, [2], gpt2(layers=4, heads=4))
     with pytest.raises(ValueError, match="this one has encoder of 2 layers x 4 heads, decoder"):
