@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import capture, effects, kernel, lab, layers, measures, others, pages, playgrounds
+from tests.benchmarks import capture, effects, kernel, lab, layers, measures, others, pages, playgrounds, training
 
 PARTS = {
     "kernel": (kernel.import_rows, kernel.answer_rows),
@@ -19,6 +19,7 @@ PARTS = {
     "layers": (layers.layer_rows,),
     "pages": (pages.page_rows,),
     "playgrounds": (playgrounds.playground_rows,),
+    "training": (training.overhead_rows,),
     "others": (others.others_rows,),
 }
 

@@ -58,7 +58,7 @@ def test_numbers_are_those_of_a_capture(kind, captures):
     first = monitor.read(0)
     with torch.no_grad():  # it trains
         for parameter in model.parameters():
-            parameter += 0.01 * torch.randn_like(parameter)
+            parameter.add_(0.01 * torch.randn_like(parameter))
     reading = monitor.read(1)
     run = aw.capture(model, inputs, tokenizer, progress=False)
     assert len(captures) == 1

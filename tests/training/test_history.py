@@ -164,7 +164,7 @@ def test_numbers_that_json_does_not_know_come_back(tmp_path):
     assert math.isnan(back.logged["loss"])
     assert back.logged["norm"] == math.inf
     assert back.findings is None
-    json.loads(history[0].line(), parse_constant=lambda one: pytest.fail(one))
+    json.loads(history[0].line(), parse_constant=pytest.fail)
 
 
 def test_curves_say_what_there_is():
