@@ -22,7 +22,7 @@ def overhead_rows() -> Iterator[dict]:
     yield from _rows_of("2 layers of 2 heads, 64 tokens a step", *_tiny())
 
 
-def _rows_of(  # noqa: PLR0917
+def _rows_of(
     name: str, model: Any, probe: Any, tokenizer: Any, step: Callable[[], None], *, budget: float | None = None
 ) -> Iterator[dict]:
     """Steps and readings in turn, and of both the median."""
