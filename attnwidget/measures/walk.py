@@ -417,6 +417,8 @@ def rows_of(layer: Layer, heads: slice, rows: slice | Tensor, keys: slice) -> tu
 
 def stack_layers(layers: Sequence[Tensor]) -> Tensor:
     """Layers of [heads, ...] as one tensor; NaN where a layer has fewer heads."""
+    if len(layers) == 1:
+        return layers[0][None]
     largest = [max(sizes) for sizes in zip(*(layer.shape for layer in layers), strict=True)]
     stacked = layers[0].new_full((len(layers), *largest), math.nan)
     for number, layer in enumerate(layers):

@@ -17,7 +17,8 @@ class MonitorCallback(TrainerCallback):
     Parameters
     ----------
     monitor : AttentionMonitor
-        Of the model that the Trainer trains. Where its rules say so, the Trainer saves a checkpoint and stops.
+        Of the model that the Trainer trains; on every rank, where there are several. Where its rules say so, the
+        Trainer saves a checkpoint and stops.
 
     Examples
     --------

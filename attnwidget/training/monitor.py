@@ -122,7 +122,7 @@ class AttentionMonitor:
         measures: Sequence[str] = MEASURES,
         spans: Mapping[str, tuple[int, int]] | None = None,
         prefix: int = 0,
-        diagnose_every: int = 10,
+        diagnose_every: int = 20,
         path: str | Path | None = None,
         maps: int = 100,
         to: Any = (),
@@ -155,7 +155,8 @@ class AttentionMonitor:
         self.history = History(() if self._file is None else self._file.before, self._maps.kept)
         self.stopped: Alert | None = None
         self._begun = False
-        self._called = self._count = 0
+        self._called: int | None = None  # the number of the last call
+        self._count = 0  # of calls that bring no number
         self._undiagnosed: int | None = None  # readings since the last look; None before the first
         self._past: dict[str, Past] = {}
         self._standing: set[tuple[str, str]] = set()  # rules that the last reading broke, with their maps
@@ -186,8 +187,9 @@ class AttentionMonitor:
         self._begin()
         number = self._count if step is None else whole("step", step)
         self._count += 1
-        due = self._called == 0 or number % self.every == 0
-        self._called += 1
+        # A trainer with several optimisers counts several at a time, and may step over a multiple.
+        due = self._called is None or number // self.every > self._called // self.every
+        self._called = number
         if due and (not len(self.history) or number > self.history[-1].step):
             self.read(number, **logged)
         return self.stopped is not None

@@ -8,7 +8,19 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import capture, effects, kernel, lab, layers, measures, others, pages, playgrounds, timelines
+from tests.benchmarks import (
+    capture,
+    effects,
+    kernel,
+    lab,
+    layers,
+    measures,
+    others,
+    pages,
+    playgrounds,
+    timelines,
+    training,
+)
 
 PARTS = {
     "kernel": (kernel.import_rows, kernel.answer_rows),
@@ -20,6 +32,7 @@ PARTS = {
     "pages": (pages.page_rows,),
     "playgrounds": (playgrounds.playground_rows,),
     "timelines": (timelines.timeline_rows,),
+    "training": (training.overhead_rows,),
     "others": (others.others_rows,),
 }
 
