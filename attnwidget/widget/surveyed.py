@@ -202,7 +202,7 @@ def explore_survey(
     largest = survey.examples(choices["layer"], choices["head"], measure).largest
     if not largest:
         raise ValueError(
-            f"layer {choices['layer']}, head {choices['head']} has no number of {measure!r} in any text; choose another "
-            "head or measure."
+            f"layer {choices['layer']}, head {choices['head']} has no number of {measure!r} in any text; choose "
+            "another head or measure."
         )
     return SurveyExplorer(survey, Texts(survey, model, tokenizer), statistic, largest[0], **choices)
