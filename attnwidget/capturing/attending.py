@@ -13,7 +13,7 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.weighed import Weights
 from attnwidget.layers import HIDDEN, blocks, cells_for, lacking, temper
 
-__all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "visible_in", "weights_of"]
+__all__ = ["exponentiated", "log_weights_of", "put_out", "rows_of", "sinks_of", "unmasked", "visible_in", "weights_of"]
 
 
 def weights_of(call: Call, heads: Sequence[int], rows: slice) -> Tensor:
@@ -42,17 +42,37 @@ def log_weights_of(call: Call, heads: Sequence[int], rows: slice) -> tuple[Tenso
         return torch.where(weights > 0, weights, 1).log().masked_fill(weights <= 0, -math.inf), lacking(weights).log()
     if not isinstance(call, Projections):
         raise TypeError(type(call).__name__)
-    group = call.n_heads // call.key.shape[1]
-    scores = _wide(call.query[:, at][:, :, rows]) * call.scaling @ _wide(call.key[:, at // group]).mT
+    scores = _masked(call, unmasked(call, heads, rows), at, rows)
+    return scores, sinks_of(call, heads, scores)
+
+
+def unmasked(call: Projections, heads: Sequence[int], rows: slice) -> Tensor:
+    """Scores of some heads in some rows, scaled, with their bias and cap, before any mask: a tensor of its own."""
+    query, key = call.query, call.key
+    if tuple(heads) == tuple(range(call.n_heads)):
+        # Heads that share keys stand below each other, so that the keys need no copies.
+        groups, (batch, n_heads) = key.shape[1], query.shape[:2]
+        query = _wide(query[:, :, rows]) * call.scaling
+        stacked = query.reshape(batch, groups, -1, query.shape[-1])
+        scores = (stacked @ _wide(key).mT).view(batch, n_heads, -1, call.n_keys)
+    else:
+        at = torch.tensor(list(heads), device=call.device)
+        group = call.n_heads // key.shape[1]
+        scores = _wide(query[:, at][:, :, rows]) * call.scaling @ _wide(key[:, at // group]).mT
     if call.position_bias is not None:
+        at = torch.tensor(list(heads), device=call.device)
         scores = scores + _of(call.position_bias, at, rows)[..., : call.n_keys]
     if call.softcap is not None:
         scores = torch.tanh(scores / call.softcap) * call.softcap
-    scores = _masked(call, scores, at, rows)
-    sinks = scores.new_full(scores.shape[:3], -math.inf)
-    if call.sinks is not None:
-        sinks = call.sinks.flatten()[at].to(scores)[:, None].expand_as(sinks)
-    return scores, sinks
+    return scores
+
+
+def sinks_of(call: Projections, heads: Sequence[int], scores: Tensor) -> Tensor:
+    """Learned logits that compete with the keys of scores [batch, heads, rows, keys]: [batch, heads, rows]."""
+    if call.sinks is None:
+        return scores.new_full(scores.shape[:3], -math.inf)
+    at = torch.tensor(list(heads), device=call.device)
+    return call.sinks.flatten()[at].to(scores)[:, None].expand(scores.shape[:3])
 
 
 def visible_in(call: Call, rows: slice) -> Tensor:

@@ -24,6 +24,7 @@ from attnwidget.intake import AttentionWarning
 __all__ = ["Overhearing"]
 
 Tell = Callable[[int, Call], None]
+Run = Callable[[Callable[[], Any], Tell], None]
 
 
 class Overhearing:
@@ -102,38 +103,39 @@ class Overhearing:
                 stacklevel=2,
             )
         quick: list[nn.Module] = []
-        self._overhear(forward, lambda module, _call: quick.append(module))
+        function = _Function(self.model)
+        function.heard = lambda module, _call: quick.append(module)
+        with switched(self.model, function), torch.no_grad():
+            forward()
         self._quickly = quick == [module for module, _, _ in whole]
         _, self.places, self.heads = (tuple(column) for column in zip(*whole, strict=True))
         self.causal = causal
 
-    def run(self, forward: Callable[[], Any], tell: Tell) -> None:
-        """Run a pass, and tell of each attention: which layer it is, from 0, and the call.
+    @contextmanager
+    def passes(self) -> Iterator[Run]:
+        """Listen to several passes: to begin takes as long as a short one.
 
-        Raises
+        Yields
         ------
-        Exception
-            What ``tell`` raised, when the pass is over.
+        callable
+            Runs a pass, and tells of each attention: which layer it is, from 0, and the call. Raises what was raised
+            where it was told, when the pass is over, and ValueError where a pass attends otherwise than the first.
         """
-        told = 0
-        raised: list[Exception] = []
-
-        def heard(_module: nn.Module, call: Call) -> None:
-            nonlocal told
-            told += 1
-            if raised or told > len(self.places):
-                return
-            try:
-                tell(told - 1, call)
-            except Exception as error:  # noqa: BLE001 - raised when the pass is over
-                raised.append(error)
-
         # What others make of attention meanwhile is seen by whoever listens whole.
-        (self._overhear if self._quickly and not changes() else self._listen)(forward, heard)
-        if raised:
-            raise raised[0]
-        if told != len(self.places):
-            raise ValueError(f"{told} attentions were heard in this pass, and {len(self.places)} in the first.")
+        function = _Function(self.model) if self._quickly and not changes() else None
+
+        def run(forward: Callable[[], Any], tell: Tell) -> None:
+            telling = _Telling(tell, len(self.places))
+            if function is None:
+                self._listen(forward, telling)
+            else:
+                function.heard = telling
+                with torch.no_grad():
+                    forward()
+            telling.check()
+
+        with nullcontext() if function is None else switched(self.model, function):
+            yield run
 
     def _listen(self, forward: Callable[[], Any], heard: Callable[[nn.Module, Call], None]) -> list[tuple[str, str]]:
         """Listen to all that runs; gives what attended and was not heard, and why."""
@@ -150,17 +152,36 @@ class Overhearing:
             raise recorder.failure
         return [(name, why) for one in recorder.passes for name, why in one.missed.items()]
 
-    def _overhear(self, forward: Callable[[], Any], heard: Callable[[nn.Module, Call], None]) -> None:
-        """Listen to transformers' attention function alone."""
-        with switched(self.model, _Function(self.model, heard)), torch.no_grad():
-            forward()
+
+class _Telling:
+    """Tells of each attention of a pass in turn; nothing that is raised there stops the model."""
+
+    def __init__(self, tell: Tell, expected: int) -> None:
+        self._tell, self._expected, self._told = tell, expected, 0
+        self._raised: Exception | None = None
+
+    def __call__(self, _module: nn.Module, call: Call) -> None:
+        if self._raised is None and self._told < self._expected:
+            try:
+                self._tell(self._told, call)
+            except Exception as error:  # noqa: BLE001 - raised when the pass is over
+                self._raised = error
+        self._told += 1
+
+    def check(self) -> None:
+        """Raise what was raised, or that the pass was another than was expected."""
+        if self._raised is not None:
+            raise self._raised
+        if self._told != self._expected:
+            raise ValueError(f"{self._told} attentions were heard in this pass, and {self._expected} in the first.")
 
 
 class _Function:
     """Hears what the attention function says, of the modules of one model."""
 
-    def __init__(self, model: nn.Module, heard: Callable[[nn.Module, Call], None]) -> None:
-        self._modules, self._heard = set(model.modules()), heard
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = set(model.modules())
+        self.heard: Callable[[nn.Module, Call], None] = lambda _module, _call: None
         # Of logits, which nobody reads, those of one position do.
         self._unembeddings = [
             head for root in transformers_in(model) if generates(root) and (head := logits_of(root)) is not None
@@ -187,7 +208,7 @@ class _Function:
         """A call was computed."""
         del query, key  # the call has them
         if module in self._modules and isinstance(call, Projections):
-            self._heard(module, call)
+            self.heard(module, call)
         return output
 
     def _cut(self, _module: nn.Module, args: Any) -> Any:

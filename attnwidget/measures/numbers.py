@@ -24,7 +24,7 @@ from attnwidget.measures.rows import (
 from attnwidget.measures.scores import SCORE_ROWS, largest
 from attnwidget.measures.walk import Measure, mean_over_queries
 
-__all__ = ["NUMBERS", "Known", "numbers_of", "row_numbers", "what_to_read"]
+__all__ = ["NUMBERS", "SINKS", "Known", "numbers_of", "row_numbers", "what_to_read"]
 
 WINDOW = 3
 PLACED = ("distance", "uniform_distance", "window", "diagonal", "previous", "next", "first")  # of rows with a position
@@ -130,9 +130,12 @@ def numbers_of(found: dict[str, Tensor], rows: dict[str, Tensor], *, causal: boo
     causal : bool
         Whether no query sees a later key.
     """
-    numbers = {
-        name: largest(value) if name == "score_max" else mean_over_queries(value) for name, value in rows.items()
-    }
+    numbers = {"score_max": largest(rows["score_max"])} if "score_max" in rows else {}
+    names = [name for name in rows if name not in numbers]
+    if names:  # one mean of all of them: on short texts it is calls that take the time
+        whole = max((rows[name] for name in names), key=Tensor.numel)  # some are the same for all heads
+        means = mean_over_queries(torch.stack([rows[name].expand_as(whole) for name in names]))
+        numbers |= dict(zip(names, means, strict=True))
     if "uniform_distance" in found:
         numbers["locality"] = locality_score(numbers["distance"], mean_over_queries(found["uniform_distance"]))
     if "mass" in found:

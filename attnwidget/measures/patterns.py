@@ -333,13 +333,17 @@ def head_scores(
 
 def copy_rows(ids: Tensor) -> dict[str, Measure]:
     """Attention that the keys of each copying pattern get [..., rows]; NaN where a row has no such key."""
-    newest: list[tuple[Rows, dict[str, Tensor]]] = []  # every pattern of a block is asked for in turn
+    # Every pattern of a block is asked for in turn, and layers may share what their queries see.
+    newest: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
+
+    def targets(rows: Rows) -> dict[str, Tensor]:
+        if not newest or newest[0][0] is not rows.visible or newest[0][1] is not rows.query:
+            newest[:] = [(rows.visible, rows.query, _targets(ids, rows))]
+        return newest[0][2]
 
     def on(pattern: str) -> Measure:
         def measure(rows: Rows) -> Tensor:
-            if not newest or newest[0][0] is not rows:
-                newest[:] = [(rows, _targets(ids, rows))]
-            target = newest[0][1][pattern]
+            target = targets(rows)[pattern]
             return rows.sum_over(target).masked_fill(~target.any(-1), math.nan)
 
         return measure

@@ -69,8 +69,11 @@ def times_passed(rows: Rows) -> Tensor:
 
 
 def _counted(rows: Rows, there: Tensor) -> Tensor:
-    if bool(rows.without.any()):
-        there = there & ~rows.without[..., None]
+    without = rows.without
+    if bool(without.any()):
+        if without.ndim > 1 and bool((without == without[..., :1, :]).all()):
+            without = without[..., :1, :]  # of all heads the same rows, as in padding
+        there = there & ~without[..., None]
     return there.sum(-2).expand(*rows.weights.shape[:-2], rows.weights.shape[-1])
 
 

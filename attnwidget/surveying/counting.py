@@ -9,11 +9,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnwidget.capturing.attending import exponentiated, log_weights_of, rows_of, visible_in
+from attnwidget.capturing.attending import (
+    exponentiated,
+    log_weights_of,
+    rows_of,
+    sinks_of,
+    unmasked,
+    visible_in,
+    weights_of,
+)
 from attnwidget.capturing.calls import Call
 from attnwidget.capturing.projected import Projections
-from attnwidget.measures.numbers import Known, numbers_of, row_numbers, what_to_read
-from attnwidget.measures.walk import Rows, settle
+from attnwidget.measures.numbers import SINKS, Known, numbers_of, row_numbers, what_to_read
+from attnwidget.measures.walk import Measure, Rows, settle
 
 __all__ = ["BatchNumbers", "Masses", "SeesPadding"]
 
@@ -64,7 +72,8 @@ class BatchNumbers:
     ) -> None:
         self.names, self.causal = names, causal
         self._ids, self._real, self._labels, self._n_labels = ids, real, labels, n_labels
-        self._seen: dict[tuple[int, bool, int], tuple[object, Tensor]] = {}
+        self._reading: dict[tuple[torch.device, bool], tuple[dict[str, Measure], dict[str, Measure]]] = {}
+        self._seen: dict[tuple[int, bool, int, torch.device], _Seen] = {}
 
     def of(self, call: Call) -> tuple[Tensor, Tensor, Masses | None]:
         """Numbers of a call [batch, heads, names], where in each text [2, batch, heads, names], and masses.
@@ -83,11 +92,13 @@ class BatchNumbers:
                 f"{call.batch} rows, and the batch is {batch} texts of {n} tokens: a survey is of self-attention over "
                 "the tokens of a text."
             )
-        device = call.device
-        ids = self._ids.to(device)[:, None] if self.causal else None
-        first = torch.zeros(1, dtype=torch.long, device=device)
-        known = Known(first, positions=True, causal=self.causal, ids=ids, scores=isinstance(call, Projections))
-        rows, sums = what_to_read(self.names, known)
+        device, scored = call.device, isinstance(call, Projections)
+        if (device, scored) not in self._reading:
+            ids = self._ids.to(device)[:, None] if self.causal else None
+            first = torch.zeros(1, dtype=torch.long, device=device)
+            known = Known(first, positions=True, causal=self.causal, ids=ids, scores=scored)
+            self._reading[device, scored] = what_to_read(self.names, known)
+        rows, sums = self._reading[device, scored]
         read: dict[str, list[Tensor]] = {name: [] for name in rows}
         total: dict[str, Tensor] = {}
         masses = None if self._labels is None else _Massing(self._labels.to(device), self._n_labels)
@@ -104,54 +115,82 @@ class BatchNumbers:
         numbers = numbers_of(found, of_rows, causal=self.causal)
         nothing = torch.full((batch, call.n_heads), math.nan, device=device)
         values = torch.stack([numbers.get(name, nothing).expand(batch, call.n_heads) for name in self.names], -1)
-        places = torch.stack([self._places(name, of_rows, found, numbers, values[..., 0]) for name in self.names], -1)
+        places = _places(self.names, of_rows, found, values[..., 0])
+        for at, name in enumerate(self.names):
+            if name in SINKS:
+                places[..., at] = numbers["sink_key"].nan_to_num(0).long()
         return values, places, None if masses is None else masses.done()
-
-    def _places(
-        self, name: str, of_rows: dict[str, Tensor], found: dict[str, Tensor], numbers: dict[str, Tensor], like: Tensor
-    ) -> Tensor:
-        """The token that speaks most for a number being large, and for its being small: int [2, batch, heads]."""
-        if name in {"sink", "sink_key"}:
-            key = numbers["sink_key"].nan_to_num(0).long()
-            return torch.stack([key, key])
-        rows = found.get("distance") if name in BACKWARDS else of_rows.get(name)
-        if rows is None:
-            return torch.zeros(2, *like.shape, dtype=torch.long, device=like.device)
-        largest = rows.masked_fill(rows.isnan(), -math.inf).argmax(-1)
-        smallest = rows.masked_fill(rows.isnan(), math.inf).argmin(-1)
-        both = [smallest, largest] if name in BACKWARDS else [largest, smallest]
-        return torch.stack(both).expand(2, *like.shape)
 
     def _blocks(self, call: Call) -> Iterator[Rows]:
         heads = range(call.n_heads)
         for part in rows_of(call, heads, slice(0, call.n_queries)):
-            visible = self._visible(call, part)
-            scores, sink = log_weights_of(call, heads, part)
-            scores = scores.masked_fill(~visible, -math.inf)
-            if bool((sink > -math.inf).any()):
-                weights = exponentiated(scores, sink)
+            seen = self._seen_in(call, part)
+            scores = sink = None
+            if not isinstance(call, Projections):
+                weights, total = settle(weights_of(call, heads, part), seen.visible, owned=True)
             else:
-                seeing = visible.any(-1, keepdim=True)
-                weights = scores.masked_fill(~seeing, 0).softmax(-1).masked_fill_(~seeing, 0)
-            query = torch.arange(part.start, part.stop, device=call.device)[:, None]
-            weights, total = settle(weights, visible, owned=True)
-            known = isinstance(call, Projections)
-            yield Rows(
-                call.place.layer, part, query, weights, visible, total,
-                scores if known else None, sink if known else None,
-            )  # fmt: skip
+                if call.mask is None or call.mask.dtype == torch.bool:
+                    scores = unmasked(call, heads, part).masked_fill_(seen.hidden, -math.inf)
+                else:
+                    scores = log_weights_of(call, heads, part)[0].masked_fill_(seen.hidden, -math.inf)
+                sink = sinks_of(call, heads, scores)
+                if call.sinks is None:
+                    # What `settle` would give: what is hidden has no weight, and a row that sees nothing is NaN.
+                    weights = scores.softmax(-1)
+                    total = weights.sum(-1)
+                    weights.div_(total[..., None])
+                else:
+                    weights, total = settle(exponentiated(scores, sink), seen.visible, owned=True)
+            yield Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink)
 
-    def _visible(self, call: Call, rows: slice) -> Tensor:
-        """Which keys the rows of real tokens may see: bool [batch, heads or 1, rows, keys]; layers share masks."""
+    def _seen_in(self, call: Call, rows: slice) -> _Seen:
+        """Which keys the rows of real tokens may see; layers share masks, and what was found of them."""
         rule = call.mask if isinstance(call, Projections) else getattr(call, "seeing", None)
-        name = id(rule), getattr(call, "causal", False), rows.start
+        name = id(rule), getattr(call, "causal", False), rows.start, call.device
         if name not in self._seen:
             real = self._real.to(call.device)
-            seen = visible_in(call, rows) & real[:, None, rows, None]
-            if bool((seen & ~real[:, None, None]).any()):
+            visible = visible_in(call, rows) & real[:, None, rows, None]
+            if bool((visible & ~real[:, None, None]).any()):
                 raise SeesPadding
-            self._seen[name] = rule, seen
-        return self._seen[name][1].to(call.device)
+            query = torch.arange(rows.start, rows.stop, device=call.device)[:, None]
+            self._seen[name] = _Seen(rule, query, visible, ~visible)
+        return self._seen[name]
+
+
+@dataclass
+class _Seen:
+    """Which keys some rows may see, bool [batch, heads or 1, rows, keys], where they stand, and what mask says so."""
+
+    rule: object
+    query: Tensor
+    visible: Tensor
+    hidden: Tensor
+
+
+def _places(names: Sequence[str], of_rows: dict[str, Tensor], found: dict[str, Tensor], like: Tensor) -> Tensor:
+    """The token that speaks most for each number being large, and for its being small: int [2, batch, heads, names].
+
+    Parameters
+    ----------
+    names : sequence of str
+        The numbers.
+    of_rows : dict of Tensor [batch, heads, queries]
+        Numbers that rows have by themselves.
+    found : dict of Tensor
+        What was read.
+    like : Tensor [batch, heads]
+        Any number, for its shape.
+    """
+    rows = [found["distance"].neg() if name in BACKWARDS else of_rows.get(name) for name in names]
+    known = [one.expand(*like.shape, -1) for one in rows if one is not None]
+    places = torch.zeros(2, *like.shape, len(names), dtype=torch.long, device=like.device)
+    if known:
+        stacked = torch.stack(known, 2)  # [batch, heads, names, queries]
+        without = stacked.isnan()
+        at = [number for number, one in enumerate(rows) if one is not None]
+        places[0][..., at] = stacked.masked_fill(without, -math.inf).argmax(-1)
+        places[1][..., at] = stacked.masked_fill(without, math.inf).argmin(-1)
+    return places
 
 
 class _Massing:

@@ -27,7 +27,7 @@ from attnwidget.surveying.working import Wish
 
 __all__ = ["MEASURES", "survey"]
 
-MEASURES = ("entropy", "normalized_entropy", "distance", "previous", "first", "induction", "sink")
+MEASURES = ("entropy", "previous", "induction", "sink")
 
 
 def survey(

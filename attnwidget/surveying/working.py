@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attnwidget.capturing.inputs import as_inputs, longest
-from attnwidget.capturing.overhearing import Overhearing
+from attnwidget.capturing.overhearing import Overhearing, Run
 from attnwidget.effects.stopping import is_out_of_memory
 from attnwidget.surveying.between import MOST_LABELS, Between, too_many
 from attnwidget.surveying.counting import BatchNumbers, Masses, SeesPadding
@@ -24,6 +24,8 @@ from attnwidget.surveying.moments import Moments
 from attnwidget.surveying.rows import Chunk
 from attnwidget.surveying.sketches import Sketches
 from attnwidget.surveying.tally import Left, Skipped, Tally
+
+_OURS = ("input_ids", "attention_mask")
 
 __all__ = ["Reader", "Result", "Shape", "Wish"]
 
@@ -90,6 +92,7 @@ class Reader:
         self.limit = None if known is None else known[0]
         self._told = Overhearing(model)
         self._same_length = False
+        self._place: tuple[torch.device, dict[str, Any]] | None = None  # where ids go, and what goes with them
         self._padding = getattr(tokenizer, "pad_token_id", None) or 0  # any id will do: nobody looks at it
 
     def read(self, chunk: Chunk, wish: Wish) -> Result:
@@ -102,8 +105,9 @@ class Reader:
             long_enough = [one for one in texts if len(one.ids) > 1] or texts
             shortest = min(long_enough, key=lambda one: len(one.ids))
             self._told.learn(lambda: self.forward(*padded([shortest], self._padding)))
-        for batch in batches(texts, wish.batch_size, same_length=self._same_length):
-            work.do(batch)
+        with self._told.passes() as run:
+            for batch in batches(texts, wish.batch_size, same_length=self._same_length):
+                work.do(batch, run)
         left = Left.of([*chunk.skipped, *skipped, *work.skipped], n_cut)
         tally = work.tally()
         return Result(chunk.number, chunk.digest, None if tally is None else self.shape, tally, left)
@@ -115,11 +119,16 @@ class Reader:
 
     def forward(self, ids: Tensor, real: Tensor) -> None:
         """Run the model."""
-        _, named = as_inputs(self.model, {"input_ids": ids, "attention_mask": real.long()}, None)
+        if self._place is None:
+            _, named = as_inputs(self.model, {"input_ids": ids, "attention_mask": real.long()}, None)
+            held = named["input_ids"].device, {name: value for name, value in named.items() if name not in _OURS}
+            self._place = held
+        device, others = self._place
+        named = {"input_ids": ids.to(device), "attention_mask": real.long().to(device), **others}
         self.model(**{name: value for name, value in named.items() if name in self._takes or "kwargs" in self._takes})
 
     def numbers(
-        self, batch: Sequence[Encoded], wish: Wish, labels: Sequence[str]
+        self, batch: Sequence[Encoded], wish: Wish, labels: Sequence[str], run: Run
     ) -> tuple[Tensor, Tensor, list[Masses]]:
         """Values [batch, layers, heads, measures], places [2, batch, layers, heads, measures], masses of each layer.
 
@@ -140,7 +149,7 @@ class Reader:
             wish.measures, ids, real, labels=numbered, n_labels=len(labels), causal=self._told.causal
         )
         told: list[tuple[Tensor, Tensor, Masses | None]] = []
-        self._told.run(lambda: self.forward(ids, real), lambda _layer, call: told.append(counted.of(call)))
+        run(lambda: self.forward(ids, real), lambda _layer, call: told.append(counted.of(call)))
         most = max(self._told.heads)
 
         def stacked(parts: list[Tensor], gap: float) -> Tensor:
@@ -171,15 +180,15 @@ class _Work:
         self._places: list[NDArray[np.int64]] = []
         self._between: Between | None = None
 
-    def do(self, batch: Sequence[Encoded]) -> None:
+    def do(self, batch: Sequence[Encoded], run: Run) -> None:
         """Measure a batch; in halves where that fails, so that a text that cannot be measured is told from others."""
         failed: Exception | None = None
         try:
-            values, places, masses = self.reader.numbers(batch, self.wish, self.labels)
+            values, places, masses = self.reader.numbers(batch, self.wish, self.labels, run)
         except SeesPadding:
             self.reader.apart()
             for part in batches(batch, len(batch), same_length=True):
-                self.do(part)
+                self.do(part, run)
             return
         except Exception as error:  # noqa: BLE001 - told with the text
             failed = error.with_traceback(None)  # which holds what filled the memory
@@ -193,8 +202,8 @@ class _Work:
             torch.cuda.empty_cache()
         if len(batch) > 1:
             half = len(batch) // 2
-            self.do(batch[:half])
-            self.do(batch[half:])
+            self.do(batch[:half], run)
+            self.do(batch[half:], run)
             return
         one = batch[0]
         why = f"{type(failed).__name__}: {failed}"
