@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 import attnwidget
 from attnwidget.commands import demo, diagnose, figure, measure, options, survey, view
-from attnwidget.commands.running import INTERRUPTED, USAGE, tell
+from attnwidget.commands.running import INTERRUPTED, USAGE, tell, watched
 
 __all__ = ["app", "main"]
 
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted, 141 when nobody reads stdout any more.
     """
-    if not sys.stderr.isatty():
+    if not watched():
         os.environ.setdefault("TQDM_DISABLE", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:

@@ -11,7 +11,7 @@ from attnwidget.commands import options
 from attnwidget.commands.browsing import open_page
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read
-from attnwidget.commands.running import running, say_json, tell, writable
+from attnwidget.commands.running import running, say_json, tell, watched, writable
 
 __all__ = ["EXAMPLES", "demo"]
 
@@ -56,7 +56,7 @@ def demo(
         import attnwidget as aw
 
         shown = aw.explore(run, title=STORY, keep=None, layer=LAYER, head=HEAD)
-        aw.page(WELCOME, shown, PLAY, aw.Playground("temperature", keep=None), path=path)
+        aw.page(WELCOME, shown, PLAY, aw.Playground("temperature", keep=None), path=path, progress=watched())
         if as_json:
             say_json({"written": output, "bytes": path.stat().st_size})
         wanted = sys.stdout.isatty() and not as_json if opened is None else opened

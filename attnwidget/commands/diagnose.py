@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attnwidget.commands import options
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read, text_of
-from attnwidget.commands.running import running, say_json, say_lines
+from attnwidget.commands.running import running, say_json, say_lines, watched
 
 if TYPE_CHECKING:
     from attnwidget.diagnosis import Finding
@@ -47,7 +47,7 @@ def diagnose(
 
         import attnwidget as aw
 
-        found = aw.diagnose(run, prefix=prefix)
+        found = aw.diagnose(run, prefix=prefix, progress=watched())
         if as_json:
             say_json([_told(finding) for finding in found])
         else:

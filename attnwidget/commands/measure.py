@@ -12,7 +12,7 @@ import typer
 
 from attnwidget.commands import options
 from attnwidget.commands.models import Loading, inputs_of, target_named
-from attnwidget.commands.running import Usage, running, say_json, tell
+from attnwidget.commands.running import Usage, running, say_json, tell, watched
 from attnwidget.commands.tables import open_table
 from attnwidget.commands.texts import Texts
 
@@ -78,7 +78,7 @@ def measure(
             loaded, reader = how.load(model)
             n_texts = n_rows = 0
             try:
-                with progress_bar("texts", max_examples, shown=not to_terminal) as bar:
+                with progress_bar("texts", max_examples, shown=watched() and not to_terminal) as bar:
                     for example in texts:
                         bar.update()
                         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnwidget import demo
-from attnwidget.commands.running import Usage
+from attnwidget.commands.running import Usage, watched
 
 if TYPE_CHECKING:
     import torch
@@ -193,7 +193,7 @@ def quieten() -> None:
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if sys.stderr.isatty():
+    if watched():
         enable_progress_bars()
 
 

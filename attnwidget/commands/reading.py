@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attnwidget import demo
 from attnwidget.commands.models import Loading, inputs_of, target_named
-from attnwidget.commands.running import tell
+from attnwidget.commands.running import tell, watched
 
 if TYPE_CHECKING:
     from attnwidget.capturing import Capture
@@ -74,4 +74,4 @@ def read(
     options = None if generate is None else {"max_new_tokens": generate, "do_sample": False}
     spans = None if prefix is None else {"prefix": (0, prefix)}
     with target_named(model, target, "give it with --target, or let the model write one with --generate."):
-        return aw.capture(model, inputs, tokenizer, generate=options, spans=spans)
+        return aw.capture(model, inputs, tokenizer, generate=options, spans=spans, progress=watched())

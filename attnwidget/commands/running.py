@@ -26,6 +26,7 @@ __all__ = [
     "say_lines",
     "tell",
     "warnings_told",
+    "watched",
     "writable",
 ]
 
@@ -53,6 +54,11 @@ def tell(sentence: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"attnwidget: {_printable(' '.join(sentence.split()))}\n")
     sys.stderr.flush()
+
+
+def watched() -> bool:
+    """Whether somebody sees stderr, so that bars say something."""
+    return sys.stderr.isatty()
 
 
 def writable(output: str, endings: Sequence[str]) -> Path:

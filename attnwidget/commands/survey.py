@@ -19,7 +19,7 @@ import typer
 
 from attnwidget.commands import options
 from attnwidget.commands.models import Loading, quieten
-from attnwidget.commands.running import Usage, running, say_json, tell, warnings_told
+from attnwidget.commands.running import Usage, running, say_json, tell, warnings_told, watched
 from attnwidget.commands.texts import Skipped, Texts
 from attnwidget.files import as_cell, write
 
@@ -97,7 +97,7 @@ def survey(
                 found = aw.survey(
                     data=texts.as_they_come(), measures=names, column=texts.column, by=by, labels=labels,
                     executor=executor, folder=output, batch_size=batch_size, max_tokens=max_tokens,
-                    max_examples=max_examples, top=top, **how.to_send(model),
+                    max_examples=max_examples, top=top, progress=watched(), **how.to_send(model),
                 )  # fmt: skip
         written = _written(found, output)
         _tell_left_out(found)

@@ -10,7 +10,7 @@ from attnwidget.commands import options
 from attnwidget.commands.browsing import open_page
 from attnwidget.commands.models import Loading
 from attnwidget.commands.reading import read, text_of
-from attnwidget.commands.running import running, say_json, tell, writable
+from attnwidget.commands.running import running, say_json, tell, watched, writable
 
 __all__ = ["EXAMPLES", "view"]
 
@@ -60,7 +60,7 @@ def view(
         places: dict[str, Any] = {"layer": layer, "head": head}
         chosen = {name: place for name, place in places.items() if place is not None}
         shown = aw.explore(run, title=text, keep=None, **chosen)
-        aw.page(shown, path=path, limit_mb=limit_mb)
+        aw.page(shown, path=path, limit_mb=limit_mb, progress=watched())
         if as_json:
             say_json({"written": output, "bytes": path.stat().st_size, "maps": list(run.by_name)})
         else:

@@ -217,6 +217,7 @@ def _gathered(made: Iterator[Any], state: State, todo: _Todo, write: Callable[[]
     except KeyboardInterrupt:
         if state.tally is None:
             raise
+        write()  # it may have come in the middle of one
         reason = "interrupted."
     except WorkerLostError as error:
         if state.tally is None:

@@ -1,0 +1,88 @@
+"""What only a real process shows: signals, pipes, a disk that is full, and workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+import attnwidget as aw
+from tests.commands.conftest import STORY
+
+MEASURE = [sys.executable, "-m", "attnwidget", "measure", "storyteller", "-"]
+
+
+def test_ctrl_c_leaves_a_table_of_what_was_done(tmp_path):
+    """The command waits for more texts when the signal comes: the first row is there, so it is at work."""
+    with subprocess.Popen(
+        [*MEASURE, "--measures", "entropy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdin.write(f"{STORY}\n".encode() * 4000)  # more than is read ahead
+        process.stdin.flush()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert first == b"example,tokens,map,layer,head,entropy\n"
+    assert out.endswith(b"\n")
+    rows = out.decode().splitlines()
+    assert len(rows) % 16 == 0
+    assert (
+        err.decode() == f"attnwidget: interrupted. what was written holds the {len(rows) // 16} texts that were done.\n"
+    )
+
+
+def test_nobody_reading_ends_it_in_silence():
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -n 2', "-", *MEASURE],
+        input=f"{STORY}\n".encode() * 200, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 141
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_full_disk_keeps_whole_rows_or_says_that_it_cannot(tmp_path, ending):
+    (tmp_path / "a.txt").write_text(f"{STORY}\n" * (4 if ending == "csv" else 12))
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", *MEASURE[:-1], "a.txt", "-o", f"t.{ending}"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "file too large" in done.stderr
+    if ending == "csv":
+        assert "t.csv holds the 2 texts that were done." in done.stderr
+        assert len(pd.read_csv(tmp_path / "t.csv")) == 32
+    else:
+        assert "nothing of it could be kept; CSV keeps what is done." in done.stderr
+        assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_survey_on_two_processes_goes_on_where_it_was_killed(tmp_path):
+    texts = aw.demo.sentences(700)
+    (tmp_path / "a.txt").write_text("\n".join([*texts[:300], "", *texts[300:]]))
+    survey = [sys.executable, "-m", "attnwidget", "survey", "storyteller", "a.txt", "--measures", "entropy,sink"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([*survey, "-o", "killed", "--workers", "2"], cwd=tmp_path, env=environment) as process:
+        while not (tmp_path / "killed" / "survey.safetensors").exists():
+            assert process.poll() is None
+        process.kill()
+    assert aw.Survey.load(tmp_path / "killed").count < 700
+    for folder, workers in (("killed", "2"), ("whole", "1")):
+        done = subprocess.run(
+            [*survey, "-o", folder, "--workers", workers],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert done.stderr.splitlines() == [
+            "attnwidget: left out example 300, counted from 0: it is empty.",
+            f"attnwidget: {folder} holds 700 texts: heads.csv, examples.jsonl.",
+        ]
+    one, other = (pd.read_csv(tmp_path / folder / "heads.csv") for folder in ("killed", "whole"))
+    pd.testing.assert_frame_equal(one, other, rtol=1e-5)
