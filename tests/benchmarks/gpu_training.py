@@ -62,13 +62,14 @@ def monitors() -> None:
         monitor = aw.AttentionMonitor(watched, probe, every=5, alert=())
         trained(watched, monitor, autocast=autocast)
         pairs = zip(plain.parameters(), watched.parameters(), strict=True)
-        apart = max(float((one - other).abs().max()) for one, other in pairs)
+        apart = max((one - other).abs().max().item() for one, other in pairs)
         what = "bfloat16 by autocast" if autocast else "float32"
         say(f"largest difference of a weight after {STEPS} steps with a monitor, {what}", apart)
-        kept = aw.Timeline(monitor).maps_of()
         with torch.no_grad():
             own = aw.capture(watched.eval(), probe, progress=False).maps
-        say("its last maps against a capture", float((kept.weights(1, 2) - own.weights(1, 2).cpu()).abs().max()))
+        monitor.read(STEPS)
+        kept = monitor.history.maps(STEPS)["attention"]
+        say("the maps it keeps against a capture", float((kept.weights(1, 1) - own.weights(1, 1).cpu()).abs().max()))
     torch.use_deterministic_algorithms(mode=False)
     model = gpt2()
     trained(model, steps=10, autocast=True)
