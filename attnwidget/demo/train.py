@@ -84,7 +84,7 @@ def train(name: str, steps: int, seed: int, out: Path, attention: Path | None = 
             optimizer.zero_grad()
             bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     if monitor is not None:
-        monitor.step(steps)
+        monitor.read(steps)  # what is kept
     seconds = time.perf_counter() - begun
     print(keep(name, model, reader, out, {"steps": steps, "seed": seed, "seconds": round(seconds)}))
 

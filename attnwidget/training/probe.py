@@ -143,7 +143,7 @@ def untouched() -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     caching = torch.is_autocast_cache_enabled()
     try:
-        # Weights that are cast here have no gradient, and the training would find them in the cache.
+        # Weights that are cast here have no gradient, and no training shall find them in the cache.
         torch.set_autocast_cache_enabled(False)
         with torch.random.fork_rng(devices=devices):
             yield

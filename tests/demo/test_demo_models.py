@@ -12,6 +12,7 @@ from attnwidget import demo
 from attnwidget.demo import train
 from attnwidget.demo.loading import load_folder
 from attnwidget.demo.measure import masked_accuracy
+from attnwidget.training import History
 
 NURSE = "The nurse examined the farmer for ticks because she was late."
 STORIES = ("storyteller", "reader")
@@ -150,14 +151,17 @@ class TestFolder:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_smoke_run_of_the_training(self, name, tmp_path, capsys):
-        train.main([name, "--steps", "2", "--seed", "7", "--out", str(tmp_path / "new")])
+        read = tmp_path / "attention.jsonl"
+        asked = ["--steps", "2", "--seed", "7", "--out", str(tmp_path / "new"), "--attention", str(read)]
+        train.main([name, *asked])
+        assert History.load(read).steps == [0, 2]
         assert f"train {name} --steps 2 --seed 7" in capsys.readouterr().out
         model, reader = load_folder(tmp_path / "new")
         shipped, its_reader = demo.load(name)
         assert (type(model), type(reader)) == (type(shipped), type(its_reader))
         written = {file.name for file in (tmp_path / "new").iterdir()}
         # What a folder has beside what the training writes is data, and no part of the weights.
-        assert {file.name for file in demo.folder(name).iterdir()} - {"images.npz"} == written
+        assert {file.name for file in demo.folder(name).iterdir()} - {"images.npz", "attention.jsonl"} == written
 
 
 @pytest.mark.parametrize("name", STORIES)
