@@ -18,6 +18,7 @@ from tests.benchmarks import (
     others,
     pages,
     playgrounds,
+    surveys,
     timelines,
     training,
 )
@@ -27,6 +28,7 @@ PARTS = {
     "measures": (measures.measure_rows, measures.peak_rows),
     "capture": (capture.capture_rows, capture.memory_rows, capture.long_rows),
     "effects": (effects.effect_rows, effects.value_rows, effects.apply_rows),
+    "surveys": (surveys.survey_rows, surveys.merge_rows, surveys.memory_rows),
     "lab": (lab.lab_rows,),
     "layers": (layers.layer_rows,),
     "pages": (pages.page_rows,),
