@@ -54,8 +54,7 @@ def row_outside(rows: Rows) -> Tensor:
 
 def mass_received(rows: Rows) -> Tensor:
     """What each key gets from these rows: [..., keys]."""
-    without = rows.without[..., None]
-    return (rows.weights.masked_fill(without, 0) if bool(without.any()) else rows.weights).sum(-2)
+    return rows.weights.nansum(-2)  # a row without values is NaN throughout
 
 
 def times_seen(rows: Rows) -> Tensor:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attnwidget.effects.groups import GroupDifference
+    from attnwidget.widget.surveyed import SurveyExplorer
 
 __all__ = ["Example", "HeadArray", "Survey", "TopExamples"]
 
@@ -395,6 +396,38 @@ class Survey:
             "" if state.whole else "this survey is not at its end; call survey again with the same folder to go on."
         )
         return cls(state, measures, about, reason=reason)
+
+    def explore(
+        self, model: Any = None, tokenizer: Any = None, *, statistic: str | float = "mean", **choices: Any
+    ) -> SurveyExplorer:
+        """An Explorer whose grid says what was found, and in which a head opens its texts.
+
+        The texts with the largest and the smallest numbers of the chosen head stand in a list, for the measure that
+        badges the grid; the one that is chosen is read, and its maps are shown.
+
+        Parameters
+        ----------
+        model : nn.Module, str, Path or None
+            The model that reads a text when it is chosen; None takes the folder that was surveyed.
+        tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None
+            Its tokenizer; None looks beside a model that is given by name or folder.
+        statistic : str or float
+            What of each measure badges the grid, as in `arrays`.
+        **choices
+            Traits of `attnwidget.Explorer`, as ``measure="mean of induction"``.
+
+        Returns
+        -------
+        SurveyExplorer
+
+        Raises
+        ------
+        ValueError
+            When no model came and the survey does not say where it is.
+        """
+        from attnwidget.widget.surveyed import explore_survey
+
+        return explore_survey(self, model, tokenizer, statistic, choices)
 
     @property
     def _there(self) -> NDArray[np.bool_]:

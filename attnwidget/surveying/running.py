@@ -99,8 +99,8 @@ def survey(
     Returns
     -------
     Survey
-        Interrupted, or where a worker died, the disk is full or the data ends in an error, it has what was done
-        before, and its ``reason`` says why.
+        Interrupted, or where a worker died or the disk is full, it has the rows, 256 at a time, that were done before,
+        and its ``reason`` says why. Rows that cannot be read, and texts that cannot be measured, are in ``skipped``.
 
     Raises
     ------

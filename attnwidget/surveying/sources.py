@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import pickle
 import threading
@@ -62,7 +63,8 @@ def loaded(model: Any, tokenizer: Any, device: str | None, dtype: str | None) ->
     TypeError
         When a model or a tokenizer is of another kind.
     ValueError
-        When a name cannot be loaded, there is no tokenizer, or a device is given for a model that has one.
+        When a name cannot be loaded, there is no tokenizer, the model reads two texts, or a device is given for a
+        model that has one.
     """
     if isinstance(model, nn.Module) and (device is not None or dtype is not None):
         raise ValueError(
@@ -79,6 +81,11 @@ def loaded(model: Any, tokenizer: Any, device: str | None, dtype: str | None) ->
     if tokenizer is None or not callable(tokenizer):
         raise ValueError(
             f"the tokenizer is {type(tokenizer).__name__}; a survey reads texts, and needs the tokenizer of the model."
+        )
+    if "decoder_input_ids" in inspect.signature(module.forward).parameters:
+        raise ValueError(
+            f"{type(module).__name__} reads a source and a target, and a survey reads one text; pass its encoder: "
+            "model.get_encoder()."
         )
     if device is not None or dtype is not None:
         module = module.to(device=device, dtype=None if dtype is None else getattr(torch, dtype))

@@ -141,6 +141,10 @@ def _state(head: Mapping[str, Any], held: Mapping[str, NDArray[Any]]) -> State:
     shapes += [value.shape[1:-1] for value in extremes.arrays().values()] + [sketches.counts.shape[:-1]]
     if len(shape.heads) != cells[0] or any(one != cells for one in shapes):
         raise ValueError(f"its arrays are not all of {list(cells)}, layers, heads and measures")
+    texts = {int(known): str(text) for known, text in head["texts"].items()}
+    sides = {(value.shape[0], value.shape[-1]) for value in extremes.arrays().values()}
+    if len(sides) != 1 or next(iter(sides))[0] != 2 or not extremes.texts() <= set(texts):
+        raise ValueError("its examples are not all there")
     between = None
     if "labels" in head:
         labels = tuple(map(str, head["labels"]))
@@ -148,6 +152,5 @@ def _state(head: Mapping[str, Any], held: Mapping[str, NDArray[Any]]) -> State:
         size = (*cells[:2], len(labels), len(labels))
         if any(getattr(between, name).shape != size for name in ("masses", "chances", "count")):
             raise ValueError(f"its masses between labels are not all of {list(size)}")
-    texts = {int(known): str(text) for known, text in head["texts"].items()}
     tally = Tally(int(head["count"]), moments, sketches, extremes, texts, groups, between)
     return State(tally, shape, left, done, bool(head["whole"]))

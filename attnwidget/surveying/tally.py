@@ -93,17 +93,19 @@ class Tally:
     groups: Mapping[Group, Moments] = field(default_factory=dict)
     between: Between | None = None
 
+    def __post_init__(self) -> None:
+        if len(self.groups) > MOST_GROUPS:
+            some = ", ".join(map(repr, list(self.groups)[:5]))
+            raise ValueError(
+                f"by= gives more than {MOST_GROUPS} different groups, as {some}; expected labels that many texts share."
+            )
+
     def __add__(self, other: Tally) -> Tally:
         extremes = self.extremes + other.extremes
         texts = {**self.texts, **other.texts}
         groups = dict(self.groups)
         for name, moments in other.groups.items():
             groups[name] = groups[name] + moments if name in groups else moments
-        if len(groups) > MOST_GROUPS:
-            raise ValueError(
-                f"by= gives more than {MOST_GROUPS} different groups, as {', '.join(map(repr, list(groups)[:5]))}; "
-                "expected a label that many texts share."
-            )
         between = self.between
         if other.between is not None:
             between = other.between if between is None else between + other.between

@@ -8,13 +8,14 @@ import os
 import platform
 from pathlib import Path
 
-from tests.benchmarks import capture, effects, kernel, lab, layers, measures, others, pages, playgrounds
+from tests.benchmarks import capture, effects, kernel, lab, layers, measures, others, pages, playgrounds, surveys
 
 PARTS = {
     "kernel": (kernel.import_rows, kernel.answer_rows),
     "measures": (measures.measure_rows, measures.peak_rows),
     "capture": (capture.capture_rows, capture.memory_rows, capture.long_rows),
     "effects": (effects.effect_rows, effects.value_rows, effects.apply_rows),
+    "surveys": (surveys.survey_rows, surveys.merge_rows, surveys.memory_rows),
     "lab": (lab.lab_rows,),
     "layers": (layers.layer_rows,),
     "pages": (pages.page_rows,),

@@ -9,6 +9,7 @@ import type { Answering, LessonFacts } from "../lesson/facts";
 import type { Cut, Outcome, Tempered } from "./applying";
 import type { Against, Compared } from "./comparing";
 import type { Joined } from "./pinned";
+import type { Survey, Surveying } from "./surveyed";
 import type { Weighed, Weighs } from "./weighing";
 
 /** Where the colours end: at each row's largest weight, at the map's, or at 1. */
@@ -81,9 +82,11 @@ export interface Choices {
 /** What Python tells of the maps, and of the question about them. */
 export type Told = Facts & { lesson?: LessonFacts | null };
 
-export type Traits = TraitsOf<Choices & Answering, Told> & {
+export type Traits = TraitsOf<Choices & Answering & Surveying, Told> & {
   outcome: Signal<Outcome | null>;
   weighed: Signal<Weighed | null>;
+  /** Null where no survey is shown. */
+  surveyed: Signal<Survey | null>;
 };
 
 export const DEFAULTS: Choices = {

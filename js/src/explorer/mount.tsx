@@ -18,6 +18,7 @@ import { followKeys } from "./keys";
 import { followCopying } from "./saving/copying";
 import { type ShownTile, Store } from "./store";
 import styles from "./style.css?inline";
+import { SURVEYING, type Surveying } from "./surveyed";
 import { pointTogether } from "./together";
 import { Layout } from "./views/layout";
 import { VIEWS, viewOf } from "./views/table";
@@ -33,10 +34,11 @@ export interface Mounting {
 
 export function mount({ model, host, signal, alone }: Mounting): () => void {
   const root = surfaceOf(host, styles);
-  const connected = connectTraits<Choices & Answering, Told>(model, { ...DEFAULTS, ...ANSWERING }, [
-    "outcome",
-    "weighed",
-  ]);
+  const connected = connectTraits<Choices & Answering & Surveying, Told>(
+    model,
+    { ...DEFAULTS, ...ANSWERING, ...SURVEYING },
+    ["outcome", "weighed", "surveyed"],
+  );
   const { disconnect } = connected;
   const traits = connected.traits as Traits;
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);

@@ -10,6 +10,7 @@ import { askingOf } from "../asking";
 import type { Part } from "../choices";
 import type { Store } from "../store";
 import { KeyColumn } from "./column";
+import { Examples } from "./examples";
 import { FindingsView } from "./findings";
 import { Grid } from "./grid/grid";
 import { Head } from "./head/head";
@@ -97,6 +98,7 @@ export function Layout({ store, answers, source, ready }: Props) {
   );
   const rest = (
     <div class="rest" key="rest">
+      {store.traits.surveyed.value && <Examples key="examples" store={store} />}
       {!underGrid && moved}
       {!rowBelow && rows}
       {findingsAside && findings}
