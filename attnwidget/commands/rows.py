@@ -55,7 +55,7 @@ def _told(reader: csv.DictReader[str], name: str) -> Iterator[Row]:
     try:
         yield from reader
     except csv.Error as error:
-        raise ValueError(f"{name} cannot be read from line {reader.line_num} on: {error}.") from error
+        raise ValueError(f"{name} cannot be read from line {reader.reader.line_num} on: {error}.") from error
 
 
 def _parquet(stream: BinaryIO, name: str) -> Rows:

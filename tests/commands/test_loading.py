@@ -80,7 +80,7 @@ def test_a_function_of_ones_own_loads_the_model(attnwidget, mine):
         ("mine:nix", 2, "mine has no function nix."),
         ("mine:wrong", 1, "mine:wrong returned int; expected a pair: the model, and its tokenizer or None."),
         ("mine:without", 1, "mine:without returned no tokenizer, and none is beside x;"),
-        ("mine:broken", 1, "KeyError: 'x' (--debug shows where)."),
+        ("mine:broken", 1, "KeyError: 'x' (--debug shows where)"),
     ],
 )
 def test_a_function_that_does_not_fit_is_said_in_one_line(attnwidget, mine, own, code, said):

@@ -144,19 +144,20 @@ def test_the_mass_on_a_prefix_is_that_of_prefix_mass(attnwidget, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code", "said"),
+    ("source", "code", "said"),
     [
-        ("nix.txt", None, 1, "nix.txt: no such file or directory."),
-        ("a.doc", b"", 2, "a.doc: its ending is not known; expected txt, jsonl, csv, tsv or parquet, or say which"),
-        ("a.txt", b"", 1, "no text of a.txt could be measured, so nothing was written."),
-        ("a.csv", b"", 1, "a.csv is empty: there is no text in it."),
-        ("a.jsonl", b"", 1, "a.jsonl is empty: there is no text in it."),
-        ("a.jsonl", b"Tom\n", 1, "the first line of a.jsonl is no JSON object: 'Tom'."),
-        ("a.csv", b'text\n"Tom', 1, "a.csv cannot be read from line 2 on: unexpected end of data."),
-        ("a.parquet", b"PAR1 and no more", 1, "a.parquet is no Parquet:"),
+        (("nix.txt", None), 1, "nix.txt: no such file or directory."),
+        (("a.doc", b""), 2, "a.doc: its ending is not known; expected txt, jsonl, csv, tsv or parquet, or say which"),
+        (("a.txt", b""), 1, "no text of a.txt could be measured, so nothing was written."),
+        (("a.csv", b""), 1, "a.csv is empty: there is no text in it."),
+        (("a.jsonl", b""), 1, "a.jsonl is empty: there is no text in it."),
+        (("a.jsonl", b"Tom\n"), 1, "the first line of a.jsonl is no JSON object: 'Tom'."),
+        (("a.csv", b'text\n"Tom'), 1, "a.csv cannot be read from line 2 on: unexpected end of data."),
+        (("a.parquet", b"PAR1 and no more"), 1, "a.parquet is no Parquet:"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(attnwidget, tmp_path, name, content, code, said):
+def test_what_cannot_be_read_is_said_in_one_line(attnwidget, tmp_path, source, code, said):
+    name, content = source
     (tmp_path / "t.csv").write_text("older")
     if content is not None:
         (tmp_path / name).write_bytes(content)
