@@ -156,7 +156,7 @@ def test_the_mass_on_a_prefix_is_that_of_prefix_mass(attnwidget, tmp_path):
         (("a.parquet", b"PAR1 and no more"), 1, "a.parquet is no Parquet:"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(attnwidget, tmp_path, source, code, said):  # noqa: PLR0917
+def test_what_cannot_be_read_is_said_in_one_line(attnwidget, tmp_path, source, code, said):
     name, content = source
     (tmp_path / "t.csv").write_text("older")
     if content is not None:
