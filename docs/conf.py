@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "sphinx_copybutton",
+    "extensions.columns",
     "extensions.formulas",
     "extensions.lessons",
     "extensions.live",
