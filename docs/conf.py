@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from extensions.public import public_names  # noqa: E402
+from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
 
 import attnwidget as aw  # noqa: E402
 
@@ -45,21 +46,24 @@ autosummary_generate = True
 numpydoc_show_class_members = False  # the class template lists what is ours
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
+DEFAULT_LINKS.clear()  # what Python and numpy document is theirs, and needs a network
 numpydoc_xref_aliases = {full.rpartition(".")[2]: full for full in public_names()}
 numpydoc_validation_checks = {"GL08", "PR02"}
 
 # Strict of our own names: what torch or transformers document is theirs, and needs a network to be looked up.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!attnwidget\b|aw\.).*"), (r"std:.*", r"python:.*")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!attnwidget\b|aw\.).*")]
 
 html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"attnwidget {release}"
 html_static_path = ["static"]
 html_css_files = ["docs.css"]
+html_js_files = ["live.js"]
 html_logo = html_favicon = "static/logo.svg"
 html_copy_source = False
 html_show_sphinx = False
+html_show_search_summary = False  # it would fetch the pages, and a page from disk may fetch nothing
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#3a5fcd", "color-brand-content": "#3a5fcd"},
     "dark_css_variables": {"color-brand-primary": "#8fa8f5", "color-brand-content": "#8fa8f5"},

@@ -1,8 +1,8 @@
 """Four small trained models that ship inside the package, and the texts and pictures that suit them.
 
 The storyteller continues stories (causal, LLaMA type); the reader fills in masked words (encoder, BERT type). Both
-know the words of their vocabulary (words.py) and nothing else. The translator turns dates into ISO form (encoder-decoder,
-Marian type); digits reads handwritten digits (ViT). `python -m attnwidget.demo.train` made them.
+know the words of their vocabulary (words.py) and nothing else. The translator turns dates into ISO form
+(encoder-decoder, Marian type); digits reads handwritten digits (ViT). ``python -m attnwidget.demo.train`` made them.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ import attnwidget as aw
 
 FOLDER = "live"
 LIMIT_MB = 6.0
-_STYLE = HTML("<style>body { margin: 0; padding: 8px 4px } [data-attnwidget-place] { margin: 0 }</style>")
+_FRAMED = HTML((Path(__file__).parent / "framed.html").read_text(encoding="utf-8"))
 
 
 class Live(SphinxDirective):
     """A cell as in a notebook: ``{live} name``; what its last line gives stands under it.
 
-    Cells of one document share their names, in their order. ``height`` is that of the frame, in pixels, and ``title``
-    what it is called for those who do not see it.
+    Cells of one document share their names, in their order. ``height`` is that of the frame until its page has said how
+    high it is, in pixels, and ``title`` what it is called for those who do not see it.
     """
 
     required_arguments = 1
@@ -49,7 +49,7 @@ class Live(SphinxDirective):
             raise ExtensionError(f"{self.get_location()}: the live cell {name!r} failed: {error!r}", error) from error
         path.parent.mkdir(parents=True, exist_ok=True)
         title = self.options["title"]
-        aw.page(_STYLE, shown, title=title, limit_mb=LIMIT_MB, progress=False, path=path)
+        aw.page(_FRAMED, shown, title=title, limit_mb=LIMIT_MB, progress=False, path=path)
         there = "../" * self.env.docname.count("/") + f"{FOLDER}/{name}.html"
         return [nodes.literal_block(code, code, language="python"), _frame(there, title, self.options["height"])]
 

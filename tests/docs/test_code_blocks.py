@@ -1,4 +1,4 @@
-"""Every block of Python in the documentation and the README runs, page by page, as somebody who reads it would run it."""
+"""Every block of Python in the documentation and the README runs, page by page, as its reader would run it."""
 
 from __future__ import annotations
 
