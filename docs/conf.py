@@ -28,15 +28,16 @@ extensions = [
     "extensions.formulas",
     "extensions.lessons",
     "extensions.live",
+    "extensions.members",
     "extensions.names",
     "extensions.not_run",
-    "extensions.public",
     "extensions.whole",
 ]
 exclude_patterns = ["extensions", "templates", "static"]
 templates_path = ["templates"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+myst_disable_syntax = ["html_block", "html_inline"]  # words about markup are words
 default_role = "py:obj"
 add_module_names = False
 toc_object_entries = False
