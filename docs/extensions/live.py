@@ -81,7 +81,7 @@ def _frame(there: str, title: str, height: int) -> nodes.raw:
     return nodes.raw(
         "",
         f'<figure class="live"><iframe src="{there}" title="{title}" loading="lazy" style="height:{height}px"></iframe>'
-        f'<figcaption>{title}. <a href="{there}">Open it alone</a></figcaption></figure>',
+        f'<figcaption>{title} · <a href="{there}">Open it alone</a></figcaption></figure>',
         format="html",
     )
 
