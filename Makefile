@@ -11,7 +11,7 @@ UV := build/uv/bin/uv
 PACKAGE_SOURCES := pyproject.toml constraints.txt hatch_build.py
 FRONT_END_SOURCES := $(shell find js/src -type f) js/build.mjs js/widgets.json js/tsconfig.json js/package.json
 
-.PHONY: help setup lock demo course test lint types python-tests js-tests browser-tests test-oldest test-newest test-hosts bench chromium firefox screenshots train wheel clean
+.PHONY: help setup lock demo course docs test lint types python-tests js-tests browser-tests test-oldest test-newest test-hosts bench chromium firefox screenshots train wheel clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -53,6 +53,12 @@ demo: setup ## open JupyterLab on notebooks/quickstart.ipynb (PORT, TOKEN; Ctrl-
 
 course: setup ## the lessons as pages that need neither a kernel nor a network, in build/course
 	HF_HUB_OFFLINE=1 TQDM_DISABLE=1 $(BIN)/python -m notebooks.course
+
+# From scratch each time: what a page shows is run, and the code it runs may have changed. One thread: its models are small.
+docs: setup ## the documentation in build/docs, strict: a broken link or an undocumented name fails
+	rm -rf build/docs docs/api/generated
+	HF_HUB_OFFLINE=1 TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -E -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 test: lint types js-tests python-tests browser-tests ## every check there is
 

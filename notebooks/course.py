@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ import attnwidget as aw
 
 HERE = Path(__file__).parent
 LESSONS = sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
+REFERENCE = HERE / "models.ipynb"  # lessons link to it; as a notebook, since its views need a kernel
 LIMIT_MB = 12.0
 _CODE = {scheme: HtmlFormatter(style=style) for scheme, style in (("light", "default"), ("dark", "github-dark"))}
 STYLE = f"""
@@ -192,6 +194,7 @@ def write_course(folder: Path, lessons: list[Path] = LESSONS) -> list[Path]:
         What a cell of a lesson raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(REFERENCE, folder)
     written = [_contents(lessons).save(folder / "index.html")]
     for before, path, after in zip([None, *lessons], lessons, [*lessons[1:], None], strict=False):
         written.append(lesson_page(path, before, after).save(folder / f"{path.stem}.html"))

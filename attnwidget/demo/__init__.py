@@ -1,8 +1,8 @@
 """Four small trained models that ship inside the package, and the texts and pictures that suit them.
 
 The storyteller continues stories (causal, LLaMA type); the reader fills in masked words (encoder, BERT type). Both
-know the words of `attnwidget.demo.words` and nothing else. The translator turns dates into ISO form (encoder-decoder,
-Marian type); digits reads handwritten digits (ViT). `python -m attnwidget.demo.train` made them.
+know the words of their vocabulary (words.py) and nothing else. The translator turns dates into ISO form
+(encoder-decoder, Marian type); digits reads handwritten digits (ViT). ``python -m attnwidget.demo.train`` made them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ __all__ = [
 
 def folder(name: str) -> Path:
     """Return the folder of a demo model; transformers loads it by this path.
+
+    Parameters
+    ----------
+    name
+        As for `load`.
+
+    Returns
+    -------
+    Path
+        Inside the installed package.
 
     Raises
     ------
@@ -84,6 +94,11 @@ def unknown_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
         A fast tokenizer; one without an unknown token knows every word.
     text
         Any text.
+
+    Returns
+    -------
+    list of str
+        As they stand in the text.
     """
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     found = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
@@ -93,7 +108,17 @@ def unknown_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
 def sentences(n: int, seed: int = 0) -> list[str]:
     """Write `n` short stories of the kind the demo models were trained on.
 
-    The same seed gives the same stories.
+    Parameters
+    ----------
+    n
+        How many.
+    seed
+        The same seed gives the same stories.
+
+    Returns
+    -------
+    list of str
+        Words and marks with spaces between them, as the demo models read them.
     """
     rng = source(f"sentences {seed}")
     return [readable(story(rng)) for _ in range(n)]
@@ -129,6 +154,11 @@ def repeated_words(length: int, copies: int = 2, seed: int = 0) -> str:
         How often the words are said.
     seed
         The same seed gives the same words.
+
+    Returns
+    -------
+    str
+        The words with spaces between them.
 
     Raises
     ------

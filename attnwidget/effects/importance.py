@@ -49,7 +49,7 @@ def head_importance(
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed for texts.
     variant : {"michel", "abs_elementwise", "michel_code", "bertology"}
-        "michel" is E_x |dL(x)/dxi_h| at xi = 1, with xi_h a factor of what head h puts out: the absolute value for
+        "michel" is E_x ``|dL(x)/dxi_h|`` at xi = 1, with xi_h a factor of what head h puts out: the absolute value for
         each example, then the mean (Michel et al. 2019, eq. 2). The others are what popular scripts compute, and not
         the same number: "abs_elementwise" takes the absolute value for each weight, "michel_code" for each token, and
         "bertology" after the mean over all examples, so that heads that help some and hurt others vanish.

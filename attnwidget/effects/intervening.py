@@ -84,6 +84,11 @@ def intervene(
     tokenizer : transformers.PreTrainedTokenizerBase or None
         Needed where these are texts.
 
+    Yields
+    ------
+    None
+        The model attends otherwise until the block ends.
+
     Raises
     ------
     TypeError

@@ -103,8 +103,10 @@ def figure(
           a list of queries the mean;
         * "image": the same over the picture whose patches the keys are;
         * "neurons": the products of query and key behind one score, sorted (``layer=``, ``head=``, ``query=``,
-          ``key=``), by rotary pair where the layer is known to turn its vectors, as `measures.score_products` has them;
-        * "plane": a head's queries and keys as points (``layer=``, ``head=``), as `measures.plane` places them;
+          ``key=``), by rotary pair where the layer is known to turn its vectors, as
+          `attnwidget.measures.score_products` has them;
+        * "plane": a head's queries and keys as points (``layer=``, ``head=``), as `attnwidget.measures.plane` places
+          them;
         * "spans": the mass that spans of tokens give to each other in one head (``layer=``, ``head=``, ``spans=``);
         * "difference": one head less the one of ``against=``, on both sides of 0; "beside" has both side by side.
 
@@ -152,6 +154,8 @@ def figure(
         the same maps; or ``(maps, layer, head)``.
     labels : pair of str or None
         What the head of ``against`` and the chosen one are called.
+    **others
+        Nothing: a keyword that is not known is refused, with the near ones.
 
     Returns
     -------

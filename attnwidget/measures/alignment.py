@@ -132,7 +132,8 @@ def coverage_penalty(
 
     References
     ----------
-    "gnmt": Wu et al., arXiv:1609.08144, 2016. "deviation": Rikters & Fishel, MT Summit 2017.
+    "gnmt": Wu et al., arXiv:1609.08144, 2016. "deviation": Rikters & Fishel, MT Summit 2017. "summary": Gehrmann,
+    Deng & Rush, EMNLP 2018.
     """
     choice("style", style, ("gnmt", "deviation", "summary"))
     received, counted, _, _ = _columns(c, exclude_source, mask)

@@ -100,7 +100,7 @@ def alignment_error_rate(
 ) -> float:
     """Alignment error rate (AER) against links that annotators marked as sure and as possible.
 
-    1 - (|A and S| + |A and P|) / (|A| + |S|). Over several sentences the counts are summed: this is not the mean of
+    ``1 - (|A and S| + |A and P|) / (|A| + |S|)``. Over several sentences the counts are summed: this is not the mean of
     the sentences' rates.
 
     Parameters

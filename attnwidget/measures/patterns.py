@@ -60,7 +60,7 @@ def pattern_scores(
     a : AttentionMaps, Tensor or ndarray [..., queries, keys]
         Self-attention.
     sparsity : {"hoyer", "share"}
-        "hoyer" is (sqrt k - |p|_1 / |p|_2) / (sqrt k - 1) over the k keys a query may see; "share" is the share of
+        "hoyer" is ``(sqrt k - |p|_1 / |p|_2) / (sqrt k - 1)`` over the k keys a query may see; "share" is the share of
         them with a weight below 1 / (10 k).
     mask, causal, exclude_tokens
         As in `attnwidget.measures.entropy`.
@@ -304,7 +304,7 @@ def head_scores(
     dict of Tensor [...]
         "previous", "duplicate" and "induction", each in [0, 1], NaN where no query has such a key. In the other
         style "previous_mul" ...: share of all mass that lies on such keys, NaN where no mass remains; and
-        "previous_abs" ...: 1 - n mean|A - P|, P 1 at such keys, at most 1. For maps the axes are layers x heads.
+        "previous_abs" ...: ``1 - n mean|A - P|``, P 1 at such keys, at most 1. For maps the axes are layers x heads.
 
     Raises
     ------

@@ -42,9 +42,10 @@ def score_products(maps: AttentionMaps, layer: int, head: int, query: int, key: 
     """Where q·k of one query and one key comes from, before any factor, bias, cap or mask.
 
     With rotary positions two dimensions turn together, by an angle for each token. Of such a pair, with q and k as they
-    are after the turning, |q| |k| cos(phi) is what it adds, phi being the angle between the two. Turned back to the
-    same place it would add |q| |k| cos(phi'), which depends on what the two vectors hold and not on how far apart the
-    tokens are: that is the content. The distance is the difference of the two. Dimensions that do not turn are content.
+    are after the turning, ``|q| |k| cos(phi)`` is what it adds, phi being the angle between the two. Turned back to the
+    same place it would add ``|q| |k| cos(phi')``, which depends on what the two vectors hold and not on how far apart
+    the tokens are: that is the content. The distance is the difference of the two. Dimensions that do not turn are
+    content.
 
     Parameters
     ----------

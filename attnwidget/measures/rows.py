@@ -170,9 +170,9 @@ def locality(
     a : AttentionMaps, Tensor or ndarray [..., queries, keys]
         Self-attention.
     measure : {"score", "distance", "window"}
-        "distance" is the mean of sum_j A_ij |i - j|, in tokens, in [0, n - 1]. "score" is 1 - distance / the distance
-        of a head that looks everywhere alike: 1 all on itself, 0 as the uniform head, negative farther. "window" is
-        the mass on keys at most ``window`` positions away, in [0, 1].
+        "distance" is the mean of ``sum_j A_ij |i - j|``, in tokens, in [0, n - 1]. "score" is 1 - distance / the
+        distance of a head that looks everywhere alike: 1 all on itself, 0 as the uniform head, negative farther.
+        "window" is the mass on keys at most ``window`` positions away, in [0, 1].
     window : int
         Positions on either side.
     reduce : {None, "heads"}

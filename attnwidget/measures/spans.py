@@ -50,7 +50,7 @@ def span_mass(
     measure : {"mass", "per_token", "chance"}
         "mass" is M[S, T], the mean over the queries i of S that have values of sum over the keys j of T of A_ij, in [0,
         1]. "per_token" divides it by the number of keys of T. "chance" is what a head that looks everywhere alike
-        would give: the mean of |T and what i sees| / |what i sees|.
+        would give: the mean of ``|T and what i sees| / |what i sees|``.
     queries : sequence of int or None
         Only these rows count; None for all.
     mask, causal, exclude_tokens

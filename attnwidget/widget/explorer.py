@@ -170,6 +170,8 @@ class Explorer(Weighing):
         and the words that the chosen head has ``promoted``, more and less.
     theme : {"auto", "light", "dark"}
         "auto" follows the notebook.
+    guesses : list of dict
+        What was answered to the lesson's question, with the answer and the time; see `attnwidget.collect`.
 
     Raises
     ------

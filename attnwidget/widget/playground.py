@@ -86,6 +86,10 @@ class Playground(View):
         Scene "heads": the output projection, [heads * width of a value, width of the output]; empty for the mean.
     width, length, seed : int
         Scene "scaling": random queries and keys, 2 to 1,024 wide, 2 to 64 of them.
+    theme : {"auto", "light", "dark"}
+        "auto" follows the notebook.
+    guesses : list of dict
+        What was answered to the lesson's question, with the answer and the time; see `attnwidget.collect`.
 
     Raises
     ------

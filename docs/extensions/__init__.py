@@ -1,0 +1,1 @@
+"""What these pages need beside Sphinx, one idea a file."""
