@@ -19,7 +19,7 @@ numpydoc = pytest.importorskip("numpydoc.validate", reason="the extra `docs` is 
 from extensions.public import public_names  # noqa: E402
 
 NEEDED = {"GL08", "PR01", "PR02", "RT01", "YD01"}  # no docstring; parameters missing or made up; no returns, no yields
-WIDGETS = ["Explorer", "Playground"]
+WIDGETS = ["Explorer", "Playground", "Timeline"]
 
 
 def thing(full):
