@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import operator
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import traitlets as t
@@ -23,6 +22,7 @@ from attnwidget.widget.applying import REPLACED, unapplied
 from attnwidget.widget.asking import right_answer
 from attnwidget.widget.holding import opening
 from attnwidget.widget.kept import Keep
+from attnwidget.widget.leaving import Leaving
 from attnwidget.widget.module import front_end
 from attnwidget.widget.newest import Newest
 from attnwidget.widget.reference import has_place
@@ -31,7 +31,6 @@ from attnwidget.widget.still import Still, still
 from attnwidget.widget.strip import strip_of
 from attnwidget.widget.subject import Subject
 from attnwidget.widget.telling import as_text
-from attnwidget.widget.view import Placing
 from attnwidget.widget.views import VIEWS, refusal
 from attnwidget.widget.weighing import Weighing
 
@@ -44,7 +43,7 @@ LOCKABLE = (
 )
 
 
-class Explorer(Weighing):
+class Explorer(Weighing, Leaving):
     """Linked views of the attention of one text; most people make one with `attnwidget.explore`.
 
     Every trait can be set before and after the widget is shown, observed and linked.
@@ -329,83 +328,6 @@ class Explorer(Weighing):
     def closed(self) -> bool:
         """Whether it has given its maps back."""
         return not self._maps
-
-    def placed(self, precision: str | None) -> Placing:
-        """Its place in a page."""
-        from attnwidget.widget.placing import Placed
-
-        return Placed(self, precision)
-
-    def to_html(
-        self,
-        *,
-        limit_mb: float = 20.0,
-        layers: Sequence[int] | None = None,
-        precision: str | None = None,
-        progress: bool = True,
-    ) -> str:
-        """The view as one page that needs no kernel and no network, in HTML.
-
-        Parameters
-        ----------
-        limit_mb : float
-            Size of the page, in 10^6 bytes. All heads of all layers are in it where they fit; where they do not, the
-            layers around the chosen one are, the rest in coarse points, and the page says so.
-        layers : sequence of int or None
-            Which layers of the chosen maps are held whole; None for as many as fit.
-        precision : {"float32", "float16"} or None
-            "float16" keeps queries and keys in half precision, and the page says so; None as they are.
-        progress : bool
-            Whether to show a progress bar.
-
-        Raises
-        ------
-        ValueError
-            When the limit leaves no room for the chosen head, or something is not known.
-        """
-        from attnwidget.widget.page import page
-
-        return page(self, limit_mb=limit_mb, layers=layers, precision=precision, progress=progress).html
-
-    def save(self, path: str | Path, **options: Any) -> Path:
-        """Write the view to a file, in the form that its name ends in.
-
-        Parameters
-        ----------
-        path : str or Path
-            Ends in
-
-            * ".html": the page of `to_html`, with its options;
-            * ".png", ".svg" or ".pdf": a figure of what is chosen now, temperature, view and colours included; options
-              are ``dpi`` and those of `attnwidget.figure`, as ``width`` in inches;
-            * ".csv": the weights of the chosen head with their labels.
-
-            An existing file is replaced, and stays as it is where anything fails.
-        **options
-            As above.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        TypeError
-            When an option is not known for this ending.
-        ValueError
-            When the ending is not known, or the view is closed.
-        OSError
-            When there is no such folder, or it cannot be written to.
-
-        Examples
-        --------
-        >>> view.save("page.html")
-        >>> view.save("head.svg", width=4)
-        """
-        from attnwidget.widget.saving import save
-
-        return save(self, path, options)
 
     @property
     def findings(self) -> Findings:
