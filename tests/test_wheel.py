@@ -45,6 +45,7 @@ def test_holds_everything_and_nothing_else(wheel):
         "attnwidget/demo/digits/preprocessor_config.json",
         "attnwidget/demo/digits/images.npz",
         "attnwidget/widget/explorer.py",
+        "attnwidget/commands/app.py",
     } <= names
     assert {name.split("/")[0] for name in names} == {"attnwidget", "attnwidget-0.1.0.dist-info"}
     assert not [name for name in names if name.endswith((".map", ".pyc", ".ts", ".tsx"))]
@@ -65,3 +66,18 @@ def test_works_where_there_is_no_checkout_and_no_node(wheel, tmp_path):
     )
     assert str(tmp_path) in out.stdout
     assert "4 layers x 4 heads, 14 queries x 14 keys" in out.stdout
+
+
+def test_brings_the_command(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+        scripts = archive.read("attnwidget-0.1.0.dist-info/entry_points.txt").decode()
+    assert "attnwidget = attnwidget.commands:main" in scripts
+    environment = {"PATH": "", "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    out = subprocess.run(
+        [sys.executable, "-m", "attnwidget", "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    page = tmp_path / "attnwidget-demo.html"
+    assert f"open {page} in a browser" in out.stderr
+    assert page.stat().st_size > 100_000

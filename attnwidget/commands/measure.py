@@ -93,9 +93,7 @@ def measure(
                         n_texts, n_rows = n_texts + 1, n_rows + len(frame)
             except BaseException as error:
                 held = "what was written" if output == "-" else output
-                error.add_note(
-                    f"{held} holds the {n_texts:,} texts that were done." if n_texts else "No text was done."
-                )
+                error.add_note(f"{held} holds {_texts(n_texts)}." if n_texts else "No text was done.")
                 raise
             finally:
                 for sentence in texts.skipped.sentences():
@@ -105,7 +103,11 @@ def measure(
         if as_json and output != "-":
             say_json({"written": output, "texts": n_texts, "rows": n_rows, "left_out": texts.skipped.by_reason})
         elif output != "-":
-            tell(f"{output}: {n_rows:,} rows, of {n_texts:,} texts.")
+            tell(f"{output}: {n_rows:,} rows, of {_texts(n_texts)}.")
+
+
+def _texts(n: int) -> str:
+    return f"{n:,} text{'' if n == 1 else 's'}"
 
 
 def _names(measures: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -152,12 +153,21 @@ def _deaf() -> Iterator[None]:
 
 
 def _begin(threads: int) -> None:
-    """A worker's beginning: quiet, and with its share of the processor."""
+    """A worker's beginning: quiet, with its share of the processor, and at an end when the command is."""
     import torch
 
+    threading.Thread(target=_end_with_the_command, daemon=True).start()
     torch.set_num_threads(threads)
     quieten()
     warnings_told().__enter__()
+
+
+def _end_with_the_command() -> None:
+    """A command that is killed cannot end its workers, which would wait for ever."""
+    command = multiprocessing.parent_process()
+    if command is not None:
+        command.join()
+        os._exit(1)
 
 
 @contextmanager

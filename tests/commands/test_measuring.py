@@ -193,6 +193,6 @@ def test_an_interrupt_leaves_the_rows_so_far(attnwidget, sources, monkeypatch):
     for output in ("t.csv", "t.parquet"):
         passes.clear()
         ended = attnwidget("measure", "storyteller", "a.txt", "-o", output)
-        assert ended == (130, "", f"attnwidget: interrupted. {output} holds the 2 texts that were done.\n")
+        assert ended == (130, "", f"attnwidget: interrupted. {output} holds 2 texts.\n")
     assert len(pd.read_csv(sources / "t.csv")) == pq.read_table(sources / "t.parquet").num_rows == 32
     assert sorted(one.name for one in sources.iterdir() if one.name.startswith(".")) == []
