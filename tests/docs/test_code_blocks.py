@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^(`{3,}|:{3,})\{?(?P<kind>[\w-]*)\}?[^\n]*\n(?P<body>.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 RUN = {"python", "live"}
-SHOWN = {"sh", "columns", "toctree", "include", "eval-rst", "lessons", "not-run", "text", "math"}
+SHOWN = {"columns", "sh", "toctree", "include", "eval-rst", "lessons", "not-run", "text", "math"}
 
 
 def blocks(page):
