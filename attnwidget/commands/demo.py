@@ -17,12 +17,12 @@ __all__ = ["EXAMPLES", "demo"]
 
 EXAMPLES = options.examples("attnwidget demo", "attnwidget demo -o first-look.html --no-open")
 STORY = "Lily and Ben went to the park . Lily gave the ball to"
-LAYER, HEAD = 2, 0
+LAYER, HEAD, QUERY = 1, 3, 13
 WELCOME = """# Attention of a small model
 
 Below is the *storyteller*, a model with 4 layers of 4 heads inside attnwidget. It reads a story and is about to say the
-next word. Rows are the words that look, columns the words that they look at. Click a head in the grid, point at a word,
-turn the temperature.
+next word. Rows are the words that look, columns the words that they look at. The head that is open looks from the last
+word at *Ben*, and that is what the model says next. Click another head in the grid, point at a word, turn the temperature.
 """
 PLAY = """## The same by hand
 
@@ -55,7 +55,7 @@ def demo(
 
         import attnwidget as aw
 
-        shown = aw.explore(run, title=STORY, keep=None, layer=LAYER, head=HEAD)
+        shown = aw.explore(run, title=STORY, keep=None, layer=LAYER, head=HEAD, query=QUERY)
         aw.page(WELCOME, shown, PLAY, aw.Playground("temperature", keep=None), path=path, progress=watched())
         if as_json:
             say_json({"written": output, "bytes": path.stat().st_size})

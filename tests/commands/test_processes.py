@@ -44,26 +44,8 @@ def test_nobody_reading_ends_it_in_silence():
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_full_disk_keeps_whole_rows_or_says_that_it_cannot(tmp_path, ending):
-    (tmp_path / "a.txt").write_text(f"{STORY}\n" * (4 if ending == "csv" else 12))
-    done = subprocess.run(
-        ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", *MEASURE[:-1], "a.txt", "-o", f"t.{ending}"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "file too large" in done.stderr
-    if ending == "csv":
-        assert "t.csv holds 2 texts." in done.stderr
-        assert len(pd.read_csv(tmp_path / "t.csv")) == 32
-    else:
-        assert "nothing of it could be kept; CSV keeps what is done." in done.stderr
-        assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
-
-
 def test_a_survey_on_two_processes_goes_on_where_it_was_killed(tmp_path):
-    texts = aw.demo.sentences(600)
+    texts = aw.demo.sentences(520)
     (tmp_path / "a.txt").write_text("\n".join([*texts[:300], "", *texts[300:]]))
     survey = [sys.executable, "-m", "attnwidget", "survey", "storyteller", "a.txt", "--measures", "entropy,sink"]
     survey += ["-o", "found", "--workers", "2"]
@@ -73,12 +55,12 @@ def test_a_survey_on_two_processes_goes_on_where_it_was_killed(tmp_path):
                 process.wait(0.1)  # it is not at its end
         process.kill()
         process.communicate()  # which ends when its workers have, too
-    assert aw.Survey.load(tmp_path / "found").count < 600
+    assert aw.Survey.load(tmp_path / "found").count < 520
     done = subprocess.run(survey, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
         "attnwidget: left out example 300, counted from 0: it is empty.",
-        "attnwidget: found holds 600 texts: heads.csv, examples.jsonl.",
+        "attnwidget: found holds 520 texts: heads.csv, examples.jsonl.",
     ]
     found = aw.Survey.load(tmp_path / "found").to_frame()
     whole = aw.survey(*aw.demo.load("storyteller"), texts, measures=["entropy", "sink"], progress=False)
