@@ -22,7 +22,8 @@ WELCOME = """# Attention of a small model
 
 Below is the *storyteller*, a model with 4 layers of 4 heads inside attnwidget. It reads a story and is about to say the
 next word. Rows are the words that look, columns the words that they look at. The head that is open looks from the last
-word at *Ben*, and that is what the model says next. Click another head in the grid, point at a word, turn the temperature.
+word at *Ben*, and that is what the model says next. Click another head in the grid, point at a word, turn the
+temperature.
 """
 PLAY = """## The same by hand
 

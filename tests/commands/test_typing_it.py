@@ -80,12 +80,13 @@ def test_nothing_typed_shows_the_help_as_wrong_usage(attnwidget):
 
 def test_no_colour_and_no_bar_where_there_is_no_terminal(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "attnwidget", "view", "storyteller", STORY, "-o", "page.html"],
+        [sys.executable, "-m", "attnwidget", "measure", "storyteller", "-", "-o", "t.csv"],
         cwd=tmp_path,
-        env={**{k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}, "FORCE_COLOR": "1", "NO_COLOR": "1"},
+        env={name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"} | {"FORCE_COLOR": "1"},
+        input=f"{STORY}\n" * 3,
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout == ""
-    assert re.fullmatch(r"attnwidget: page\.html: 0\.\d MB, 4 layers x 4 heads\.\n", done.stderr)
+    assert done.stderr == "attnwidget: t.csv: 48 rows, of 3 texts.\n"
