@@ -24,7 +24,7 @@ EVENTS = 6  # that are named
 def draw(view: Any) -> Sheet:
     """What a Timeline shows: curves of all heads, the chosen one in colour, events, and its map at a few steps."""
     told = next((one for one in view.facts["measures"] if one["name"] == view.measure), {"label": view.measure})
-    title = " · ".join(part for part in (view.facts["title"], f"layer {view.layer} head {view.head}") if part)
+    title = " · ".join(part for part in (view.facts["title"], f"layer {view.layer_number} head {view.head}") if part)
     maps = _maps(view)
     above = MAP + 0.42 if maps else 0.0
     events = view.events()
@@ -43,7 +43,7 @@ def draw(view: Any) -> Sheet:
         colour = ACCENT if run == 0 else HEADS[run]
         if len(view.runs) == 1:
             axes.plot(steps, numbers.reshape(len(steps), -1), color=FAINT, linewidth=0.6, alpha=0.8)
-        label = drawable(name) if name else f"layer {view.layer} head {view.head}"
+        label = drawable(name) if name else f"layer {view.layer_number} head {view.head}"
         axes.plot(steps, numbers[:, view.layer, view.head], color=colour, linewidth=1.4, label=label)
     for one in events:
         axes.axvline(_first(view).steps[one.place], color=MUTED, linewidth=0.6, linestyle=(0, (2, 2)))
@@ -53,10 +53,11 @@ def draw(view: Any) -> Sheet:
     axes.set_ylabel(drawable(f"{told['label']}{unit}"), **literal(size=SMALL, colour=MUTED))
     axes.set_xlabel("step", **literal(size=SMALL, colour=MUTED))
     axes.tick_params(labelsize=SMALL, colors=MUTED)
-    axes.legend(
-        frameon=False, fontsize=SMALL, ncols=4, handlelength=1.6, loc="lower left", bbox_to_anchor=(0, 1),
-        borderaxespad=0.2, borderpad=0,
-    )  # fmt: skip
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            frameon=False, fontsize=SMALL, ncols=4, handlelength=1.6, loc="lower left", bbox_to_anchor=(0, 1),
+            borderaxespad=0.2, borderpad=0,
+        )  # fmt: skip
     return sheet
 
 

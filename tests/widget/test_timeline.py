@@ -58,7 +58,7 @@ def test_takes_captures_in_an_order(asked):
     assert (view.step, view.place()) == (40, 3)
     header, _ = asked("readings", after=0)
     assert header["steps"] == [0, 10, 20, 40, 80]
-    assert header["kept"] == [1] * 5
+    assert header["kept"] == "11111"
     assert asked("readings", after=3)[0]["steps"] == [40, 80]
 
 
@@ -156,7 +156,7 @@ def test_a_monitor_keeps_the_maps_that_it_shows(tmp_path):
         view.layer, view.head = 2, 1
         torch.testing.assert_close(view.maps_of().weights(2, 1), weights, atol=1e-5, rtol=0)
         header, _ = Asked(view)("readings", after=0)
-        assert header["kept"] == [1, 1, 1]
+        assert header["kept"] == "111"
         assert header["logged"] == {"loss": [3.0, 2.0, 1.0]}
         explorer = view.explore()
         assert (explorer.layer, explorer.head) == (2, 1)
@@ -203,7 +203,80 @@ def test_events_are_what_came_and_went():
         (3, "gone", "sink"),
     ]
     header, _ = Asked(view)("readings", after=2)
-    assert sorted(header["events"]) == [[2, "finding", "dead"], [2, "own", "learning rate halved"], [3, "gone", "sink"]]
+    assert header["events"] == [[2, "finding", "dead"], [3, "gone", "sink"]]
+    assert view.facts["own"] == [[200, "learning rate halved"]]
+
+
+def test_events_of_ones_own_need_not_fall_on_a_reading():
+    view = aw.Timeline(History(readings(3)), events={120: "halved", 999: "the end"})
+    assert view.facts["own"] == [[120, "halved"], [999, "the end"]]
+    assert [(one.place, one.text) for one in view.events()] == [(1, "halved"), (2, "the end")]
+    named = aw.Timeline(runs(2), steps=["warm", "cold"], events={"cold": "x"}, progress=False)
+    assert named.facts["own"] == [[1, "x"]]
+    for wrong in (["a"], {1.5: "x"}, {"lukewarm": "x"}):
+        with pytest.raises(TypeError, match="events"):
+            aw.Timeline(runs(2), steps=["warm", "cold"], events=wrong, progress=False)
+
+
+def test_a_model_that_grows_has_no_numbers_before():
+    draw = np.random.default_rng(0)
+    shapes = [(2, 3), (2, 3), (3, 4)]
+    told = [Reading(at, {"attention": {"entropy": draw.random(shape)}}) for at, shape in enumerate(shapes)]
+    view = aw.Timeline(History(told))
+    numbers = view.runs[""].numbers("attention", "entropy", 0)
+    assert numbers.shape == (3, 3, 4)
+    assert np.isnan(numbers[:2, 2]).all()
+    assert np.isnan(numbers[:2, :, 3]).all()
+    np.testing.assert_array_equal(numbers[2], told[2].numbers["attention"]["entropy"])
+
+
+def test_layers_have_the_numbers_of_the_model(tmp_path):
+    told = [Reading(at, {"attention": {"entropy": np.ones((2, 3))}}, layers={"attention": [3, 7]}) for at in range(2)]
+    view = aw.Timeline(History(told), layer=1)
+    assert view.facts["maps"][0]["layer_numbers"] == [3, 7]
+    assert "layer 7" in view.stands().text
+    assert set(pd.read_csv(view.save(tmp_path / "t.csv"))["layer"]) == {3, 7}
+
+
+def test_a_head_that_a_layer_does_not_have_is_refused(tmp_path):
+    layers = [projected(6, layers=1, heads=heads, key_value_heads=heads).layers[0] for heads in (4, 2)]
+    view = aw.Timeline([aw.AttentionMaps(layers, list("abcdef"))] * 2, layer=0, head=3, progress=False)
+    view.layer = 1
+    assert view.head == 1
+    with pytest.raises(traitlets.TraitError, match="goes from 0 to 1"):
+        view.head = 3
+    assert view.save(tmp_path / "t.png").is_file()
+
+
+def test_other_tokens_are_refused():
+    maps = projected()
+    other = aw.AttentionMaps(maps.layers, ["x"] * 14)
+    with pytest.raises(ValueError, match="step 1 has other tokens"):
+        aw.Timeline([maps, other], progress=False)
+    with pytest.raises(ValueError, match="different probes"):
+        aw.Timeline({"a": [maps], "b": [other]}, progress=False)
+
+
+def test_maps_that_cannot_be_read_are_missing_and_the_curves_are_there(tmp_path):
+    model, tokenizer = aw.demo.load()
+    monitor = aw.AttentionMonitor(model, "Lily and Ben", tokenizer, every=1, path=tmp_path / "a.jsonl", alert=())
+    for step in range(3):
+        monitor.step(step)
+    for file in (tmp_path / "a.maps").glob("*0000000001.*"):
+        file.write_bytes(b"broken")
+    asked = Asked(aw.Timeline(tmp_path / "a.jsonl"))
+    header, buffers = asked("frames", map="attention", layer=0, head=0, at=[0, 1, 2], size=[4, 4])
+    assert [one.get("missing", False) for one in header["frames"]] == [False, True, False]
+    assert len(buffers) == 6
+    header, _ = asked("frames", map="attention", layer=0, head=0, at=[0], size=[9, 9])
+    assert header["frames"] == [{"at": 0, "missing": True}]
+
+
+def test_nothing_read_leaves_as_nothing(tmp_path):
+    view = aw.Timeline(History())
+    assert "nothing has been read yet" in view.to_html(progress=False)
+    assert view.save(tmp_path / "t.png").is_file()
+    assert pd.read_csv(view.save(tmp_path / "t.csv")).empty
 
 
 def test_two_runs_are_laid_over_each_other():
@@ -233,6 +306,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
         aw.Timeline(runs(2), steps=[5, 5], progress=False)
     with pytest.raises(TypeError, match="whole number, or a string"):
         aw.Timeline(runs(2), steps=[0.5, 1.5], progress=False)
+    with pytest.raises(TypeError, match="steps is int"):
+        aw.Timeline(runs(2), steps=3, progress=False)
     with pytest.raises(TypeError, match="which has its own"):
         aw.Timeline(History(readings()), steps=[1, 2, 3, 4])
     with pytest.raises(FileNotFoundError, match="AttentionMonitor wrote"):

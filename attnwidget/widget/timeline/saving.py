@@ -13,6 +13,7 @@ from attnwidget.files import check_path, write
 
 __all__ = ["save"]
 
+COLUMNS = ["run", "step", "map", "layer", "head"]
 PICTURES = (".png", ".svg", ".pdf")
 ENDINGS = (".html", *PICTURES, ".csv")
 
@@ -45,6 +46,7 @@ def table(view: Any) -> Any:
         for name, (layers, heads) in track.heads().items():
             places = [one.ravel() for one in np.indices((len(steps), layers, heads))]
             numbers = {measure: track.numbers(name, measure, 0).ravel() for measure in track.measures()}
-            told = {"run": run, "step": steps[places[0]], "map": name, "layer": places[1], "head": places[2]}
+            layer = np.asarray(track.layer_numbers(name))[places[1]]
+            told = {"run": run, "step": steps[places[0]], "map": name, "layer": layer, "head": places[2]}
             frames.append(pd.DataFrame(told | numbers))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)

@@ -27,7 +27,7 @@ class Still:
     def __init__(self, view: Any) -> None:
         self._view = view
         measure = next((one["label"] for one in view.facts["measures"] if one["name"] == view.measure), view.measure)
-        place = f"layer {view.layer} · head {view.head} · {measure}" if view.map else "nothing has been read yet"
+        place = f"layer {view.layer_number} · head {view.head} · {measure}" if view.map else "nothing has been read yet"
         self.caption = " · ".join(one for one in (view.facts["title"], place) if one)
         self._rows = _rows(view)
 

@@ -20,7 +20,7 @@ from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.telling import as_text
-from attnwidget.widget.timeline.answers import answer
+from attnwidget.widget.timeline.answers import answer, kept_maps
 from attnwidget.widget.timeline.track import Event, Track, track_of
 from attnwidget.widget.view import View
 
@@ -54,7 +54,8 @@ class Timeline(View):
     steps : sequence of int or of str, or None
         Of a list of captures, the step of each, rising, or what each is called; None counts from 0.
     events : mapping of int to str, or None
-        What else happened, by its step: "learning rate halved".
+        What else happened, by its step, which need not have been read: "learning rate halved". Steps that are called
+        something go by that.
     title : str or None
         Shown above the views.
     keep : {"picture", "page"} or None
@@ -127,7 +128,7 @@ class Timeline(View):
         if steps is not None and len(runs) > 1:
             raise TypeError("steps= came with several runs; give it with one list of captures.")
         self.runs: dict[str, Track] = {str(name): track_of(run, steps, progress=progress) for name, run in runs.items()}
-        self._own = {int(step): str(text) for step, text in (events or {}).items()}
+        self._own = _events(events, self.runs)
         self._title = title or ""
         self._check_alike()
         self._tell(0)
@@ -167,6 +168,8 @@ class Timeline(View):
         return int(layer), int(head)
 
     def _check_alike(self) -> None:
+        for name in self._heads:
+            self._check_tokens(name)
         known = {name: track.heads() for name, track in self.runs.items() if len(track.steps)}
         if len({str(sorted(heads.items())) for heads in known.values()}) > 1:
             shapes = "; ".join(
@@ -174,6 +177,18 @@ class Timeline(View):
                 for name, of in known.items()
             )
             raise ValueError(f"runs of different models cannot be laid over each other (layers x heads): {shapes}.")
+
+    def _check_tokens(self, name: str) -> None:
+        """Refuse runs on different probes, as far as their maps tell."""
+        texts = {}
+        for run, track in self.runs.items():
+            kept = [place for place, there in enumerate(track.kept(0)) if there]
+            maps = next((one for place in kept if (one := kept_maps(track, place, name)) is not None), None)
+            if maps is not None:
+                texts[run] = (tuple(maps.tokens.labels), tuple(maps.key_tokens.labels))
+        if len(set(texts.values())) > 1:
+            said = "; ".join(f"{run!r}: {' '.join(queries)[:60]}" for run, (queries, _) in texts.items())
+            raise ValueError(f"runs on different probes cannot be laid over each other: {said}.")
 
     @property
     def _first(self) -> Track | None:
@@ -197,6 +212,9 @@ class Timeline(View):
             if kept is not None:
                 whole = describe(name, kept)
                 told |= {key: whole[key] for key in _TOLD if key in whole}
+            numbers = list(self._first.layer_numbers(name)) if self._first else []
+            if numbers != list(range(layers)):
+                told["layer_numbers"] = numbers
             maps.append(told)
         measures = [
             {"name": name, "label": known.label, "unit": known.unit, "about": known.about}
@@ -207,13 +225,14 @@ class Timeline(View):
         title = self._title.encode(errors="replace").decode()
         told = {"title": title, "version": version, "runs": list(self.runs), "maps": maps, "measures": measures}
         growing = any(track.growing for track in self.runs.values())
-        self.set_trait("facts", told | {"growing": growing})
+        own = [[step, text.encode(errors="replace").decode()] for step, text in self._own.items()]
+        self.set_trait("facts", told | {"growing": growing, "own": own})
 
     def _a_map(self, name: str) -> AttentionMaps | None:
         """Maps of any reading that has them, for their tokens."""
         for track in self.runs.values():
             for place, kept in enumerate(track.kept(0)):
-                if kept and (found := track.maps(place).get(name)) is not None:
+                if kept and (found := kept_maps(track, place, name)) is not None:
                     return found
         return None
 
@@ -229,10 +248,6 @@ class Timeline(View):
         found = answer([*self.runs.values()], request)
         if request.get("op") == "readings":
             self._notice()
-            if request.get("run") == 0:
-                places = {step: place for place, step in enumerate(self._track(0).steps)}
-                own = [[places[step], "own", text] for step, text in self._own.items() if step in places]
-                found.header["events"] += [one for one in own if one[0] >= request["after"]]
         return found
 
     def _notice(self) -> None:
@@ -257,7 +272,7 @@ class Timeline(View):
         return [*self.runs.values()][run]
 
     def place(self, run: str | None = None) -> int:
-        """Which reading of a run is the chosen one: the last at or before the chosen step.
+        """Which reading of a run is the chosen one: the last at or before the chosen step, or its first.
 
         Parameters
         ----------
@@ -287,8 +302,8 @@ class Timeline(View):
         track = self._track(0) if run is None else self.runs[run]
         kept = track.kept(0)
         for place in range(self.place(run), -1, -1):
-            if kept[place]:
-                return track.maps(place)[self.map]
+            if kept[place] and (maps := kept_maps(track, place, self.map)) is not None:
+                return maps
         raise ValueError("the maps of this run were not kept; an AttentionMonitor keeps them with maps=.")
 
     def explore(self, **choices: Any) -> Explorer:
@@ -307,9 +322,15 @@ class Timeline(View):
     def events(self, run: str | None = None) -> list[Event]:
         """What happened in a run, in order."""
         track = self._track(0) if run is None else self.runs[run]
-        places = {step: place for place, step in enumerate(track.steps)}
-        own = [Event(places[step], "own", text) for step, text in self._own.items() if step in places]
+        steps = np.asarray(track.steps)
+        own = [Event(int(np.abs(steps - step).argmin()), "own", text) for step, text in self._own.items() if len(steps)]
         return sorted([*track.events(0), *own], key=lambda one: one.place)
+
+    @property
+    def layer_number(self) -> int:
+        """The number of the chosen layer in the model."""
+        numbers = self._first.layer_numbers(self.map) if self._first else []
+        return int(numbers[self.layer]) if self.layer < len(numbers) else self.layer
 
     @property
     def edition(self) -> Any:
@@ -387,10 +408,23 @@ class Timeline(View):
         shape = self._heads.get(self.map) or next(iter(self._heads.values()), None)
         if shape is None:
             return value
-        most = shape[trait == "head"]
+        most = self._most_heads(self.layer, shape) if trait == "head" else shape[0]
         if not -most <= value < most:
             raise t.TraitError(f"{trait}={value} does not exist; it goes from 0 to {most - 1}.")
         return value % most
+
+    def _most_heads(self, layer: int, shape: tuple[int, int]) -> int:
+        """Heads of a layer, as far as that is known."""
+        told: dict[str, Any] = next((one for one in self.facts["maps"] if one["name"] == self.map), {})
+        heads = told.get("heads", [])
+        return int(heads[layer]) if layer < len(heads) else shape[1]
+
+    @t.observe("layer", "map")
+    def _keep_head_inside(self, _change: Any) -> None:
+        shape = self._heads.get(self.map)
+        if shape is not None:
+            self.layer = min(self.layer, shape[0] - 1)
+            self.head = min(self.head, self._most_heads(self.layer, shape) - 1)
 
     @t.validate("step")
     def _valid_step(self, proposal: Any) -> int | None:
@@ -405,3 +439,27 @@ class Timeline(View):
         super().close()
         with suppress(AttributeError):  # ipywidgets closes what was made half-way too
             self.runs = {name: track_of(History(), None, progress=False) for name in self.runs}
+
+
+def _events(given: Any, runs: Mapping[str, Track]) -> dict[int, str]:
+    """What happened by its step, where steps may be called something.
+
+    Raises
+    ------
+    TypeError
+        When it is no mapping of steps to words.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"events is {type(given).__name__}; expected a mapping of steps to words, as {{1000: 'warm'}}.")
+    labels = next((track.labels for track in runs.values() if track.labels is not None), None) or []
+    found = {}
+    for step, text in given.items():
+        if isinstance(step, str) and step in labels:
+            found[list(labels).index(step)] = str(text)
+        elif hasattr(step, "__index__") and not isinstance(step, bool):
+            found[int(step)] = str(text)
+        else:
+            raise TypeError(f"events names {step!r}; expected the number of a step, or what a step is called.")
+    return found

@@ -60,8 +60,15 @@ class Track(Protocol):
     def steps(self) -> Sequence[int]:
         """Of its readings."""
 
+    @property
+    def generation(self) -> int:
+        """How often its file was begun anew."""
+
     def heads(self) -> dict[str, tuple[int, int]]:
         """Layers, and the most heads of one, by the name of the maps."""
+
+    def layer_numbers(self, name: str) -> Sequence[int]:
+        """Numbers of the layers in the model."""
 
     def measures(self) -> list[str]:
         """Names of what was measured."""
@@ -104,10 +111,24 @@ class Recorded:
         """Of its readings."""
         return self._history.steps
 
+    @property
+    def generation(self) -> int:
+        """How often its file was begun anew."""
+        return int(getattr(self._history, "generation", 0))
+
     def heads(self) -> dict[str, tuple[int, int]]:
-        """Layers, and the most heads of one, by the name of the maps."""
-        first = self._history[0].numbers if len(self._history) else {}
-        return {name: next(iter(of.values())).shape for name, of in first.items() if of}
+        """The most layers of any reading, and the most heads of one: a model may grow."""
+        found: dict[str, tuple[int, int]] = {}
+        for reading in self._history:
+            for name, (layers, heads) in reading.shapes.items():
+                most = found.get(name, (0, 0))
+                if layers and heads:
+                    found[name] = max(most[0], layers), max(most[1], heads)
+        return found
+
+    def layer_numbers(self, name: str) -> Sequence[int]:
+        """Numbers of the layers in the model, of the reading that has most."""
+        return max((one.numbers_of(name) for one in self._history if name in one.numbers), key=len, default=[])
 
     def measures(self) -> list[str]:
         """Names of what was measured at any reading."""
@@ -115,9 +136,13 @@ class Recorded:
 
     def numbers(self, name: str, measure: str, after: int) -> Array:
         """Numbers of all heads from a reading on."""
-        missing = np.full(self.heads()[name], np.nan)
-        found = [one.numbers.get(name, {}).get(measure, missing) for one in self._history[after:]]
-        return np.stack(found) if found else np.zeros((0, *missing.shape))
+        readings = self._history[after:]
+        found = np.full((len(readings), *self.heads()[name]), np.nan)
+        for place, reading in enumerate(readings):
+            values = reading.numbers.get(name, {}).get(measure)
+            if values is not None:
+                found[place, : values.shape[0], : values.shape[1]] = values
+        return found
 
     def events(self, after: int) -> list[Event]:
         """Findings that came and went, and rules that were broken."""
@@ -153,6 +178,7 @@ class Listed:
     """Captures in an order: checkpoints, epochs, generated tokens; measured once, when they come."""
 
     growing: bool = False
+    generation: int = 0
 
     def __init__(self, runs: Iterable[Any], steps: Sequence[Any] | None, *, progress: bool) -> None:
         self._maps = [_named(one) for one in runs]
@@ -179,6 +205,10 @@ class Listed:
     def heads(self) -> dict[str, tuple[int, int]]:
         """Layers, and the most heads of one, by the name of the maps."""
         return self._heads
+
+    def layer_numbers(self, name: str) -> Sequence[int]:
+        """Numbers of the layers in the model."""
+        return self._maps[0][name].layer_numbers
 
     def measures(self) -> list[str]:
         """Names of what was measured."""
@@ -248,11 +278,18 @@ def _check_shapes(steps: Sequence[Mapping[str, AttentionMaps]]) -> None:
         return {name: (one.heads, one.n_queries, one.n_keys) for name, one in maps.items()}
 
     first = shape(steps[0])
+    labels = {name: (one.tokens.labels, one.key_tokens.labels) for name, one in steps[0].items()}
     for place, maps in enumerate(steps):
         if shape(maps) != first:
             raise ValueError(
                 f"step {place} is {_said(shape(maps))}, and the first {_said(first)}; the steps of a Timeline are of "
                 "one shape. Capture the same text at each."
+            )
+        other = next((n for n, one in maps.items() if (one.tokens.labels, one.key_tokens.labels) != labels[n]), None)
+        if other is not None:
+            raise ValueError(
+                f"step {place} has other tokens than the first in {other!r}; the steps of a Timeline are of one text. "
+                "Maps with labels of your own are AttentionMaps(maps.layers, labels)."
             )
 
 
@@ -267,6 +304,8 @@ def _steps(steps: Sequence[Any] | None, count: int) -> tuple[list[int], list[str
     """Numbers of the steps, and what they are called where that is no number."""
     if steps is None:
         return list(range(count)), None
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        raise TypeError(f"steps is {type(steps).__name__}; expected a whole number, or a string, for each capture.")
     steps = list(steps)
     if len(steps) != count:
         raise ValueError(f"steps names {len(steps)}; there are {count} captures.")

@@ -40,6 +40,8 @@ export interface Told {
   measures: Measure[];
   /** Whether more may come. */
   growing: boolean;
+  /** What else happened, by its step. */
+  own?: [step: number, text: string][];
 }
 
 export type Traits = Connected<Choices, Told>;

@@ -46,6 +46,7 @@ export class Loading {
         const [layer, head] = [store.traits.layer.value, store.traits.head.value];
         store.runs.value.forEach((run, at) => {
           run.arrived.value;
+          run.keptAt.value;
           const place = run.placeOf(store.step.value);
           if (told?.queries && place >= 0) untracked(() => this.#frames(run, at, told, layer, head, place));
         });
@@ -87,13 +88,19 @@ export class Loading {
       );
       this.#timers.add(timer);
     };
-    this.#source.ask(`readings ${at}`, { op: "readings", run: at, after }, { background: !first }).then(
-      (reply) => {
-        told(run.take(reply));
-        this.looked.value = true;
-      },
-      (reason) => this.#fail(reason),
-    );
+    this.#source
+      .ask(
+        `readings ${at}`,
+        { op: "readings", run: at, after, generation: run.generation },
+        { background: !first },
+      )
+      .then(
+        (reply) => {
+          told(run.take(reply));
+          this.looked.value = true;
+        },
+        (reason) => this.#fail(reason),
+      );
   }
 
   #curve(run: Run, at: number, map: string, measure: string, after: number): void {
@@ -114,7 +121,8 @@ export class Loading {
     if (missing.length === 0 || !(urgent || run.roomy)) return;
     const distance = (one: number) => (one >= seen ? one - seen : 2 * (seen - one));
     const wanted = missing.sort((one, other) => distance(one) - distance(other)).slice(0, FEW);
-    const body = { op: "frames", run: at, map: told.name, layer, head, at: wanted };
+    const size = [told.n_queries, told.n_keys];
+    const body = { op: "frames", run: at, map: told.name, layer, head, at: wanted, size };
     this.#once(
       `frames ${at}`,
       `frames ${at}`,

@@ -42,7 +42,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     const told = store.map.value;
     const empty = store.runs.value.every((run) => run.steps.value.length === 0);
     // A training that has not begun has nothing to show, and that is shown.
-    if (empty) return store.told.value?.growing === true && loading.looked.value;
+    if (empty) return loading.looked.value;
     return store.runs.value.every((run, at) => {
       const count = run.steps.value.length;
       if (count === 0) return true;

@@ -10,7 +10,7 @@ const FRAMES = 64 << 20;
 
 export interface Event {
   place: number;
-  kind: "finding" | "gone" | "alert" | "own";
+  kind: "finding" | "gone" | "alert";
   text: string;
 }
 
@@ -23,12 +23,15 @@ export interface Curve {
 }
 
 interface Readings {
+  /** How often the file behind it was begun anew. */
+  generation: number;
   after: number;
   steps: number[];
   labels: string[] | null;
   events: [number, Event["kind"], string][];
   logged: Record<string, (number | null)[]>;
-  kept: number[];
+  /** Of every reading, "1" where its maps are kept. */
+  kept: string;
 }
 
 export class Run {
@@ -42,7 +45,11 @@ export class Run {
   /** Rises with every frame that comes. */
   readonly arrived = signal(0);
   readonly #curves = new Map<string, Signal<Curve | null>>();
-  readonly #frames = new Cache<Tile>(FRAMES);
+  #frames = new Cache<Tile>(FRAMES);
+  generation = 0;
+  #kept = "";
+  /** Readings whose maps turned out not to be there, or not to be of this size. */
+  readonly #gone = new Set<number>();
 
   constructor(name: string) {
     this.name = name;
@@ -50,12 +57,15 @@ export class Run {
 
   /** Take what has come; whether anything did. */
   take({ header }: Reply): boolean {
-    const { after, steps, labels, events, logged, kept } = header as unknown as Readings;
-    if (after !== this.steps.peek().length || steps.length === 0) return false;
+    const { generation, after, steps, labels, events, logged, kept } = header as unknown as Readings;
+    if (generation !== this.generation) this.#begin(generation);
+    if (after !== this.steps.peek().length) return false;
+    if (kept !== this.#kept) {
+      this.#kept = kept;
+      this.#settle();
+    }
+    if (steps.length === 0) return false;
     batch(() => {
-      const keptAt = [...this.keptAt.peek()];
-      for (const [at, there] of kept.entries()) keptAt.push(there ? after + at : (keptAt.at(-1) ?? -1));
-      this.keptAt.value = keptAt;
       this.steps.value = [...this.steps.peek(), ...steps];
       if (labels) this.labels.value = [...(this.labels.peek() ?? []), ...labels];
       this.events.value = [
@@ -71,6 +81,30 @@ export class Run {
       );
     });
     return true;
+  }
+
+  /** The file was begun anew: nothing of before is of this run. */
+  #begin(generation: number): void {
+    this.generation = generation;
+    this.#kept = "";
+    this.#gone.clear();
+    this.#frames = new Cache<Tile>(FRAMES);
+    batch(() => {
+      this.steps.value = [];
+      this.labels.value = null;
+      this.events.value = [];
+      this.logged.value = {};
+      this.keptAt.value = [];
+      for (const curve of this.#curves.values()) curve.value = null;
+    });
+  }
+
+  #settle(): void {
+    let last = -1;
+    this.keptAt.value = Array.from(this.#kept, (there, at) => {
+      if (there === "1" && !this.#gone.has(at)) last = at;
+      return last;
+    });
   }
 
   /** The last reading at or before a step; 0 where it is before the first, -1 where there is none. */
@@ -128,14 +162,19 @@ export class Run {
 
   takeFrames(told: MapTold, layer: number, head: number, { header, buffers }: Reply): void {
     let at = 0;
+    const { size } = this.#gone;
     for (const one of header.frames as (TileHeader & { at: number; missing?: boolean })[]) {
-      if (one.missing) continue;
+      if (one.missing) {
+        this.#gone.add(one.at);
+        continue;
+      }
       const own = buffers.slice(at, at + 3) as Bytes[];
       at += 3;
       const tile = decodeTile(one, own, told.n_keys ?? 0, told.causal ?? false);
       this.#frames.set(frameName(told.name, layer, head, one.at), tile);
     }
-    this.arrived.value++;
+    if (this.#gone.size > size) this.#settle();
+    if (at > 0) this.arrived.value++;
   }
 }
 

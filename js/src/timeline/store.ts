@@ -23,6 +23,8 @@ export class Store {
   /** The step as it is called. */
   readonly pointed: Signal<Pointed | null> = signal(null);
   readonly said = signal("");
+  /** What else happened until now, by its step. */
+  readonly own: ReadonlySignal<readonly [step: number, text: string][]>;
   /** What has been drawn of each run: the frame's name, for tests and to know what is on the screen. */
   readonly drawn: Signal<readonly string[]> = signal([]);
   readonly width = signal(0);
@@ -45,6 +47,12 @@ export class Store {
       if (others.length === 0) return first.steps.value;
       const all = new Set(this.runs.value.flatMap((run) => run.steps.value));
       return [...all].sort((one, other) => one - other);
+    });
+    this.own = computed(() => {
+      const last = this.stops.value.at(-1) ?? Number.NEGATIVE_INFINITY;
+      const { own = [], growing = false } = this.told.value ?? {};
+      // Of a training what is still to come waits for its step.
+      return own.filter(([step]) => !growing || step <= last);
     });
     this.step = computed(() => this.scrubbed.value ?? traits.step.value ?? this.stops.value.at(-1) ?? 0);
   }
@@ -102,7 +110,8 @@ export class Store {
 
   stepName(step: number): string {
     const run = this.runs.value[0];
-    const label = run?.labels.value?.[run.placeOf(step)];
+    const place = run?.placeOf(step) ?? -1;
+    const label = run?.steps.value[place] === step ? run?.labels.value?.[place] : undefined;
     return label ?? `step ${step.toLocaleString("en-US")}`;
   }
 }

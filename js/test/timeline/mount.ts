@@ -13,6 +13,9 @@ export interface MockRun {
   events?: [number, string, string][];
   logged?: Record<string, (number | null)[]>;
   kept?: boolean[];
+  generation?: number;
+  /** Readings whose maps are gone since it was said that they are there. */
+  gone?: number[];
 }
 
 interface Asked {
@@ -20,6 +23,7 @@ interface Asked {
   op: string;
   run: number;
   after?: number;
+  generation?: number;
   measure?: string;
   layer?: number;
   head?: number;
@@ -71,16 +75,18 @@ export class TimelineModel extends MockTraits<Choices, Told> {
 
   #answer(asked: Asked): { header: object; buffers: ArrayBufferView[] } {
     const run = this.runs[asked.run]!;
-    const after = asked.after ?? 0;
+    const anew = asked.op === "readings" && (run.generation ?? 0) !== asked.generation;
+    const after = anew ? 0 : (asked.after ?? 0);
     if (asked.op === "readings") {
       const kept = run.kept ?? run.steps.map(() => true);
       const header = {
+        generation: run.generation ?? 0,
         ...{ after, steps: run.steps.slice(after), labels: run.labels?.slice(after) ?? null },
         events: (run.events ?? []).filter(([place]) => place >= after),
         logged: Object.fromEntries(
           Object.entries(run.logged ?? {}).map(([name, values]) => [name, values.slice(after)]),
         ),
-        kept: kept.slice(after).map(Number),
+        kept: kept.map(Number).join(""),
       };
       return { header, buffers: [] };
     }
@@ -95,7 +101,10 @@ export class TimelineModel extends MockTraits<Choices, Told> {
       const shape = [run.steps.length - after, this.layers, this.heads];
       return { header: { after, shape }, buffers: [Float32Array.from(values)] };
     }
-    const frames = asked.at!.map((at) => this.#frame(at));
+    const { gone = [] } = run;
+    const frames = asked.at!.map((at) =>
+      gone.includes(at) ? { header: { at, missing: true }, buffers: [] } : this.#frame(at),
+    );
     return {
       header: { frames: frames.map(({ header }) => header) },
       buffers: frames.flatMap(({ buffers }) => buffers),

@@ -198,6 +198,35 @@ describe("what is asked", () => {
     await vi.waitFor(() => view.part("map-cells"), { timeout: 5_000 });
   });
 
+  it("is asked once where a map is gone, and that of the step before is shown", async () => {
+    const model = new TimelineModel([{ ...rising(6), gone: [3, 5] }]);
+    const view = await shown(model);
+    expect(view.part("map-cells").dataset.step).toBe("400");
+    expect(view.part("map-step").textContent).toBe("as at step 400");
+    scrub(view, 300);
+    await view.ready();
+    expect(view.part("map-cells").dataset.step).toBe("200");
+    const asked = model.sent.filter(({ op }) => op === "frames").flatMap(({ at }) => at!);
+    expect(asked.filter((at) => at === 3 || at === 5).length).toBe(2);
+  });
+
+  it("begins again where the file was begun anew", async () => {
+    const model = new TimelineModel([rising(5)], {}, { growing: true });
+    const view = await shown(model);
+    Object.assign(model.runs[0]!, { ...rising(3), generation: 1 });
+    await vi.waitFor(() => expect(view.host.dataset.step).toBe("200"), { timeout: 5_000 });
+    await view.ready();
+    expect(view.part<HTMLInputElement>("scrubber").max).toBe("200");
+  });
+
+  it("lets go of maps that are thinned", async () => {
+    const model = new TimelineModel([rising(4)], { step: 100 }, { growing: true });
+    const view = await shown(model);
+    Object.assign(model.runs[0]!, { ...rising(5), kept: [true, false, false, false, true] });
+    await vi.waitFor(() => expect(view.part("map-cells").dataset.step).toBe("0"), { timeout: 5_000 });
+    expect(view.part("map-step").textContent).toBe("as at step 0");
+  });
+
   it("and refused stands where it is missed, and can be asked again", async () => {
     const model = new TimelineModel([rising(3)]);
     model.policy = ({ op }) => (op === "frames" ? "The disk is gone." : true);
@@ -222,6 +251,10 @@ describe("several runs", () => {
       Number(number(0, 2, 0, 0).toPrecision(4)),
       Number(number(1, 1, 0, 0).toPrecision(4)),
     ]);
+    scrub(view, 400);
+    await view.ready();
+    // One has ended before.
+    expect(view.parts("value").map(({ textContent }) => textContent)).toEqual(["0.4000", "–"]);
   });
 });
 
@@ -243,6 +276,23 @@ describe("events", () => {
     view.parts("event")[1]!.click();
     await view.ready();
     expect(model.get("step")).toBe(300);
+  });
+
+  it("of one's own stand at their steps, read or not, and in a training once these have come", async () => {
+    const own: [number, string][] = [
+      [120, "halved"],
+      [900, "the end"],
+    ];
+    const past = await shown(new TimelineModel([rising(5)], {}, { own }));
+    expect(past.parts("event").map(({ textContent }) => textContent)).toEqual([
+      "•Note: step 120 halved",
+      "•Note: step 900 the end",
+    ]);
+    past.parts("event")[0]!.click();
+    await past.ready();
+    expect(past.host.dataset.step).toBe("100");
+    const live = await shown(new TimelineModel([rising(5)], {}, { own, growing: true }));
+    expect(live.parts("event").length).toBe(1);
   });
 });
 
@@ -268,7 +318,10 @@ describe("anybody", () => {
   });
 
   it("can name tokens, runs and events as badly as there is", async () => {
-    const hostile = { ...rising(2, HOSTILE[2]), events: HOSTILE.map((text) => [0, "own", text]) as never };
+    const hostile = {
+      ...rising(2, HOSTILE[2]),
+      events: HOSTILE.map((text) => [0, "finding", text]) as never,
+    };
     const view = await shown(
       new TimelineModel([hostile, rising(2, HOSTILE[1])], {}, { title: HOSTILE[0]! }, HOSTILE),
     );
@@ -276,6 +329,21 @@ describe("anybody", () => {
     expect(view.host.shadowRoot!.querySelector("img, script, .head b")).toBeNull();
     const root = view.host.shadowRoot!.querySelector(".widget")!;
     expect(root.scrollWidth).toBeLessThanOrEqual(1000);
+  });
+
+  it("sees a spike in the small curves, however long the run", async () => {
+    const model = new TimelineModel([rising(1000)]);
+    const view = await shown(model);
+    const path = view.part("head", '[data-layer="0"][data-head="0"]').querySelector("path")!;
+    const heights = [...path.getAttribute("d")!.matchAll(/[ML][\d.]+ ([\d.]+)/g)].map(([, y]) => Number(y));
+    expect(heights.length).toBeGreaterThan(40);
+    expect(heights.length).toBeLessThan(120);
+  });
+
+  it("finds a run without readings empty, and ready", async () => {
+    const view = await shown(new TimelineModel([{ name: "", steps: [] }], {}, { measures: [] }));
+    expect(view.part("empty").textContent).toBe("There is nothing to show.");
+    expect(view.parts("measure")).toEqual([]);
   });
 
   it("closes it, and nothing stays", async () => {

@@ -94,6 +94,14 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
         context.setLineDash([]);
       }
     }
+    context.strokeStyle = colours.faint;
+    const [least, most] = x.value.domain() as [number, number];
+    for (const [step] of store.own.value) {
+      if (step < least || step > most) continue;
+      context.setLineDash([2, 3]);
+      line(context, x.value(step), area.y, x.value(step), area.y + area.height);
+      context.setLineDash([]);
+    }
     context.globalAlpha = 1;
     if (given.value.curves.length > 1) return;
     // Of several runs the chosen head alone: all heads of all runs say nothing.
@@ -146,6 +154,8 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
   ): void {
     const steps = store.runs.value[run]!.steps.value;
     context.beginPath();
+    // A number between none is a dot.
+    context.lineCap = "round";
     let open = false;
     for (let place = 0; place < curve.count; place++) {
       const value = valueAt(curve, place, down, across);
@@ -154,8 +164,8 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
         continue;
       }
       const to = [x.value(steps[place]!), y.value(Math.max(-1e30, Math.min(1e30, value)))] as const;
-      if (open) context.lineTo(...to);
-      else context.moveTo(...to);
+      if (!open) context.moveTo(...to);
+      context.lineTo(...to);
       open = true;
     }
     context.stroke();
@@ -207,9 +217,14 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
 
   const told = store.map.value;
   const fact = store.told.value?.measures.find(({ name }) => name === measure.value);
-  const values = curves.map((curve, run) =>
-    valueAt(curve, store.runs.value[run]!.placeOf(store.step.value), layer.value, head.value),
-  );
+  const values = curves.map((curve, at) => {
+    const run = store.runs.value[at]!;
+    const { value: steps } = run.steps;
+    // A run that has not begun, or has ended, has no number there.
+    const [first = 0, last = 0] = [steps[0], steps.at(-1)];
+    const there = store.step.value >= first && store.step.value <= last;
+    return there ? valueAt(curve, run.placeOf(store.step.value), layer.value, head.value) : Number.NaN;
+  });
   const other = pointed.value;
   return (
     <figure class="curves">
@@ -227,7 +242,7 @@ export function Curves({ store, player }: { store: Store; player: Player }) {
               {run.name ||
                 (told &&
                   `layer ${layerNumber(told, layer.value)}, head ${headNumber(told, layer.value, head.value)}`)}{" "}
-              <b data-part="value">{measured(values[at] ?? Number.NaN)}</b>
+              <b data-part="value">{Number.isNaN(values[at]) ? "–" : measured(values[at]!)}</b>
             </span>
           ))}
           {other && told && (

@@ -3,8 +3,10 @@ import type { Player } from "../play";
 import type { Event } from "../run";
 import type { Store } from "../store";
 
-const SIGN: Record<Event["kind"], string> = { alert: "!", finding: "+", gone: "−", own: "•" };
-const SAID: Record<Event["kind"], string> = {
+type Kind = Event["kind"] | "own";
+
+const SIGN: Record<Kind, string> = { alert: "!", finding: "+", gone: "−", own: "•" };
+const SAID: Record<Kind, string> = {
   alert: "Alert",
   finding: "Found",
   gone: "No longer found",
@@ -15,9 +17,13 @@ const SHOWN = 8;
 
 export function Events({ store, player }: { store: Store; player: Player }) {
   const several = store.runs.value.length > 1;
-  const all = store.runs.value.flatMap((run) =>
-    run.events.value.map((event) => ({ ...event, run: run.name, step: run.steps.value[event.place]! })),
+  const found = store.runs.value.flatMap((run) =>
+    run.events.value.map(({ place, kind, text }) => ({
+      ...{ kind: kind as Kind, text, run: run.name, step: run.steps.value[place]! },
+    })),
   );
+  const own = store.own.value.map(([step, text]) => ({ kind: "own" as Kind, text, run: "", step }));
+  const all = [...found, ...own].sort((one, other) => one.step - other.step);
   if (all.length === 0) return null;
   const item = (event: (typeof all)[number], at: number) => (
     <li key={at}>

@@ -51,14 +51,16 @@ export function Head({ store, told, source }: Props) {
             onChange={(name) => (traits.map.value = name)}
           />
         )}
-        <Menu
-          label="Curve"
-          part="measure"
-          title={measure?.about ?? ""}
-          value={traits.measure.value}
-          options={told.measures.map(({ name, label }) => [name, label] as const)}
-          onChange={(name) => (traits.measure.value = name)}
-        />
+        {told.measures.length > 0 && (
+          <Menu
+            label="Curve"
+            part="measure"
+            title={measure?.about ?? ""}
+            value={traits.measure.value}
+            options={told.measures.map(({ name, label }) => [name, label] as const)}
+            onChange={(name) => (traits.measure.value = name)}
+          />
+        )}
       </div>
       <p class="notes" data-part="status">
         {sentence(store, told, source)}

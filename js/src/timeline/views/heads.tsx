@@ -125,16 +125,27 @@ function pathOf(
   const every = Math.max(1, (curve.count - 1) / (POINTS - 1));
   let path = "";
   let pen = "M";
-  for (let point = 0; ; point++) {
-    const place = Math.min(curve.count - 1, Math.round(point * every));
-    const value = valueAt(curve, place, layer, head);
-    if (Number.isNaN(value)) pen = "M";
-    else {
-      const x = last > first ? ((steps[place]! - first) / (last - first)) * 100 : 50;
-      const y = 96 - ((value - low) / (high - low)) * 92;
-      path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-      pen = "L";
+  const put = (place: number, value: number) => {
+    const x = last > first ? ((steps[place]! - first) / (last - first)) * 100 : 50;
+    const y = 96 - ((value - low) / (high - low)) * 92;
+    const to = `${x.toFixed(1)} ${y.toFixed(1)}`;
+    // A line of no length is a dot: what stands between no numbers.
+    path += pen === "M" ? `M${to}L${to}` : `L${to}`;
+    pen = "L";
+  };
+  for (let bin = 0; bin * every < curve.count; bin++) {
+    const [from, to] = [Math.ceil(bin * every), Math.min(curve.count, Math.ceil((bin + 1) * every))];
+    let [least, most] = [-1, -1];
+    for (let place = from; place < to; place++) {
+      const value = valueAt(curve, place, layer, head);
+      if (Number.isNaN(value)) continue;
+      if (least < 0 || value < valueAt(curve, least, layer, head)) least = place;
+      if (most < 0 || value > valueAt(curve, most, layer, head)) most = place;
     }
-    if (place >= curve.count - 1) return path;
+    if (least < 0) pen = "M";
+    // Both ends of what is under a point, in their order: a spike stays one.
+    for (const place of new Set([Math.min(least, most), Math.max(least, most)]))
+      if (place >= 0) put(place, valueAt(curve, place, layer, head));
   }
+  return path;
 }
