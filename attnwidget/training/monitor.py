@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -228,8 +227,7 @@ class AttentionMonitor:
         if len(self.history) and step < self.history[-1].step:
             last = self.history[-1].step
             raise ValueError(f"step={step} came after the reading of step {last}; expected {last} or more.")
-        given = {name: _number(name, value) for name, value in logged.items()}
-        run = ranks.together(lambda: self._probe.look(self.model))
+        given, run = ranks.together(lambda: (_numbers(logged), self._probe.look(self.model)))
         several = ranks.gathered((self._probe.measure(run), given, self._probe.digest))
         numbers = reduced([one for one, *_ in several])
         layers = {name: list(maps.layer_numbers) for name, maps in run[0].by_name.items()}
@@ -244,9 +242,7 @@ class AttentionMonitor:
             self._maps.put(step, run[0].by_name)  # before the line that says that they are there
         self._keep(reading)
         self._standing &= {(alert.rule, alert.map) for alert in alerts}
-        with ExitStack() as telling:  # each, even where another raises
-            for alert in reversed(new):
-                telling.callback(self._tell, alert)
+        self._tell_all(new)
         return reading
 
     def _begin(self) -> None:
@@ -330,6 +326,14 @@ class AttentionMonitor:
         for name, numbers in reading.numbers.items():
             self._past.setdefault(name, Past()).add(numbers)
 
+    def _tell_all(self, alerts: Sequence[Alert]) -> None:
+        """Tell of each, even where telling of another raises."""
+        if alerts:
+            try:
+                self._tell(alerts[0])
+            finally:
+                self._tell_all(alerts[1:])
+
     def _tell(self, alert: Alert) -> None:
         stops = alert.rule in self._stop_on and self.stopped is None
         if stops:
@@ -345,13 +349,16 @@ class AttentionMonitor:
                 self._save()
 
 
-def _number(name: str, value: Any) -> float:
-    """What was logged; TypeError where it is no number."""
-    try:
-        return float(value.detach() if isinstance(value, Tensor) else value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        said = f"{name} is {type(value).__name__}; expected a number, as float({name}), or leave it out."
-        raise TypeError(said) from error
+def _numbers(logged: Mapping[str, Any]) -> dict[str, float]:
+    """What was logged; TypeError where something is no number."""
+    found = {}
+    for name, value in logged.items():
+        try:
+            found[name] = float(value.detach() if isinstance(value, Tensor) else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said = f"{name} is {type(value).__name__}; expected a number, as float({name}), or leave it out."
+            raise TypeError(said) from error
+    return found
 
 
 def _means(several: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -113,6 +113,15 @@ def test_a_copy_keeps_its_maps_when_the_first_is_gone():
     assert history.maps(1)["attention"].n_queries == PROBE.shape[1]
 
 
+def test_a_copied_monitor_keeps_maps_of_its_own():
+    monitor = monitored(None, [0, 1])
+    other = copy.deepcopy(monitor)
+    other.step(2)
+    assert other.history.kept_steps() == {0, 1, 2}
+    monitor.step(3)
+    assert monitor.history.kept_steps() == {0, 1, 3}
+
+
 def test_a_timeline_of_a_monitor_shows_the_maps_of_this_run_alone(tmp_path):
     path = tmp_path / "a.jsonl"
     monitored(path, range(3), seed=3)
