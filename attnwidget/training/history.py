@@ -24,7 +24,9 @@ __all__ = ["History", "Reading", "read_lines"]
 
 FORMAT = 1
 ENDINGS = (".jsonl", ".json", ".ndjson")
+BEGINNING = f'{{"format": {FORMAT}, "step": '.encode()  # of every line
 LARGE = 1e308  # JSON has no infinity
+BEHIND = 1024  # bytes in front of where one goes on reading, by which the file is known again
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Reading:
         What the caller wrote with it, as a loss.
     layers : dict of str to list of int
         By the name of the maps the numbers of their layers in the model, where these are not 0, 1, 2 and so on.
+    probe : str
+        Digest of the probe's tokens; empty where it was not written.
     """
 
     step: int
@@ -53,6 +57,7 @@ class Reading:
     alerts: list[str] = field(default_factory=list)
     logged: dict[str, float] = field(default_factory=dict)
     layers: dict[str, list[int]] = field(default_factory=dict)
+    probe: str = ""
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
@@ -70,7 +75,8 @@ class Reading:
         }
         told = {"format": FORMAT, "step": self.step, "numbers": numbers, "findings": self.findings}
         told |= {"alerts": self.alerts, "logged": {name: _plain(value) for name, value in self.logged.items()}}
-        return json.dumps(told | ({"layers": self.layers} if self.layers else {}), allow_nan=False)
+        further = {name: value for name, value in (("layers", self.layers), ("probe", self.probe)) if value}
+        return json.dumps(told | further, allow_nan=False)
 
     @classmethod
     def of_line(cls, line: str) -> Self:
@@ -85,7 +91,8 @@ class Reading:
         findings = None if told["findings"] is None else [str(one) for one in told["findings"]]
         logged = {str(name): _float(value) for name, value in told["logged"].items()}
         layers = {str(name): [int(one) for one in of] for name, of in told.get("layers", {}).items()}
-        return cls(int(told["step"]), numbers, findings, [str(one) for one in told["alerts"]], logged, layers)
+        alerts = [str(one) for one in told["alerts"]]
+        return cls(int(told["step"]), numbers, findings, alerts, logged, layers, str(told.get("probe", "")))
 
 
 class History(Sequence[Reading]):
@@ -98,6 +105,11 @@ class History(Sequence[Reading]):
     kept : KeptMaps or None
         The maps of the probe, where they were kept.
 
+    Attributes
+    ----------
+    generation : int
+        How many times other readings came in the place of all of them, as where the file was written anew; 0 at first.
+
     Examples
     --------
     >>> history = aw.History.load("attention.jsonl")
@@ -106,9 +118,19 @@ class History(Sequence[Reading]):
 
     def __init__(self, readings: Sequence[Reading] = (), kept: KeptMaps | None = None) -> None:
         self._readings, self._kept = list(readings), kept
+        self.generation = 0
         self._path: Path | None = None
         self._whole, self._lines = 0, 0  # bytes and lines of it that are here
+        self._behind = b""  # the last of these bytes
         self._lock = threading.Lock()  # a widget reads beside the running cell
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which every process has for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What was sent, with a lock of its own."""
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def __len__(self) -> int:
         return len(self._readings)
@@ -128,16 +150,23 @@ class History(Sequence[Reading]):
         """Put a reading behind the others."""
         self._readings.append(reading)
 
+    def begin_again(self, readings: Sequence[Reading] = ()) -> None:
+        """Hold these in the place of all readings; the generation is one more."""
+        self._readings = list(readings)
+        self.generation += 1
+
     def maps(self, step: int) -> dict[str, AttentionMaps]:
         """The maps of the probe at a step, by their names; empty where they were not kept."""
-        return {} if self._kept is None else self._kept.get(step)
+        return {} if self._kept is None or step not in self.steps else self._kept.get(step)
 
     def kept_steps(self) -> set[int]:
-        """Steps whose maps were kept."""
-        return set() if self._kept is None else set(self._kept.steps)
+        """Steps of these readings whose maps were kept."""
+        return set() if self._kept is None else set(self._kept.steps) & set(self.steps)
 
     def refresh(self) -> int:
         """Take what was written to the file since it was loaded; a line that is being written comes next time.
+
+        Where the file was written anew, all readings are those that it holds now, and ``generation`` is one more.
 
         Returns
         -------
@@ -147,16 +176,18 @@ class History(Sequence[Reading]):
         Raises
         ------
         ValueError
-            When a whole line is no reading: names it.
+            When a line is no reading: names it. What is here stays.
         """
         if self._path is None or not self._path.is_file():
             return 0
         with self._lock:
-            if self._path.stat().st_size < self._whole:  # written anew
-                self._readings, self._whole, self._lines = [], 0, 0
-            readings, whole, lines = read_lines(self._path, self._whole, self._lines)
-            self._readings += readings
-            self._whole, self._lines = whole, lines
+            anew = _behind(self._path, self._whole) != self._behind
+            readings, whole, lines = read_lines(self._path, *((0, 0) if anew else (self._whole, self._lines)))
+            self._behind, self._whole, self._lines = _behind(self._path, whole), whole, lines
+            if anew:
+                self.begin_again(readings)
+            else:
+                self._readings += readings
             return len(readings)
 
     @property
@@ -228,7 +259,7 @@ class History(Sequence[Reading]):
         FileNotFoundError
             When there is no such file.
         ValueError
-            When a line in the middle is no reading: names it.
+            When a line is no reading: names it.
         """
         path = Path(path)
         if not path.is_file():
@@ -265,7 +296,7 @@ def read_lines(path: Path, whole: int = 0, lines: int = 0) -> tuple[list[Reading
     Raises
     ------
     ValueError
-        When a line that ends is no reading: names it.
+        When a line is no reading, nor the beginning of one at the end of the file: names it.
     """
     readings = []
     with path.open("rb") as file:
@@ -275,13 +306,26 @@ def read_lines(path: Path, whole: int = 0, lines: int = 0) -> tuple[list[Reading
                 if line.strip():
                     readings.append(Reading.of_line(line.decode()))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                if not line.endswith(b"\n"):
+                if _is_cut(line, error):
                     break  # it was being written
                 said = f"line {lines + 1} of {path} is no reading of an AttentionMonitor: {error}."
                 raise ValueError(said) from error
             whole += len(line)
             lines += line.endswith(b"\n")
     return readings, whole, lines
+
+
+def _is_cut(line: bytes, error: Exception) -> bool:
+    """Whether a line that is no reading is the first part of one."""
+    begun = line.startswith(BEGINNING) or BEGINNING.startswith(line)
+    return begun and isinstance(error, json.JSONDecodeError) and not line.endswith(b"\n")
+
+
+def _behind(path: Path, whole: int) -> bytes:
+    """The bytes in front of some place in a file; fewer where it ends before."""
+    with path.open("rb") as file:
+        file.seek(max(whole - BEHIND, 0))
+        return file.read(min(whole, BEHIND))
 
 
 def _of_head(reading: Reading, name: str, values: NDArray[np.float64], layer: int, head: int) -> float:

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from attnwidget.files import beside
@@ -24,6 +24,8 @@ ENDING = ".safetensors"
 class KeptMaps:
     """Maps by their step; where there are more than so many, every second step is let go.
 
+    A copy of one whose folder goes with it has a folder of its own; what is sent to another process has not.
+
     Parameters
     ----------
     folder : Path or None
@@ -35,13 +37,27 @@ class KeptMaps:
     def __init__(self, folder: Path | None = None, most: int | None = None) -> None:
         self.most = most
         self.folder = Path(tempfile.mkdtemp(prefix="attnwidget-")) if folder is None else Path(folder)
+        self._goes = folder is None
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """As what does not own the folder."""
+        return self.__dict__ | {"_goes": False}
+
     @classmethod
     def beside(cls, path: Path, most: int | None = None) -> Self:
-        """Those that belong to a file of readings: "attention.maps" beside "attention.jsonl"."""
-        return cls(path.with_suffix(".maps"), most)
+        """Those that belong to a file of readings: "a.maps" beside "a.jsonl", "a.txt.maps" beside "a.txt"."""
+        return cls(path.with_name(path.name.removesuffix(".jsonl") + ".maps"), most)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Another one with the same maps."""
+        del memo  # nothing in it is shared
+        if not self._goes:
+            return type(self)(self.folder, self.most)
+        made = type(self)(None, self.most)
+        shutil.copytree(self.folder, made.folder, dirs_exist_ok=True)
+        return made
 
     @property
     def steps(self) -> list[int]:
@@ -60,7 +76,18 @@ class KeptMaps:
         for name, one in maps.items():
             with beside(self.folder / f"{step:010d}.{quote(name, safe='')}{ENDING}") as unfinished:
                 one.save(unfinished)
-        self._thin()
+        self._thin(step)
+
+    def clear(self) -> None:
+        """Let all of them go.
+
+        Raises
+        ------
+        OSError
+            When they cannot be removed.
+        """
+        for one in self._files("*"):
+            one.unlink(missing_ok=True)
 
     def get(self, step: int) -> dict[str, AttentionMaps]:
         """The maps of a step by their names; empty where they were not kept."""
@@ -75,14 +102,15 @@ class KeptMaps:
         files = self.folder.glob(f"{step}.*{ENDING}")
         return [one for one in files if one.name.partition(".")[0].isdecimal()]
 
-    def _thin(self) -> None:
-        """The first and the newest stay, and of those between every second."""
-        steps = self.steps
-        if self.most is None or len(steps) <= self.most:
-            return
-        for step in steps[1:-1:2]:
-            for one in self._files(f"{step:010d}"):
-                one.unlink(missing_ok=True)
+    def _thin(self, newest: int) -> None:
+        """The newest stays, then the first, and of those between every second, until there are few enough."""
+        others = [step for step in self.steps if step != newest]
+        while self.most is not None and len(others) >= self.most:
+            gone = others[1::2] if self.most > 1 else others
+            others = [step for step in others if step not in gone]
+            for step in gone:
+                for one in self._files(f"{step:010d}"):
+                    one.unlink(missing_ok=True)
 
 
 class Keeping:
@@ -97,10 +125,26 @@ class Keeping:
     """
 
     def __init__(self, path: str | Path | None, most: int) -> None:
+        self._path = None if path is None else Path(path)
         self.kept: KeptMaps | None = None
         if most:
-            self.kept = KeptMaps(most=most) if path is None else KeptMaps.beside(Path(path), most)
+            self.kept = KeptMaps(most=most) if self._path is None else KeptMaps.beside(self._path, most)
         self._told = False
+
+    def begin(self) -> None:
+        """Let the maps of a former run go, whose readings are gone."""
+        if self._path is None or (self._path.is_file() and self._path.stat().st_size):
+            return
+        former = KeptMaps.beside(self._path)
+        try:
+            former.clear()
+        except OSError as error:
+            warnings.warn(
+                f"the maps of a former run could not be removed from {former.folder} ({error}). Training goes on; a "
+                "Timeline may show them for those of this run.",
+                AttentionWarning,
+                outside(),
+            )
 
     def put(self, step: int, maps: Mapping[str, AttentionMaps]) -> None:
         """Keep the maps of a reading."""

@@ -48,6 +48,10 @@ class Loggers:
         self._asked = [_checked(one) for one in asked]
         self._logs: list[_Log] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the runs that were found, which belong to this process."""
+        return self.__dict__ | {"_logs": None}
+
     def begin(self) -> None:
         """Find the runs that are active, before training begins.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from attnwidget.capturing import Capture
 from attnwidget.intake import AttentionWarning
@@ -60,12 +60,13 @@ class AttentionMonitor:
         rule comes to be broken. ``Reading.findings`` is None where it did not look.
     path : str, Path, or None
         A file of JSON lines, one a reading, each on the disk before training goes on. A file that is there is gone on
-        with, as after a crash. None keeps readings in memory alone.
+        with, as after a crash. One that is removed is written anew, with all readings. None keeps readings in memory
+        alone.
     maps : int
         Of how many readings the probe's maps are kept, for a `attnwidget.Timeline`: in a folder beside the file
         ("attention.maps" beside "attention.jsonl"), without a file in one that goes with the monitor. Where there are
-        more readings, every second one's go. Each takes what the queries and keys of the probe do (of several examples
-        the first). 0 keeps none.
+        more readings, every second one's go; the newest stays. Each takes what the queries and keys of the probe do (of
+        several examples the first). 0 keeps none. Where the file is empty or new, maps of a former run go.
     to : str, object, or sequence of them
         Where readings go beside the file: "tensorboard" (a SummaryWriter in its own folder), "wandb" and "mlflow" (the
         active run); or a SummaryWriter, a run of wandb, a run of MLflow. They get the mean, least and largest of each
@@ -78,7 +79,8 @@ class AttentionMonitor:
         0.9 to one key); "prefix" (no head gives it a tenth of what chance would); "dying" (some came to look
         everywhere alike).
     on_alert : callable or None
-        Is told of each `Alert` when it comes up, on every rank; None warns, on rank 0.
+        Is told of each `Alert` when it comes up, on every rank; None warns, on rank 0. What it raises comes out of
+        `step` once all is told and saved, and it is told of that alert again at the next reading.
     stop_on : sequence of str
         Rules at which `step` says that training is to stop.
     save : callable or None
@@ -87,7 +89,7 @@ class AttentionMonitor:
     Attributes
     ----------
     history : History
-        All readings, those of the file before it included.
+        All readings, those of the file before it included; one object for the life of the monitor.
     stopped : Alert or None
         Why training is to stop.
 
@@ -157,6 +159,7 @@ class AttentionMonitor:
         self._begun = False
         self._called: int | None = None  # the number of the last call
         self._count = 0  # of calls that bring no number
+        self._went_back = False
         self._undiagnosed: int | None = None  # readings since the last look; None before the first
         self._past: dict[str, Past] = {}
         self._standing: set[tuple[str, str]] = set()  # rules that the last reading broke, with their maps
@@ -170,7 +173,8 @@ class AttentionMonitor:
         Parameters
         ----------
         step : int or None
-            Its number; None counts the calls, on from the last step that the file holds.
+            Its number, which goes on over the epochs; None counts the calls, from 0 or on behind the last step that
+            the file holds. Steps up to the last reading are not read again.
         **logged
             Numbers that are written with the reading, as ``loss=``; of several ranks their mean.
 
@@ -181,14 +185,18 @@ class AttentionMonitor:
 
         Raises
         ------
+        TypeError
+            When step is no integer, or what is logged no number.
         ValueError
-            When the file is of a model of another shape.
+            When the file is of a model of another shape, or of another probe.
         """
         self._begin()
         number = self._count if step is None else whole("step", step)
         self._count += 1
         # A trainer with several optimisers counts several at a time, and may step over a multiple.
         due = self._called is None or number // self.every > self._called // self.every
+        if self._called is not None and number < self._called:
+            self._say_back(number, self._called)
         self._called = number
         if due and (not len(self.history) or number > self.history[-1].step):
             self.read(number, **logged)
@@ -208,25 +216,33 @@ class AttentionMonitor:
         -------
         Reading
             Also the last of ``history``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `step`; or when a later step was read.
         """
         self._begin()
-        given = {name: float(value) for name, value in logged.items()}
-        run = ranks.together(lambda: self._probe.look(self.model))
-        several = ranks.gathered((self._probe.measure(run), given))
-        numbers = reduced([one for one, _ in several])
+        step = whole("step", step)
+        if len(self.history) and step < self.history[-1].step:
+            last = self.history[-1].step
+            raise ValueError(f"step={step} came after the reading of step {last}; expected {last} or more.")
+        given, run = ranks.together(lambda: (_numbers(logged), self._probe.look(self.model)))
+        several = ranks.gathered((self._probe.measure(run), given, self._probe.digest))
+        numbers = reduced([one for one, *_ in several])
         layers = {name: list(maps.layer_numbers) for name, maps in run[0].by_name.items()}
         layers = {name: of for name, of in layers.items() if of != list(range(len(of)))}
-        reading = Reading(step, numbers, logged=_means([one for _, one in several]), layers=layers)
-        self._check_shape(reading)
-        alerts = self._broken(reading, [one for one, _ in several], run)
+        means = _means([one for _, one, _ in several])
+        reading = Reading(step, numbers, logged=means, layers=layers, probe=several[0][2])
+        self._check_same(reading)
+        alerts = self._broken(reading, [one for one, *_ in several], run)
         new = [alert for alert in alerts if (alert.rule, alert.map) not in self._standing]
         reading = replace(reading, findings=self._findings(run, wanted=bool(new)), alerts=[str(one) for one in alerts])
-        if ranks.first():
+        if ranks.first() and (self._file is None or self._file.is_ours()):
             self._maps.put(step, run[0].by_name)  # before the line that says that they are there
         self._keep(reading)
-        self._standing = {(alert.rule, alert.map) for alert in alerts}
-        for alert in new:
-            self._tell(alert)
+        self._standing &= {(alert.rule, alert.map) for alert in alerts}
+        self._tell_all(new)
         return reading
 
     def _begin(self) -> None:
@@ -234,21 +250,44 @@ class AttentionMonitor:
         if self._begun:
             return
         ranks.together(lambda: self._loggers.begin() if ranks.first() else None)
-        self.history = History(ranks.told_by_first(list(self.history)), self._maps.kept)
+        readings = ranks.told_by_first(list(self.history))
+        if ranks.first():
+            self._maps.begin()
+        else:
+            self.history.begin_again(readings)
         for reading in self.history:
             self._remember(reading)
-        self._count = self.history[-1].step if len(self.history) else 0
+        self._count = self.history[-1].step + 1 if len(self.history) else 0
         self._begun = True
 
-    def _check_shape(self, reading: Reading) -> None:
-        """Refuse to go on with the file of another model."""
-        if self._undiagnosed is not None or not len(self.history) or self.history[-1].shapes == reading.shapes:
+    def _say_back(self, number: int, before: int) -> None:
+        """Say once that steps went back, as in a loop that counts anew in each epoch."""
+        if self._went_back or not ranks.first() or not len(self.history):
+            return
+        self._went_back = True
+        warnings.warn(
+            f"step {number} came after step {before}: what goes back is not read until it is behind step "
+            f"{self.history[-1].step}, the last reading. Give a number that goes on over the epochs, or none: step() "
+            "counts.",
+            AttentionWarning,
+            outside(),
+        )
+
+    def _check_same(self, reading: Reading) -> None:
+        """Refuse to go on with the file of another model or probe."""
+        if self._undiagnosed is not None or not len(self.history):
+            return
+        where = "the history" if self._file is None else str(self._file.path)
+        if self.history[-1].shapes == reading.shapes:
+            if self.history[-1].probe not in ("", reading.probe):
+                raise ValueError(
+                    f"{where} was read on another probe, of other tokens; give another path, or that probe."
+                )
             return
         there, here = (
             ", ".join(f"{name} of {layers} layers x {heads} heads" for name, (layers, heads) in one.shapes.items())
             for one in (self.history[-1], reading)
         )
-        where = "the history" if self._file is None else str(self._file.path)
         raise ValueError(f"{where} is of another model: it holds {there}, and this one has {here}; give another path.")
 
     def _broken(self, reading: Reading, several: Sequence[Numbers], run: Capture) -> list[Alert]:
@@ -276,26 +315,50 @@ class AttentionMonitor:
 
     def _keep(self, reading: Reading) -> None:
         """Write a reading before anything else happens, and remember it."""
-        if ranks.first():
-            if self._file is not None:
-                self._file.write(reading)
-            self._loggers.tell(reading, self._rules)
         self.history.add(reading)
         self._remember(reading)
+        if ranks.first():
+            if self._file is not None:
+                self._file.write(self.history)
+            self._loggers.tell(reading, self._rules)
 
     def _remember(self, reading: Reading) -> None:
         for name, numbers in reading.numbers.items():
             self._past.setdefault(name, Past()).add(numbers)
 
+    def _tell_all(self, alerts: Sequence[Alert]) -> None:
+        """Tell of each, even where telling of another raises."""
+        if alerts:
+            try:
+                self._tell(alerts[0])
+            finally:
+                self._tell_all(alerts[1:])
+
     def _tell(self, alert: Alert) -> None:
-        if self._on_alert is not None:
-            self._on_alert(alert)
-        elif ranks.first():
-            warnings.warn(f"attention on the probe at step {alert.step}: {alert}.", AttentionWarning, outside())
-        if alert.rule in self._stop_on and self.stopped is None:
-            if self._save is not None:
-                self._save()
+        stops = alert.rule in self._stop_on and self.stopped is None
+        if stops:
             self.stopped = alert
+        try:
+            if self._on_alert is not None:
+                self._on_alert(alert)
+            elif ranks.first():
+                warnings.warn(f"attention on the probe at step {alert.step}: {alert}.", AttentionWarning, outside())
+            self._standing.add((alert.rule, alert.map))
+        finally:
+            if stops and self._save is not None:
+                self._save()
+
+
+def _numbers(logged: Mapping[str, Any]) -> dict[str, float]:
+    """What was logged; TypeError where something is no number."""
+    found = {}
+    for name, value in logged.items():
+        try:
+            found[name] = float(value.detach() if isinstance(value, Tensor) else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said = f"{name} is {type(value).__name__}; expected a number, as float({name}), or leave it out."
+            raise TypeError(said) from error
+    return found
 
 
 def _means(several: Sequence[Mapping[str, float]]) -> dict[str, float]:

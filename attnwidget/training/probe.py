@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +80,7 @@ class Probe:
                 )
         self._again = Again(inputs, tokenizer, spans=dict(spans or {}) or None, prefix=prefix)
         self._looked = False
+        self.digest = ""  # of its tokens; known once the model was looked at
 
     def check(self, model: nn.Module) -> None:
         """Raise what a model would refuse these inputs with, as far as that is known before it runs.
@@ -104,6 +107,7 @@ class Probe:
                     "ignore", AttentionWarning
                 )  # what cannot be shown was said; NaN is in the numbers
             run = self._again.capture(model)
+        self.digest = self.digest or _digest(run)
         self._looked = True
         return run
 
@@ -134,6 +138,15 @@ class Probe:
         found = head_measures(one_layer or maps, only=plain, further=masses)
         shape = maps.n_layers, max(maps.heads)
         return {one: _numbers(found[one]).reshape(shape) for one in self.measures}
+
+
+def _digest(run: Capture) -> str:
+    """What tells the tokens of some examples from others."""
+    tokens = [
+        {name: [maps.tokens.labels, maps.key_tokens.labels] for name, maps in sorted(one.by_name.items())}
+        for one in run
+    ]
+    return hashlib.sha256(json.dumps(tokens, default=list).encode()).hexdigest()[:16]
 
 
 @contextmanager
