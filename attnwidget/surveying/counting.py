@@ -76,8 +76,15 @@ class BatchNumbers:
         self._reading: dict[tuple[torch.device, bool], tuple[dict[str, Measure], dict[str, Measure]]] = {}
         self._seen: dict[tuple[int, bool, int, torch.device], _Seen] = {}
 
-    def of(self, call: Call) -> tuple[Tensor, Tensor, Masses | None]:
+    def of(self, call: Call, *, scored: bool) -> tuple[Tensor, Tensor, Masses | None]:
         """Numbers of a call [batch, heads, names], where in each text [2, batch, heads, names], and masses.
+
+        Parameters
+        ----------
+        call : Call
+            The attention.
+        scored : bool
+            Whether its scores are told; a bias by distance hides them, but for texts of one token.
 
         Raises
         ------
@@ -93,7 +100,7 @@ class BatchNumbers:
                 f"{call.batch} rows, and the batch is {batch} texts of {n} tokens: a survey is of self-attention over "
                 "the tokens of a text."
             )
-        device, scored = call.device, isinstance(call, Projections)
+        device, scored = call.device, scored and isinstance(call, Projections)
         if (device, scored) not in self._reading:
             ids = self._ids.to(device)[:, None] if self.causal else None
             first = torch.zeros(1, dtype=torch.long, device=device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,8 +102,9 @@ class Reader:
         )
         work = _Work(self, wish, texts)
         if texts and not self._told.places:
-            long_enough = [one for one in texts if len(one.ids) > 1] or texts
-            shortest = min(long_enough, key=lambda one: len(one.ids))
+            shortest = min(texts, key=lambda one: (len(one.ids) < 2, len(one.ids)))
+            if len(shortest.ids) < 2:
+                shortest = replace(shortest, ids=shortest.ids * 2)  # of one token alone there is nothing to learn
             self._told.learn(lambda: self.forward(*padded([shortest], self._padding)))
         with self._told.passes() as run:
             for batch in batches(texts, wish.batch_size, same_length=self._same_length):
@@ -148,8 +149,9 @@ class Reader:
         counted = BatchNumbers(
             wish.measures, ids, real, labels=numbered, n_labels=len(labels), causal=self._told.causal
         )
+        scored = self._told.scored
         told: list[tuple[Tensor, Tensor, Masses | None]] = []
-        run(lambda: self.forward(ids, real), lambda _layer, call: told.append(counted.of(call)))
+        run(lambda: self.forward(ids, real), lambda at, call: told.append(counted.of(call, scored=scored[at])))
         most = max(self._told.heads)
 
         def stacked(parts: list[Tensor], gap: float) -> Tensor:
