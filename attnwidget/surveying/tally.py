@@ -11,7 +11,7 @@ from attnwidget.surveying.extremes import Extremes
 from attnwidget.surveying.moments import Moments
 from attnwidget.surveying.sketches import Sketches
 
-__all__ = ["MOST_GROUPS", "MOST_SKIPPED", "Group", "Left", "Skipped", "Tally"]
+__all__ = ["MOST_GROUPS", "MOST_SKIPPED", "Group", "Left", "Skipped", "Tally", "in_order"]
 
 MOST_GROUPS = 100
 MOST_SKIPPED = 1000  # that are listed; all are counted
@@ -61,6 +61,11 @@ class Left:
     def __add__(self, other: Left) -> Left:
         skipped = tuple(sorted([*self.skipped, *other.skipped])[:MOST_SKIPPED])
         return Left(skipped, self.n_skipped + other.n_skipped, self.n_cut + other.n_cut)
+
+
+def in_order(groups: Mapping[Group, Moments]) -> dict[Group, Moments]:
+    """Groups in the same order however they came: by kind, then by value."""
+    return {name: groups[name] for name in sorted(groups, key=lambda one: (type(one).__name__, one))}
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,6 @@ class Tally:
             self.sketches + other.sketches,
             extremes,
             {known: texts[known] for known in sorted(extremes.texts())},
-            groups,
+            in_order(groups),
             between,
         )

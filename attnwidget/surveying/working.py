@@ -23,7 +23,7 @@ from attnwidget.surveying.extremes import Extremes
 from attnwidget.surveying.moments import Moments
 from attnwidget.surveying.rows import Chunk
 from attnwidget.surveying.sketches import Sketches
-from attnwidget.surveying.tally import Left, Skipped, Tally
+from attnwidget.surveying.tally import Left, Skipped, Tally, in_order
 
 _OURS = ("input_ids", "attention_mask")
 
@@ -240,16 +240,13 @@ class _Work:
         extremes = Extremes.of(values, places, numbers, known, self.wish.top)
         kept = extremes.texts()
         groups = {one.row.group for one in self._texts if one.row.group is not None}
-        of_group = {
-            group: Moments.of(values[[one.row.group == group for one in self._texts]])
-            for group in sorted(groups, key=repr)
-        }
+        of_group = {group: Moments.of(values[[one.row.group == group for one in self._texts]]) for group in groups}
         return Tally(
             len(values),
             Moments.of(values),
             Sketches.of(values),
             extremes,
             {number: one.row.text for number, one in zip(known.tolist(), self._texts, strict=True) if number in kept},
-            of_group,
+            in_order(of_group),
             self._between,
         )
