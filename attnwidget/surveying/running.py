@@ -27,6 +27,7 @@ from attnwidget.surveying.working import Wish
 
 __all__ = ["MEASURES", "survey"]
 
+MOST_PLACES = 6  # that are named
 MEASURES = ("entropy", "previous", "induction", "sink")
 
 
@@ -114,7 +115,7 @@ def survey(
     Warns
     -----
     AttentionWarning
-        When rows were left out, or it ended early.
+        When rows were left out, rows of a head held NaN, or it ended early.
 
     Examples
     --------
@@ -171,6 +172,8 @@ def survey(
         said = [f"The first: row {one.number}, {one.reason}" for one in state.left.skipped[:1]]
         said += [f"{reason[:1].upper()}{reason[1:]}"] if reason else []
         raise ValueError(" ".join(["no text could be measured.", *said]))
+    if reason:
+        reason += f" {state.tally.count} texts are in it; call survey again with folder= to go on."
     return _warned(Survey(state, measures, about, reason=reason))
 
 
@@ -238,11 +241,7 @@ def _gathered(made: Iterator[Any], state: State, todo: _Todo, write: Callable[[]
         reason = f"what is done cannot be written, {error}."
     finally:
         made.close()  # type: ignore[attr-defined]
-    if not reason:
-        return ""
-    if state.tally is None:
-        return reason
-    return f"{reason} {state.tally.count} texts are in it; call survey again with folder= to go on."
+    return reason
 
 
 def _warned(found: Survey) -> Survey:
@@ -252,6 +251,14 @@ def _warned(found: Survey) -> Survey:
         said.append(
             f"{found.n_skipped} rows were left out, the first of them row {first.number}: {first.reason} "
             "survey.skipped lists them."
+        )
+    if found.broken:
+        places = [f"layer {layer}, head {head}" for layer, head in found.broken]
+        more = f"; and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+        said.append(
+            f"NaN in rows of {'; '.join(places[:MOST_PLACES])}{more}, in up to {max(found.broken.values())} texts: "
+            "those rows have no values, and count in no mean. The usual cause is an overflow in half precision. "
+            "survey.broken lists them."
         )
     for one in said:
         warnings.warn(one, AttentionWarning, stacklevel=3)

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnwidget.surveying.between import Between
 from attnwidget.surveying.extremes import Extremes
 from attnwidget.surveying.moments import Moments
@@ -84,6 +87,8 @@ class Tally:
         The texts with the largest and the smallest numbers.
     texts : dict of int to str
         Those texts, by what they are known by.
+    broken : array of int [layers, heads]
+        In how many texts a row of the head held NaN.
     groups : dict
         Moments of the texts of each group.
     between : Between or None
@@ -95,6 +100,7 @@ class Tally:
     sketches: Sketches
     extremes: Extremes
     texts: Mapping[int, str]
+    broken: NDArray[np.int64]
     groups: Mapping[Group, Moments] = field(default_factory=dict)
     between: Between | None = None
 
@@ -120,6 +126,7 @@ class Tally:
             self.sketches + other.sketches,
             extremes,
             {known: texts[known] for known in sorted(extremes.texts())},
+            self.broken + other.broken,
             in_order(groups),
             between,
         )

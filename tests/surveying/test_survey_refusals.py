@@ -244,3 +244,15 @@ def test_groups_stand_in_one_order_however_they_come(storyteller):
 def test_the_column_of_labels_is_no_text(storyteller):
     data = [{"body": text, "pos": " ".join("x" for _ in text.split())} for text in TEXTS]
     assert aw.survey(*storyteller, data, labels="pos", progress=False).count == 12
+
+
+def test_rows_that_hold_nan_are_told_once(tmp_path):
+    model, tokenizer = aw.demo.load()
+    width = model.config.head_dim
+    with torch.no_grad():
+        model.model.layers[3].self_attn.q_proj.weight[2 * width : 3 * width] = float("nan")
+    with pytest.warns(aw.AttentionWarning, match=r"NaN in rows of layer 3, head 2, in up to 12 texts") as told:
+        found = aw.survey(model, tokenizer, TEXTS, batch_size=5, folder=tmp_path, progress=False)
+    assert len(told) == 1
+    assert found.broken == aw.Survey.load(tmp_path).broken == {(3, 2): 12}
+    assert (found + found).broken == {(3, 2): 24}
