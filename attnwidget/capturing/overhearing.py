@@ -44,6 +44,8 @@ class Overhearing:
         Where each layer is in the model.
     heads : tuple of int
         How many heads it has.
+    scored : tuple of bool
+        Whether the scores of a layer are known.
     causal : bool
         Whether no query sees a later key.
     """
@@ -52,6 +54,7 @@ class Overhearing:
         self.model = model
         self.places: tuple[Place, ...] = ()
         self.heads: tuple[int, ...] = ()
+        self.scored: tuple[bool, ...] = ()
         self.causal = False
         self._quickly = False
 
@@ -61,7 +64,7 @@ class Overhearing:
         Parameters
         ----------
         forward : callable
-            Runs the model on one text of two tokens or more.
+            Runs the model on one text of two tokens or more: one token has no order, and no distance to any.
 
         Raises
         ------
@@ -73,17 +76,17 @@ class Overhearing:
         AttentionWarning
             When something attended that is not heard.
         """
-        whole: list[tuple[nn.Module, Place, int]] = []
+        whole: list[tuple[nn.Module, Place, int, bool]] = []
         causal = True
 
         def heard(module: nn.Module, call: Call) -> None:
             nonlocal causal
-            whole.append((module, call.place, call.n_heads))
+            whole.append((module, call.place, call.n_heads, isinstance(call, Projections)))
             seen = visible_in(call, slice(0, call.n_queries))
             causal = causal and not bool(seen.triu(1 + call.n_keys - call.n_queries).any())
 
         missed = self._listen(forward, heard)
-        own = {(place.stack, place.tail, place.crossing, place.turn) for _, place, _ in whole}
+        own = {(place.stack, place.tail, place.crossing, place.turn) for _, place, *_ in whole}
         name = type(self.model).__name__
         if not whole:
             raise ValueError(
@@ -107,9 +110,9 @@ class Overhearing:
         function.heard = lambda module, _call: quick.append(module)
         with switched(self.model, function), torch.no_grad():
             forward()
-        self._quickly = quick == [module for module, _, _ in whole]
-        _, self.places, self.heads = (tuple(column) for column in zip(*whole, strict=True))
+        self._quickly = quick == [module for module, *_ in whole]
         self.causal = causal
+        _, self.places, self.heads, self.scored = (tuple(column) for column in zip(*whole, strict=True))
 
     @contextmanager
     def passes(self) -> Iterator[Run]:

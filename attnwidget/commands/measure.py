@@ -12,7 +12,7 @@ import typer
 
 from attnwidget.commands import options
 from attnwidget.commands.models import Loading, inputs_of, target_named
-from attnwidget.commands.running import Usage, running, say_json, tell, watched
+from attnwidget.commands.running import running, say_json, tell, watched
 from attnwidget.commands.tables import open_table
 from attnwidget.commands.texts import Texts
 
@@ -118,11 +118,7 @@ def _names(measures: str | None) -> list[str]:
     known = [name for name in HEAD_MEASURES if name not in PICTURE_ROWS]  # of texts there are no pictures
     if measures is None:
         return known
-    wanted = [name.strip() for name in measures.split(",") if name.strip()]
-    for name in wanted:
-        if name not in known:
-            raise Usage(f"--measures {name} is not known; there are {', '.join(known)}.")
-    return list(dict.fromkeys(wanted))
+    return options.named("--measures", measures, known)
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
+
+from attnwidget.commands.running import Usage
 
 __all__ = [
     "Column",
@@ -26,12 +29,24 @@ __all__ = [
     "Tokenizer",
     "Trust",
     "examples",
+    "named",
 ]
 
 
 def examples(*lines: str) -> str:
     """The end of a help text: what can be typed, line by line."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])  # \b: lines stay as they are
+
+
+def named(option: str, given: str, known: Collection[str]) -> list[str]:
+    """Names with commas between them, each once; Usage where there is none, or one is not known."""
+    wanted = [name.strip() for name in given.split(",") if name.strip()]
+    if not wanted:
+        raise Usage(f"{option} names nothing; there are {', '.join(known)}.")
+    for name in wanted:
+        if name not in known:
+            raise Usage(f"{option} {name} is not known; there are {', '.join(known)}.")
+    return list(dict.fromkeys(wanted))
 
 
 Model = Annotated[

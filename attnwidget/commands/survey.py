@@ -56,7 +56,10 @@ def survey(
     ] = None,
     column: options.Column = None,
     by: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of the group of a text: numbers of each group, too.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Column of the group of a text: numbers of each group, too. Empty cells are none."
+        ),
     ] = None,
     labels: Annotated[
         str | None,
@@ -91,9 +94,12 @@ def survey(
         _check_folder(output)
         with Texts(data, column=column, form=form) as texts:
             import attnwidget as aw
+            from attnwidget.measures.numbers import NUMBERS
             from attnwidget.surveying.running import MEASURES
 
-            names = MEASURES if measures is None else [name.strip() for name in measures.split(",")]
+            names = MEASURES if measures is None else options.named("--measures", measures, NUMBERS)
+            for option, wanted in (("--by", by), ("--labels", labels)):
+                texts.check(option, wanted)
             with _told_by_us(), _pool(workers) as executor:
                 found = aw.survey(
                     data=texts.as_they_come(), measures=names, column=texts.column, by=by, labels=labels,

@@ -104,6 +104,7 @@ class Texts:
         reader = READERS[_form(source, form)]
         with ExitStack() as stack:
             columns, self._rows = reader(stack.enter_context(_opened(source)), self._name)
+            self._columns = columns
             self.column = _chosen(self._name, columns, column, "--column")
             self._target = None if target is None else _chosen(self._name, columns, target, "--target-column")
             self._open = stack.pop_all()
@@ -125,6 +126,11 @@ class Texts:
                 self.skipped.add(number, str(error))
             else:
                 yield Example(number, text, target)
+
+    def check(self, option: str, column: str | None) -> None:
+        """See that a column is there, where one is asked for; Usage says which are."""
+        if column is not None:
+            _chosen(self._name, self._columns, column, option)
 
     def as_they_come(self) -> Iterator[Mapping[str, Any]]:
         """Rows with all their columns; where one cannot be read ValueError is raised, and the next one follows."""

@@ -79,9 +79,13 @@ def _counted(rows: Rows, there: Tensor) -> Tensor:
 def sink_scores(mass: Tensor, seen: Tensor, passed: Tensor | None = None) -> Tensor:
     """Mean weight from the queries that see a key: [..., keys].
 
-    NaN where nobody does; and, for causal maps, where fewer than 5 queries stand at the key or after it.
+    NaN where nobody does; where it is the only key that anybody sees, which gets all there is; and, for causal maps,
+    where fewer than 5 queries stand at the key or after it.
     """
-    known = seen > 0 if passed is None else (seen > 0) & (passed >= LEAST_QUERIES)
+    known = seen > 0
+    known = known & (known.sum(-1, keepdim=True) > 1)
+    if passed is not None:
+        known = known & (passed >= LEAST_QUERIES)
     return (mass / seen.clamp(min=1)).masked_fill(~known, math.nan)
 
 
@@ -252,7 +256,8 @@ def sinks(
     -------
     dict of Tensor
         "score" [..., keys]: mean weight from the queries that can see the key, in [0, 1]. NaN where nobody sees it,
-        and for causal keys that fewer than 5 queries see: those are mostly their own diagonal.
+        where it is the only key, and for causal keys that fewer than 5 queries see: those are mostly their own
+        diagonal.
         "rate" [keys]: share of all maps whose score there is above epsilon.
         "first" [...]: the score of the first token.
         "top" [...] and "top_score" [...]: the key with the largest score; -1 and NaN where none has a score.

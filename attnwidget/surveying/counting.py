@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from attnwidget.capturing.projected import Projections
 from attnwidget.measures.numbers import SINKS, Known, numbers_of, row_numbers, what_to_read
 from attnwidget.measures.walk import Measure, Rows, settle
 
-__all__ = ["BatchNumbers", "Masses", "SeesPadding"]
+__all__ = ["BatchNumbers", "Counted", "Masses", "SeesPadding"]
 
 BACKWARDS = ("locality",)  # large where its rows are small
 
@@ -40,6 +41,27 @@ class Masses:
     mass: Tensor
     chance: Tensor
     there: Tensor
+
+
+class Counted(NamedTuple):
+    """What was found of one attention.
+
+    Attributes
+    ----------
+    values : Tensor [batch, heads, names]
+        Numbers.
+    places : Tensor of int [2, batch, heads, names]
+        Where in each text.
+    masses : Masses or None
+        From label to label.
+    broken : Tensor of bool [batch, heads]
+        In which a row that sees keys holds NaN.
+    """
+
+    values: Tensor
+    places: Tensor
+    masses: Masses | None
+    broken: Tensor
 
 
 class BatchNumbers:
@@ -76,8 +98,15 @@ class BatchNumbers:
         self._reading: dict[tuple[torch.device, bool], tuple[dict[str, Measure], dict[str, Measure]]] = {}
         self._seen: dict[tuple[int, bool, int, torch.device], _Seen] = {}
 
-    def of(self, call: Call) -> tuple[Tensor, Tensor, Masses | None]:
-        """Numbers of a call [batch, heads, names], where in each text [2, batch, heads, names], and masses.
+    def of(self, call: Call, *, scored: bool) -> Counted:
+        """The numbers of a call.
+
+        Parameters
+        ----------
+        call : Call
+            The attention.
+        scored : bool
+            Whether its scores are told; a bias by distance hides them, but for texts of one token.
 
         Raises
         ------
@@ -93,7 +122,7 @@ class BatchNumbers:
                 f"{call.batch} rows, and the batch is {batch} texts of {n} tokens: a survey is of self-attention over "
                 "the tokens of a text."
             )
-        device, scored = call.device, isinstance(call, Projections)
+        device, scored = call.device, scored and isinstance(call, Projections)
         if (device, scored) not in self._reading:
             ids = self._ids.to(device)[:, None] if self.causal else None
             first = torch.zeros(1, dtype=torch.long, device=device)
@@ -103,7 +132,9 @@ class BatchNumbers:
         read: dict[str, list[Tensor]] = {name: [] for name in rows}
         total: dict[str, Tensor] = {}
         masses = None if self._labels is None else _Massing(self._labels.to(device), self._n_labels)
-        for block in self._blocks(call):
+        broken = torch.zeros(batch, call.n_heads, dtype=torch.bool, device=device)
+        for block, seeing in self._blocks(call):
+            broken |= (block.without & seeing).any(-1)
             for name, measure in rows.items():
                 read[name].append(measure(block))
             for name, measure in sums.items():
@@ -120,9 +151,10 @@ class BatchNumbers:
         for at, name in enumerate(self.names):
             if name in SINKS:
                 places[..., at] = numbers["sink_key"].nan_to_num(0).long()
-        return values, places, None if masses is None else masses.done()
+        return Counted(values, places, None if masses is None else masses.done(), broken)
 
-    def _blocks(self, call: Call) -> Iterator[Rows]:
+    def _blocks(self, call: Call) -> Iterator[tuple[Rows, Tensor]]:
+        """Rows, and which of them see any key."""
         heads = range(call.n_heads)
         for part in rows_of(call, heads, slice(0, call.n_queries)):
             seen = self._seen_in(call, part)
@@ -142,7 +174,7 @@ class BatchNumbers:
                     weights.div_(total[..., None])
                 else:
                     weights, total = settle(exponentiated(scores, sink), seen.visible, owned=True)
-            yield Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink)
+            yield Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink), seen.anything
 
     def _seen_in(self, call: Call, rows: slice) -> _Seen:
         """Which keys the rows of real tokens may see; layers share masks, and what was found of them."""
@@ -171,6 +203,11 @@ class _Seen:
         if bool(scores.sum().isfinite()):
             return scores.add_(self._terms.to(scores.dtype))  # takes an eighth of the time of filling
         return scores.masked_fill_(~self.visible, -math.inf)
+
+    @cached_property
+    def anything(self) -> Tensor:
+        """Which rows see any key: bool [batch, heads or 1, rows]."""
+        return self.visible.any(-1)
 
     @cached_property
     def _terms(self) -> Tensor:

@@ -10,13 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnwidget.surveying.rows import Row
+from attnwidget.surveying.rows import Row, said
 from attnwidget.surveying.tally import Skipped
 from attnwidget.tokens import Tokens
 
 __all__ = ["Encoded", "batches", "encode", "padded"]
-
-NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,20 @@ def encode(
     if not rows:
         return [], [], 0
     options = {"verbose": False, "return_offsets_mapping": placed}
-    made = tokenizer([row.text for row in rows], **options)
+    made = _together(rows, tokenizer, options)
     found: list[Encoded] = []
     skipped: list[Skipped] = []
     n_cut = 0
     for at, row in enumerate(rows):
-        ids, offsets = made["input_ids"][at], made["offset_mapping"][at] if placed else None
-        if max_tokens is not None and len(ids) > max_tokens:
-            cut = tokenizer(row.text, truncation=True, max_length=max_tokens, **options)
-            ids, offsets, n_cut = cut["input_ids"], cut["offset_mapping"] if placed else None, n_cut + 1
+        try:
+            own = tokenizer(row.text, **options) if made is None else {name: made[name][at] for name in made}
+            cut = max_tokens is not None and len(own["input_ids"]) > max_tokens
+            if cut:
+                own = tokenizer(row.text, truncation=True, max_length=max_tokens, **options)
+        except Exception as error:  # noqa: BLE001 - one text does not end the others
+            skipped.append(Skipped(row.number, f"the tokenizer refuses it: {said(error)}."))
+            continue
+        ids, offsets, n_cut = own["input_ids"], own["offset_mapping"] if placed else None, n_cut + cut
         why = _why_not(len(ids), limit)
         if not why:
             one = Encoded(row, tuple(ids))
@@ -100,6 +103,14 @@ def encode(
         if why:
             skipped.append(Skipped(row.number, why))
     return found, skipped, n_cut
+
+
+def _together(rows: Sequence[Row], tokenizer: Any, options: dict[str, Any]) -> Any:
+    """What the tokenizer makes of all texts at once; None where it refuses one of them."""
+    try:
+        return tokenizer([row.text for row in rows], **options)
+    except Exception:  # noqa: BLE001 - which text it is shows when each is read by itself
+        return None
 
 
 def _why_not(n: int, limit: int | None) -> str:
@@ -113,7 +124,10 @@ def _why_not(n: int, limit: int | None) -> str:
 def _labelled(one: Encoded, offsets: Any, tokenizer: Any, labels: Any) -> Encoded:
     if labels is not None:
         tokens = list(Tokens.from_tokenizer(tokenizer, one.ids).labels)
-        given = [None if label is None else str(label) for label in labels(tokens)]
+        try:
+            given = [None if label is None else str(label) for label in labels(tokens)]
+        except Exception as error:
+            raise ValueError(f"labels= fails for it: {said(error)}.") from error
         if len(given) != len(tokens):
             raise ValueError(f"labels= gave {len(given)} labels for {len(tokens)} tokens; expected one for each.")
         return replace(one, labels=tuple(given))

@@ -60,9 +60,8 @@ class Folder:
                 f"another survey is at work in {self.path}; wait until it has ended, or give another folder."
             ) from None
         try:
-            self._claim(about)
-            state = self.path / STATE
-            yield read(state)[0] if state.exists() else State()
+            state = read(self.path / STATE)[0] if (self.path / STATE).exists() else None
+            yield self._claimed(about, state)
         finally:
             lock.release()
 
@@ -110,22 +109,31 @@ class Folder:
             raise ValueError(f"{self.path / MANIFEST} holds {type(held).__name__}; expected what a survey is of.")  # noqa: TRY004
         return held
 
-    def _claim(self, about: Mapping[str, Any]) -> None:
-        """Say whose folder it is, or see that it is ours."""
+    def _claimed(self, about: Mapping[str, Any], state: State | None) -> State:
+        """Say whose folder it is, or see that it is ours; gives what is done."""
         wanted = json.loads(json.dumps(about))
         if not (self.path / MANIFEST).exists():
-            if (self.path / STATE).exists():
+            if state is not None:
                 raise ValueError(
                     f"{self.path} holds a survey of which nothing says what it is of; give another folder."
                 )
-            with beside(self.path / MANIFEST) as unfinished:
-                unfinished.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-            return
+            self._say(wanted)
+            return State()
         held = self._about()
         differing = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
+        if differing and (state is None or state.tally is None) and {"model", "measures"} <= held.keys():
+            # A call that came to nothing keeps nobody from the right one.
+            (self.path / STATE).unlink(missing_ok=True)
+            self._say(wanted)
+            return State()
         if differing:
             name = differing[0]
             raise ValueError(
                 f"{self.path} holds another survey: its {name} is {held.get(name)!r}, and this one's is "
                 f"{wanted.get(name)!r}. Give another folder."
             )
+        return state or State()
+
+    def _say(self, about: Mapping[str, Any]) -> None:
+        with beside(self.path / MANIFEST) as unfinished:
+            unfinished.write_text(json.dumps(about, indent=1), encoding="utf-8")

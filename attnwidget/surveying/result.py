@@ -147,6 +147,12 @@ class Survey:
         return self._shape.heads
 
     @property
+    def broken(self) -> dict[tuple[int, int], int]:
+        """Heads in which a row held NaN, by (layer, head) as the model numbers them, and in how many texts."""
+        held = self._tally.broken
+        return {(self.layer_numbers[at], int(head)): int(held[at, head]) for at, head in np.argwhere(held)}
+
+    @property
     def sizes(self) -> dict[Group, int]:
         """Groups of texts, and how many texts each has that a head has any number for."""
         return {name: int(moments.count.max()) for name, moments in self._tally.groups.items()}

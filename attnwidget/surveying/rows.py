@@ -10,10 +10,14 @@ from typing import Any
 
 from attnwidget.surveying.tally import Group, Skipped
 
-__all__ = ["CHUNK", "Chunk", "Columns", "chunks"]
+__all__ = ["CHUNK", "BrokenOffError", "Chunk", "Columns", "Row", "chunks", "said"]
 
 CHUNK = 256  # rows: batches of like length are found among so many, and so many are done or not done
 MOST_FAILURES = 100  # one after the other: then the data is broken, and not a row of it
+
+
+class BrokenOffError(Exception):
+    """The data ended with an error, and what it was."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,14 @@ class Chunk:
         Those that can be read.
     skipped : list of Skipped
         Those that cannot.
+    whole : bool
+        Whether no more of its rows can come, when the data is had again.
     """
 
     number: int
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    whole: bool = True
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.skipped)
@@ -105,7 +112,9 @@ class Columns:
                 raise ValueError(f"the data has no column {name!r}; it has {', '.join(map(repr, row))}.")
         if self.text is not None:
             return self
-        texts = [str(name) for name, value in row.items() if isinstance(value, str) and name != self.by]
+        texts = [
+            str(name) for name, value in row.items() if isinstance(value, str) and name not in (self.by, self.labels)
+        ]
         name = "text" if "text" in row else texts[0] if len(texts) == 1 else None
         if name is None:
             raise ValueError(
@@ -146,24 +155,31 @@ def chunks(data: Any, columns: Columns, max_examples: int | None) -> Iterator[Ch
         When data is nothing that yields texts.
     ValueError
         When the first row lacks a column, when there is no row, or when reading fails again and again.
+    BrokenOffError
+        When the data ends with an error, after a chunk that is not whole.
     """
     rows = islice(_numbered(data), max_examples)
     chunk, known, failures = Chunk(0), False, 0
     for number, row in rows:
+        if isinstance(row, BrokenOffError):
+            chunk.whole = False
+            if len(chunk):
+                yield chunk
+            raise row
         if isinstance(row, Exception):
             failures += 1
             if failures >= MOST_FAILURES:
                 raise ValueError(
-                    f"{failures} rows in a row cannot be read, the last of them row {number}: {_said(row)}."
+                    f"{failures} rows in a row cannot be read, the last of them row {number}: {said(row)}."
                 ) from row
-            chunk.skipped.append(Skipped(number, f"it cannot be read: {_said(row)}."))
+            chunk.skipped.append(Skipped(number, f"it cannot be read: {said(row)}."))
         else:
             failures = 0
             columns, known = (columns, True) if known else (columns.found(row), True)
             try:
                 chunk.rows.append(columns.row(number, row))
             except Exception as error:  # noqa: BLE001 - one row does not end the others
-                chunk.skipped.append(Skipped(number, str(error) if isinstance(error, ValueError) else _said(error)))
+                chunk.skipped.append(Skipped(number, str(error) if isinstance(error, ValueError) else said(error)))
         if len(chunk) == CHUNK:
             yield chunk
             chunk = Chunk(chunk.number + 1)
@@ -203,8 +219,7 @@ def _stream(rows: Iterator[Any]) -> Iterator[tuple[int, Any]]:
             row = next(rows)
         except StopIteration:
             if failed is not None:
-                failed.add_note("Nothing came after it.")
-                yield number - 1, failed
+                yield number - 1, BrokenOffError(f"the data broke off at row {number - 1}: {said(failed)}.")
             return
         except Exception as error:  # noqa: BLE001 - told with the row
             row = error
@@ -231,11 +246,19 @@ def _labels(given: Any, text: str) -> tuple[str | None, ...]:
 def _plain(group: Any) -> Group | None:
     """A group as a plain value; None where there is none."""
     group = group.item() if hasattr(group, "item") else group
-    if group is None or (isinstance(group, float) and group != group):  # noqa: PLR0124 - NaN
+    if group is None or _is_missing(group) or (isinstance(group, str) and not group.strip()):
         return None
     return group if isinstance(group, str | int | float | bool) else str(group)
 
 
-def _said(error: BaseException) -> str:
-    notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
-    return (f"{type(error).__name__}: {error}".rstrip(".") + notes).rstrip(".")
+def _is_missing(value: Any) -> bool:
+    """Whether it is one of the values that differ from themselves: NaN, NaT, and NA, which says not even that."""
+    try:
+        return bool(value != value)  # noqa: PLR0124
+    except (TypeError, ValueError):
+        return type(value).__name__ == "NAType"
+
+
+def said(error: BaseException) -> str:
+    """An error in a word and its sentence, without a stop."""
+    return f"{type(error).__name__}: {error}".rstrip(".")

@@ -19,14 +19,15 @@ from attnwidget.measures.table import HEAD_MEASURES
 from attnwidget.progress import progress_bar
 from attnwidget.surveying.executing import WorkerLostError, results
 from attnwidget.surveying.folder import Folder
+from attnwidget.surveying.identity import of_function, of_model, of_tokenizer
 from attnwidget.surveying.result import Survey
-from attnwidget.surveying.rows import CHUNK, Chunk, Columns, chunks
-from attnwidget.surveying.sources import named, told
+from attnwidget.surveying.rows import CHUNK, BrokenOffError, Chunk, Columns, chunks
 from attnwidget.surveying.storing import State
 from attnwidget.surveying.working import Wish
 
 __all__ = ["MEASURES", "survey"]
 
+MOST_PLACES = 6  # that are named
 MEASURES = ("entropy", "previous", "induction", "sink")
 
 
@@ -72,8 +73,8 @@ def survey(
     column : str or None
         The column with the text; None takes "text", or the only one that holds a string.
     by : str, callable or None
-        The group of each text: a column, or a function of the row; None takes that of pairs. Texts of group None are
-        in no group.
+        The group of each text: a column, or a function of the row; None takes that of pairs. Texts whose group is
+        None, NaN, NaT, NA or blank, as an empty cell of a table, are in no group.
     labels : str, callable or None
         The label of each token, for the mass from label to label (``survey.between``): a column with one label for
         each word of the text, words as blanks part them; or a function of the list of tokens, which gives one for
@@ -99,8 +100,9 @@ def survey(
     Returns
     -------
     Survey
-        Interrupted, or where a worker died or the disk is full, it has the rows, 256 at a time, that were done before,
-        and its ``reason`` says why. Rows that cannot be read, and texts that cannot be measured, are in ``skipped``.
+        Interrupted, or where the data broke off, a worker died or the disk is full, it has the rows, 256 at a time,
+        that were done before, and its ``reason`` says why; without a folder also the last rows of data that broke off.
+        Rows that cannot be read, and texts that cannot be measured, are in ``skipped``.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def survey(
     Warns
     -----
     AttentionWarning
-        When rows were left out, or it ended early.
+        When rows were left out, rows of a head held NaN, or it ended early.
 
     Examples
     --------
@@ -140,12 +142,12 @@ def survey(
     wish = Wish(measures, top, min(batch_size, CHUNK), max_tokens, labels if callable(labels) else None)
     columns = Columns(column, by, labels if isinstance(labels, str) else None)
     on, kind = _of_device(device), _of_dtype(dtype)
-    about = told(model) | {
-        "tokenizer": _told_of(tokenizer) if tokenizer is not None else "",
+    about = of_model(model) | {
+        "tokenizer": of_tokenizer(tokenizer),
         "measures": measures,
         "column": column,
-        "by": _told_of(by),
-        "labels": _told_of(labels),
+        "by": of_function(by) if callable(by) else by,
+        "labels": of_function(labels) if callable(labels) else labels,
         "max_tokens": max_tokens,
         "max_examples": max_examples,
         "top": top,
@@ -161,30 +163,39 @@ def survey(
     size = len(data) if isinstance(data, Sized) else None
     total = size if max_examples is None else min(max_examples, size or max_examples)
     with held as state, progress_bar("texts", total, shown=progress, delay=1) as bar:
-        todo = _Todo(chunks(data, columns, max_examples), state, bar)
+        todo = _Todo(chunks(data, columns, max_examples), state, bar, kept=kept is not None)
         made = results(
             iter(todo), wish, executor=executor, model=model, tokenizer=tokenizer, device=on, dtype=kind
         )  # fmt: skip
         reason = _gathered(made, state, todo, write)
     if state.tally is None:
-        first = f" The first: row {state.left.skipped[0].number}, {state.left.skipped[0].reason}" * bool(
-            state.left.skipped
-        )
-        raise ValueError(f"no text could be measured.{first} {reason}".strip())
+        said = [f"The first: row {one.number}, {one.reason}" for one in state.left.skipped[:1]]
+        said += [f"{reason[:1].upper()}{reason[1:]}"] if reason else []
+        raise ValueError(" ".join(["no text could be measured.", *said]))
+    if reason:
+        reason += f" {state.tally.count} texts are in it; call survey again with folder= to go on."
     return _warned(Survey(state, measures, about, reason=reason))
 
 
 class _Todo:
     """Chunks that are not done yet, as they are asked for."""
 
-    def __init__(self, found: Iterator[Chunk], state: State, bar: Any) -> None:
-        self._found, self._state, self._bar = found, state, bar
+    def __init__(self, found: Iterator[Chunk], state: State, bar: Any, *, kept: bool) -> None:
+        self._found, self._state, self._bar, self._kept = found, state, bar, kept
         self._sizes: dict[int, int] = {}
-        self.trouble: Exception | None = None
+        self.broken = ""  # why the data ended before its end
 
     def __iter__(self) -> Iterator[Chunk]:
+        try:
+            yield from self._not_done()
+        except BrokenOffError as error:
+            self.broken = str(error)
+
+    def _not_done(self) -> Iterator[Chunk]:
         for chunk in self._found:
             known = self._state.done.get(chunk.number)
+            if not chunk.whole and self._kept:
+                continue  # its rows come again, with more behind them
             if known is None:
                 self._sizes[chunk.number] = len(chunk)
                 yield chunk
@@ -211,7 +222,8 @@ def _gathered(made: Iterator[Any], state: State, todo: _Todo, write: Callable[[]
             state.add(result)
             todo.done(result.number)
             write()
-        if not whole_before:
+        reason = todo.broken
+        if not reason and not whole_before:
             state.whole = True
             write()
     except KeyboardInterrupt:
@@ -229,11 +241,7 @@ def _gathered(made: Iterator[Any], state: State, todo: _Todo, write: Callable[[]
         reason = f"what is done cannot be written, {error}."
     finally:
         made.close()  # type: ignore[attr-defined]
-    if not reason:
-        return ""
-    return (
-        f"{reason} {state.tally.count if state.tally else 0} texts are in it; call survey again with folder= to go on."
-    )
+    return reason
 
 
 def _warned(found: Survey) -> Survey:
@@ -243,6 +251,14 @@ def _warned(found: Survey) -> Survey:
         said.append(
             f"{found.n_skipped} rows were left out, the first of them row {first.number}: {first.reason} "
             "survey.skipped lists them."
+        )
+    if found.broken:
+        places = [f"layer {layer}, head {head}" for layer, head in found.broken]
+        more = f"; and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+        said.append(
+            f"NaN in rows of {'; '.join(places[:MOST_PLACES])}{more}, in up to {max(found.broken.values())} texts: "
+            "those rows have no values, and count in no mean. The usual cause is an overflow in half precision. "
+            "survey.broken lists them."
         )
     for one in said:
         warnings.warn(one, AttentionWarning, stacklevel=3)
@@ -260,14 +276,6 @@ def _checked(measures: Any) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"measures={list(names)}; expected at least one, and each once.")
     return names
-
-
-def _told_of(given: Any) -> str | None:
-    if given is None or isinstance(given, str):
-        return given
-    if isinstance(given, Path):
-        return str(given)
-    return named(given) if hasattr(given, "__qualname__") else type(given).__name__
 
 
 def _of_device(device: Any) -> str | None:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import pickle
 import threading
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from attnwidget.capturing.inputs import load_model
+from attnwidget.surveying.identity import as_name, digest_of_folder
 from attnwidget.surveying.rows import Chunk
 from attnwidget.surveying.working import Reader, Result, Wish
 
-__all__ = ["Source", "as_task", "loaded", "named", "told", "work"]
-
-_EDGE = 1 << 20  # bytes at both ends of a file of weights, by which is seen whether it is the same
+__all__ = ["Source", "as_task", "loaded", "work"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def as_task(model: Any, tokenizer: Any, device: str | None, dtype: str | None) -
     ValueError
         When the model, the function that makes it, or the tokenizer cannot be sent to another process.
     """
-    name, called = _as_name(model), _as_name(tokenizer)
+    name, called = as_name(model), as_name(tokenizer)
     packed = None
     if name is None or (called is None and tokenizer is not None):
         given = (None if name is not None else model, None if called is not None else tokenizer)
@@ -114,7 +111,7 @@ def as_task(model: Any, tokenizer: Any, device: str | None, dtype: str | None) -
                 "workers can import."
             ) from error
     of = hashlib.sha256(packed) if packed is not None else hashlib.sha256()
-    of.update(repr((name, _digest_of(name), called, device, dtype)).encode())
+    of.update(repr((name, digest_of_folder(name), called, device, dtype)).encode())
     return Source(of.hexdigest(), name, called, device, dtype, packed)
 
 
@@ -151,53 +148,3 @@ def _made(source: Source) -> Reader:
             ) from error
         model, tokenizer = own if model is None else model, spoken if tokenizer is None else tokenizer
     return loaded(model, tokenizer, source.device, source.dtype)
-
-
-def told(model: Any) -> dict[str, str]:
-    """What model it is, so that another is told from it later."""
-    if isinstance(model, str | Path):
-        return {"model": _as_name(model) or "", "weights": _digest_of(str(model))}
-    if isinstance(model, nn.Module):
-        return {"model": type(model).__name__, "weights": _digest_of_module(model)}
-    return {"model": named(model)}
-
-
-def named(function: Any) -> str:
-    """What a function is called, and where it stands."""
-    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"
-
-
-def _as_name(given: Any) -> str | None:
-    """A name, or a folder as it is found from anywhere; None for what is neither."""
-    if not isinstance(given, str | Path):
-        return None
-    return str(Path(given).resolve()) if Path(given).is_dir() else str(given)
-
-
-def _digest_of(folder: str | None) -> str:
-    """By which is seen whether a folder holds the same model: its configuration, and its weights at both ends."""
-    if folder is None or not Path(folder).is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
-        if path.suffix not in {".json", ".safetensors", ".bin"} or not path.is_file():
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_EDGE))
-            file.seek(max(0, size - _EDGE))
-            digest.update(file.read(_EDGE))
-    return digest.hexdigest()[:16]
-
-
-def _digest_of_module(model: nn.Module) -> str:
-    """By which is seen whether a model is the same: the size of every parameter, and its first and last numbers."""
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
-        if parameter.device.type != "meta" and parameter.numel():
-            flat = parameter.detach().flatten()
-            ends = torch.cat([flat[:16], flat[-16:]]).float().cpu()
-            digest.update(json.dumps(ends.tolist()).encode())
-    return digest.hexdigest()[:16]

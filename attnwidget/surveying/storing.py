@@ -92,6 +92,7 @@ def write(path: Path, state: State, measures: tuple[str, ...]) -> None:
         if tally.between is not None:
             head["labels"] = tally.between.labels
             held |= {f"between.{name}": getattr(tally.between, name) for name in ("masses", "chances", "count")}
+        held["broken"] = tally.broken
     # Not in the file's own header, whose size is bounded: texts may be long.
     held["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     with beside(path) as unfinished:
@@ -139,7 +140,7 @@ def _state(head: Mapping[str, Any], held: Mapping[str, NDArray[Any]]) -> State:
     groups = {name: Moments(**of(f"group{number}")) for number, name in enumerate(head["groups"])}
     shapes = [value.shape for one in (moments, *groups.values()) for value in one.arrays().values()]
     shapes += [value.shape[1:-1] for value in extremes.arrays().values()] + [sketches.counts.shape[:-1]]
-    if len(shape.heads) != cells[0] or any(one != cells for one in shapes):
+    if held["broken"].shape != cells[:2] or len(shape.heads) != cells[0] or any(one != cells for one in shapes):
         raise ValueError(f"its arrays are not all of {list(cells)}, layers, heads and measures")
     texts = {int(known): str(text) for known, text in head["texts"].items()}
     sides = {(value.shape[0], value.shape[-1]) for value in extremes.arrays().values()}
@@ -152,5 +153,5 @@ def _state(head: Mapping[str, Any], held: Mapping[str, NDArray[Any]]) -> State:
         size = (*cells[:2], len(labels), len(labels))
         if any(getattr(between, name).shape != size for name in ("masses", "chances", "count")):
             raise ValueError(f"its masses between labels are not all of {list(size)}")
-    tally = Tally(int(head["count"]), moments, sketches, extremes, texts, groups, between)
+    tally = Tally(int(head["count"]), moments, sketches, extremes, texts, held["broken"], groups, between)
     return State(tally, shape, left, done, bool(head["whole"]))

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnwidget.surveying.between import Between
 from attnwidget.surveying.extremes import Extremes
 from attnwidget.surveying.moments import Moments
 from attnwidget.surveying.sketches import Sketches
 
-__all__ = ["MOST_GROUPS", "MOST_SKIPPED", "Group", "Left", "Skipped", "Tally"]
+__all__ = ["MOST_GROUPS", "MOST_SKIPPED", "Group", "Left", "Skipped", "Tally", "in_order"]
 
 MOST_GROUPS = 100
 MOST_SKIPPED = 1000  # that are listed; all are counted
@@ -63,6 +66,11 @@ class Left:
         return Left(skipped, self.n_skipped + other.n_skipped, self.n_cut + other.n_cut)
 
 
+def in_order(groups: Mapping[Group, Moments]) -> dict[Group, Moments]:
+    """Groups in the same order however they came: by kind, then by value."""
+    return {name: groups[name] for name in sorted(groups, key=lambda one: (type(one).__name__, one))}
+
+
 @dataclass(frozen=True)
 class Tally:
     """What is kept of some texts; arrays begin with layers, heads, measures.
@@ -79,6 +87,8 @@ class Tally:
         The texts with the largest and the smallest numbers.
     texts : dict of int to str
         Those texts, by what they are known by.
+    broken : array of int [layers, heads]
+        In how many texts a row of the head held NaN.
     groups : dict
         Moments of the texts of each group.
     between : Between or None
@@ -90,6 +100,7 @@ class Tally:
     sketches: Sketches
     extremes: Extremes
     texts: Mapping[int, str]
+    broken: NDArray[np.int64]
     groups: Mapping[Group, Moments] = field(default_factory=dict)
     between: Between | None = None
 
@@ -115,6 +126,7 @@ class Tally:
             self.sketches + other.sketches,
             extremes,
             {known: texts[known] for known in sorted(extremes.texts())},
-            groups,
+            self.broken + other.broken,
+            in_order(groups),
             between,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from attnwidget.capturing.inputs import as_inputs, longest
 from attnwidget.capturing.overhearing import Overhearing, Run
 from attnwidget.effects.stopping import is_out_of_memory
 from attnwidget.surveying.between import MOST_LABELS, Between, too_many
-from attnwidget.surveying.counting import BatchNumbers, Masses, SeesPadding
+from attnwidget.surveying.counting import BatchNumbers, Counted, Masses, SeesPadding
 from attnwidget.surveying.encoding import Encoded, batches, encode, padded
 from attnwidget.surveying.extremes import Extremes
 from attnwidget.surveying.moments import Moments
 from attnwidget.surveying.rows import Chunk
 from attnwidget.surveying.sketches import Sketches
-from attnwidget.surveying.tally import Left, Skipped, Tally
+from attnwidget.surveying.tally import Left, Skipped, Tally, in_order
 
 _OURS = ("input_ids", "attention_mask")
 
@@ -102,8 +102,9 @@ class Reader:
         )
         work = _Work(self, wish, texts)
         if texts and not self._told.places:
-            long_enough = [one for one in texts if len(one.ids) > 1] or texts
-            shortest = min(long_enough, key=lambda one: len(one.ids))
+            shortest = min(texts, key=lambda one: (len(one.ids) < 2, len(one.ids)))
+            if len(shortest.ids) < 2:
+                shortest = replace(shortest, ids=shortest.ids * 2)  # of one token alone there is nothing to learn
             self._told.learn(lambda: self.forward(*padded([shortest], self._padding)))
         with self._told.passes() as run:
             for batch in batches(texts, wish.batch_size, same_length=self._same_length):
@@ -129,8 +130,10 @@ class Reader:
 
     def numbers(
         self, batch: Sequence[Encoded], wish: Wish, labels: Sequence[str], run: Run
-    ) -> tuple[Tensor, Tensor, list[Masses]]:
-        """Values [batch, layers, heads, measures], places [2, batch, layers, heads, measures], masses of each layer.
+    ) -> tuple[Tensor, Tensor, list[Masses], Tensor]:
+        """Values [batch, layers, heads, measures], places [2, batch, layers, heads, measures], masses, and broken rows.
+
+        Masses are those of each layer; the last says in which heads a row holds NaN, bool [batch, layers, heads].
 
         Raises
         ------
@@ -148,17 +151,19 @@ class Reader:
         counted = BatchNumbers(
             wish.measures, ids, real, labels=numbered, n_labels=len(labels), causal=self._told.causal
         )
-        told: list[tuple[Tensor, Tensor, Masses | None]] = []
-        run(lambda: self.forward(ids, real), lambda _layer, call: told.append(counted.of(call)))
+        scored = self._told.scored
+        told: list[Counted] = []
+        run(lambda: self.forward(ids, real), lambda at, call: told.append(counted.of(call, scored=scored[at])))
         most = max(self._told.heads)
 
         def stacked(parts: list[Tensor], gap: float) -> Tensor:
             wide = [torch.nn.functional.pad(part.cpu(), (0, 0, 0, most - part.shape[-2]), value=gap) for part in parts]
             return torch.stack(wide, -3)
 
-        values = stacked([values.double() for values, _, _ in told], math.nan)
-        places = stacked([places for _, places, _ in told], 0)
-        return values, places, [masses for _, _, masses in told if masses is not None]
+        values = stacked([one.values.double() for one in told], math.nan)
+        places = stacked([one.places for one in told], 0)
+        broken = stacked([one.broken[..., None] for one in told], 0)[..., 0]
+        return values, places, [one.masses for one in told if one.masses is not None], broken
 
     def apart(self) -> None:
         """From now on texts of other lengths are kept apart."""
@@ -178,13 +183,14 @@ class _Work:
         self._texts: list[Encoded] = []
         self._values: list[NDArray[np.float64]] = []
         self._places: list[NDArray[np.int64]] = []
+        self._broken: list[NDArray[np.bool_]] = []
         self._between: Between | None = None
 
     def do(self, batch: Sequence[Encoded], run: Run) -> None:
         """Measure a batch; in halves where that fails, so that a text that cannot be measured is told from others."""
         failed: Exception | None = None
         try:
-            values, places, masses = self.reader.numbers(batch, self.wish, self.labels, run)
+            values, places, masses, broken = self.reader.numbers(batch, self.wish, self.labels, run)
         except SeesPadding:
             self.reader.apart()
             for part in batches(batch, len(batch), same_length=True):
@@ -196,6 +202,7 @@ class _Work:
             self._texts += batch
             self._values.append(values.numpy())
             self._places.append(places.numpy())
+            self._broken.append(broken.numpy())
             self._add(masses)
             return
         if is_out_of_memory(failed) and torch.cuda.is_available():
@@ -238,16 +245,14 @@ class _Work:
         extremes = Extremes.of(values, places, numbers, known, self.wish.top)
         kept = extremes.texts()
         groups = {one.row.group for one in self._texts if one.row.group is not None}
-        of_group = {
-            group: Moments.of(values[[one.row.group == group for one in self._texts]])
-            for group in sorted(groups, key=repr)
-        }
+        of_group = {group: Moments.of(values[[one.row.group == group for one in self._texts]]) for group in groups}
         return Tally(
             len(values),
             Moments.of(values),
             Sketches.of(values),
             extremes,
             {number: one.row.text for number, one in zip(known.tolist(), self._texts, strict=True) if number in kept},
-            of_group,
+            np.concatenate(self._broken).sum(0),
+            in_order(of_group),
             self._between,
         )

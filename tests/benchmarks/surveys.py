@@ -70,7 +70,9 @@ def merge_rows() -> Iterator[dict[str, Any]]:
         places = np.zeros((2, *values.shape), dtype=np.int64)
         extremes = Extremes.of(values, places, numbers, numbers, 10)
         texts = dict.fromkeys(extremes.texts(), "a short text")
-        return Tally(256, Moments.of(values), Sketches.of(values), extremes, texts)
+        return Tally(
+            256, Moments.of(values), Sketches.of(values), extremes, texts, np.zeros(values.shape[1:3], dtype=np.int64)
+        )
 
     for layers, heads in ((4, 4), (12, 12), (32, 32)):
         start = time.perf_counter()

@@ -231,3 +231,33 @@ def test_a_full_disk_takes_parquet_whole_and_says_so(attnwidget, tmp_path):
     assert "nothing of it could be kept; CSV keeps what is done." in ended.err
     assert (tmp_path / "t.parquet").read_text() == "older"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.txt", "t.parquet"]
+
+
+def test_no_measure_at_all_is_called_wrongly(attnwidget, tmp_path):
+    (tmp_path / "a.txt").write_text("Ben ran .")
+    ended = attnwidget("measure", "storyteller", "a.txt", "--measures", "", "-o", "a.csv")
+    assert ended.code == 2
+    assert "--measures names nothing; there are entropy" in ended.err
+
+
+@pytest.mark.parametrize("command", ["measure", "survey"])
+@pytest.mark.parametrize("ending", ["txt", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("held", "what"),
+    [
+        ("text\nBen ran .\n".encode("utf-16"), "begins as UTF-16"),
+        (b"te\0xt\nBen ran .\n", "has NUL bytes in line 1"),
+    ],
+)
+def test_a_file_that_is_no_utf_8_is_refused(attnwidget, tmp_path, command, ending, *, held, what):
+    (tmp_path / f"a.{ending}").write_bytes(held)
+    ended = attnwidget(command, "storyteller", f"a.{ending}", "-o", "a.csv" if command == "measure" else "found")
+    assert ended.code == 1
+    assert f"a.{ending} {what}, and is no text in UTF-8; save it as UTF-8." in ended.err
+
+
+def test_blank_lines_are_left_out_wherever_they_stand(attnwidget, tmp_path):
+    (tmp_path / "a.jsonl").write_text('\n \n{"text": "Ben ran ."}\n\n')
+    ended = attnwidget("measure", "storyteller", "a.jsonl", "--measures", "entropy", "-o", "a.csv")
+    assert ended.code == 0
+    assert "left out examples 0, 1, 3, counted from 0: it is empty." in ended.err

@@ -84,3 +84,20 @@ def test_an_interrupt_keeps_the_texts_so_far_and_says_how_to_go_on(attnwidget, t
     monkeypatch.setattr(Reader, "read", read)
     assert attnwidget(*TYPED).err == "attnwidget: found holds 300 texts: heads.csv, examples.jsonl.\n"
     assert (pd.read_csv(tmp_path / "found" / "heads.csv")["count"] == 300).all()
+
+
+@pytest.mark.usefixtures("texts")
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--by", "knd", "a.csv has no column 'knd'; choose with --by among 'text', 'kind', 'parts'."),
+        ("--labels", "pos", "choose with --labels among"),
+        ("--measures", "entrpy", "--measures entrpy is not known; there are entropy,"),
+        ("--measures", "", "--measures names nothing; there are"),
+    ],
+)
+def test_what_is_called_wrongly_ends_with_2_and_spoils_no_folder(attnwidget, tmp_path, option, value, said):
+    ended = attnwidget(*TYPED, option, value)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not (tmp_path / "found").exists()

@@ -36,8 +36,20 @@ def of_kind(name, vocabulary):
         "ALBERT": lambda: tf.AlbertModel(tf.AlbertConfig(**small, embedding_size=16, intermediate_size=64)),
         "DeBERTa": lambda: tf.DebertaV2Model(tf.DebertaV2Config(**small, intermediate_size=64)),
         "Gemma 2": lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**grouped, head_dim=8, sliding_window=4)),
+        "BLOOM": lambda: tf.BloomForCausalLM(
+            tf.BloomConfig(vocab_size=vocabulary, hidden_size=32, n_layer=2, n_head=4)
+        ),
         "T5's encoder": lambda: tf.T5EncoderModel(
             tf.T5Config(vocab_size=vocabulary, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
         ),
     }[name]()
     return made.double().eval()
+
+
+def of_words():
+    """A tokenizer that makes a token of each word, and adds none of its own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "Ben": 1, "ran": 2, "home": 3, "and": 4}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tf.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")

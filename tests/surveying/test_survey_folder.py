@@ -183,3 +183,31 @@ def test_a_file_that_was_tampered_with_is_refused(storyteller, tmp_path):
         save_file(broken, path)
         with pytest.raises(ValueError, match="no survey that can be read"):
             aw.Survey.load(tmp_path)
+
+
+def test_data_that_broke_off_is_gone_on_with(storyteller, tmp_path):
+    def broken():
+        yield from TEXTS[:35]
+        raise OSError("network gone")
+
+    for _ in range(2):
+        with pytest.warns(aw.AttentionWarning, match="the data broke off at row 35: OSError: network gone"):
+            assert survey(storyteller, broken(), folder=tmp_path).count == 32
+        assert "not at its end" in aw.Survey.load(tmp_path).reason
+    whole = survey(storyteller, TEXTS, folder=tmp_path)
+    assert not whole.reason
+    assert_same(whole, survey(storyteller, TEXTS))
+    with pytest.warns(aw.AttentionWarning, match="the data broke off"):
+        assert survey(storyteller, broken(), folder=tmp_path).count == 60
+
+
+def test_a_call_that_came_to_nothing_keeps_nobody_from_the_folder(storyteller, tmp_path):
+    rows = [{"text": text} for text in TEXTS]
+    for data, options in ((rows, {"by": "knd"}), ([], {}), (["", " "], {"top": 3})):
+        with pytest.raises(ValueError, match=r"no column 'knd'|data is empty|no text could be measured"):
+            survey(storyteller, data, folder=tmp_path, **options)
+    with pytest.raises(ValueError, match="nowhere"):
+        aw.survey("./nowhere", storyteller[1], TEXTS, folder=tmp_path, progress=False)
+    assert survey(storyteller, rows, folder=tmp_path).count == 60
+    with pytest.raises(ValueError, match="holds another survey: its top is"):
+        survey(storyteller, rows, folder=tmp_path, top=3)

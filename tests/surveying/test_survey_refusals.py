@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -55,9 +57,19 @@ def test_a_generator_that_fails_keeps_what_came_before(storyteller):
         yield from TEXTS[:7]
         raise OSError("the connection is gone")
 
-    found = skipping(storyteller, texts())
-    assert found.count == 7
-    assert found.skipped[0].reason == "it cannot be read: OSError: the connection is gone. Nothing came after it."
+    with pytest.warns(aw.AttentionWarning, match="ended early"):
+        found = aw.survey(*storyteller, texts(), progress=False)
+    assert (found.count, found.n_skipped) == (7, 0)
+    assert found.reason.startswith("the data broke off at row 7: OSError: the connection is gone. 7 texts are in it")
+
+
+def test_a_generator_that_fails_at_once_is_told(storyteller):
+    def texts():
+        raise OSError("the connection is gone")
+        yield
+
+    with pytest.raises(ValueError, match=r"no text could be measured\. The data broke off at row 0: OSError"):
+        aw.survey(*storyteller, texts(), progress=False)
 
 
 def test_data_that_fails_row_after_row_ends(storyteller):
@@ -198,3 +210,49 @@ def test_groups_that_are_none(storyteller):
     data = [("Ben ran .", number) for number in range(120)]
     with pytest.raises(ValueError, match="more than 100 different groups"):
         aw.survey(*storyteller, data, progress=False)
+
+
+def test_a_text_that_the_tokenizer_refuses_is_named(storyteller):
+    found = skipping(storyteller, [*TEXTS[:3], "Ben \ud800 ran .", *TEXTS[3:5]])
+    assert (found.count, found.skipped[0].number) == (5, 3)
+    assert found.skipped[0].reason.startswith("the tokenizer refuses it: TypeError")
+
+
+def test_a_text_for_which_the_labels_fail_is_named(storyteller):
+    def labels(tokens):
+        if len(tokens) < 4:
+            raise KeyError("Ben")
+        return ["a"] * len(tokens)
+
+    found = skipping(storyteller, [TEXTS[0], "Ben", TEXTS[1]], labels=labels)
+    assert [(one.number, one.reason) for one in found.skipped] == [(1, "labels= fails for it: KeyError: 'Ben'.")]
+
+
+def test_what_is_missing_is_no_group(storyteller):
+    missing = [None, float("nan"), np.float64("nan"), np.datetime64("NaT"), pd.NaT, pd.NA, "", " "]
+    data = [*zip(TEXTS, missing, strict=False), (TEXTS[8], "b"), (TEXTS[9], 2), (TEXTS[10], "a"), (TEXTS[11], 1)]
+    found = aw.survey(*storyteller, data, measures=["entropy"], progress=False)
+    assert found.count == 12
+    assert list(found.sizes.items()) == [(1, 1), (2, 1), ("a", 1), ("b", 1)]
+
+
+def test_groups_stand_in_one_order_however_they_come(storyteller):
+    parts = [aw.survey(*storyteller, [(TEXTS[0], kind)], progress=False) for kind in ("b", 2, "a")]
+    assert list((parts[0] + parts[1] + parts[2]).sizes) == list((parts[2] + parts[0] + parts[1]).sizes) == [2, "a", "b"]
+
+
+def test_the_column_of_labels_is_no_text(storyteller):
+    data = [{"body": text, "pos": " ".join("x" for _ in text.split())} for text in TEXTS]
+    assert aw.survey(*storyteller, data, labels="pos", progress=False).count == 12
+
+
+def test_rows_that_hold_nan_are_told_once(tmp_path):
+    model, tokenizer = aw.demo.load()
+    width = model.config.head_dim
+    with torch.no_grad():
+        model.model.layers[3].self_attn.q_proj.weight[2 * width : 3 * width] = float("nan")
+    with pytest.warns(aw.AttentionWarning, match=r"NaN in rows of layer 3, head 2, in up to 12 texts") as told:
+        found = aw.survey(model, tokenizer, TEXTS, batch_size=5, folder=tmp_path, progress=False)
+    assert len(told) == 1
+    assert found.broken == aw.Survey.load(tmp_path).broken == {(3, 2): 12}
+    assert (found + found).broken == {(3, 2): 24}
