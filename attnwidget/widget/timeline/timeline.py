@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
+from attnwidget.arguments import refuse_unknown
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.table import HEAD_MEASURES
 from attnwidget.training.history import History
@@ -119,8 +120,6 @@ class Timeline(View):
         progress: bool = True,
         **choices: Any,
     ) -> None:
-        from attnwidget.arguments import refuse_unknown
-
         refuse_unknown(choices, self.choices(), "Timeline")
         runs = dict(what) if isinstance(what, Mapping) else {"": what}
         if not 1 <= len(runs) <= MOST_RUNS:
@@ -160,11 +159,11 @@ class Timeline(View):
         track = self._first
         if track is None or measure not in track.measures():
             return 0, 0
-        with np.errstate(all="ignore"):
-            values = track.numbers(name, measure, 0)
-            there = np.isfinite(values).any(0)
-            range_ = np.nanmax(np.where(there, values, 0), 0) - np.nanmin(np.where(there, values, 0), 0)
-        layer, head = np.unravel_index(int(np.nan_to_num(range_, nan=-1).argmax()), range_.shape)
+        values = track.numbers(name, measure, 0)
+        there = np.isfinite(values)
+        # Below 0 where a head has no number at all.
+        moved = np.where(there, values, -np.inf).max(0) - np.where(there, values, np.inf).min(0)
+        layer, head = np.unravel_index(int(moved.argmax()), moved.shape)
         return int(layer), int(head)
 
     def _check_alike(self) -> None:
