@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import resource
 
 import numpy as np
 import pandas as pd
@@ -197,40 +196,6 @@ def test_an_interrupt_leaves_the_rows_so_far(attnwidget, sources, monkeypatch):
         assert ended == (130, "", f"attnwidget: interrupted. {output} holds 2 texts.\n")
     assert len(pd.read_csv(sources / "t.csv")) == pq.read_table(sources / "t.parquet").num_rows == 32
     assert sorted(one.name for one in sources.iterdir() if one.name.startswith(".")) == []
-
-
-@pytest.fixture
-def little_room():
-    """Files of 20,000 bytes at most, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
-@pytest.mark.usefixtures("little_room")
-def test_a_full_disk_keeps_the_rows_that_are_whole(attnwidget, tmp_path, ending):
-    (tmp_path / "a.txt").write_text(f"{STORY}\n" * 8)
-    ended = attnwidget("measure", "storyteller", "a.txt", "-o", f"t.{ending}")
-    assert ended.code == 1
-    lines = (tmp_path / f"t.{ending}").read_bytes().split(b"\n")
-    n_texts = len(lines) // 16
-    assert len(lines) == n_texts * 16 + (2 if ending == "csv" else 1)
-    assert lines[-1] == b""
-    assert f"t.{ending}: file too large. t.{ending} holds {n_texts} text" in ended.err
-    assert ended.err.count("\n") == 1
-
-
-@pytest.mark.usefixtures("little_room")
-def test_a_full_disk_takes_parquet_whole_and_says_so(attnwidget, tmp_path):
-    (tmp_path / "a.txt").write_text(f"{STORY}\n" * 8)
-    (tmp_path / "t.parquet").write_text("older")
-    ended = attnwidget("measure", "storyteller", "a.txt", "-o", "t.parquet")
-    assert ended.code == 1
-    assert "nothing of it could be kept; CSV keeps what is done." in ended.err
-    assert (tmp_path / "t.parquet").read_text() == "older"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.txt", "t.parquet"]
 
 
 def test_no_measure_at_all_is_called_wrongly(attnwidget, tmp_path):

@@ -34,6 +34,37 @@ def test_ctrl_c_leaves_the_rows_of_what_was_done(tmp_path):
     assert n_texts - 1 <= int(said[1]) <= n_texts  # the signal may come between a text and its count
 
 
+def with_little_room(folder, output):
+    """The command in a process whose files have 20 blocks at most, as on a disk that is full."""
+    (folder / "a.txt").write_text(f"{STORY}\n" * 8)
+    return subprocess.run(
+        ["bash", "-c", 'ulimit -f 20; "$@"', "-", *MEASURE[:-1], "a.txt", "-o", output],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_full_disk_keeps_the_rows_that_are_whole(tmp_path, ending):
+    ended = with_little_room(tmp_path, f"t.{ending}")
+    assert ended.returncode == 1
+    lines = (tmp_path / f"t.{ending}").read_bytes().split(b"\n")
+    n_texts = len(lines) // 16
+    assert n_texts > 0
+    assert len(lines) == n_texts * 16 + (2 if ending == "csv" else 1)
+    assert lines[-1] == b""
+    assert f"t.{ending}: file too large. t.{ending} holds {n_texts} text" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_full_disk_takes_parquet_whole_and_says_so(tmp_path):
+    (tmp_path / "t.parquet").write_text("older")
+    ended = with_little_room(tmp_path, "t.parquet")
+    assert ended.returncode == 1
+    assert "nothing of it could be kept; CSV keeps what is done." in ended.stderr
+    assert (tmp_path / "t.parquet").read_text() == "older"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.txt", "t.parquet"]
+
+
 def test_nobody_reading_ends_it_in_silence():
     done = subprocess.run(
         ["bash", "-c", 'set -o pipefail; "$@" | head -n 2', "-", *MEASURE],
