@@ -73,7 +73,7 @@ def _step(view: Any, place: int) -> str:
 def _maps(view: Any) -> list[tuple[str, Any]]:
     """The chosen head at an even spread of the steps whose maps were kept, each with its name."""
     track = _first(view)
-    places = [place for place, kept in enumerate(track.kept(0)) if kept]
+    places = [place for place, kept in enumerate(track.kept()) if kept]
     if not places or not view.map:
         return []
     spread = np.unique(np.linspace(0, len(places) - 1, min(MOST, len(places))).round().astype(int))

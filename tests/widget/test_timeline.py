@@ -131,6 +131,24 @@ def test_begins_before_anything_was_read():
         asked.view.maps_of()
 
 
+def test_what_leaves_has_what_came_though_no_browser_asked(tmp_path):
+    history = History()
+    view = aw.Timeline(history)
+    for one in readings(3):
+        history.add(one)
+    assert "step 200" in view.stands().text
+    late = aw.Timeline(History())
+    late.runs = view.runs
+    facts = json.loads(re.search(r'data-part="traits">(.*?)</script>', late.to_html(progress=False)).group(1))
+    assert facts["map"] == "attention"
+    assert facts["facts"]["maps"][0]["layers"] == 2
+    path = tmp_path / "a.jsonl"
+    path.write_text(readings(1)[0].line() + "\n")
+    followed = aw.Timeline(path)
+    path.write_text("".join(one.line() + "\n" for one in readings(3)))
+    assert len(pd.read_csv(followed.save(tmp_path / "t.csv"))) == 3 * 6
+
+
 def test_follows_the_file_of_another_process(tmp_path):
     path = tmp_path / "a.jsonl"
     first, second, third = readings(3)

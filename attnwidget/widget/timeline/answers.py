@@ -12,7 +12,7 @@ from attnwidget.widget.answers.answer import Answer
 from attnwidget.widget.answers.tile import tile
 from attnwidget.widget.timeline.track import Track
 
-__all__ = ["QUESTIONS", "SIDE", "answer", "kept_maps"]
+__all__ = ["QUESTIONS", "SIDE", "answer", "any_maps", "kept_maps"]
 
 SIDE = 256  # cells on a side of a frame: what is longer is pooled
 MOST = 64  # frames of one answer
@@ -34,7 +34,7 @@ def readings(track: Track, *, after: int, generation: int = 0) -> Answer:
             "labels": None if track.labels is None else list(track.labels[after:]),
             "events": [[one.place, one.kind, one.text] for one in track.events(after)],
             "logged": {name: [_plain(one) for one in values] for name, values in track.logged(after).items()},
-            "kept": "".join("1" if one else "0" for one in track.kept(0)),
+            "kept": "".join("1" if one else "0" for one in track.kept()),
         }
     )
 
@@ -83,6 +83,12 @@ def kept_maps(track: Track, place: int, name: str) -> AttentionMaps | None:
     with suppress(OSError, ValueError):  # thinned meanwhile, or damaged: the curves need none of it
         return track.maps(place).get(name)
     return None
+
+
+def any_maps(track: Track, name: str) -> AttentionMaps | None:
+    """The first maps of a run that are there; None where none are."""
+    kept = (place for place, there in enumerate(track.kept()) if there)
+    return next((maps for place in kept if (maps := kept_maps(track, place, name)) is not None), None)
 
 
 def _lacks(maps: AttentionMaps, layer: int, head: int, size: Sequence[int] | None) -> bool:

@@ -33,11 +33,8 @@ class Placed:
     def __init__(self, view: Any, precision: str | None) -> None:
         if precision is not None:
             raise ValueError(f"precision={precision!r} came with a Timeline, whose page holds weights; leave it out.")
-        view.check_open()
         self.view, self.title, self.widgets, self.answers = view, view.facts["title"], ("timeline",), ""
         self._tracks = [*view.runs.values()]
-        for track in self._tracks:
-            track.refresh()
         self._stood = stood(view, view.facts | {"growing": False})
 
     def fill(self, limit: int, layers: Sequence[int] | None, *, progress: bool) -> None:
@@ -74,7 +71,7 @@ class Placed:
 
     def _put_frames(self, packer: Packer, run: int, name: str, layer: int, head: int) -> bool:
         """All frames of a head in one answer, however many."""
-        kept = [at for at, there in enumerate(self._tracks[run].kept(0)) if there]
+        kept = [at for at, there in enumerate(self._tracks[run].kept()) if there]
         question = {"op": "frames", "run": run, "map": name, "layer": layer, "head": head}
         parts = [
             answer(self._tracks, question | {"at": kept[start : start + MOST]}) for start in range(0, len(kept), MOST)

@@ -21,7 +21,7 @@ from attnwidget.widget.module import front_end
 from attnwidget.widget.numbers import Index
 from attnwidget.widget.rpc import reply
 from attnwidget.widget.telling import as_text
-from attnwidget.widget.timeline.answers import answer, kept_maps
+from attnwidget.widget.timeline.answers import answer, any_maps, kept_maps
 from attnwidget.widget.timeline.track import Event, Track, track_of
 from attnwidget.widget.view import View
 
@@ -181,8 +181,7 @@ class Timeline(View):
         """Refuse runs on different probes, as far as their maps tell."""
         texts = {}
         for run, track in self.runs.items():
-            kept = [place for place, there in enumerate(track.kept(0)) if there]
-            maps = next((one for place in kept if (one := kept_maps(track, place, name)) is not None), None)
+            maps = any_maps(track, name)
             if maps is not None:
                 texts[run] = (tuple(maps.tokens.labels), tuple(maps.key_tokens.labels))
         if len(set(texts.values())) > 1:
@@ -228,12 +227,9 @@ class Timeline(View):
         self.set_trait("facts", told | {"growing": growing, "own": own})
 
     def _a_map(self, name: str) -> AttentionMaps | None:
-        """Maps of any reading that has them, for their tokens."""
-        for track in self.runs.values():
-            for place, kept in enumerate(track.kept(0)):
-                if kept and (found := kept_maps(track, place, name)) is not None:
-                    return found
-        return None
+        """Maps of any run, for their tokens."""
+        found = (any_maps(track, name) for track in self.runs.values())
+        return next((maps for maps in found if maps is not None), None)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
         for message, buffers in reply(content, self.asked):
@@ -248,6 +244,12 @@ class Timeline(View):
         if request.get("op") == "readings":
             self._notice()
         return found
+
+    def refresh(self) -> None:
+        """Take what has come since: the browser asks for it, and whatever leaves does too."""
+        for track in self.runs.values():
+            track.refresh()
+        self._notice()
 
     def _notice(self) -> None:
         """Tell more where a run has begun, or its first maps have come, since it was told."""
@@ -298,8 +300,9 @@ class Timeline(View):
         ValueError
             When none were.
         """
+        self.refresh()
         track = self._track(0) if run is None else self.runs[run]
-        kept = track.kept(0)
+        kept = track.kept()
         for place in range(self.place(run), -1, -1):
             if kept[place] and (maps := kept_maps(track, place, self.map)) is not None:
                 return maps
@@ -340,12 +343,15 @@ class Timeline(View):
         """What it shows now: a picture, its numbers, and words."""
         from attnwidget.widget.timeline.still import Still
 
+        self.refresh()
         return Still(self)
 
     def placed(self, precision: str | None) -> Placed:
         """Its place in a page."""
         from attnwidget.widget.timeline.placing import Placed
 
+        self.check_open()
+        self.refresh()
         return Placed(self, precision)
 
     def to_html(self, **options: Any) -> str:
@@ -379,6 +385,7 @@ class Timeline(View):
         """
         from attnwidget.widget.timeline.saving import save
 
+        self.refresh()
         return save(self, path, options)
 
     def __repr__(self) -> str:

@@ -85,8 +85,8 @@ class Track(Protocol):
     def maps(self, place: int) -> Mapping[str, AttentionMaps]:
         """The maps of a reading; empty where they were not kept."""
 
-    def kept(self, after: int) -> list[bool]:
-        """Whether the maps of readings from one on were kept."""
+    def kept(self) -> list[bool]:
+        """Of each reading, whether its maps were kept."""
 
 
 class Recorded:
@@ -114,7 +114,7 @@ class Recorded:
     @property
     def generation(self) -> int:
         """How often its file was begun anew."""
-        return int(getattr(self._history, "generation", 0))
+        return self._history.generation
 
     def heads(self) -> dict[str, tuple[int, int]]:
         """The most layers of any reading, and the most heads of one: a model may grow."""
@@ -168,10 +168,10 @@ class Recorded:
         """The maps of a reading; empty where they were not kept."""
         return self._history.maps(self._history[place].step)
 
-    def kept(self, after: int) -> list[bool]:
-        """Whether the maps of readings from one on were kept."""
+    def kept(self) -> list[bool]:
+        """Of each reading, whether its maps were kept."""
         there = self._history.kept_steps()
-        return [one.step in there for one in self._history[after:]]
+        return [one.step in there for one in self._history]
 
 
 class Listed:
@@ -231,9 +231,9 @@ class Listed:
         """The maps of a step."""
         return self._maps[place]
 
-    def kept(self, after: int) -> list[bool]:
+    def kept(self) -> list[bool]:
         """All are here."""
-        return [True] * len(self._maps[after:])
+        return [True] * len(self._maps)
 
 
 def track_of(what: Any, steps: Sequence[Any] | None, *, progress: bool) -> Track:

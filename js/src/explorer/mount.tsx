@@ -4,10 +4,10 @@ import { render as renderInto } from "preact";
 import { bytesOf } from "../attention/tile";
 import { Backed } from "../host/backed";
 import { keepFocus } from "../host/focus";
-import { followKept, hideKept } from "../host/kept";
-import { Kernel } from "../host/kernel";
+import { followKept, giveWay } from "../host/kept";
+import { hasKernel, Kernel } from "../host/kernel";
 import { Stored } from "../host/stored";
-import { surfaceOf } from "../host/surface";
+import { ending, surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { ANSWERING, type Answering } from "../lesson/facts";
@@ -43,13 +43,11 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const traits = connected.traits as Traits;
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours, VIEWS, alone !== undefined);
-  // Hosts mark the element of a widget that is shown without its kernel; few say it of the model.
-  const hasKernel = () => model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
   const stored: ReadonlySignal<Stored | null> = alone
     ? signalOf(alone)
     : computed(() => (traits.opening.value?.byteLength ? new Stored(bytesOf(traits.opening.value)) : null));
   const version = computed(() => traits.facts.value?.version);
-  const source = new Backed(alone ? null : new Kernel(model, hasKernel), stored, version);
+  const source = new Backed(alone ? null : new Kernel(model, hasKernel(model, host)), stored, version);
   const answers = new Answers(store, source);
 
   const { chosen } = answers;
@@ -102,10 +100,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
       ...Object.keys(DEFAULTS).map((name) => traits[name as keyof typeof DEFAULTS].value),
     ]),
   );
-  host.dataset.kept = traits.kept.peek();
-  const stopHiding = effect(() =>
-    traits.kept.value && isDrawn.value ? hideKept(traits.kept.value) : undefined,
-  );
+  const stopHiding = giveWay(host, traits.kept, isDrawn);
   const stopFollowing = traits.kept.peek() ? followKept(source, choice, isDrawn) : () => {};
 
   /** In the views alone: Escape on a menu closes it, or means nothing. */
@@ -127,10 +122,7 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
 
   renderInto(<Layout store={store} answers={answers} source={source} ready={ready} />, root);
 
-  let closed = false;
-  function close(): void {
-    if (closed) return;
-    closed = true;
+  return ending(signal, () => {
     cancelAnimationFrame(frame);
     stopLink();
     stopFull();
@@ -149,8 +141,5 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     stopTheme();
     disconnect();
     host.remove();
-  }
-  if (signal?.aborted) close();
-  signal?.addEventListener("abort", close, { once: true });
-  return close;
+  });
 }

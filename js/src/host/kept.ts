@@ -18,6 +18,16 @@ export function hideKept(name: string): () => void {
   };
 }
 
+/** Say which kept output belongs to a widget, and hide it while the widget is drawn. */
+export function giveWay(
+  host: HTMLElement,
+  kept: ReadonlySignal<string>,
+  isDrawn: ReadonlySignal<boolean>,
+): () => void {
+  host.dataset.kept = kept.peek();
+  return effect(() => (kept.value && isDrawn.value ? hideKept(kept.value) : undefined));
+}
+
 /** Tell the kernel when a person has stopped choosing, so that the file shows what was looked at last. */
 export function followKept(source: Source, chosen: ReadonlySignal<string>, isDrawn: ReadonlySignal<boolean>) {
   let timer = 0;

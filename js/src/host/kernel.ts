@@ -20,6 +20,10 @@ const LONGER = 4;
 /** Of what several questions say, what is said of all. */
 const LOUDEST: readonly Patience[] = ["stalled", "waiting", "unheard"];
 
+/** Hosts mark the element of a widget that is shown without its kernel; few say it of the model. */
+export const hasKernel = (model: Model, host: HTMLElement) => (): boolean =>
+  model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
+
 const unasked = () => new Error("This had not come, and there is no kernel to ask for it.");
 
 interface Question {

@@ -11,6 +11,19 @@ export function hostIn(el: HTMLElement, widget: string): HTMLElement {
   return host;
 }
 
+/** A clean-up that is done once, whoever asks first: the host calls it, or its signal says so. */
+export function ending(signal: AbortSignal | undefined, work: () => void): () => void {
+  let ended = false;
+  function end(): void {
+    if (ended) return;
+    ended = true;
+    work();
+  }
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end, { once: true });
+  return end;
+}
+
 /** What the views stand in: no style of the page reaches it, and none leaves it. */
 export function surfaceOf(host: HTMLElement, styles: string): HTMLElement {
   const root = document.createElement("div");

@@ -2,8 +2,8 @@
 import { effect, signal } from "@preact/signals";
 import { render as renderInto } from "preact";
 import { keepFocus } from "../host/focus";
-import { hideKept } from "../host/kept";
-import { surfaceOf } from "../host/surface";
+import { giveWay } from "../host/kept";
+import { ending, surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { ANSWERING, type Answering } from "../lesson/facts";
@@ -26,11 +26,8 @@ export function mount({ model, host, signal: until }: Mounting): () => void {
   });
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
-  host.dataset.kept = traits.kept.peek();
   const drawn = signal(false);
-  const stopHiding = effect(() =>
-    traits.kept.value && drawn.value ? hideKept(traits.kept.value) : undefined,
-  );
+  const stopHiding = giveWay(host, traits.kept, drawn);
   const stopState = effect(() => {
     host.dataset.state = store.scene.value && drawn.value ? "ready" : "loading";
   });
@@ -51,10 +48,7 @@ export function mount({ model, host, signal: until }: Mounting): () => void {
   renderInto(<Layout store={store} />, root);
   drawn.value = true;
 
-  let closed = false;
-  function close(): void {
-    if (closed) return;
-    closed = true;
+  return ending(until, () => {
     renderInto(null, root);
     root.removeEventListener("keydown", undo, { capture: true });
     stopKeeping();
@@ -63,8 +57,5 @@ export function mount({ model, host, signal: until }: Mounting): () => void {
     stopTheme();
     disconnect();
     host.remove();
-  }
-  if (until?.aborted) close();
-  until?.addEventListener("abort", close, { once: true });
-  return close;
+  });
 }

@@ -3,10 +3,10 @@ import { computed, effect, type ReadonlySignal, signal as signalOf } from "@prea
 import { render as renderInto } from "preact";
 import { Backed } from "../host/backed";
 import { keepFocus } from "../host/focus";
-import { followKept, hideKept } from "../host/kept";
-import { Kernel } from "../host/kernel";
+import { followKept, giveWay } from "../host/kept";
+import { hasKernel, Kernel } from "../host/kernel";
 import type { Stored } from "../host/stored";
-import { surfaceOf } from "../host/surface";
+import { ending, surfaceOf } from "../host/surface";
 import { followTheme } from "../host/theme";
 import { connectTraits, type Model } from "../host/traits";
 import { type Choices, DEFAULTS, type Told } from "./choices";
@@ -29,10 +29,9 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
   const { traits, disconnect } = connectTraits<Choices, Told>(model, DEFAULTS);
   const { colours, stop: stopTheme } = followTheme(root, traits.theme);
   const store = new Store(traits, colours);
-  const hasKernel = () => model.comm_live !== false && !host.closest(".jupyter-widgets-disconnected");
   const stored: ReadonlySignal<Stored | null> = signalOf(alone ?? null);
   const version = computed(() => traits.facts.value?.version);
-  const source = new Backed(alone ? null : new Kernel(model, hasKernel), stored, version);
+  const source = new Backed(alone ? null : new Kernel(model, hasKernel(model, host)), stored, version);
   const loading = new Loading(store, source);
   const player = new Player(store);
 
@@ -52,29 +51,25 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
       return store.drawn.value[at] === `${told.name}/${layer.value}/${head.value}/${kept}`;
     });
   });
+  /** From the first picture on: while the next comes, what is kept beside it stays hidden. */
+  const isDrawn = signalOf(false);
   const stopState = effect(() => {
+    if (ready.value) isDrawn.value = true;
     const failed = loading.fault.value !== null || ["lost", "absent"].includes(source.link.value);
     const busy = source.patience.value !== "calm";
     host.dataset.state = failed ? "error" : busy ? "waiting" : ready.value ? "ready" : "loading";
     host.dataset.step = String(store.step.value);
   });
-  const isDrawn = computed(() => ready.value);
   const choice = computed(() =>
     JSON.stringify(Object.keys(DEFAULTS).map((name) => traits[name as keyof Choices].value)),
   );
-  host.dataset.kept = traits.kept.peek();
-  const stopHiding = effect(() =>
-    traits.kept.value && isDrawn.value ? hideKept(traits.kept.value) : undefined,
-  );
+  const stopHiding = giveWay(host, traits.kept, isDrawn);
   const stopFollowing = traits.kept.peek() ? followKept(source, choice, isDrawn) : () => {};
   const stopKeeping = keepFocus(root);
 
   renderInto(<Layout store={store} loading={loading} source={source} player={player} />, root);
 
-  let closed = false;
-  function close(): void {
-    if (closed) return;
-    closed = true;
+  return ending(signal, () => {
     player.stop();
     renderInto(null, root);
     stopKeeping();
@@ -86,8 +81,5 @@ export function mount({ model, host, signal, alone }: Mounting): () => void {
     stopTheme();
     disconnect();
     host.remove();
-  }
-  if (signal?.aborted) close();
-  signal?.addEventListener("abort", close, { once: true });
-  return close;
+  });
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { HOSTILE, noSeriousFinding } from "../looking";
 import { mount, number, rising, TimelineModel } from "./mount";
 
@@ -35,6 +35,21 @@ describe("the step", () => {
     expect(view.host.dataset.step).toBe("400");
     expect(view.part("step").textContent).toBe("step 400");
     expect(view.part("map-cells").dataset.step).toBe("400");
+  });
+
+  it("that is on its way does not bring back what is kept beside the widget", async () => {
+    const model = new TimelineModel([rising(40)], { step: 0 });
+    model.fromPython({ kept: "k" } as never);
+    const kept = document.createElement("div");
+    kept.dataset.attnwidgetKept = "k";
+    document.body.append(kept);
+    onTestFinished(() => kept.remove());
+    const view = await shown(model);
+    await vi.waitFor(() => expect(getComputedStyle(kept).display).toBe("none"));
+    model.policy = () => "hold";
+    view.part("head", '[data-layer="1"][data-head="1"]').click();
+    await vi.waitFor(() => expect(view.host.dataset.state).not.toBe("ready"));
+    expect(getComputedStyle(kept).display).toBe("none");
   });
 
   it("that is scrubbed to shows its own map, and its own number", async () => {
