@@ -110,7 +110,7 @@ class AttentionMonitor:
     >>> monitor = aw.AttentionMonitor(model, text, tokenizer, every=100, path="attention.jsonl")
     >>> for batch in data:
     ...     loss = train(batch)
-    ...     if monitor.step(loss=float(loss)):
+    ...     if monitor.step(loss=loss.item()):
     ...         break
     """
 

@@ -24,7 +24,7 @@ def train(steps):
     for _ in range(steps):
         loss = model(rows, labels=rows).loss
         loss.backward(); optimizer.step(); optimizer.zero_grad()
-        monitor.step(loss=float(loss))
+        monitor.step(loss=loss.item())
 """
 TRAIN = "while not Path('{stop}').exists():\n    train(1)\n    time.sleep(0.05)"
 
