@@ -50,17 +50,20 @@ _SCRIPT = """
     }
     const area = kept.closest(".jp-OutputArea");
     const watch = new MutationObserver(explain);
-    async function explain() {
+    const say = (why) => { kept.querySelector("[data-part=why]").textContent = `There is no live view${why}`; };
+    function explain() {
       if (!kept.isConnected) watch.disconnect();
       if (!kept.isConnected || !area.querySelector(broken)) return;
       watch.disconnect();
-      kept.querySelector("[data-part=why]").textContent = (await forbidden())
-        ? "There is no live view: this page forbids modules from blob: addresses."
-        : "There is no live view, most likely for want of the anywidget extension beside this notebook's server: " +
-          "pip install anywidget there, and reload the page.";
+      say(", most likely for want of the anywidget extension beside this notebook's server: " +
+        "pip install anywidget there, and reload the page.");
     }
-    if (area) watch.observe(area, { childList: true, subtree: true });
-    if (area) explain();
+    // A forbidden module leaves a broken sign or nothing, as anywidget happens to take its turns: so it is asked here.
+    if (area) forbidden().then((is) => {
+      if (is) return say(": this page forbids modules from blob: addresses.");
+      watch.observe(area, { childList: true, subtree: true });
+      explain();
+    });
   }
 })();
 """
