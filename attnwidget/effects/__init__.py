@@ -9,6 +9,7 @@ from attnwidget.effects.groups import GroupDifference, groups
 from attnwidget.effects.heads import HeadEffects
 from attnwidget.effects.importance import head_importance
 from attnwidget.effects.intervening import intervene
+from attnwidget.effects.mixing import Mixing, mixing
 from attnwidget.effects.norms import value_norms, value_weighted
 from attnwidget.effects.pruning import PruneCurve, prune_curve
 from attnwidget.effects.relevance import Relevance, relevance
@@ -19,6 +20,7 @@ __all__ = [
     "Effects",
     "GroupDifference",
     "HeadEffects",
+    "Mixing",
     "PruneCurve",
     "Relevance",
     "ablate",
@@ -29,6 +31,7 @@ __all__ = [
     "groups",
     "head_importance",
     "intervene",
+    "mixing",
     "prune_curve",
     "relevance",
     "value_norms",

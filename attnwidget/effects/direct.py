@@ -5,24 +5,23 @@ Its parts are those of the residual stream, and their effects together must be t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from attnwidget.capturing import Recording, recording
+from attnwidget.capturing import recording
 from attnwidget.capturing.inputs import as_inputs, load_model
-from attnwidget.capturing.projecting import Projection, find_projections
+from attnwidget.capturing.projecting import find_projections
 from attnwidget.effects.examples import evaluating
 from attnwidget.effects.freezing import close_for
-from attnwidget.effects.split import SplitEffects
+from attnwidget.effects.split import SplitEffects, attended_by
 from attnwidget.effects.stream import Stream
 from attnwidget.effects.unembedding import Unembedding, unembedding_of
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import whole
-from attnwidget.values import values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,17 +260,7 @@ def direct(
         if not -n <= whole("position", position) < n:
             raise ValueError(f"position={position} does not exist; there are {n} tokens.")
         at = position % n if head.said is None else stream.place_of(head.said)
-        return _effects(stream, at, head, (target, against), _maps_of(recorder, layers, n), centred=centred)
-
-
-def _maps_of(recorder: Recording, layers: Sequence[Projection], n: int) -> AttentionMaps | None:
-    """The maps that these layers attended by; None where they do not hold every token, with its values."""
-    names = [one.place.module for one in layers]
-    for maps in recorder.capture().by_name.values():
-        complete = maps.n_queries == n == maps.n_keys and None not in map(values_of, maps.layers)
-        if list(maps.layer_names) == names and complete:
-            return maps
-    return None
+        return _effects(stream, at, head, (target, against), attended_by(recorder, layers, n), centred=centred)
 
 
 def _effects(

@@ -61,7 +61,7 @@ class Frozen:
     def linear(self, vectors: Tensor, at: int | None) -> Tensor:
         """What it makes of vectors [..., width] at the scale of a position, 1 for None; without what it adds."""
         centred = vectors - vectors.mean(-1, keepdim=True) if self.centres else vectors
-        made: Tensor = centred * self.factor
+        made: Tensor = centred * self.factor.to(centred)
         return made if at is None else made * self.scales[at]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from attnwidget.capturing import Capture
 from attnwidget.lenses import size_of_sum
 from attnwidget.lenses import value_weighted as weighted
-from attnwidget.lenses.weighted import SizeOfSum, sizes_of
+from attnwidget.lenses.weighted import SizeOfSum, products_of, sizes_of
 from attnwidget.maps import AttentionMaps
 from attnwidget.measures.arguments import choice, whole
 
@@ -35,7 +35,7 @@ def value_weighted(run: Capture | AttentionMaps, *, heads: str = "each") -> Atte
     -------
     AttentionMaps
         Each row divided by its sum, so that it compares with attention: in [0, 1]. Without scores. `value_norms` has
-        the norms themselves.
+        the norms themselves; `mixing` counts the residual stream as well.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def value_norms(run: Capture | AttentionMaps, layer: int, head: int | None = Non
     source, heads = maps.locate(whole("layer", layer), 0 if head is None else whole("head", head))
     rows = slice(0, maps.n_queries)
     if head is None:
-        return SizeOfSum(source, normed=False).weights(slice(0, 1), rows)[0]
+        return SizeOfSum(source, *products_of([source])).sizes(rows)[0]
     (sizes,) = sizes_of([source])
     weights = source.weights(heads, rows)[0]
     return weights * sizes[heads].to(weights)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attnwidget.capturing import Recording
 from attnwidget.capturing.projecting import Projection
 from attnwidget.effects.stream import Parts
 from attnwidget.maps import AttentionMaps
 from attnwidget.values import values_of
 
-__all__ = ["SplitEffects"]
+__all__ = ["SplitEffects", "attended_by"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,13 @@ class SplitEffects:
     def largest(self, layer: int) -> float:
         """A bound of the effects of a layer's cells, in size."""
         return float(self.of_keys[layer].abs().max() * self.of_queries[layer].abs().max())
+
+
+def attended_by(recorder: Recording, layers: Sequence[Projection], n: int) -> AttentionMaps | None:
+    """The maps that these layers attended by; None where they do not hold all of n tokens, with their values."""
+    names = [one.place.module for one in layers]
+    for maps in recorder.capture().by_name.values():
+        complete = maps.n_queries == n == maps.n_keys and None not in map(values_of, maps.layers)
+        if list(maps.layer_names) == names and complete:
+            return maps
+    return None

@@ -18,7 +18,7 @@ from attnwidget.capturing.projecting import Projection
 from attnwidget.capturing.registry import of_this_thread
 from attnwidget.effects.freezing import Frozen, Way, close
 
-__all__ = ["Parts", "Stream"]
+__all__ = ["Parts", "Ran", "Stream", "hear"]
 
 ALIKE = 1e-3  # two factors that are one
 
@@ -60,7 +60,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class _Ran:
+class Ran:
     """A module that ran, the first tensor that it was given, and what it gave."""
 
     module: nn.Module
@@ -90,11 +90,11 @@ class Stream:
         self.layers, self.unembedding, self._model = layers, unembedding, model
         names = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
         self._blocks = [_block_of(one, names) for one in layers]
-        self._of_blocks: list[_Ran] = []
-        self._projected: list[_Ran] = []
-        self._inside: list[list[_Ran]] = [[] for _ in layers]
-        self._outside: list[_Ran] = []
-        self._last: _Ran | None = None
+        self._of_blocks: list[Ran] = []
+        self._projected: list[Ran] = []
+        self._inside: list[list[Ran]] = [[] for _ in layers]
+        self._outside: list[Ran] = []
+        self._last: Ran | None = None
         self._said: Tensor | None = None
 
     @property
@@ -132,7 +132,7 @@ class Stream:
         return int((self._norm().made[0] - self._final.given.reshape(1, -1)).abs().amax(-1).argmin())
 
     @property
-    def _final(self) -> _Ran:
+    def _final(self) -> Ran:
         if self._last is None:
             raise ValueError("the unembedding did not run in this pass.")
         return self._last
@@ -140,21 +140,21 @@ class Stream:
     def read(self, named: dict[str, Any]) -> None:
         """Run the model once."""
 
-        def keep(ran: _Ran) -> None:
+        def keep(ran: Ran) -> None:
             self._last = ran
 
         with ExitStack() as stack:
             for number, (block, one) in enumerate(zip(self._blocks, self.layers, strict=True)):
-                _hook(stack, block, self._of_blocks.append)
-                _hook(stack, one.module, self._projected.append)
+                hear(stack, block, self._of_blocks.append)
+                hear(stack, one.module, self._projected.append)
                 for module in block.modules():
                     if module is not block:
-                        _hook(stack, module, self._inside[number].append)
+                        hear(stack, module, self._inside[number].append)
             inside = {module for block in self._blocks for module in block.modules()}
             for module in self._model.modules():
                 if module not in inside and module is not self.unembedding:
-                    _hook(stack, module, self._outside.append)
-            _hook(stack, self.unembedding, keep)
+                    hear(stack, module, self._outside.append)
+            hear(stack, self.unembedding, keep)
             said = getattr(self._model(**named), "logits", None)
             self._said = said[0] if isinstance(said, Tensor) else None
         if len(self._of_blocks) != len(self.layers) or len(self._projected) != len(self.layers):
@@ -204,7 +204,7 @@ class Stream:
         )
 
     @staticmethod
-    def _norms(projected: _Ran, inner: list[_Ran], shape: torch.Size, at: int) -> list[tuple[Frozen | None, Tensor]]:
+    def _norms(projected: Ran, inner: list[Ran], shape: torch.Size, at: int) -> list[tuple[Frozen | None, Tensor]]:
         """What may become of what a projection gives: nothing, or a norm of it."""
         norms: list[tuple[Frozen | None, Tensor]] = [(None, _at(projected.made.reshape(shape), at))]
         for each in inner:
@@ -219,7 +219,7 @@ class Stream:
                     norms.append((norm, _at(each.made.reshape(shape), at)))
         return norms
 
-    def _norm(self) -> _Ran:
+    def _norm(self) -> Ran:
         """The last norm; ValueError where there is none."""
         last = self._final.given
         for ran in reversed(self._outside):
@@ -232,12 +232,14 @@ class Stream:
         raise ValueError("no norm was found in front of the unembedding, so that the parts cannot be added up.")
 
 
-def _hook(stack: ExitStack, module: nn.Module, told: Callable[[_Ran], None]) -> None:
+def hear(stack: ExitStack, module: nn.Module, told: Callable[[Ran], None]) -> None:
+    """Tell of every run of a module, until the stack is closed."""
+
     def leave(_module: nn.Module, args: Any, kwargs: Any, made: Any) -> None:
         given = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
         made = made[0] if isinstance(made, tuple | list) and made else made
         if given is not None and isinstance(made, Tensor):
-            told(_Ran(module, given, made))
+            told(Ran(module, given, made))
 
     stack.callback(module.register_forward_hook(of_this_thread(leave), with_kwargs=True).remove)
 

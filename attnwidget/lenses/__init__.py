@@ -11,7 +11,7 @@ from attnwidget.lenses.heads import LargestOfHeads, MeanOfHeads
 from attnwidget.lenses.leaving import keep_only, leave_out, named
 from attnwidget.lenses.lensed import lensed
 from attnwidget.lenses.through import FLOW_TOKENS, ROLLOUT_TOKENS, flowing, rolling
-from attnwidget.lenses.weighted import SizeOfSum, TimesFactors, sizes_of
+from attnwidget.lenses.weighted import SizeOfSum, TimesFactors, products_of, sizes_of
 from attnwidget.lenses.words import merged
 from attnwidget.maps import AttentionMaps
 from attnwidget.values import values_of
@@ -25,6 +25,7 @@ __all__ = [
     "largest_of_heads",
     "mean_of_chosen",
     "mean_of_heads",
+    "one_a_layer",
     "only",
     "size_of_sum",
     "value_weighted",
@@ -38,12 +39,12 @@ NAMED = 8  # heads in a note
 
 def mean_of_heads(maps: AttentionMaps) -> AttentionMaps:
     """Maps of one head a layer, the mean of its heads."""
-    return _like(maps, [MeanOfHeads(layer) for layer in maps.layers], "mean of heads")
+    return one_a_layer(maps, [MeanOfHeads(layer) for layer in maps.layers], "mean of heads")
 
 
 def largest_of_heads(maps: AttentionMaps) -> AttentionMaps:
     """Maps of one head a layer, the elementwise largest of its heads."""
-    return _like(maps, [LargestOfHeads(layer) for layer in maps.layers], "largest of heads")
+    return one_a_layer(maps, [LargestOfHeads(layer) for layer in maps.layers], "largest of heads")
 
 
 def words(maps: AttentionMaps) -> AttentionMaps:
@@ -76,7 +77,8 @@ def value_weighted(maps: AttentionMaps) -> AttentionMaps:
 
 def size_of_sum(maps: AttentionMaps) -> AttentionMaps:
     """Maps of one head a layer: the size of what all heads add together through each key, as shares of a row."""
-    return _like(maps, [SizeOfSum(layer) for layer in maps.layers], "size of what heads add")
+    layers = [SizeOfSum(layer, each) for layer, each in zip(maps.layers, products_of(maps.layers), strict=True)]
+    return one_a_layer(maps, layers, "size of what heads add")
 
 
 def mean_of_chosen(maps: AttentionMaps, heads: Sequence[tuple[int, int]]) -> AttentionMaps:
@@ -84,7 +86,9 @@ def mean_of_chosen(maps: AttentionMaps, heads: Sequence[tuple[int, int]]) -> Att
     names = [f"layer {maps.layer_numbers[layer]} head {maps.head_numbers[layer][head]}" for layer, head in heads]
     shown = names if len(names) <= NAMED else [*names[:NAMED], f"{len(names) - NAMED} more"]
     chosen = ChosenHeads([(maps.layers[layer], head) for layer, head in heads])
-    return _like(maps, [MeanOfHeads(chosen)], CHOSEN, notes=[f"The mean of {len(heads)} heads: {', '.join(shown)}."])
+    return one_a_layer(
+        maps, [MeanOfHeads(chosen)], CHOSEN, notes=[f"The mean of {len(heads)} heads: {', '.join(shown)}."]
+    )
 
 
 def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
@@ -111,9 +115,9 @@ def derived_maps(maps: AttentionMaps) -> dict[str, AttentionMaps]:
     n = maps.n_queries
     if 2 <= n == maps.n_keys:
         if n <= ROLLOUT_TOKENS:
-            found.append(_like(maps, rolling(maps), "rollout"))
+            found.append(one_a_layer(maps, rolling(maps), "rollout"))
         if n <= FLOW_TOKENS and maps.n_layers > 1:
-            found.append(_like(maps, [flowing(maps)], "flow"))
+            found.append(one_a_layer(maps, [flowing(maps)], "flow"))
     return {derived.name: derived for derived in found}
 
 
@@ -133,7 +137,7 @@ def derived_name(kind: str, source: str, heads: Collection[str]) -> str:
     return kind if len(heads) == 1 else f"{source}: {kind}"
 
 
-def _like(maps: AttentionMaps, layers: Sequence[Layer], name: str, *, notes: Sequence[str] = ()) -> AttentionMaps:
+def one_a_layer(maps: AttentionMaps, layers: Sequence[Layer], name: str, *, notes: Sequence[str] = ()) -> AttentionMaps:
     """Other layers of the same text; one layer alone is the last."""
     keys = None if maps.key_tokens is maps.tokens else maps.key_tokens
     last = slice(-len(layers), None)

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnwidget.layers import Layer, Mask
 from attnwidget.values import values_of
 
-__all__ = ["SizeOfSum", "TimesFactors", "sizes_of"]
+__all__ = ["SizeOfSum", "TimesFactors", "WithItself", "products_of", "sizes_of"]
 
 UNKNOWN = "values were not kept; capture with values=True"
 
@@ -95,32 +95,31 @@ class SizeOfSum(Unscored):
     Parameters
     ----------
     source : Layer
-        The layer, which knows the products of its values.
-    normed : bool
-        Whether rows are divided by their sum.
+        The layer.
+    products : Tensor [heads, heads, keys]
+        Scalar products of what its heads add through each key.
     """
 
     key_value_heads = 1
 
-    def __init__(self, source: Layer, *, normed: bool = True) -> None:
+    def __init__(self, source: Layer, products: Tensor) -> None:
         super().__init__(source)
-        values = values_of(source)
-        if values is None or values.products is None:
-            raise ValueError(UNKNOWN if values is None else values.why)
-        self._products, self._normed = values.products.permute(2, 0, 1), normed
+        self._products = products.permute(2, 0, 1)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """One head, queries, keys."""
         return 1, *self._source.shape[1:]
 
-    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
-        """Lengths of sums [1, rows, keys], or shares of their row."""
+    def sizes(self, rows: slice | Tensor) -> Tensor:
+        """Lengths of sums [1, rows, keys]."""
         by_key = self._source.weights(slice(0, self._source.shape[0]), rows).permute(2, 1, 0)  # [keys, rows, heads]
         squares = ((by_key @ self._products.to(by_key)) * by_key).sum(-1)
-        sizes = squares.clamp(min=0).sqrt().T[None]
-        if not self._normed:
-            return sizes
+        return squares.clamp(min=0).sqrt().T[None]
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
+        """Lengths of sums as shares of their row [1, rows, keys]."""
+        sizes = self.sizes(rows)
         total = sizes.sum(-1, keepdim=True)
         return sizes / total.masked_fill(total == 0, 1)
 
@@ -132,6 +131,58 @@ class SizeOfSum(Unscored):
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
         """Which keys any head may see: bool [1, rows, keys]."""
         return self._source.visible(slice(0, self._source.shape[0]), rows).any(0, keepdim=True)
+
+
+class WithItself(Unscored):
+    """The heads of another layer, and one more in which each token sees itself alone: the residual stream.
+
+    Parameters
+    ----------
+    source : Layer
+        A layer of as many queries as keys.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads and one more, queries, keys."""
+        heads, queries, keys = self._source.shape
+        return heads + 1, queries, keys
+
+    @property
+    def key_value_heads(self) -> int:
+        """Every head is its own."""
+        return self.shape[0]
+
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Weights of the heads, and ones where a token is its own key [heads, rows, keys]."""
+        each = self._source.weights(slice(0, self._source.shape[0]), rows)
+        return torch.cat([each, self._itself(rows).to(each)])[heads]
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms of these, and nothing outside the map."""
+        logs = self.weights(heads, rows).log()
+        return logs, torch.full_like(logs[..., 0], -math.inf)
+
+    def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """Which keys the queries may see: bool [heads, rows, keys]."""
+        each = self._source.visible(slice(0, self._source.shape[0]), rows)
+        itself = self._itself(rows).to(each.device)
+        return torch.cat([each.expand(self._source.shape[0], *itself.shape[1:]), itself])[heads]
+
+    def _itself(self, rows: slice | Tensor) -> Tensor:
+        keys = torch.arange(self.shape[2])
+        return (keys[rows.cpu() if isinstance(rows, Tensor) else rows, None] == keys)[None]
+
+
+def products_of(layers: Sequence[Layer]) -> list[Tensor]:
+    """Products of what the heads of each layer add; ValueError with the reason where they are not known."""
+    found = []
+    for layer in layers:
+        values = values_of(layer)
+        if values is None or values.products is None:
+            raise ValueError(UNKNOWN if values is None else values.why)
+        found.append(values.products)
+    return found
 
 
 def sizes_of(layers: Sequence[Layer]) -> list[Tensor]:
