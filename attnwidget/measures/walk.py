@@ -74,6 +74,8 @@ class Rows:
         What the softmax was taken of, -inf for keys that are not seen; None where not asked for, or not known.
     sink : Tensor [..., rows] or None
         The learned logit that competes with them; -inf where there is none.
+    n_visible : Tensor [..., rows] or None
+        How many keys the queries may see, where that was counted before.
     """
 
     layer: int | None
@@ -84,6 +86,7 @@ class Rows:
     total: Tensor
     scores: Tensor | None = None
     sink: Tensor | None = None
+    n_visible: Tensor | None = None
 
     @cached_property
     def key(self) -> Tensor:
@@ -93,7 +96,7 @@ class Rows:
     @cached_property
     def count(self) -> Tensor:
         """Number of keys that each query may see: [..., rows], in the dtype of the weights."""
-        return self.visible.sum(-1).to(self.weights.dtype)
+        return (self.visible.sum(-1) if self.n_visible is None else self.n_visible).to(self.weights.dtype)
 
     @cached_property
     def mass(self) -> Tensor:

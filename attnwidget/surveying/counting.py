@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from attnwidget.measures.walk import Measure, Rows, settle
 __all__ = ["BatchNumbers", "Counted", "Masses", "SeesPadding"]
 
 BACKWARDS = ("locality",)  # large where its rows are small
+OF_MASK = ("count", "uniform_distance", "seen", "passed")  # the mask alone says, where every row that sees has values
 
 
 class SeesPadding(Exception):  # noqa: N818 - what is done about it is no error
@@ -133,12 +134,14 @@ class BatchNumbers:
         total: dict[str, Tensor] = {}
         masses = None if self._labels is None else _Massing(self._labels.to(device), self._n_labels)
         broken = torch.zeros(batch, call.n_heads, dtype=torch.bool, device=device)
-        for block, seeing in self._blocks(call):
-            broken |= (block.without & seeing).any(-1)
+        for block, seen, without in self._blocks(call):
+            shared = OF_MASK if without is None else ()
+            if without is not None:
+                broken |= without
             for name, measure in rows.items():
-                read[name].append(measure(block))
+                read[name].append(seen.once(name, measure, block) if name in shared else measure(block))
             for name, measure in sums.items():
-                value = measure(block).to(block.weights.dtype)
+                value = (seen.once(name, measure, block) if name in shared else measure(block)).to(block.weights.dtype)
                 total[name] = total[name] + value if name in total else value
             if masses is not None:
                 masses.add(block)
@@ -153,28 +156,39 @@ class BatchNumbers:
                 places[..., at] = numbers["sink_key"].nan_to_num(0).long()
         return Counted(values, places, None if masses is None else masses.done(), broken)
 
-    def _blocks(self, call: Call) -> Iterator[tuple[Rows, Tensor]]:
-        """Rows, and which of them see any key."""
-        heads = range(call.n_heads)
-        for part in rows_of(call, heads, slice(0, call.n_queries)):
+    def _blocks(self, call: Call) -> Iterator[tuple[Rows, _Seen, Tensor | None]]:
+        """Rows, what they may see, and in which heads one that sees keys holds NaN: bool [batch, heads]."""
+        for part in rows_of(call, range(call.n_heads), slice(0, call.n_queries)):
             seen = self._seen_in(call, part)
-            scores = sink = None
-            if not isinstance(call, Projections):
-                weights, total = settle(weights_of(call, heads, part), seen.visible, owned=True)
+            rows = self._rows(call, part, seen, seen.add)
+            without = rows.without & seen.anything
+            if bool(without.any()):
+                rows = self._rows(call, part, seen, seen.fill)
+                yield rows, seen, (rows.without & seen.anything).any(-1)
             else:
-                if call.mask is None or call.mask.dtype == torch.bool:
-                    scores = seen.hide(unmasked(call, heads, part))
-                else:
-                    scores = seen.hide(log_weights_of(call, heads, part)[0])
-                sink = sinks_of(call, heads, scores)
-                if call.sinks is None:
-                    # What `settle` would give: what is hidden has no weight, and a row that sees nothing is NaN.
-                    weights = scores.softmax(-1)
-                    total = weights.sum(-1)
-                    weights.div_(total[..., None])
-                else:
-                    weights, total = settle(exponentiated(scores, sink), seen.visible, owned=True)
-            yield Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink), seen.anything
+                yield rows, seen, None
+
+    @staticmethod
+    def _rows(call: Call, part: slice, seen: _Seen, hide: Callable[[Tensor], Tensor]) -> Rows:
+        """Some rows of all heads, with what is not seen hidden in a way."""
+        heads = range(call.n_heads)
+        scores = sink = None
+        if not isinstance(call, Projections):
+            weights, total = settle(weights_of(call, heads, part), seen.visible, owned=True)
+        else:
+            plain = call.mask is None or call.mask.dtype == torch.bool
+            scores = unmasked(call, heads, part) if plain else log_weights_of(call, heads, part)[0]
+            # What is hidden spoils its whole row in a softmax; beside a sink it need not.
+            scores = hide(scores) if call.sinks is None else seen.fill(scores)
+            sink = sinks_of(call, heads, scores)
+            if call.sinks is None:
+                # What `settle` would give: what is hidden has no weight, and a row that sees nothing is NaN.
+                weights = scores.softmax(-1)
+                total = weights.sum(-1)
+                weights.div_(total[..., None])
+            else:
+                weights, total = settle(exponentiated(scores, sink), seen.visible, owned=True)
+        return Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink, seen.count)
 
     def _seen_in(self, call: Call, rows: slice) -> _Seen:
         """Which keys the rows of real tokens may see; layers share masks, and what was found of them."""
@@ -197,17 +211,32 @@ class _Seen:
     rule: object
     query: Tensor
     visible: Tensor
+    _known: dict[tuple[str, torch.Size, torch.dtype], Tensor] = field(default_factory=dict)
 
-    def hide(self, scores: Tensor) -> Tensor:
-        """Scores with -inf where a key is not seen, in place."""
-        if bool(scores.sum().isfinite()):
-            return scores.add_(self._terms.to(scores.dtype))  # takes an eighth of the time of filling
+    def once(self, name: str, measure: Measure, block: Rows) -> Tensor:
+        """What a measure makes of the mask alone: found for the first layer of a shape, and no other."""
+        of = name, block.weights.shape, block.weights.dtype
+        if of not in self._known:
+            self._known[of] = measure(block)
+        return self._known[of]
+
+    def add(self, scores: Tensor) -> Tensor:
+        """Hide scores in place, in an eighth of the time of filling; not those that are infinite or NaN."""
+        return scores.add_(self._terms.to(scores.dtype))
+
+    def fill(self, scores: Tensor) -> Tensor:
+        """Hide scores in place, whatever they are."""
         return scores.masked_fill_(~self.visible, -math.inf)
 
     @cached_property
     def anything(self) -> Tensor:
         """Which rows see any key: bool [batch, heads or 1, rows]."""
         return self.visible.any(-1)
+
+    @cached_property
+    def count(self) -> Tensor:
+        """How many keys each row sees: float32 [batch, heads or 1, rows]."""
+        return self.visible.sum(-1).float()
 
     @cached_property
     def _terms(self) -> Tensor:

@@ -159,10 +159,7 @@ def batches(texts: Sequence[Encoded], size: int, *, same_length: bool) -> Iterat
 
 def padded(batch: Sequence[Encoded], padding: int) -> tuple[Tensor, Tensor]:
     """Ids [batch, tokens] and what is real of them, bool; padding stands behind."""
-    longest = max(len(one.ids) for one in batch)
-    ids = torch.full((len(batch), longest), padding)
-    real = torch.zeros(len(batch), longest, dtype=torch.bool)
-    for at, one in enumerate(batch):
-        ids[at, : len(one.ids)] = torch.tensor(one.ids)
-        real[at, : len(one.ids)] = True
-    return ids, real
+    lengths = torch.tensor([len(one.ids) for one in batch])
+    longest = int(lengths.max())
+    ids = torch.tensor([[*one.ids, *[padding] * (longest - len(one.ids))] for one in batch])
+    return ids, torch.arange(longest) < lengths[:, None]

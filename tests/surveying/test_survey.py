@@ -268,3 +268,21 @@ def test_a_model_by_folder_and_by_a_function(precise):
     for model, tokenizer in ((folder, None), (str(folder), folder), (making.storyteller, None)):
         found = quiet(model, tokenizer, TEXTS[:6], dtype="float64", device="cpu")
         np.testing.assert_allclose(found.arrays()["entropy"], wanted.arrays()["entropy"], rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN in rows of:attnwidget.AttentionWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_key_without_a_finite_score_spoils_no_row_that_does_not_see_it(value):
+    model, tokenizer = aw.demo.load()
+    model.double()
+
+    def spoil(_module, _given, made):
+        made[:, 5] = value
+        return made
+
+    model.model.layers[3].self_attn.k_proj.register_forward_hook(spoil)
+    texts = TEXTS[:6]
+    found = quiet(model, tokenizer, texts, measures=NUMBERS)
+    brute.assert_same(found, brute.numbers(model, tokenizer, texts, NUMBERS))
+    assert found.broken == {(3, head): 6 for head in range(4)}
+    assert np.isfinite(found.arrays()["entropy"][3]).all()
