@@ -14,7 +14,7 @@ from attnwidget.capturing import recording
 from attnwidget.capturing.inputs import as_inputs, load_model
 from attnwidget.capturing.projecting import Projection, find_projections
 from attnwidget.effects.examples import evaluating
-from attnwidget.effects.freezing import Frozen, close
+from attnwidget.effects.freezing import Frozen
 from attnwidget.effects.split import attended_by
 from attnwidget.effects.stream import Ran, hear
 from attnwidget.layers import Layer, blocks, cells_for
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Mixing", "mixing"]
 
 NAME = "mixing"
+ROUNDED = 4  # times the precision of the parts
 NEAR = 64  # modules, of those that run after a projection
 
 
@@ -205,7 +206,7 @@ def _added(one: Projection, attention: nn.Module | None, runs: Sequence[Ran]) ->
     after = runs[place + 1 : place + 1 + NEAR]
     in_front = [ran.given for ran in runs[:place] if ran.given.shape == given.shape and _same(ran.made, given)]
     for residual in (given, *in_front):
-        found = list(_given(made + residual, after))
+        found = list(_given_sum([made, residual], after))
         if found:
             # A norm of what the attention was not given itself is the next sublayer's, and off the stream.
             norms = (_norm(ran, given.shape) for ran in found) if residual is given else ()
@@ -213,7 +214,7 @@ def _added(one: Projection, attention: nn.Module | None, runs: Sequence[Ran]) ->
     beside = [ran for ran in after if _fits(ran.made, made)]
     for residual in in_front:
         # Attention and another module side by side, as in GPT-J.
-        if any(True for other in beside for _ in _given(made + residual + other.made.reshape(made.shape), after)):
+        if any(True for other in beside for _ in _given_sum([made, residual, other.made.reshape(made.shape)], after)):
             return _Added(one, heads, residual[0], None)
     raise ValueError(
         f"what the heads of {one.name!r} are added to was not found: nothing in the pass is given their sum with what "
@@ -221,14 +222,23 @@ def _added(one: Projection, attention: nn.Module | None, runs: Sequence[Ran]) ->
     )
 
 
-def _given(total: Tensor, runs: Sequence[Ran]) -> Iterator[Ran]:
-    """Those that were given just that."""
+def _given_sum(parts: Sequence[Tensor], runs: Sequence[Ran]) -> Iterator[Ran]:
+    """Those that were given just the sum of some parts [1, tokens, width]."""
+    last = [part[:, -1] for part in parts]
     for ran in runs:
-        if _fits(ran.given, total):
-            given = ran.given.reshape(total.shape)
+        if _fits(ran.given, parts[0]):
+            given = ran.given.reshape(parts[0].shape)
             # The last token first: most are something else.
-            if close(given[:, -1], total[:, -1], total.dtype) and close(given, total, total.dtype):
+            if _is_sum(given[:, -1], last) and _is_sum(given, parts):
                 yield ran
+
+
+def _is_sum(given: Tensor, parts: Sequence[Tensor]) -> bool:
+    """Whether every number is the sum of its parts but for rounding; in half precision much nearly is."""
+    total = sum(parts[1:], parts[0])
+    size = sum((part.abs() for part in parts[1:]), parts[0].abs())
+    eps = max(torch.finfo(one.dtype).eps for one in (given, total))
+    return bool(((given - total).abs() <= ROUNDED * eps * size).all())
 
 
 def _norm(ran: Ran, shape: torch.Size) -> Frozen | None:

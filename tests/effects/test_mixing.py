@@ -97,6 +97,21 @@ def test_pictures_have_it():
     assert mixed.normed == (False, False)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1, 1 / 6])
+@pytest.mark.parametrize("family", ["GPT-2", "GPT-J", "BERT"])
+def test_half_precision_says_nearly_the_same(family, scale, dtype):
+    model = made(FAMILIES[family])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(scale)
+    wanted = mixing(model, IDS[:1])
+    found = mixing(model.to(dtype), IDS[:1])
+    assert found.normed == wanted.normed
+    torch.testing.assert_close(found.ratios, wanted.ratios, rtol=0, atol=0.02)
+
+
 def test_what_is_not_mixed_in_has_no_share():
     model = made(OTHERS["BERT"])
     with torch.no_grad():
