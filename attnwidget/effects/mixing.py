@@ -160,7 +160,7 @@ def mixing(model: Any, inputs: Any, tokenizer: Any = None, *, part: str | None =
         with recording(model, tokenizer, logits="none", values=True) as recorder:
             model(**named)
         stack.close()  # what follows runs modules again
-        modules = dict(model.named_modules())
+        modules = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
         added = [_added(one, modules.get(one.place.module), runs) for one in layers]
         maps = attended_by(recorder, layers, len(added[0].residual))
         if maps is None:

@@ -34,11 +34,11 @@ def test_ctrl_c_leaves_the_rows_of_what_was_done(tmp_path):
     assert n_texts - 1 <= int(said[1]) <= n_texts  # the signal may come between a text and its count
 
 
-def with_little_room(folder, output):
-    """The command in a process whose files have 20 blocks at most, as on a disk that is full."""
+def with_little_room(folder, output, blocks=20):
+    """The command in a process whose files have so many blocks at most, as on a disk that is full."""
     (folder / "a.txt").write_text(f"{STORY}\n" * 8)
     return subprocess.run(
-        ["bash", "-c", 'ulimit -f 20; "$@"', "-", *MEASURE[:-1], "a.txt", "-o", output],
+        ["bash", "-c", f'ulimit -f {blocks}; "$@"', "-", *MEASURE[:-1], "a.txt", "-o", output],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_a_full_disk_keeps_the_rows_that_are_whole(tmp_path, ending):
 
 def test_a_full_disk_takes_parquet_whole_and_says_so(tmp_path):
     (tmp_path / "t.parquet").write_text("older")
-    ended = with_little_room(tmp_path, "t.parquet")
+    ended = with_little_room(tmp_path, "t.parquet", blocks=1)
     assert ended.returncode == 1
     assert "nothing of it could be kept; CSV keeps what is done." in ended.stderr
     assert (tmp_path / "t.parquet").read_text() == "older"
