@@ -209,7 +209,7 @@ def _added(one: Projection, attention: nn.Module | None, runs: Sequence[Ran]) ->
         found = list(_given_sum([made, residual], after))
         if found:
             # A norm of what the attention was not given itself is the next sublayer's, and off the stream.
-            norms = (_norm(ran, given.shape) for ran in found) if residual is given else ()
+            norms = (_norm(ran, given, after) for ran in found) if residual is given else ()
             return _Added(one, heads, residual[0], next(filter(None, norms), None))
     beside = [ran for ran in after if _fits(ran.made, made)]
     for residual in in_front:
@@ -241,14 +241,17 @@ def _is_sum(given: Tensor, parts: Sequence[Tensor]) -> bool:
     return bool(((given - total).abs() <= ROUNDED * eps * size).all())
 
 
-def _norm(ran: Ran, shape: torch.Size) -> Frozen | None:
-    """The module that ran as a norm, where it is one."""
-    if any(True for _ in ran.module.children()):
+def _norm(ran: Ran, given: Tensor, after: Sequence[Ran]) -> Frozen | None:
+    """The module that ran as a norm, where it is one, and something else is added to what it made."""
+    if any(True for _ in ran.module.children()) or not _fits(ran.made, given):
         return None
     try:
-        return Frozen.of(ran.module, ran.given.reshape(shape)[0])
+        norm = Frozen.of(ran.module, ran.given.reshape(given.shape)[0])
     except (ValueError, RuntimeError, TypeError):
         return None
+    made = ran.made.reshape(given.shape)
+    others = (other.made.reshape(given.shape) for other in after if _fits(other.made, given))
+    return norm if any(True for other in others for _ in _given_sum([made, other], after)) else None
 
 
 def _fits(one: Tensor, other: Tensor) -> bool:

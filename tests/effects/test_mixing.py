@@ -66,6 +66,14 @@ def test_every_family_has_it(family):
         torch.testing.assert_close(mixed.maps.weights(layer, 0).sum(-1), torch.ones(9))
 
 
+def test_a_norm_in_front_of_the_next_sublayer_is_not_counted():
+    sizes = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokens = {f"{name}_token_id": number for number, name in enumerate(("pad", "bos", "eos", "cls", "sep"))}
+    model = made(lambda: tf.ModernBertModel(tf.ModernBertConfig(**sizes, intermediate_size=64, **tokens)))
+    # Its first attention has no norm in front, so that what it is given is the stream itself.
+    assert mixing(model, IDS[:1]).normed == (False, False)
+
+
 @pytest.mark.parametrize("family", REFUSED)
 def test_heads_that_are_scaled_or_normed_before_they_are_added_are_refused(family):
     with pytest.raises(ValueError, match=r"are added to was not found.*scaled or normed"):
