@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import re
 import warnings
 import zlib
@@ -134,7 +135,7 @@ def _decoded(letters: str, sum_of_all: str) -> dict[str, Any] | str:
 def _checked(text: bytes) -> dict[str, Any] | str:
     """Guesses as a page writes them; a sentence where they are not."""
     try:
-        told = json.loads(text)
+        told = json.loads(text, parse_int=_number)
     except (ValueError, RecursionError):
         return "it is no JSON."
     fits = isinstance(told, dict) and told.get("attnwidget") == "guesses" and isinstance(told.get("guesses"), list)
@@ -142,6 +143,11 @@ def _checked(text: bytes) -> dict[str, Any] | str:
         return "it does not hold guesses of a page."
     student = told.get("student")
     return {"student": student if isinstance(student, str) else None, "guesses": told["guesses"]}
+
+
+def _number(digits: str) -> int | float:
+    """A whole number; NaN for one that is larger than any a page knows, at which older pandas fails."""
+    return int(digits) if len(digits) <= sys.float_info.max_10_exp else math.nan
 
 
 def _row(guess: Mapping[str, Any], student: str | None, source: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _table(view: Any, path: Path, options: dict[str, Any]) -> Path:
         )
     shown, seen = shown_weights(view, slice(0, maps.n_queries))
     weights, hidden = shown.float().numpy(), ~seen.numpy()
-    cells = np.char.mod("%.9g", weights).astype(object)
+    cells = np.char.mod("%.9g", weights).astype(object).reshape(weights.shape)  # older numpy flattens what is empty
     cells[hidden] = ""
     written = io.StringIO(newline="")
     writer = csv.writer(written)
