@@ -45,6 +45,6 @@ def acts_both_ways(page: Page) -> Locator:
     shown(widget, 0, 0)
     choose(widget, 1, 2)
     expect(page.get_by_text("Python has layer 1, head 2")).to_be_visible(timeout=TIMEOUT)
-    page.get_by_role("button", name="Next head").click()
+    page.get_by_role("button", name="Go on").click()
     shown(widget, 1, 3)
     return widget

@@ -32,7 +32,7 @@ def _(held, mo):
 def _(held, mo):
     def go_on(_):
         held.widget.head = (held.widget.head + 1) % 4
-    mo.ui.button(label="Next head", on_click=go_on)
+    mo.ui.button(label="Go on", on_click=go_on)
 """
 SERVING = ("--headless", "--no-token", "--host=127.0.0.1", "--port={port}", "notebook.py")
 

@@ -23,7 +23,7 @@ def server(input, output, session):
     def _():
         view.widget.head = (view.widget.head + 1) % 4
 
-button = ui.input_action_button("go_on", "Next head")
+button = ui.input_action_button("go_on", "Go on")
 app = App(ui.page_fluid(output_widget("view"), ui.output_text("chosen"), button), server)
 """
 
@@ -34,6 +34,6 @@ def test_an_app(serve, page, tmp_path):
     widget = acts_both_ways(page)
     # Below the Explorer, which is as high as what is in it: nothing is cut off.
     legend = part(widget, "legend").bounding_box()
-    button = page.get_by_role("button", name="Next head").bounding_box()
+    button = page.get_by_role("button", name="Go on").bounding_box()
     assert button["y"] > legend["y"] + legend["height"]
     assert widget.evaluate("(host) => host.getBoundingClientRect().height >= host.scrollHeight - 1")

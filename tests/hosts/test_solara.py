@@ -19,7 +19,7 @@ def Page():
     solara.use_effect(follow, [])
     solara.display(view)
     solara.Text(f"Python has layer {{chosen[0]}}, head {{chosen[1]}}")
-    solara.Button("Next head", on_click=go_on)
+    solara.Button("Go on", on_click=go_on)
 """
 
 

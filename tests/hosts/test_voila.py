@@ -15,7 +15,7 @@ def say(_):
 def go_on(_):
     view.head = (view.head + 1) % 4
 view.observe(say, ["layer", "head"])
-button = ipywidgets.Button(description="Next head")
+button = ipywidgets.Button(description="Go on")
 button.on_click(go_on)
 display(view, said, button)
 """
