@@ -21,6 +21,7 @@ from attnwidget.layers import Layer, blocks, cells_for
 from attnwidget.lenses import one_a_layer
 from attnwidget.lenses.weighted import SizeOfSum, WithItself
 from attnwidget.maps import AttentionMaps
+from attnwidget.measures.arguments import whole
 from attnwidget.values import values_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Mixing:
         IndexError
             When there is no such layer.
         """
-        source, _ = self.maps.locate(layer, 0)
+        source, _ = self.maps.locate(whole("layer", layer), 0)
         if not isinstance(source, SizeOfSum):
             raise TypeError(f"layer {layer} is a {type(source).__name__}, and no size of a sum.")
         sizes = source.sizes(slice(0, self.maps.n_queries))[0]
@@ -147,7 +148,8 @@ def mixing(model: Any, inputs: Any, tokenizer: Any = None, *, part: str | None =
     positional, named = as_inputs(model, inputs, tokenizer)
     if positional or len(next(iter(named.values()))) != 1:
         raise ValueError("mixing is that of one text or picture; give one at a time.")
-    layers = find_projections(model, lambda: model(**named)).of(part)
+    projections = find_projections(model, lambda: model(**named))
+    layers = projections.of(part)
     if any(one.place.crossing for one in layers):
         raise ValueError(
             "these heads attend to another sequence, so that no key is the token itself; give part='encoder' or "
@@ -164,7 +166,11 @@ def mixing(model: Any, inputs: Any, tokenizer: Any = None, *, part: str | None =
         added = [_added(one, modules.get(one.place.module), runs) for one in layers]
         maps = attended_by(recorder, layers, len(added[0].residual))
         if maps is None:
-            raise ValueError("the maps of these layers do not hold every token with its values; give a text unpadded.")
+            left_out = " ".join(f"{name!r}: {why}." for name, why in projections.refused.items())
+            raise ValueError(
+                "mixing needs every token, in every layer, with its values. "
+                + (left_out or "Some were not kept, as padding is not; give a text unpadded.")
+            )
         mixed = [_mixed(layer, one) for layer, one in zip(maps.layers, added, strict=True)]
     note = "The size of what each key adds through all heads, and of what stays, as shares of their row."
     return Mixing(

@@ -158,6 +158,15 @@ def test_one_text_at_a_time_and_one_that_is_whole():
         mixing(model, padded)
 
 
+@pytest.mark.filterwarnings("ignore:heads of .* are left out:attnwidget.AttentionWarning")
+def test_a_layer_that_holds_nan_is_named():
+    model = made(OTHERS["BERT"])
+    with torch.no_grad():
+        model.encoder.layer[1].attention.output.dense.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"layer\.1\.attention.*holds NaN"):
+        mixing(model, IDS[:1])
+
+
 def test_the_model_is_left_as_it_was():
     model = made(NEXT_WORD["GPT-2"]).train()
     before = {name: one.clone() for name, one in model.state_dict().items()}
