@@ -15,6 +15,7 @@ from attnwidget.capturing.captured import Capture, Example
 from attnwidget.capturing.changes import changes
 from attnwidget.capturing.inputs import as_inputs, last_logits_will_do
 from attnwidget.capturing.keeping import generates
+from attnwidget.capturing.places import modules_by_name
 from attnwidget.capturing.projected import Projections
 from attnwidget.capturing.recorder import listening_as
 from attnwidget.capturing.registry import switched, transformers_in
@@ -164,7 +165,7 @@ class _Known:
         modules = [module for module, _ in taken]
         if len(set(modules)) < len(modules):
             return None  # one module attends twice, and its name does not say when
-        names = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
+        names = modules_by_name(model)
         at = {module: number for number, module in enumerate(modules)}
         places = []
         for number, example in enumerate(run):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-__all__ = ["Places", "is_tower", "side_of"]
+__all__ = ["Places", "is_tower", "modules_by_name", "side_of"]
 
 _NUMBER = re.compile(r"(?:^|(?<=\.))\d+(?=\.|$)")
 _SEEN = re.compile(r"vision|visual|image|audio", re.IGNORECASE)
@@ -23,6 +23,11 @@ def side_of(path: str) -> str:
     return next((part for part in path.split(".") if part in {"encoder", "decoder"}), "")
 
 
+def modules_by_name(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules of a model by the names that they have where nothing of it is compiled."""
+    return {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
+
+
 class Places:
     """The modules of a model, as stack, number of the layer, and what they are called in it.
 
@@ -31,14 +36,12 @@ class Places:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.names: Mapping[int, str] = {
-            id(module): name.replace("_orig_mod.", "") for name, module in model.named_modules()
-        }
+        modules = modules_by_name(model)
+        self.names: Mapping[int, str] = {id(module): name for name, module in modules.items()}
         self._numbers: dict[tuple[str, type], list[tuple[int, ...]]] = {}
-        for name, module in model.named_modules():
-            plain = name.replace("_orig_mod.", "")
-            if numbers := _NUMBER.findall(plain):
-                kind = _NUMBER.sub("*", plain), type(module)
+        for name, module in modules.items():
+            if numbers := _NUMBER.findall(name):
+                kind = _NUMBER.sub("*", name), type(module)
                 self._numbers.setdefault(kind, []).append(tuple(map(int, numbers)))
 
     def of(self, module: nn.Module, name: str) -> tuple[str, str, int]:

@@ -58,6 +58,16 @@ class Frozen:
             raise ValueError(f"the last norm, a {type(norm).__name__}, is none whose scale can be held as it was.")
         return cls(factor, centres, scales, shift)
 
+    @classmethod
+    def found(cls, module: nn.Module, given: Tensor) -> Frozen | None:
+        """A module as a norm, as it was for vectors [positions, width]; None where it is none."""
+        if any(True for _ in module.children()):
+            return None
+        try:
+            return cls.of(module, given)
+        except (ValueError, RuntimeError, TypeError):
+            return None
+
     def linear(self, vectors: Tensor, at: int | None) -> Tensor:
         """What it makes of vectors [..., width] at the scale of a position, 1 for None; without what it adds."""
         centred = vectors - vectors.mean(-1, keepdim=True) if self.centres else vectors

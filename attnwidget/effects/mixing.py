@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from attnwidget.capturing import recording
 from attnwidget.capturing.inputs import as_inputs, load_model
+from attnwidget.capturing.places import modules_by_name
 from attnwidget.capturing.projecting import Projection, find_projections
 from attnwidget.effects.examples import evaluating
 from attnwidget.effects.freezing import Frozen
@@ -162,7 +163,7 @@ def mixing(model: Any, inputs: Any, tokenizer: Any = None, *, part: str | None =
         with recording(model, tokenizer, logits="none", values=True) as recorder:
             model(**named)
         stack.close()  # what follows runs modules again
-        modules = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
+        modules = modules_by_name(model)
         added = [_added(one, modules.get(one.place.module), runs) for one in layers]
         maps = attended_by(recorder, layers, len(added[0].residual))
         if maps is None:
@@ -249,11 +250,8 @@ def _is_sum(given: Tensor, parts: Sequence[Tensor]) -> bool:
 
 def _norm(ran: Ran, given: Tensor, after: Sequence[Ran]) -> Frozen | None:
     """The module that ran as a norm, where it is one, and something else is added to what it made."""
-    if any(True for _ in ran.module.children()) or not _fits(ran.made, given):
-        return None
-    try:
-        norm = Frozen.of(ran.module, ran.given.reshape(given.shape)[0])
-    except (ValueError, RuntimeError, TypeError):
+    norm = Frozen.found(ran.module, ran.given.reshape(given.shape)[0]) if _fits(ran.made, given) else None
+    if norm is None:
         return None
     made = ran.made.reshape(given.shape)
     others = (other.made.reshape(given.shape) for other in after if _fits(other.made, given))
@@ -285,10 +283,8 @@ def _mixed(layer: Layer, added: _Added) -> _Mixed:
     itself, others = torch.zeros(2, *residual.shape, device=slices.device)
     for keys in blocks(n, (one.heads + 1) * slices.shape[2], cells_for(slices.device)):
         v = values.v[:, keys].float().repeat_interleave(one.heads // len(values.v), 0)
-        added_by = turned(torch.cat([v @ slices, residual[None, keys]])).transpose(
-            0, 1
-        )  # [some keys, heads and 1, out]
-        products[:, :, keys] = (added_by @ added_by.mT).permute(1, 2, 0)
+        by_key = turned(torch.cat([v @ slices, residual[None, keys]])).transpose(0, 1)  # [keys, heads and itself, out]
+        products[:, :, keys] = (by_key @ by_key.mT).permute(1, 2, 0)
         own = layer.weights(slice(0, one.heads), keys)[:, :, keys].diagonal(dim1=1, dim2=2).to(v)[..., None]
         of_others = one.split(heads[keys]).transpose(0, 1) - own * v
         others[keys] = turned((of_others @ slices).sum(0))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attnwidget.capturing.places import modules_by_name
 from attnwidget.capturing.projecting import Projection
 from attnwidget.capturing.registry import of_this_thread
 from attnwidget.effects.freezing import Frozen, Way, close
@@ -88,7 +89,7 @@ class Stream:
 
     def __init__(self, model: nn.Module, layers: list[Projection], unembedding: nn.Module) -> None:
         self.layers, self.unembedding, self._model = layers, unembedding, model
-        names = {name.replace("_orig_mod.", ""): module for name, module in model.named_modules()}
+        names = modules_by_name(model)
         self._blocks = [_block_of(one, names) for one in layers]
         self._of_blocks: list[Ran] = []
         self._projected: list[Ran] = []
@@ -208,15 +209,12 @@ class Stream:
         """What may become of what a projection gives: nothing, or a norm of it."""
         norms: list[tuple[Frozen | None, Tensor]] = [(None, _at(projected.made.reshape(shape), at))]
         for each in inner:
-            if each.module is projected.module or any(True for _ in each.module.children()):
+            given_it = each.given.shape == projected.made.shape and torch.equal(each.given, projected.made)
+            if each.module is projected.module or not given_it:
                 continue
-            if each.given.shape == projected.made.shape and torch.equal(each.given, projected.made):
-                try:
-                    norm = Frozen.of(each.module, each.given.reshape(shape)[0])
-                except (ValueError, RuntimeError, TypeError):
-                    continue  # no norm
-                if not bool(norm.shift.any()):
-                    norms.append((norm, _at(each.made.reshape(shape), at)))
+            norm = Frozen.found(each.module, each.given.reshape(shape)[0])
+            if norm is not None and not bool(norm.shift.any()):
+                norms.append((norm, _at(each.made.reshape(shape), at)))
         return norms
 
     def _norm(self) -> Ran:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ __all__ = ["SizeOfSum", "TimesFactors", "WithItself", "products_of", "sizes_of"]
 UNKNOWN = "values were not kept; capture with values=True"
 
 
-class Unscored:
+class Unscored(ABC):
     """A layer whose rows are made of another's weights, and have no scores."""
 
     tempers = False
@@ -25,9 +26,28 @@ class Unscored:
         self._source = source
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, queries, keys: those of the source."""
+        return self._source.shape
+
+    @property
+    def key_value_heads(self) -> int:
+        """Every head is its own."""
+        return self.shape[0]
+
+    @property
     def mask(self) -> Mask:
         """The rule of the source."""
         return self._source.mask
+
+    @abstractmethod
+    def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
+        """What rows hold [heads, rows, keys]."""
+
+    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms of these, and nothing outside the map."""
+        logs = self.weights(heads, rows).log()
+        return logs, torch.full_like(logs[..., 0], -math.inf)
 
     def scores(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
         """Raise: what weights were multiplied with has no scores."""
@@ -60,16 +80,6 @@ class TimesFactors(Unscored):
         """Whether rows are shares, and are rescaled where some keys are left out."""
         return self._of_queries is None
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Heads, queries, keys."""
-        return self._source.shape
-
-    @property
-    def key_value_heads(self) -> int:
-        """Every head is its own."""
-        return self.shape[0]
-
     def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Logarithms [heads, rows, keys], and of what rows lack; of shares nothing: what is no key has no value."""
         logs = self._source.log_weights(heads, rows)[0]
@@ -100,8 +110,6 @@ class SizeOfSum(Unscored):
         Scalar products of what its heads add through each key.
     """
 
-    key_value_heads = 1
-
     def __init__(self, source: Layer, products: Tensor) -> None:
         super().__init__(source)
         self._products = products.permute(2, 0, 1)
@@ -123,11 +131,6 @@ class SizeOfSum(Unscored):
         total = sizes.sum(-1, keepdim=True)
         return sizes / total.masked_fill(total == 0, 1)
 
-    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms of these, and nothing outside the map."""
-        logs = self.weights(heads, rows).log()
-        return logs, torch.full_like(logs[..., 0], -math.inf)
-
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:  # noqa: ARG002
         """Which keys any head may see: bool [1, rows, keys]."""
         return self._source.visible(slice(0, self._source.shape[0]), rows).any(0, keepdim=True)
@@ -148,20 +151,10 @@ class WithItself(Unscored):
         heads, queries, keys = self._source.shape
         return heads + 1, queries, keys
 
-    @property
-    def key_value_heads(self) -> int:
-        """Every head is its own."""
-        return self.shape[0]
-
     def weights(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Weights of the heads, and ones where a token is its own key [heads, rows, keys]."""
         each = self._source.weights(slice(0, self._source.shape[0]), rows)
         return torch.cat([each, self._itself(rows).to(each)])[heads]
-
-    def log_weights(self, heads: slice, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms of these, and nothing outside the map."""
-        logs = self.weights(heads, rows).log()
-        return logs, torch.full_like(logs[..., 0], -math.inf)
 
     def visible(self, heads: slice, rows: slice | Tensor) -> Tensor:
         """Which keys the queries may see: bool [heads, rows, keys]."""
@@ -176,21 +169,20 @@ class WithItself(Unscored):
 
 def products_of(layers: Sequence[Layer]) -> list[Tensor]:
     """Products of what the heads of each layer add; ValueError with the reason where they are not known."""
-    found = []
-    for layer in layers:
-        values = values_of(layer)
-        if values is None or values.products is None:
-            raise ValueError(UNKNOWN if values is None else values.why)
-        found.append(values.products)
-    return found
+    return _known(layers, "products")
 
 
 def sizes_of(layers: Sequence[Layer]) -> list[Tensor]:
     """How large what each key of each layer adds is; ValueError with the reason where that is not known."""
+    return _known(layers, "sizes")
+
+
+def _known(layers: Sequence[Layer], what: str) -> list[Tensor]:
     found = []
     for layer in layers:
         values = values_of(layer)
-        if values is None or values.sizes is None:
+        held = getattr(values, what, None)
+        if held is None:
             raise ValueError(UNKNOWN if values is None else values.why)
-        found.append(values.sizes)
+        found.append(held)
     return found

@@ -28,7 +28,7 @@ from attnwidget.measures.walk import Measure, Rows, settle
 __all__ = ["BatchNumbers", "Counted", "Masses", "SeesPadding"]
 
 BACKWARDS = ("locality",)  # large where its rows are small
-OF_MASK = ("count", "uniform_distance", "seen", "passed")  # the mask alone says, where every row that sees has values
+OF_MASK = ("uniform_distance", "seen", "passed")  # the mask alone says, where every row that sees has values
 
 
 class SeesPadding(Exception):  # noqa: N818 - what is done about it is no error
@@ -157,7 +157,7 @@ class BatchNumbers:
         return Counted(values, places, None if masses is None else masses.done(), broken)
 
     def _blocks(self, call: Call) -> Iterator[tuple[Rows, _Seen, Tensor | None]]:
-        """Rows, what they may see, and in which heads one that sees keys holds NaN: bool [batch, heads]."""
+        """Rows, what they may see, and in which heads one that sees keys holds NaN, [batch, heads], or None."""
         for part in rows_of(call, range(call.n_heads), slice(0, call.n_queries)):
             seen = self._seen_in(call, part)
             rows = self._rows(call, part, seen, seen.add)
@@ -178,15 +178,15 @@ class BatchNumbers:
         else:
             plain = call.mask is None or call.mask.dtype == torch.bool
             scores = unmasked(call, heads, part) if plain else log_weights_of(call, heads, part)[0]
-            # What is hidden spoils its whole row in a softmax; beside a sink it need not.
-            scores = hide(scores) if call.sinks is None else seen.fill(scores)
             sink = sinks_of(call, heads, scores)
             if call.sinks is None:
+                scores = hide(scores)
                 # What `settle` would give: what is hidden has no weight, and a row that sees nothing is NaN.
                 weights = scores.softmax(-1)
                 total = weights.sum(-1)
                 weights.div_(total[..., None])
-            else:
+            else:  # what is hidden does not spoil its whole row here, and is not found by that
+                scores = seen.fill(scores)
                 weights, total = settle(exponentiated(scores, sink), seen.visible, owned=True)
         return Rows(call.place.layer, part, seen.query, weights, seen.visible, total, scores, sink, seen.count)
 
