@@ -9,6 +9,7 @@ import torch
 import transformers
 from torch import Tensor
 
+FOUR = {"max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False}
 SMALL: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 99,
 }  # fmt: skip
@@ -283,3 +284,8 @@ FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], dict[str, Tensor]]] = {
         text(),
     ),
 }  # fmt: skip
+
+
+def made(family: str) -> torch.nn.Module:
+    """The small model of a family."""
+    return FAMILIES[family][0]().eval()

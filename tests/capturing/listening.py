@@ -1,4 +1,4 @@
-"""Listen to a model, and make its maps from what was heard."""
+"""Listen to a model, and make its maps from what was heard; modules of torch to listen to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from torch import nn
 
 from attnwidget.capturing.own import spoken_for
 from attnwidget.capturing.recorder import Recorder
+
+HIDDEN = torch.ones(5, 5, dtype=torch.bool).triu(1)
+PADDING = torch.tensor([[False] * 5, [False, False, False, True, True]])
 
 
 @contextmanager
@@ -72,3 +75,24 @@ def own_maps(model, *args, **kwargs):
         for hook in hooks:
             hook.remove()
     return found
+
+
+def filled(model):
+    """A model whose biases are no zeros, which would prove nothing."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model.eval()
+
+
+def multihead(**options):
+    return filled(nn.MultiheadAttention(16, 4, **{"batch_first": True} | options))
+
+
+def vectors(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def minus_infinity(hidden):
+    return torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)
